@@ -1,0 +1,159 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// DefaultPath is where the operator's file is looked for when none is named.
+const DefaultPath = "/etc/larder/config.toml"
+
+// DefaultStore is the store when neither a flag, LARDER_STORE nor the file
+// names one.
+const DefaultStore = "/var/lib/larder"
+
+// maxSize bounds the file: a thousand profiles fit in a tenth of it.
+const maxSize = 1 << 20
+
+// ErrConfig is wrapped by every error of this package: the file, or a name
+// looked up in it, cannot be used. It is a usage error (exit 2).
+var ErrConfig = errors.New("configuration")
+
+// Config is the whole file with every default filled in.
+type Config struct {
+	Store   string             `toml:"store"`
+	Rank    Rank               `toml:"rank"`
+	Build   Build              `toml:"build"`
+	Run     Run                `toml:"run"`
+	GC      GC                 `toml:"gc"`
+	Profile map[string]Profile `toml:"profile"`
+}
+
+// Rank is where the ranking comes from and how much of it is wanted; larder
+// build plans from it too.
+type Rank struct {
+	Ranking []string `toml:"ranking"`
+	Top     int      `toml:"top"`
+	Budget  Size     `toml:"budget"`
+}
+
+// Build holds the defaults of larder build. Jobs 0 means as many as there are
+// processors.
+type Build struct {
+	Targets []string `toml:"targets"`
+	Views   []string `toml:"views"`
+	Locks   []string `toml:"locks"`
+	Layers  bool     `toml:"layers"`
+	Jobs    int      `toml:"jobs"`
+}
+
+// Run holds the defaults of larder run.
+type Run struct {
+	Snapshot string   `toml:"snapshot"`
+	Views    []string `toml:"views"`
+	Missing  string   `toml:"missing"`
+	Target   string   `toml:"target"`
+	Required bool     `toml:"required"`
+}
+
+// GC holds the defaults of larder gc.
+type GC struct {
+	Keep      int `toml:"keep"`
+	OlderThan Age `toml:"older_than"`
+}
+
+// Default returns what holds when the file says nothing.
+func Default() Config {
+	return Config{
+		Store: DefaultStore,
+		Rank:  Rank{Top: 1000},
+		Build: Build{Views: []string{"pip", "pip-old", "simple"}, Layers: true},
+		Run:   Run{Snapshot: "current", Views: []string{"pip", "pip-old"}, Missing: "warn"},
+		GC:    GC{Keep: 3},
+	}
+}
+
+// Load reads the file at path, or the one at DefaultPath when path is empty.
+// Only then may it be missing.
+func Load(path string) (Config, error) {
+	return load(path, DefaultPath)
+}
+
+func load(path, fallback string) (Config, error) {
+	named := path != ""
+	if !named {
+		path = fallback
+	}
+	data, err := read(path)
+	if errors.Is(err, os.ErrNotExist) && !named {
+		return Default(), nil
+	}
+	if err != nil {
+		return Config{}, fmt.Errorf("%w: read %s: %w", ErrConfig, path, cause(err))
+	}
+	c, err := parse(data)
+	if err != nil {
+		return Config{}, fmt.Errorf("%w: %s: %w", ErrConfig, path, err)
+	}
+	return c, nil
+}
+
+// read opens without waiting (a FIFO would block) and judges the open file,
+// never the name, so that what was judged is what is read.
+func read(path string) ([]byte, error) {
+	if !filepath.IsAbs(path) {
+		abs, err := filepath.Abs(path)
+		if err != nil {
+			return nil, err
+		}
+		path = abs
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if err := trusted(info, uint32(os.Geteuid())); err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > maxSize {
+		return nil, fmt.Errorf("larger than %d bytes", maxSize)
+	}
+	return data, nil
+}
+
+// trusted says whether root may do what this file says. The owner may be the
+// caller as well, so that an unprivileged user can keep a file for ls and show;
+// for the hook, which is root, that is root alone.
+func trusted(info os.FileInfo, euid uint32) error {
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("not a regular file")
+	}
+	if perm := info.Mode().Perm(); perm&0o022 != 0 {
+		return fmt.Errorf("mode %04o lets others write it: chmod go-w it", perm)
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 && st.Uid != euid {
+		return fmt.Errorf("owned by uid %d, not by root: chown it to root", st.Uid)
+	}
+	return nil
+}
+
+// cause drops the path from a *PathError: the caller prints it already.
+func cause(err error) error {
+	if pe, ok := errors.AsType[*os.PathError](err); ok {
+		return pe.Err
+	}
+	return err
+}

@@ -1,0 +1,217 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "config.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Each bad file is one line that says where and what.
+func TestLoadRefuses(t *testing.T) {
+	for _, tc := range []struct{ name, text, want string }{
+		{"unknown top", "\nstor = \"/x\"\n", `line 2: unknown key "stor"; did you mean store?`},
+		{"unknown in section", "[build]\njob = 3\n", `line 2: unknown key "build.job"; did you mean build.jobs?`},
+		{"wrong section", "[build]\ntop = 3\n", `line 2: unknown key "build.top"; did you mean rank.top?`},
+		{"unknown in profile", "[profile.ci]\n# ci\nveiws = []\n", `line 3: unknown key "profile.ci.veiws"; did you mean profile.NAME.views?`},
+		{"unknown section", "[gcc]\nkeep = 1\n", `did you mean gc`},
+		{"nothing near", "zzzzzzzzzzzzzzzzzzzz = 1\n", `unknown key "zzzzzzzzzzzzzzzzzzzz"`},
+		{"wrong type", "[gc]\nkeep = \"three\"\n", "line 2: gc.keep: "},
+		{"wrong list", "[build]\nviews = \"pip\"\n", "line 2: build.views: "},
+		{"not toml", "store = \n", "line 1"},
+		{"twice", "store = \"/a\"\nstore = \"/b\"\n", "line 2"},
+		{"binary", "\x00\x01\xff", "line 1"},
+		{"bad size", "[rank]\nbudget = \"many\"\n", "line 2"},
+		{"keep nothing", "[gc]\nkeep = 0\n", "gc.keep: 0 is less than 1"},
+		{"negative jobs", "[build]\njobs = -1\n", "build.jobs: -1 is less than 0"},
+		{"relative store", "store = \"var\"\n", "store: \"var\" is not an absolute path"},
+		{"root store", "store = \"/\"\n", "store: \"/\" is the root"},
+		{"missing word", "[run]\nmissing = \"perhaps\"\n", `run.missing: "perhaps" is none of warn, fail, pip`},
+		{"hook has no pip", "[profile.x]\nmissing = \"pip\"\n", `profile.x.missing: "pip" is none of warn, fail`},
+		{"profile name", "[profile.\"../x\"]\n", `profile "../x": a name is`},
+		{"view relative", "[profile.x]\nview = \"mnt\"\n", `profile.x.view: "mnt" is not an absolute path`},
+		{"view root", "[profile.x]\nview = \"/./\"\n", `profile.x.view: "/./" is the root`},
+		{"mount point dots", "[profile.x]\nmount_points = {pip = \"/a/../b\"}\n", `profile.x.mount_points.pip: "/a/../b" has a .. in it`},
+		{"mount point client", "[profile.x]\nmount_points = {pipp = \"/a\"}\n", `no client "pipp"; did you mean pip?`},
+		{"lock relative", "[profile.x]\nlock = \"a.lock\"\n", `profile.x.lock: "a.lock" is not an absolute path`},
+		{"large", strings.Repeat("#", maxSize+1), "larger than"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			path := write(t, tc.text)
+			_, err := Load(path)
+			if !errors.Is(err, ErrConfig) {
+				t.Fatalf("error %v is not ErrConfig", err)
+			}
+			if msg := err.Error(); !strings.Contains(msg, tc.want) || strings.Contains(msg, "\n") || !strings.Contains(msg, path) {
+				t.Errorf("error %q, want one line with the path and %q", msg, tc.want)
+			}
+		})
+	}
+}
+
+func TestLoadFile(t *testing.T) {
+	dir := t.TempDir()
+	absent := filepath.Join(dir, "absent.toml")
+	if _, err := Load(absent); !errors.Is(err, ErrConfig) || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a named file that is missing: %v", err)
+	}
+	c, err := load("", absent)
+	if err != nil || c.Store != DefaultStore || c.GC.Keep != 3 {
+		t.Errorf("no file at the default path: %+v, %v", c, err)
+	}
+	if _, err := Load(dir); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("a directory: %v", err)
+	}
+	fifo := filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(fifo); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("a fifo: %v", err)
+	}
+	for _, mode := range []os.FileMode{0o620, 0o602, 0o666} {
+		path := write(t, "")
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(path); err == nil || !strings.Contains(err.Error(), "lets others write it") {
+			t.Errorf("mode %o: %v", mode, err)
+		}
+	}
+}
+
+func TestTrustedOwner(t *testing.T) {
+	info, err := os.Stat(write(t, ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := *info.Sys().(*syscall.Stat_t)
+	for _, tc := range []struct {
+		owner, euid uint32
+		ok          bool
+	}{{0, 0, true}, {0, 1000, true}, {1000, 1000, true}, {1000, 0, false}, {1001, 1000, false}} {
+		st.Uid = tc.owner
+		if err := trusted(owned{info, &st}, tc.euid); (err == nil) != tc.ok {
+			t.Errorf("owner %d read by %d: %v", tc.owner, tc.euid, err)
+		}
+	}
+}
+
+type owned struct {
+	os.FileInfo
+	st *syscall.Stat_t
+}
+
+func (o owned) Sys() any { return o.st }
+
+// The example of the package comment is a file that loads.
+func TestDocExampleLoads(t *testing.T) {
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var example strings.Builder
+	for line := range strings.SplitSeq(string(doc), "\n") {
+		if text, ok := strings.CutPrefix(line, "//\t"); ok {
+			example.WriteString(text + "\n")
+		}
+	}
+	c, err := Load(write(t, example.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Rank.Budget != 50e9 || time.Duration(c.GC.OlderThan) != 14*24*time.Hour || c.Build.Jobs != 8 {
+		t.Errorf("read %+v", c)
+	}
+	p, err := c.For("")
+	if err != nil || p.MountPoints["pip"] != "/cache/pip" || p.ReadOnlyView() != DefaultView {
+		t.Errorf("profile %+v, %v", p, err)
+	}
+}
+
+func TestProfiles(t *testing.T) {
+	c, err := Load(write(t, `
+[profile.ml]
+requestable = true
+view = ""
+[profile.private]
+allow_container_lock = true
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := c.For(""); err != nil || p.ReadOnlyView() != DefaultView || p.Snapshot != "current" || p.Missing != "warn" || len(p.Views) != 2 {
+		t.Errorf("the default profile, not written down: %+v, %v", p, err)
+	}
+	if p, err := c.For("ml"); err != nil || p.ReadOnlyView() != "" {
+		t.Errorf("no view: %+v, %v", p, err)
+	}
+	if _, err := c.For("mll"); err == nil || !strings.Contains(err.Error(), `no profile "mll"; did you mean ml?`) {
+		t.Errorf("unknown profile: %v", err)
+	}
+	if _, err := c.Requested("ml"); err != nil {
+		t.Errorf("requestable: %v", err)
+	}
+	for _, name := range []string{"private", "default", "none", "", "../ml", "ML", "-x", "a b", strings.Repeat("a", 65), "ml\n"} {
+		if _, err := c.Requested(name); !errors.Is(err, ErrConfig) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("a container gets %q: %v", name, err)
+		}
+	}
+}
+
+func TestParseSize(t *testing.T) {
+	for in, want := range map[string]Size{"0": 0, "17": 17, "50GB": 50e9, "50 GB": 50e9, "1.5GiB": 3 << 29, "800M": 800e6, "2k": 2000, "2KiB": 2048, "1TB": 1e12} {
+		if got, err := ParseSize(in); err != nil || got != want {
+			t.Errorf("%q: %d, %v", in, got, err)
+		}
+	}
+	for _, in := range []string{"", "GB", "-1GB", "1XB", "1i", "1e30TB", "nan", "inf", "1 2 GB", "9999999TB", "GB50"} {
+		if got, err := ParseSize(in); err == nil {
+			t.Errorf("%q: accepted as %d", in, got)
+		}
+	}
+}
+
+func TestParseAge(t *testing.T) {
+	for in, want := range map[string]time.Duration{"14d": 336 * time.Hour, "36h": 36 * time.Hour, "0s": 0, "90m": 90 * time.Minute} {
+		if got, err := ParseAge(in); err != nil || time.Duration(got) != want {
+			t.Errorf("%q: %v, %v", in, time.Duration(got), err)
+		}
+	}
+	for _, in := range []string{"", "d", "-1d", "-3h", "99999d", "soon", "7"} {
+		if got, err := ParseAge(in); err == nil {
+			t.Errorf("%q: accepted as %v", in, time.Duration(got))
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte("store = \"/s\"\n[profile.a]\nviews = []\n"))
+	f.Add([]byte("[gc]\nkeep = 0x3\nolder_than = \"1d\"\n"))
+	f.Add([]byte("profile = 3"))
+	f.Add([]byte("[profile]\na.b.c = 1\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := parse(data)
+		if err != nil {
+			if strings.ContainsAny(err.Error(), "\n\r") {
+				t.Errorf("error of more than one line: %q", err)
+			}
+			return
+		}
+		if c.GC.Keep < 1 || !strings.HasPrefix(c.Store, "/") {
+			t.Errorf("accepted %+v", c)
+		}
+	})
+}

@@ -1,0 +1,56 @@
+// Package config reads the operator's file, /etc/larder/config.toml.
+//
+// The file sets every default that a flag can set; a flag on the command line
+// wins. larder and larder-hook read the same file, so that what a build stocks
+// and what a container gets are written down in one place:
+//
+//	store = "/var/lib/larder"
+//
+//	[rank]                          # larder rank, and what larder build plans from
+//	ranking = ["/srv/top.json"]     # files or URLs
+//	top     = 1000
+//	budget  = "50GB"
+//
+//	[build]
+//	targets = ["cp311-manylinux_2_36_x86_64"]
+//	views   = ["pip", "pip-old", "simple"]
+//	locks   = ["/srv/app/requirements.lock"]
+//	layers  = true
+//	jobs    = 8
+//
+//	[run]
+//	snapshot = "current"
+//	views    = ["pip", "pip-old"]
+//	missing  = "warn"               # or "fail", "pip"
+//	target   = ""
+//	required = false
+//
+//	[gc]
+//	keep       = 3
+//	older_than = "14d"
+//
+//	[profile.default]               # what a container gets from larder-hook
+//	views                = ["pip", "pip-old"]
+//	mount_points         = { pip = "/cache/pip" }  # else the process's own home
+//	view                 = "/mnt/cacache"          # the read-only view; "" for none
+//	snapshot             = "current"
+//	lock                 = "/srv/app/requirements.lock"
+//	venv                 = "/opt/venv"
+//	target               = ""
+//	missing              = "warn"                  # or "fail"
+//	allow_container_lock = false    # honour the dev.larder.lock and .venv annotations
+//	requestable          = false    # a container may name it: dev.larder.profile
+//	override             = false    # cover a volume mounted on exactly that place
+//
+// Promises: a file that says something this version does not understand is
+// refused whole, with the line and the nearest thing it does understand: a
+// misspelt key must not quietly leave the default in force. A file that others
+// than its owner may write, or whose owner is neither root nor the caller, is
+// refused, because it decides what root mounts into containers. A missing file
+// at the default path means the defaults; a missing file that was named is an
+// error.
+//
+// Limits: profiles do not inherit from one another, what a profile leaves out
+// has the default shown above. What a value means (does the snapshot exist, is
+// the tag a tag) is for the command that uses it to say.
+package config

@@ -1,0 +1,144 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// parse decodes on top of the defaults and refuses what it does not know.
+func parse(data []byte) (Config, error) {
+	c := Default()
+	dec := toml.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&c); err != nil {
+		return Config{}, explain(err)
+	}
+	if err := c.check(); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// explain turns the decoder's error into one line: where, what, and for an
+// unknown key the nearest one there is.
+func explain(err error) error {
+	if missing, ok := errors.AsType[*toml.StrictMissingError](err); ok && len(missing.Errors) > 0 {
+		first := missing.Errors[0]
+		line, _ := first.Position()
+		key := []string(first.Key())
+		return fmt.Errorf("line %d: unknown key %q%s", line, strings.Join(key, "."), nearest(generic(key), knownKeys()))
+	}
+	if decode, ok := errors.AsType[*toml.DecodeError](err); ok {
+		line, column := decode.Position()
+		where := fmt.Sprintf("line %d", line)
+		if key := strings.Join(decode.Key(), "."); key != "" {
+			where += ": " + key
+		} else {
+			where = fmt.Sprintf("line %d, column %d", line, column)
+		}
+		return fmt.Errorf("%s: %s", where, strings.TrimPrefix(decode.Error(), "toml: "))
+	}
+	return err
+}
+
+func (c Config) check() error {
+	if err := checkPath("store", c.Store); err != nil {
+		return err
+	}
+	for _, n := range []struct {
+		key        string
+		value, min int
+	}{{"rank.top", c.Rank.Top, 1}, {"build.jobs", c.Build.Jobs, 0}, {"gc.keep", c.GC.Keep, 1}} {
+		if n.value < n.min {
+			return fmt.Errorf("%s: %d is less than %d", n.key, n.value, n.min)
+		}
+	}
+	if err := checkChoice("run.missing", c.Run.Missing, "warn", "fail", "pip"); err != nil {
+		return err
+	}
+	for _, name := range c.profiles() {
+		if p, ok := c.Profile[name]; ok {
+			if err := p.check(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// knownKeys lists every key of the file, dotted, the profile's name as NAME.
+// It runs only when a key was not known.
+func knownKeys() []string {
+	var keys []string
+	var walk func(t reflect.Type, prefix string)
+	walk = func(t reflect.Type, prefix string) {
+		for f := range t.Fields() {
+			key := prefix + f.Tag.Get("toml")
+			keys = append(keys, key)
+			switch {
+			case f.Type == reflect.TypeFor[map[string]Profile]():
+				walk(reflect.TypeFor[Profile](), key+".NAME.")
+			case f.Type.Kind() == reflect.Struct:
+				walk(f.Type, key+".")
+			}
+		}
+	}
+	walk(reflect.TypeFor[Config](), "")
+	return keys
+}
+
+// generic replaces the name of a profile, so that profile.ci.veiws is compared
+// with profile.NAME.views.
+func generic(key []string) string {
+	if len(key) > 2 && key[0] == "profile" {
+		key = append([]string{"profile", "NAME"}, key[2:]...)
+	}
+	return strings.Join(key, ".")
+}
+
+// nearest returns "; did you mean X?" when one of known is close to key, as a
+// whole or in its last part (a key in the wrong section), and "" otherwise.
+func nearest(key string, known []string) string {
+	best, at := "", len(key)/2+2
+	for _, k := range known {
+		d := distance(key, k)
+		if last(k) == last(key) {
+			d = min(d, 2)
+		}
+		if d < at {
+			best, at = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("; did you mean %s?", best)
+}
+
+func last(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
+
+// distance is Levenshtein's, over bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

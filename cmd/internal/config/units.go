@@ -1,0 +1,70 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Size is a number of bytes, written 50GB, 1.5GiB, 800M or plain. A unit
+// without an i is decimal, as disks are sold and as df -H counts.
+type Size int64
+
+// ParseSize reads a size as the file and the flags write it.
+func ParseSize(s string) (Size, error) {
+	digits := strings.TrimRight(s, "kKmMgGtTiIbB ")
+	n, err := strconv.ParseFloat(digits, 64)
+	if err != nil || n < 0 || math.IsInf(n, 0) || math.IsNaN(n) {
+		return 0, fmt.Errorf("%q is not a size: write it as 50GB or 800MiB", s)
+	}
+	unit := strings.ToLower(strings.TrimSpace(s[len(digits):]))
+	unit = strings.TrimSuffix(unit, "b")
+	base := 1000.0
+	if rest, ok := strings.CutSuffix(unit, "i"); ok {
+		base, unit = 1024, rest
+	}
+	power := map[string]float64{"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+	p, ok := power[unit]
+	if !ok || base == 1024 && unit == "" {
+		return 0, fmt.Errorf("%q is not a size: units are kB, MB, GB, TB and KiB, MiB, GiB, TiB", s)
+	}
+	n *= math.Pow(base, p)
+	if n >= math.MaxInt64 {
+		return 0, fmt.Errorf("%q is too large", s)
+	}
+	return Size(n), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (z *Size) UnmarshalText(text []byte) (err error) {
+	*z, err = ParseSize(string(text))
+	return err
+}
+
+// Age is a length of time, written 14d, 36h or 90m.
+type Age time.Duration
+
+// ParseAge reads an age as the file and the flags write it: what
+// time.ParseDuration reads, or a whole number of days.
+func ParseAge(s string) (Age, error) {
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		if err != nil {
+			return 0, fmt.Errorf("%q is not an age: write it as 14d or 36h", s)
+		}
+		return Age(time.Duration(n) * 24 * time.Hour), nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%q is not an age: write it as 14d or 36h", s)
+	}
+	return Age(d), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (a *Age) UnmarshalText(text []byte) (err error) {
+	*a, err = ParseAge(string(text))
+	return err
+}
