@@ -1,0 +1,59 @@
+// Package overlay mounts snapshots.
+//
+// # What it is
+//
+// A snapshot is a metadata-only EROFS image over a pool of objects. Two
+// overlays make files of it:
+//
+//   - the tree (overlay 1): the image as the only lower, the pool as its
+//     data-only layer, no upper. It can never be written, by anybody: its
+//     superblock has no upper. One per snapshot and owner.
+//   - a view (overlay 2), one per container and mount point: directories of
+//     the tree as lowers, a fresh private upper.
+//
+// One overlay cannot do both: a data-only layer below several lowers answers
+// EPERM for every file that is not in the lowest lower. Two are the most the
+// kernel stacks, so nothing may be put on top of a view as a lower.
+//
+// # The words
+//
+// lower, upper, work are the kernel's. A mount point is where a view appears
+// (the kernel calls it target; here a target is an interpreter). An instance is
+// one container's writable part (package overlay/instance). A kept mount is an
+// image or tree mounted below the run directory by `larder mount`, which every
+// attach clones (package overlay/keep).
+//
+// # Plan and construction
+//
+// [View] is the plan: which lowers, in which order, with which name. It is
+// checked by [View.Check] without a kernel. [OpenImage], [OpenTree], [NewView]
+// are the construction, with file descriptors and detached mounts, which needs
+// kernel 6.15. An older construction would take the same plan.
+//
+// Until [Attach] nothing appears in any mount table, so an error or a kill in
+// the middle leaves nothing behind: the descriptors are all there is.
+//
+// # The promises
+//
+//   - No write through a view reaches the tree, the image or the pool.
+//   - Nothing planted in an upper is followed: redirect_dir=nofollow and
+//     metacopy=off always (several distributions follow redirects unless told
+//     not to), nosuid and nodev always.
+//   - mountinfo shows no path of the host: upper, work, pool and lowers are
+//     opened below detached clones and print as /u, /w, /objects, /l/….
+//   - A view that the kernel silently made read-only is an error.
+//   - An error carries the operation, what it was about, the errno, and what
+//     the kernel itself said.
+//
+// # The limits
+//
+// 500 lowers; a mountinfo line of 32 KiB (readers such as Docker's fail at 64).
+// A process with CAP_DAC_READ_SEARCH in the initial user namespace can open
+// objects by handle, past every mount: the threat model says what helps.
+// EROFS does not check data: a damaged object is served as it is.
+//
+// # Left to others
+//
+// Stores, leases, locks and snapshots' names are package snapshot's: this one
+// takes paths and descriptors, and imports nothing of ours outside its subtree.
+package overlay

@@ -1,0 +1,148 @@
+package overlay
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Backing is how the kernel reads an image.
+type Backing int
+
+const (
+	// AnyBacking asks for BackedByFile where it works, else BackedByLoop.
+	AnyBacking Backing = iota
+	// BackedByFile reads the file itself: no device, and its page cache stays
+	// with the file. Not in every kernel, refused on some file systems, and a
+	// stacking level of its own on some kernels.
+	BackedByFile
+	// BackedByLoop reads through a read-only loop device that frees itself
+	// with the last mount. Its page cache goes with it, so it is right for
+	// mounts that are kept.
+	BackedByLoop
+)
+
+func (b Backing) String() string {
+	switch b {
+	case BackedByFile:
+		return "file"
+	case BackedByLoop:
+		return "loop"
+	}
+	return "any"
+}
+
+// OpenImage mounts an EROFS image read-only, detached, and says how. The path's
+// last component must not be a symbolic link.
+func OpenImage(path string, want Backing) (*os.File, Backing, error) {
+	fd, err := retry(func() (int, error) {
+		return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	})
+	if err != nil {
+		return nil, 0, &os.PathError{Op: "open image", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return nil, 0, &os.PathError{Op: "stat image", Path: path, Err: err}
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, 0, &refusal{fmt.Sprintf("open image %s: not a regular file", path)}
+	}
+	if want == AnyBacking && warningsPanic() {
+		// The first cold file-backed mount raises a warning inside ext4 on
+		// some kernels (6.18 seen): harmless, unless warnings are fatal.
+		want = BackedByLoop
+	}
+	if want != BackedByLoop {
+		// Named by descriptor: a parameter holds 255 bytes, a path can be
+		// longer, and this is surely the file that was checked.
+		m, err := mountEROFS("/proc/self/fd/" + strconv.Itoa(fd))
+		if err == nil {
+			return m, BackedByFile, nil
+		}
+		if want == BackedByFile || !backingRefused(err) {
+			return nil, 0, fmt.Errorf("open image %s: %w", path, err)
+		}
+	}
+	m, err := mountLoop(fd)
+	if err != nil {
+		return nil, 0, fmt.Errorf("open image %s: %w", path, err)
+	}
+	return m, BackedByLoop, nil
+}
+
+// backingRefused tells a kernel or file system that wants a block device from
+// an image that is bad: EROFS built without file-backed mounts answers ENOTBLK,
+// one whose file system has no read-folio path EINVAL, other kernels EOPNOTSUPP.
+// A bad image also answers EINVAL; the loop device then says so again.
+func backingRefused(err error) bool {
+	return errors.Is(err, unix.ENOTBLK) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP)
+}
+
+func warningsPanic() bool {
+	b, err := os.ReadFile("/proc/sys/kernel/panic_on_warn")
+	return err == nil && !bytes.Equal(bytes.TrimSpace(b), []byte("0"))
+}
+
+func mountEROFS(source string) (*os.File, error) {
+	c, err := newContext("erofs", source)
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	// Without ro a read-only loop device answers EACCES.
+	if err := c.setFlag("ro"); err != nil {
+		return nil, err
+	}
+	return c.mount(unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV)
+}
+
+// mountLoop sets up a loop device on the open file and mounts it. AUTOCLEAR
+// frees the device with its last user: nothing to undo, whatever happens.
+func mountLoop(image int) (*os.File, error) {
+	control, err := retry(func() (int, error) { return unix.Open("/dev/loop-control", unix.O_RDWR|unix.O_CLOEXEC, 0) })
+	if err != nil {
+		return nil, loopMissing("/dev/loop-control", err)
+	}
+	defer unix.Close(control)
+	// Another process can take the free device between the two calls.
+	for try := 0; ; try++ {
+		n, err := retry(func() (int, error) { return unix.IoctlRetInt(control, unix.LOOP_CTL_GET_FREE) })
+		if err != nil {
+			return nil, newError("find a free loop device", "", "", "", err)
+		}
+		name := "/dev/loop" + strconv.Itoa(n)
+		m, err := mountLoopDevice(name, image)
+		if errors.Is(err, unix.EBUSY) && try < 64 {
+			continue
+		}
+		return m, err
+	}
+}
+
+func mountLoopDevice(name string, image int) (*os.File, error) {
+	dev, err := retry(func() (int, error) { return unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0) })
+	if err != nil {
+		return nil, loopMissing(name, err)
+	}
+	defer unix.Close(dev)
+	config := unix.LoopConfig{Fd: uint32(image)}
+	config.Info.Flags = unix.LO_FLAGS_READ_ONLY | unix.LO_FLAGS_AUTOCLEAR
+	if _, err := retry(func() (int, error) { return 0, unix.IoctlLoopConfigure(dev, &config) }); err != nil {
+		return nil, newError("configure loop device", name, "", "", err)
+	}
+	return mountEROFS(name)
+}
+
+func loopMissing(name string, err error) error {
+	e := newError("open loop device", name, "", "", err)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENXIO) {
+		e.kind = ErrUnsupported
+	}
+	return e
+}

@@ -1,0 +1,128 @@
+//go:build linux
+
+package overlay_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"larder/overlay"
+	"larder/overlay/overlaytest"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// openTree makes a tree of the snapshot for an owner; 0 needs no mapping.
+func openTree(t testing.TB, s overlaytest.Snapshot, backing overlay.Backing, uid, gid int) *os.File {
+	t.Helper()
+	image, got, err := overlay.OpenImage(s.Image, backing)
+	must(t, err)
+	t.Cleanup(func() { image.Close() })
+	if backing != overlay.AnyBacking && got != backing {
+		t.Fatalf("image is backed by %v, want %v", got, backing)
+	}
+	var owner *os.File
+	if uid != 0 || gid != 0 {
+		owner, err = overlay.MapRoot(uid, gid).UserNS()
+		must(t, err)
+		defer owner.Close()
+	}
+	tree, err := overlay.OpenTree(image, s.Objects, owner)
+	must(t, err)
+	t.Cleanup(func() { tree.Close() })
+	return tree
+}
+
+// newInstance makes u and w.
+func newInstance(t testing.TB, uid, gid int) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, d := range []string{"u", "w"} {
+		must(t, os.Mkdir(filepath.Join(dir, d), 0o755))
+		must(t, os.Chown(filepath.Join(dir, d), uid, gid))
+	}
+	return dir
+}
+
+// attach puts a mount on a fresh directory and returns its path.
+func attach(t testing.TB, m *os.File) string {
+	t.Helper()
+	dir := t.TempDir()
+	root, err := os.Open("/")
+	must(t, err)
+	defer root.Close()
+	point, err := overlay.Resolve(root, dir)
+	must(t, err)
+	defer point.Close()
+	must(t, overlay.Attach(m, point))
+	t.Cleanup(func() { must(t, unmount(dir)) })
+	return dir
+}
+
+var small = map[string]string{
+	"views/pip/http-v2/a/b":                  "body",
+	"views/pip-old/http/c":                   "old body",
+	"l/000000000001/lib/python3.11/one.py":   "one",
+	"l/000000000002/lib/python3.11/two.py":   "two",
+	"l/000000000002/bin/two*":                "#!/bin/sh\n",
+	"l/000000000002/lib/python3.11/__init__": "",
+	"manifest.json":                          "{}",
+}
+
+func TestMountViewFromFileAndLoop(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	s := overlaytest.New(t, t.TempDir(), small)
+	for _, backing := range []overlay.Backing{overlay.BackedByFile, overlay.BackedByLoop} {
+		t.Run(backing.String(), func(t *testing.T) {
+			tree := openTree(t, s, backing, 0, 0)
+			instance := newInstance(t, 0, 0)
+			m, err := overlay.NewView(overlay.View{
+				Tree: tree, Lowers: []string{"views/pip", "views/pip-old", "l/000000000002"},
+				Instance: instance, Source: "larder:test",
+			})
+			must(t, err)
+			defer m.Close()
+			dir := attach(t, m)
+			for name, want := range map[string]string{
+				"http-v2/a/b": "body", "http/c": "old body", "bin/two": "#!/bin/sh\n", "lib/python3.11/__init__": "",
+			} {
+				got, err := os.ReadFile(filepath.Join(dir, name))
+				if err != nil || string(got) != want {
+					t.Errorf("%s: %q, %v; want %q", name, got, err, want)
+				}
+			}
+			must(t, os.WriteFile(filepath.Join(dir, "http-v2/a/b"), []byte("mine"), 0o644))
+			must(t, os.WriteFile(filepath.Join(dir, "new"), []byte("new"), 0o644))
+			if got, err := os.ReadFile(filepath.Join(instance, "u/http-v2/a/b")); err != nil || string(got) != "mine" {
+				t.Errorf("the write is not in the upper: %q, %v", got, err)
+			}
+			line := mountLine(t, dir)
+			for _, want := range []string{",lowerdir+=/views/pip,", ",upperdir=/u,", ",workdir=/w,", " larder:test ", "nosuid,nodev", "redirect_dir=nofollow", "metacopy=off"} {
+				if !strings.Contains(line, want) {
+					// defaults of the kernel are not printed
+					t.Logf("mountinfo lacks %q: %s", want, line)
+				}
+			}
+			if strings.Contains(line, s.Dir) || strings.Contains(line, instance) {
+				t.Errorf("mountinfo shows a path of the host: %s", line)
+			}
+			// The same upper cannot be mounted twice.
+			_, err = overlay.NewView(overlay.View{Tree: tree, Lowers: []string{"views/pip"}, Instance: instance, Source: "larder:test"})
+			if !errors.Is(err, overlay.ErrBusy) {
+				t.Errorf("second mount of one upper: %v, want ErrBusy", err)
+			} else {
+				t.Log(err)
+			}
+		})
+	}
+}

@@ -1,0 +1,111 @@
+package overlay
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// OpenTree makes the tree of a snapshot: overlay 1, read-only, detached.
+//
+// image is a mount from [OpenImage], or a kept one; it stays the caller's.
+// objects is the pool's directory. With owner (from [Mapping.UserNS]) the files
+// belong to whom it maps 0 to; nil leaves them root's.
+func OpenTree(image *os.File, objects string, owner *os.File) (*os.File, error) {
+	lower := image
+	if owner != nil {
+		// An idmap can only be given to a mount that was never attached and
+		// has none yet: a fresh clone.
+		clone, err := Clone(image)
+		if err != nil {
+			return nil, err
+		}
+		defer clone.Close()
+		if err := Idmap(clone, owner); err != nil {
+			return nil, err
+		}
+		lower = clone
+	}
+	// Opened below a clone of its parent, the pool prints as /objects in
+	// mountinfo. The clone must stay open until the overlay is made.
+	parent, err := CloneDir(filepath.Dir(objects))
+	if err != nil {
+		return nil, err
+	}
+	defer parent.Close()
+	pool, err := openBelow(parent, filepath.Base(objects))
+	if err != nil {
+		return nil, fmt.Errorf("open pool %s: %w", objects, err)
+	}
+	defer pool.Close()
+
+	c, err := newContext("overlay", "larder:tree")
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	if err := c.setFd("lowerdir+", "image", fdOf(lower)); err != nil {
+		return nil, layerError(err)
+	}
+	if err := c.setFd("datadir+", objects, fdOf(pool)); err != nil {
+		return nil, layerError(err)
+	}
+	// What the image says is trusted: we wrote it. Kernels before 6.16 want
+	// both to follow from an image into a data-only layer.
+	if err := c.set("metacopy", "on"); err != nil {
+		return nil, err
+	}
+	if err := c.set("redirect_dir", "follow"); err != nil {
+		return nil, err
+	}
+	return c.mount(unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV)
+}
+
+// Clone makes a detached copy of a mount (not of what is mounted below it).
+// m may be detached itself, or any open directory of a mount.
+func Clone(m *os.File) (*os.File, error) {
+	fd, err := retry(func() (int, error) {
+		return unix.OpenTree(fdOf(m), "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)
+	})
+	if err != nil {
+		return nil, newError("open_tree", m.Name(), "", "", err)
+	}
+	return os.NewFile(uintptr(fd), m.Name()), nil
+}
+
+// CloneDir makes a detached mount of a directory by path. A symbolic link as
+// the last component is not followed.
+func CloneDir(path string) (*os.File, error) {
+	fd, err := retry(func() (int, error) {
+		return unix.OpenTree(unix.AT_FDCWD, path,
+			unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_SYMLINK_NOFOLLOW)
+	})
+	if err != nil {
+		return nil, newError("open_tree", path, "", "", err)
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// openBelow opens a directory inside an open one: no symbolic links, no "..".
+func openBelow(dir *os.File, path string) (*os.File, error) {
+	how := unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
+	}
+	fd, err := openat2(dir, path, &how)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// layerError names the reason behind a kernel that knows layers, but not by
+// descriptor (before 6.13) or not detached ones (before 6.15).
+func layerError(err error) error {
+	if e, ok := err.(*Error); ok && e.kind == nil && e.Err == unix.EINVAL {
+		e.kind = ErrUnsupported
+	}
+	return err
+}

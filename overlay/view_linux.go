@@ -1,0 +1,98 @@
+package overlay
+
+import (
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// NewView makes a view: overlay 2, writable, detached. The instance's u and w
+// must be there, fresh or left by the same plan; package overlay/instance sees
+// to that.
+func NewView(v View) (*os.File, error) {
+	if err := v.Check(); err != nil {
+		return nil, err
+	}
+	c, err := newContext("overlay", v.Source)
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	for _, l := range v.Lowers {
+		dir, err := openBelow(v.Tree, l)
+		if err != nil {
+			return nil, fmt.Errorf("open lower: %w", err)
+		}
+		err = c.setFd("lowerdir+", l, fdOf(dir))
+		dir.Close()
+		if err != nil {
+			return nil, layerError(err)
+		}
+	}
+	if v.Lowest != nil {
+		if err := c.setFd("lowerdir+", v.Lowest.Name(), fdOf(v.Lowest)); err != nil {
+			return nil, layerError(err)
+		}
+	}
+	// Upper and work must be on one mount, so both are opened below one clone.
+	instance, err := CloneDir(v.Instance)
+	if err != nil {
+		return nil, err
+	}
+	defer instance.Close()
+	for _, d := range [...]struct{ key, name string }{{"upperdir", "u"}, {"workdir", "w"}} {
+		dir, err := openBelow(instance, d.name)
+		if err != nil {
+			return nil, fmt.Errorf("open instance %s: %w", v.Instance, err)
+		}
+		err = c.setFd(d.key, v.Instance+"/"+d.name, fdOf(dir))
+		dir.Close()
+		if err != nil {
+			return nil, layerError(err)
+		}
+	}
+	options := [][2]string{
+		// The upper is the container's. A redirect or metacopy planted there
+		// would show it other files of the tree.
+		{"redirect_dir", "nofollow"},
+		{"metacopy", "off"},
+		// A second mount of the same upper is EBUSY, not undefined.
+		{"index", "on"},
+	}
+	if v.Label != "" {
+		options = append(options, [2]string{"context", v.Label})
+	}
+	for _, o := range options {
+		if err := c.set(o[0], o[1]); err != nil {
+			return nil, err
+		}
+	}
+	m, err := c.mount(unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkWritable(m); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// checkWritable catches the overlay that the kernel made read-only without an
+// error, because it could not use the work directory.
+func checkWritable(m *os.File) error {
+	var st unix.Statfs_t
+	if _, err := retry(func() (int, error) { return 0, unix.Fstatfs(fdOf(m), &st) }); err != nil {
+		return newError("statfs", m.Name(), "", "", err)
+	}
+	if st.Type != unix.OVERLAYFS_SUPER_MAGIC {
+		return newError("mount", m.Name(), "", fmt.Sprintf("not an overlay (file system type %#x)", st.Type), unix.EINVAL)
+	}
+	if st.Flags&unix.ST_RDONLY != 0 {
+		e := newError("mount", m.Name(), "", "the kernel could not use the work directory", unix.EROFS)
+		e.kind = ErrReadOnly
+		return e
+	}
+	return nil
+}
