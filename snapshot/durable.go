@@ -1,0 +1,125 @@
+package snapshot
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"larder/snapshot/trash"
+)
+
+// writeFile writes a whole new file and syncs it. It does not sync the directory.
+func writeFile(path string, b []byte, mode os.FileMode) (err error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := f.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	if _, err := f.Write(b); err != nil {
+		return err
+	}
+	if err := f.Chmod(mode); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+// replaceFile puts b under its final name by one rename, durably: readers see the old file or
+// the new one, whole, also after a power cut.
+func replaceFile(path string, b []byte, mode os.FileMode) error {
+	dir := filepath.Dir(path)
+	tmp, err := os.CreateTemp(dir, ".new-*")
+	if err != nil {
+		return err
+	}
+	name := tmp.Name()
+	_, err = tmp.Write(b)
+	err = errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close())
+	if err == nil {
+		if err = os.Rename(name, path); err == nil {
+			return syncDir(dir)
+		}
+	}
+	_ = removeFile(name) // never after the rename: the name would be somebody else's
+	return err
+}
+
+// removeFile takes one file of the store away, through the one deleter.
+func removeFile(path string) error {
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return trash.Remove(d, filepath.Base(path))
+}
+
+func syncDir(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil {
+		return fmt.Errorf("sync %q: %w", path, errno(err))
+	}
+	return nil
+}
+
+// errno strips the call and the path the os package puts around an error, for messages that
+// name the path themselves.
+func errno(err error) error {
+	var e unix.Errno
+	if errors.As(err, &e) {
+		return e
+	}
+	return err
+}
+
+// isSpace: every way the kernel says that there is no room.
+func isSpace(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
+}
+
+// spaceError turns "no space left" into a line that says how much is there, and leaves any other
+// error as it is, wrapped once. need is 0 when nobody knows.
+func spaceError(op, dir string, need int64, err error) error {
+	if !isSpace(err) {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	msg := op
+	var st unix.Statfs_t
+	if unix.Statfs(dir, &st) == nil {
+		free := int64(st.Bavail) * st.Bsize
+		switch {
+		case st.Files > 0 && st.Ffree == 0:
+			msg += ": no inodes left, though " + size(free) + " are free"
+		case need > 0:
+			msg += ": need about " + size(need) + ", free " + size(free)
+		default:
+			msg += ": free " + size(free)
+		}
+	}
+	return &problem{kind: ErrSpace, msg: msg, err: errno(err),
+		hint: "larder gc frees what no snapshot needs; a smaller --top or --budget needs less; what was published is unchanged"}
+}
+
+func size(n int64) string {
+	switch {
+	case n >= 10<<30:
+		return fmt.Sprintf("%d GiB", n>>30)
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	case n >= 1<<20:
+		return fmt.Sprintf("%d MiB", n>>20)
+	default:
+		return fmt.Sprintf("%d KiB", n>>10)
+	}
+}

@@ -1,0 +1,99 @@
+package snapshot
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"path/filepath"
+	"strings"
+)
+
+// Format is the version of the store's layout on disk, kept in its marker.
+const Format = 1
+
+// Epoch is the one time stamp of everything that needs one and has none of its own: objects,
+// directories, the image. 1980-01-01, the first day a zip archive can express.
+const Epoch = 315532800
+
+// Every name in a store. doc.go shows them as a tree, and a test compares the two.
+const (
+	markerName    = "store.json"
+	objectsName   = "objects"
+	snapshotsName = "snapshots"
+	currentName   = "current"
+	leasesName    = "leases"
+	instancesName = "instances"
+	stagingName   = "staging"
+	trashName     = "trash"
+	missesName    = "misses"
+
+	imageName     = "image.erofs"
+	publishedName = "published.json"
+	holderName    = "holder.json" // in staging/: who holds the writer lock, for people
+	gonePrefix    = "gone-"       // in staging/: a snapshot gc took away and is about to trash
+)
+
+var storeDirs = []string{objectsName, snapshotsName, leasesName, instancesName, stagingName, trashName, missesName}
+
+// Dir is the store's directory.
+func (s *Store) Dir() string { return s.dir }
+
+// ObjectsDir is the pool: the data-only layer of every tree.
+func (s *Store) ObjectsDir() string { return s.join(objectsName) }
+
+// SnapshotDir is where a snapshot is, or would be.
+func (s *Store) SnapshotDir(id ID) string { return s.join(snapshotsName, id.String()) }
+
+// ImagePath is the image of a snapshot.
+func (s *Store) ImagePath(id ID) string { return s.join(snapshotsName, id.String(), imageName) }
+
+// InstanceDir is where a container's writable part belongs: take the lease first, then make it.
+func (s *Store) InstanceDir(container string) string {
+	return s.join(instancesName, containerHash(container))
+}
+
+// MissesDir holds the names containers had to download.
+func (s *Store) MissesDir() string { return s.join(missesName) }
+
+func (s *Store) join(elem ...string) string {
+	return filepath.Join(append([]string{s.dir}, elem...)...)
+}
+
+// containerHash turns a container's id, which is not ours to trust, into a file name: 128 bits
+// of its SHA-256, so that "..", slashes and 5,000 bytes are all just hexadecimal digits.
+func containerHash(container string) string {
+	h := sha256.Sum256([]byte(container))
+	return hex.EncodeToString(h[:16])
+}
+
+// The paths inside an image, without a leading slash. They are the index an attach reads.
+const ManifestPath = "manifest.json"
+
+// LayerPath is the directory of a layer; its id is 12 hexadecimal digits.
+func LayerPath(id string) string { return "l/" + id }
+
+// MergedPath is the directory of an environment merged inside the image.
+func MergedPath(id string) string { return "e/" + id }
+
+// TargetPath is the row of one target.
+func TargetPath(target string) string { return "targets/" + target + ".json" }
+
+// ByNamePath and ByHashPath are links to a layer, ByLockPath one to a merged environment.
+func ByNamePath(target, project, version string) string {
+	return "by-name/" + target + "/" + project + "/" + version
+}
+func ByHashPath(target string, wheel Digest) string {
+	return "by-hash/" + target + "/" + wheel.String()
+}
+func ByLockPath(target, digest string) string { return "by-lock/" + target + "/" + digest }
+
+// LinkTarget is the relative target of a link at path that points to the directory dir, so that
+// it leads to the same place wherever the snapshot is mounted.
+func LinkTarget(path, dir string) string {
+	return strings.Repeat("../", strings.Count(path, "/")) + dir
+}
+
+// MergedID is the id of an environment: the first 12 digits of the SHA-256 of its layer ids,
+// topmost first, one a line.
+func MergedID(layers []string) string {
+	return Sum([]byte(strings.Join(layers, "\n"))).Short()
+}

@@ -1,0 +1,181 @@
+package snapshot
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"larder/snapshot/trash"
+)
+
+// Lease is the durable note "container C uses snapshot S". It holds the process by number, start
+// time and boot, because a number alone comes back: a new process can be given a dead one's.
+type Lease struct {
+	Container string    `json:"container"`
+	Snapshot  ID        `json:"snapshot"`
+	PID       int       `json:"pid"`              // 0: kept by an instance directory, not a process
+	PIDStart  uint64    `json:"pid_start"`        // field 22 of /proc/PID/stat
+	BootID    string    `json:"boot_id"`          // /proc/sys/kernel/random/boot_id
+	Instance  string    `json:"instance"`         // directory of the writable part, "" if none
+	Lowers    []string  `json:"lowers,omitempty"` // of a kept instance: it is never stacked on others
+	Time      time.Time `json:"time"`
+
+	// Unreadable is why the file could not be read. Such a lease names no snapshot, so it counts
+	// as one on every snapshot. File is the lease's file name.
+	Unreadable error  `json:"-"`
+	File       string `json:"-"`
+}
+
+const maxLease = 1 << 20 // a lease with 500 lowers is 15 kB
+
+// AcquireLease writes the lease, durably, and then checks that the snapshot is still there: gc
+// takes a snapshot away first and looks for leases after, so one of the two sees the other.
+// ErrNoSnapshot means: gone since it was looked up; resolve again and retry.
+func (s *Store) AcquireLease(l Lease) error {
+	if l.Container == "" {
+		return errors.New("acquire lease: no container id")
+	}
+	if l.Time.IsZero() {
+		l.Time = time.Now().UTC()
+	}
+	b, err := json.Marshal(l)
+	if err != nil {
+		return fmt.Errorf("acquire lease: %w", err)
+	}
+	path := s.leasePath(l.Container)
+	if err := replaceFile(path, append(b, '\n'), 0o600); err != nil {
+		return s.unwritable("acquire lease", err)
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(s.ImagePath(l.Snapshot), &st); err != nil {
+		_ = removeFile(path)
+		return &problem{kind: ErrNoSnapshot, msg: "snapshot " + l.Snapshot.Short() + " is gone", err: errno(err),
+			hint: "larder ls shows what there is"}
+	}
+	return nil
+}
+
+// DropLease forgets a container's lease. None is not an error: release may run twice.
+func (s *Store) DropLease(container string) error {
+	err := removeFile(s.leasePath(container))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("drop lease: %w", err)
+	}
+	return nil
+}
+
+// Lease reads one container's lease; fs.ErrNotExist when it has none.
+func (s *Store) Lease(container string) (Lease, error) {
+	l := readLease(s.leasePath(container))
+	return l, l.Unreadable
+}
+
+// Leases reads all. Files that cannot be read are in the list too, with Unreadable set; an error
+// means that the directory itself could not be listed, and then nothing may be deleted.
+func (s *Store) Leases() ([]Lease, error) {
+	entries, err := os.ReadDir(s.join(leasesName))
+	if err != nil {
+		return nil, fmt.Errorf("list leases: %w", err)
+	}
+	leases := make([]Lease, 0, len(entries))
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") {
+			continue // a write in progress, or one that was killed: it names nothing yet
+		}
+		l := readLease(s.join(leasesName, e.Name()))
+		if errors.Is(l.Unreadable, fs.ErrNotExist) {
+			continue // released while we were reading
+		}
+		leases = append(leases, l)
+	}
+	return leases, nil
+}
+
+func readLease(path string) Lease {
+	l := Lease{File: filepath.Base(path)}
+	b, err := readSmall(path, maxLease)
+	if err != nil {
+		l.Unreadable = err
+		return l
+	}
+	if err := json.Unmarshal(b, &l); err != nil {
+		return Lease{File: l.File, Unreadable: fmt.Errorf("lease %s: %w", l.File, err)}
+	}
+	if l.Snapshot.IsZero() || l.Container == "" || containerHash(l.Container)+".json" != l.File {
+		return Lease{File: l.File, Unreadable: fmt.Errorf("lease %s: it names no snapshot, or another container's", l.File)}
+	}
+	return l
+}
+
+// Leased says whether a lease holds the snapshot; an unreadable one holds them all.
+func Leased(leases []Lease, id ID) bool {
+	for _, l := range leases {
+		if l.Unreadable != nil || l.Snapshot == id {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Store) leasePath(container string) string {
+	return s.join(leasesName, containerHash(container)+".json")
+}
+
+// Trash moves a path of the store into trash/, in constant time whatever is below it. The next
+// build, run or gc removes it.
+func (s *Store) Trash(path string) error {
+	rel, err := filepath.Rel(s.dir, path)
+	if err != nil || rel == "." || !filepath.IsLocal(rel) || !strings.Contains(rel, "/") {
+		return fmt.Errorf("trash %q: not inside the store %q", path, s.dir)
+	}
+	for n := 0; ; n++ {
+		to := s.join(trashName, strconv.FormatInt(time.Now().UnixNano(), 36)+"-"+strconv.Itoa(os.Getpid())+"-"+strconv.Itoa(n))
+		err := unix.Renameat2(unix.AT_FDCWD, path, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, unix.EEXIST) || n > 100 {
+			return &fs.PathError{Op: "trash", Path: path, Err: err}
+		}
+	}
+}
+
+// EmptyTrash removes what is in trash/. Any process may call it at any time.
+func (s *Store) EmptyTrash() error {
+	d, err := os.Open(s.join(trashName))
+	if err != nil {
+		return fmt.Errorf("empty trash: %w", err)
+	}
+	defer d.Close()
+	if _, _, err := trash.Empty(d); err != nil {
+		return fmt.Errorf("empty trash: %w", err)
+	}
+	return nil
+}
+
+// SetAside takes a snapshot out of sight, for gc, which holds the writer lock: nobody can look it
+// up any more, and Restore brings it back.
+func (s *Store) SetAside(id ID) (path string, err error) {
+	path = s.join(stagingName, gonePrefix+id.String())
+	if err := os.Rename(s.SnapshotDir(id), path); err != nil {
+		return "", fmt.Errorf("set snapshot aside: %w", err)
+	}
+	return path, syncDir(s.join(snapshotsName))
+}
+
+// Restore undoes SetAside.
+func (s *Store) Restore(id ID) error {
+	from := s.join(stagingName, gonePrefix+id.String())
+	if err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, s.SnapshotDir(id), unix.RENAME_NOREPLACE); err != nil {
+		return fmt.Errorf("restore snapshot: %w", err)
+	}
+	return syncDir(s.join(snapshotsName))
+}

@@ -1,0 +1,174 @@
+package snapshot
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Published is one snapshot of the list. Sequence orders them; the time is for people, because
+// clocks jump.
+type Published struct {
+	ID           ID                `json:"id"`
+	Sequence     int64             `json:"sequence"`
+	Time         time.Time         `json:"time"`
+	Interpreters map[string]string `json:"interpreters,omitempty"`
+}
+
+// List returns the snapshots, newest first. One whose published.json cannot be read is listed as
+// the oldest, with sequence 0, so that it can be verified and collected.
+func (s *Store) List() ([]Published, error) {
+	entries, err := os.ReadDir(s.join(snapshotsName))
+	if err != nil {
+		return nil, fmt.Errorf("list snapshots: %w", err)
+	}
+	var all []Published
+	for _, e := range entries {
+		id, err := ParseDigest(e.Name())
+		if err != nil {
+			continue // not ours; verify names it
+		}
+		p, err := s.published(id)
+		if errors.Is(err, fs.ErrNotExist) {
+			if _, err := os.Lstat(s.SnapshotDir(id)); err != nil {
+				continue // collected while we were reading
+			}
+		}
+		all = append(all, Published{ID: id, Sequence: p.Sequence, Time: p.Time, Interpreters: p.Interpreters})
+	}
+	slices.SortFunc(all, func(a, b Published) int {
+		return cmp.Or(cmp.Compare(b.Sequence, a.Sequence), strings.Compare(a.ID.String(), b.ID.String()))
+	})
+	return all, nil
+}
+
+func (s *Store) published(id ID) (published, error) {
+	var p published
+	b, err := readSmall(filepath.Join(s.SnapshotDir(id), publishedName), 1<<20)
+	if err != nil {
+		return p, err
+	}
+	if err := json.Unmarshal(b, &p); err != nil || p.Sequence < 1 {
+		return published{}, &problem{kind: ErrDamaged, msg: "published.json of snapshot " + id.Short() + " is not readable", err: err}
+	}
+	return p, nil
+}
+
+// Current is the snapshot that `current` names.
+func (s *Store) Current() (ID, error) {
+	target, err := os.Readlink(s.join(currentName))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return ID{}, &problem{kind: ErrNoSnapshot, msg: "store " + strconv.Quote(s.dir) + " has no current snapshot yet",
+			hint: "larder build publishes one"}
+	case err != nil:
+		return ID{}, &problem{kind: ErrDamaged, msg: "read current", err: errno(err), hint: "larder use SNAPSHOT sets it"}
+	}
+	rest, ok := strings.CutPrefix(target, snapshotsName+"/")
+	id, perr := ParseDigest(rest)
+	if !ok || perr != nil {
+		return ID{}, &problem{kind: ErrDamaged, msg: "current points to " + strconv.Quote(clip(target)) + ", which is no snapshot",
+			hint: "larder ls lists the snapshots, larder use SNAPSHOT sets current"}
+	}
+	if _, err := os.Lstat(s.SnapshotDir(id)); err != nil {
+		return ID{}, &problem{kind: ErrDamaged, msg: "current points to snapshot " + id.Short() + ", which is missing",
+			err: fs.ErrNotExist, hint: "larder ls lists the snapshots, larder use SNAPSHOT sets current"}
+	}
+	return id, nil
+}
+
+// Resolve turns what a person writes into an id: a whole id, a prefix of at least 8 digits that
+// only one snapshot has, "current", or "previous" (the one published before current).
+func (s *Store) Resolve(ref string) (ID, error) {
+	switch ref {
+	case "current":
+		return s.Current()
+	case "previous":
+		return s.previous()
+	}
+	none := func(why, hint string) error {
+		return &problem{kind: ErrNoSnapshot, msg: "snapshot " + strconv.Quote(clip(ref)) + ": " + why, hint: hint}
+	}
+	if len(ref) < 8 || len(ref) > 64 || !isHex(ref) {
+		return ID{}, none("not an id", "an id, 8 or more of its first digits, current or previous")
+	}
+	all, err := s.List()
+	if err != nil {
+		return ID{}, err
+	}
+	var found []ID
+	for _, p := range all {
+		if strings.HasPrefix(p.ID.String(), ref) {
+			found = append(found, p.ID)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return ID{}, none("there is none", "larder ls lists the snapshots")
+	case 1:
+		return found[0], nil
+	default:
+		return ID{}, none(fmt.Sprintf("%d snapshots begin with it", len(found)), "write more of its digits")
+	}
+}
+
+func (s *Store) previous() (ID, error) {
+	cur, err := s.Current()
+	if err != nil {
+		return ID{}, err
+	}
+	all, err := s.List()
+	if err != nil {
+		return ID{}, err
+	}
+	at := slices.IndexFunc(all, func(p Published) bool { return p.ID == cur })
+	if at < 0 || at+1 >= len(all) {
+		return ID{}, &problem{kind: ErrNoSnapshot, msg: "there is no snapshot before the current one, " + cur.Short(),
+			hint: "larder ls lists the snapshots"}
+	}
+	return all[at+1].ID, nil
+}
+
+// Use makes current name a snapshot of the store, by one rename, durably.
+func (s *Store) Use(id ID) error {
+	lock, err := s.Lock()
+	if err != nil {
+		return err
+	}
+	defer lock.Unlock()
+	if _, err := os.Lstat(s.ImagePath(id)); err != nil {
+		return &problem{kind: ErrNoSnapshot, msg: "snapshot " + id.Short(), err: errno(err), hint: "larder ls lists the snapshots"}
+	}
+	if err := s.setCurrent(id); err != nil {
+		return s.unwritable("switch current", err)
+	}
+	return nil
+}
+
+// readSmall reads a file of the store that must be a plain one and not longer than limit.
+func readSmall(path string, limit int64) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !fi.Mode().IsRegular() || fi.Size() > limit {
+		return nil, fmt.Errorf("read %q: not a plain file of at most %d bytes", path, limit)
+	}
+	return io.ReadAll(f)
+}

@@ -1,0 +1,17 @@
+// Package trash is the one place that deletes from a store.
+//
+// Everything else renames what is no longer wanted into the store's trash directory, in constant
+// time, and whoever runs next empties it here. A test reads the sources of the packages around
+// and fails when another one unlinks.
+//
+// What is removed may have been written by a hostile container: hundreds of thousands of levels
+// deep, a million entries wide, with links that point out, immutable files, modes of 0000, a
+// writer that is still alive in a namespace nobody saw. So every call names one entry of an open
+// directory; nothing is resolved through more than one name; links are removed and never
+// followed; directories are moved up and emptied one after another, so that memory and open
+// files stay small whatever the depth; and a mount point stops the removal, because what is
+// mounted there is not ours.
+//
+// Not promised: order, and an end while somebody keeps writing. What could not be removed stays
+// and is tried again by the next run.
+package trash
