@@ -1,0 +1,149 @@
+package tags
+
+import (
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// Tag is one triple of a wheel's name.
+type Tag struct{ Python, ABI, Platform string }
+
+// String is the triple as it stands in a wheel's name.
+func (t Tag) String() string { return t.Python + "-" + t.ABI + "-" + t.Platform }
+
+// Supported is every tag the target accepts, pip's most preferred first
+// (packaging.tags.sys_tags). A target has about a thousand.
+func (t Target) Supported() []Tag {
+	cp, platforms := t.python(t.minor), t.platforms()
+	var list []Tag
+	add := func(python, abi string) {
+		for _, p := range platforms {
+			list = append(list, Tag{python, abi, p})
+		}
+	}
+	stable := "abi3"
+	if t.freeThreaded {
+		stable = "abi3t"
+	}
+	add(cp, t.abi())
+	add(cp, stable)
+	add(cp, "none")
+	for minor := t.minor - 1; minor >= 2; minor-- { // the stable ABI began with 3.2
+		add(t.python(minor), stable)
+	}
+	pure := []string{"py3" + strconv.Itoa(t.minor), "py3"}
+	for minor := t.minor - 1; minor >= 0; minor-- {
+		pure = append(pure, "py3"+strconv.Itoa(minor))
+	}
+	for _, py := range pure {
+		add(py, "none")
+	}
+	list = append(list, Tag{cp, "none", "any"})
+	for _, py := range pure {
+		list = append(list, Tag{py, "none", "any"})
+	}
+	return list
+}
+
+func (t Target) python(minor int) string { return "cp3" + strconv.Itoa(minor) }
+
+func (t Target) abi() string {
+	if t.freeThreaded {
+		return t.python(t.minor) + "t"
+	}
+	return t.python(t.minor)
+}
+
+func (t Target) platform(minor int) string {
+	return t.libc + "_" + strconv.Itoa(t.libcMajor) + "_" + strconv.Itoa(minor) + "_" + t.arch
+}
+
+// tooOldGlibc is the newest minor version of glibc 2 that has no tag any more.
+func (t Target) tooOldGlibc() int {
+	if t.arch == "x86_64" || t.arch == "i686" {
+		return 4
+	}
+	return 16
+}
+
+// platforms lists the platform parts, newest C library first.
+func (t Target) platforms() []string {
+	list := []string{"linux_" + t.arch}
+	last := -1
+	if t.libc == "manylinux" {
+		last = t.tooOldGlibc()
+	}
+	for minor := t.libcMinor; minor > last; minor-- {
+		list = append(list, t.platform(minor))
+		if t.libc == "manylinux" {
+			for alias, name := range aliases {
+				if name == "manylinux_2_"+strconv.Itoa(minor) {
+					list = append(list, alias+"_"+t.arch)
+				}
+			}
+		}
+	}
+	if t.minor < 10 { // pip before 26.3, see the package comment
+		list = append(list[1:], list[0])
+	}
+	return list
+}
+
+// ranks holds, for each target asked about, the place of every supported tag:
+// a build ranks a hundred thousand wheels for a handful of targets.
+var ranks sync.Map // Target -> map[Tag]int
+
+// Rank is the place in Supported of the best of a wheel's tags, which are all
+// combinations of the three sets in its name. Lower is better; false means that
+// the target does not accept the wheel.
+func (t Target) Rank(python, abi, platform []string) (int, bool) {
+	cached, ok := ranks.Load(t)
+	if !ok {
+		places := make(map[Tag]int)
+		for i, tag := range t.Supported() {
+			places[tag] = i
+		}
+		cached, _ = ranks.LoadOrStore(t, places)
+	}
+	places := cached.(map[Tag]int)
+	best, found := 0, false
+	for _, py := range python {
+		for _, a := range abi {
+			for _, p := range platform {
+				i, ok := places[Tag{strings.ToLower(py), strings.ToLower(a), strings.ToLower(p)}]
+				if ok && (!found || i < best) {
+					best, found = i, true
+				}
+			}
+		}
+	}
+	return best, found
+}
+
+// CompareBuild orders the build parts of two wheel names ("" when there is none)
+// as pip does between wheels of equal rank: the higher one is preferred. A part
+// is a number and text after it; no part is below every other.
+func CompareBuild(a, b string) int {
+	if a == "" || b == "" {
+		return len(a) - len(b)
+	}
+	an, at := splitBuild(a)
+	bn, bt := splitBuild(b)
+	if len(an) != len(bn) {
+		return len(an) - len(bn)
+	}
+	if c := strings.Compare(an, bn); c != 0 {
+		return c
+	}
+	return strings.Compare(at, bt)
+}
+
+// splitBuild cuts the digits off a build part, without their leading zeros.
+func splitBuild(s string) (digits, rest string) {
+	n := 0
+	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+		n++
+	}
+	return strings.TrimLeft(s[:n], "0"), s[n:]
+}

@@ -1,0 +1,156 @@
+package tags
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// ErrTarget is wrapped by every error of Parse.
+var ErrTarget = errors.New("not a target")
+
+// Target is an interpreter on a platform. It is comparable; equal targets accept
+// the same wheels.
+type Target struct {
+	minor        int    // of Python 3
+	freeThreaded bool   // the cp313t kind
+	libc         string // "manylinux" or "musllinux"
+	libcMajor    int
+	libcMinor    int
+	arch         string
+}
+
+const (
+	oldestPython = 8 // cp37 and before have another ABI suffix ("cp37m") and no user left
+	form         = "write it as cp311-manylinux_2_36_x86_64 or cp312-musllinux_1_2_aarch64"
+)
+
+// arches are the machines with a manylinux or musllinux policy (PEP 600, 656 and
+// auditwheel's later additions), as `uname -m` prints them.
+var arches = [...]string{"x86_64", "aarch64", "i686", "armv7l", "ppc64le", "s390x", "riscv64", "loongarch64"}
+
+// aliases are the platform names from before PEP 600.
+var aliases = map[string]string{"manylinux1": "manylinux_2_5", "manylinux2010": "manylinux_2_12", "manylinux2014": "manylinux_2_17"}
+
+// Parse reads a target. The error says what is wrong with it and how to write it.
+func Parse(text string) (Target, error) {
+	bad := func(format string, args ...any) (Target, error) {
+		return Target{}, fmt.Errorf("%w: %q: %s", ErrTarget, text, fmt.Sprintf(format, args...))
+	}
+	if len(text) > 64 {
+		text = text[:64]
+		return bad("too long: %s", form)
+	}
+	python, platform, ok := strings.Cut(text, "-")
+	if !ok {
+		return bad("needs an interpreter and a platform: %s", form)
+	}
+	if abi, rest, ok := strings.Cut(platform, "-"); ok {
+		return bad("has an ABI part (%s): write %s-%s", abi, python, rest)
+	}
+	var t Target
+	digits, ok := strings.CutPrefix(python, "cp")
+	if !ok {
+		return bad("interpreter %q is not CPython: %s", python, form)
+	}
+	digits, t.freeThreaded = strings.CutSuffix(digits, "t")
+	minor, ok := strings.CutPrefix(digits, "3")
+	if !ok || !number(minor, &t.minor) || t.minor > 99 {
+		return bad("interpreter %q is no version of CPython 3: %s", python, form)
+	}
+	if t.minor < oldestPython {
+		return bad("CPython 3.%d is too old, the oldest is 3.%d", t.minor, oldestPython)
+	}
+	if t.freeThreaded && t.minor < 13 {
+		return bad("there is no free-threaded CPython 3.%d, the first is 3.13", t.minor)
+	}
+	for _, a := range arches {
+		if p, ok := strings.CutSuffix(platform, "_"+a); ok {
+			t.arch, platform = a, p
+			break
+		}
+	}
+	if t.arch == "" {
+		return bad("platform %q does not end in a machine, one of %s: %s", platform, strings.Join(arches[:], ", "), form)
+	}
+	if to, ok := aliases[platform]; ok {
+		return bad("%s is an old name: write %s-%s_%s", platform, python, to, t.arch)
+	}
+	parts := strings.Split(platform, "_")
+	if parts[0] == "linux" {
+		return bad("linux names no C library: write the version of glibc or musl, %s", form)
+	}
+	if len(parts) != 3 || (parts[0] != "manylinux" && parts[0] != "musllinux") ||
+		!number(parts[1], &t.libcMajor) || !number(parts[2], &t.libcMinor) || t.libcMinor > 999 {
+		return bad("platform %q is neither manylinux_2_NN nor musllinux_1_N: %s", platform, form)
+	}
+	t.libc = parts[0]
+	if t.libc == "manylinux" && (t.libcMajor != 2 || t.libcMinor <= t.tooOldGlibc()) {
+		return bad("glibc %d.%d: the oldest for %s is 2.%d, and there is no glibc 3", t.libcMajor, t.libcMinor, t.arch, t.tooOldGlibc()+1)
+	}
+	if t.libc == "musllinux" && t.libcMajor != 1 {
+		return bad("musl %d.%d: there is only musl 1", t.libcMajor, t.libcMinor)
+	}
+	return t, nil
+}
+
+// number reads a decimal number of at most three digits without leading zeros.
+func number(s string, n *int) bool {
+	if s == "" || len(s) > 3 || (s[0] == '0' && s != "0") {
+		return false
+	}
+	u, err := strconv.ParseUint(s, 10, 16)
+	*n = int(u)
+	return err == nil
+}
+
+// IsZero tells whether t is the zero value, that is no target.
+func (t Target) IsZero() bool { return t == Target{} }
+
+// String is the form that Parse reads.
+func (t Target) String() string { return t.abi() + "-" + t.platform(t.libcMinor) }
+
+// MarshalText makes a target readable in JSON.
+func (t Target) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+
+// UnmarshalText is Parse.
+func (t *Target) UnmarshalText(text []byte) error {
+	parsed, err := Parse(string(text))
+	*t = parsed
+	return err
+}
+
+// Python is the version as in lib/python3.11: "3.11", without a "t" for the
+// free-threaded kind.
+func (t Target) Python() string { return "3." + strconv.Itoa(t.minor) }
+
+// FreeThreaded tells whether the interpreter is built without the global lock;
+// its library directory is then lib/python3.13t.
+func (t Target) FreeThreaded() bool { return t.freeThreaded }
+
+// Arch is the machine, as `uname -m` prints it.
+func (t Target) Arch() string { return t.arch }
+
+// Markers is the environment in which PEP 508 markers hold for this target.
+// fullVersion is the interpreter's version ("3.11.7"); when it is "", the first
+// release of the minor version is assumed. What differs from host to host and no
+// package should ask for, the kernel's release and version, is empty.
+func (t Target) Markers(fullVersion string) map[string]string {
+	if fullVersion == "" {
+		fullVersion = t.Python() + ".0"
+	}
+	return map[string]string{
+		"os_name":                        "posix",
+		"sys_platform":                   "linux",
+		"platform_machine":               t.arch,
+		"platform_system":                "Linux",
+		"platform_release":               "",
+		"platform_version":               "",
+		"python_version":                 t.Python(),
+		"python_full_version":            fullVersion,
+		"implementation_name":            "cpython",
+		"implementation_version":         fullVersion,
+		"platform_python_implementation": "CPython",
+	}
+}
