@@ -1,0 +1,100 @@
+package popularity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+const (
+	defaultTimeout = 2 * time.Minute
+	maxRedirects   = 5
+	reachHint      = "check the address and the network; the starter ranking or the last answer is used meanwhile"
+)
+
+// fetch gets one address whole. With a kept answer the request is conditional
+// and the new one may come back as unchanged, without a body.
+func fetch(ctx context.Context, address string, kept answer, opts Options) (answer, error) {
+	shown := credentialFree(address)
+	timeout := opts.Timeout
+	if timeout == 0 {
+		timeout = defaultTimeout
+	}
+	// One deadline over everything: a server that sends a byte a second keeps
+	// every shorter timer happy.
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no whole answer within %v", timeout))
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil || req.URL.Host == "" {
+		return answer{}, refuse(shown, "not an address", sourceHint)
+	}
+	if opts.UserAgent != "" {
+		req.Header.Set("User-Agent", opts.UserAgent)
+	}
+	if kept.ETag != "" {
+		req.Header.Set("If-None-Match", kept.ETag)
+	}
+	if kept.LastModified != "" {
+		req.Header.Set("If-Modified-Since", kept.LastModified)
+	}
+	client := http.Client{Transport: opts.Transport, CheckRedirect: checkRedirect}
+	resp, err := client.Do(req)
+	if err != nil {
+		return answer{}, unreachable(ctx, shown, err)
+	}
+	defer resp.Body.Close()
+	switch {
+	case resp.StatusCode == http.StatusNotModified && len(kept.body) > 0:
+		return answer{unchanged: true}, nil
+	case resp.StatusCode != http.StatusOK:
+		return answer{}, &failure{ErrUnreachable, shown, fmt.Sprintf("the server answers %d %s", resp.StatusCode, http.StatusText(resp.StatusCode)), reachHint}
+	case resp.ContentLength > maxBytes:
+		return answer{}, refuse(shown, errTooLarge.Error(), formatHint)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBytes+1))
+	switch {
+	case err != nil:
+		return answer{}, unreachable(ctx, shown, err)
+	case len(body) > maxBytes:
+		return answer{}, refuse(shown, errTooLarge.Error(), formatHint)
+	}
+	return answer{
+		ETag:         resp.Header.Get("ETag"),
+		LastModified: resp.Header.Get("Last-Modified"),
+		Fetched:      opts.now(),
+		body:         body,
+	}, nil
+}
+
+// checkRedirect follows a few redirects, and none that leaves http(s) or gives
+// up TLS.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	switch {
+	case len(via) > maxRedirects:
+		return fmt.Errorf("more than %d redirects", maxRedirects)
+	case req.URL.Scheme != "https" && (req.URL.Scheme != "http" || via[0].URL.Scheme == "https"):
+		return errors.New("redirected from " + via[0].URL.Scheme + " to " + printable(req.URL.Scheme))
+	}
+	return nil
+}
+
+// unreachable takes the address, which may hold a token, out of the client's
+// own error and says a deadline in words.
+func unreachable(ctx context.Context, shown string, err error) error {
+	var urlErr *url.Error
+	if errors.As(err, &urlErr) {
+		err = urlErr.Err
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	text := err.Error()
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		text = "the answer was cut short"
+	}
+	return &failure{ErrUnreachable, shown, text, reachHint}
+}

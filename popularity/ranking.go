@@ -1,0 +1,159 @@
+package popularity
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Ranking is a list of projects, best first, and where it comes from.
+type Ranking struct {
+	Origins []Origin `json:"origins"`
+	Entries []Entry  `json:"entries"`
+}
+
+// Entry is one project. Rank begins at 1 and has no gaps. Count is 0 when the
+// source has none: a plain list says only the order.
+type Entry struct {
+	Project  string    `json:"project"`
+	Rank     int       `json:"rank"`
+	Count    int64     `json:"count,omitempty"`
+	Versions []Version `json:"versions,omitempty"`
+}
+
+// Version is how often one version of a project was counted, for one Python
+// minor ("3.11"; empty when the source does not tell). Most counted first.
+type Version struct {
+	Version string `json:"version"`
+	Python  string `json:"python,omitempty"`
+	Count   int64  `json:"count"`
+}
+
+// Origin is one source of a ranking.
+type Origin struct {
+	Source   string    `json:"source"`           // path, or address without credentials and query
+	Updated  time.Time `json:"updated,omitzero"` // what the source says of itself
+	Fetched  time.Time `json:"fetched,omitzero"` // when the answer came from the network
+	Stale    bool      `json:"stale,omitempty"`  // an earlier answer, kept because there is no usable new one
+	Projects int       `json:"projects"`
+}
+
+// Warning is something a person should know though the work goes on.
+type Warning struct {
+	Source string `json:"source"`
+	Text   string `json:"text"`
+}
+
+func (w Warning) String() string { return w.Source + ": " + w.Text }
+
+// Top returns the ranking cut after its first n entries; n <= 0 means all.
+func (r Ranking) Top(n int) Ranking {
+	if n > 0 && n < len(r.Entries) {
+		r.Entries = r.Entries[:n:n]
+	}
+	return r
+}
+
+// Merge makes one ranking of several months of one. Each project is ranked by
+// the median of its ranks; where it is absent it counts as behind everything.
+// It must be in more than half of the rankings. Of an even number the median is
+// the mean of the middle two. Equal medians are ordered by the sum of the ranks
+// where present, then by name. The count is the median of the counts, absent
+// being 0, so a one-month spike does not raise it either.
+//
+// A single ranking comes back as it is. Versions are those of the last ranking
+// given that has any for the project: version counts age quickly.
+func Merge(rankings ...Ranking) Ranking {
+	if len(rankings) == 1 {
+		return rankings[0]
+	}
+	type seen struct {
+		ranks    []int
+		counts   []int64
+		versions []Version
+	}
+	var merged Ranking
+	all := map[string]*seen{}
+	for _, r := range rankings {
+		merged.Origins = append(merged.Origins, r.Origins...)
+		for _, e := range r.Entries {
+			s := all[e.Project]
+			if s == nil {
+				s = &seen{}
+				all[e.Project] = s
+			}
+			s.ranks = append(s.ranks, e.Rank)
+			s.counts = append(s.counts, e.Count)
+			if len(e.Versions) > 0 {
+				s.versions = e.Versions
+			}
+		}
+	}
+	type place struct {
+		median, sum int // median in halves, so that a mean of two stays whole
+		entry       Entry
+	}
+	n := len(rankings)
+	var places []place
+	for project, s := range all {
+		if len(s.ranks) <= n/2 {
+			continue
+		}
+		slices.Sort(s.ranks)
+		// The absent ones sort behind; more than half present puts both middle
+		// places (n-1)/2 and n/2 among the present.
+		p := place{median: s.ranks[(n-1)/2] + s.ranks[n/2], entry: Entry{Project: project, Versions: s.versions}}
+		for _, rank := range s.ranks {
+			p.sum += rank
+		}
+		s.counts = append(s.counts, make([]int64, n-len(s.counts))...)
+		slices.Sort(s.counts)
+		low, high := s.counts[(n-1)/2], s.counts[n/2]
+		p.entry.Count = low + (high-low)/2
+		places = append(places, p)
+	}
+	slices.SortFunc(places, func(a, b place) int {
+		return cmp.Or(cmp.Compare(a.median, b.median), cmp.Compare(a.sum, b.sum), strings.Compare(a.entry.Project, b.entry.Project))
+	})
+	merged.Entries = make([]Entry, len(places))
+	for i, p := range places {
+		p.entry.Rank = i + 1
+		merged.Entries[i] = p.entry
+	}
+	return merged
+}
+
+// mergeLoss warns when merging left out most of what one of the sources has,
+// which happens when they are not months of one ranking but different lists.
+func mergeLoss(rankings []Ranking, merged Ranking) []Warning {
+	if len(rankings) < 2 {
+		return nil
+	}
+	kept := make(map[string]bool, len(merged.Entries))
+	for _, e := range merged.Entries {
+		kept[e.Project] = true
+	}
+	var warnings []Warning
+	for _, r := range rankings {
+		lost := 0
+		for _, e := range r.Entries {
+			if !kept[e.Project] {
+				lost++
+			}
+		}
+		if lost*2 > len(r.Entries) {
+			warnings = append(warnings, Warning{r.name(), fmt.Sprintf(
+				"%d of its %d projects are in no other ranking and were left out: several rankings are read as months of one", lost, len(r.Entries))})
+		}
+	}
+	return warnings
+}
+
+func (r Ranking) name() string {
+	if len(r.Origins) == 0 {
+		return "ranking"
+	}
+	return r.Origins[0].Source
+}

@@ -1,0 +1,245 @@
+package popularity
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+)
+
+// Options say how sources are opened. The zero value keeps nothing between
+// runs and goes to the network as the environment says (proxies).
+type Options struct {
+	// CacheDir keeps the last good answer of each address, so that one that
+	// did not change costs a single conditional request and one that cannot be
+	// had is replaced by what it last said. Empty keeps none.
+	CacheDir string
+	// Force takes a ranking that lost most of its rows since last time.
+	Force bool
+	// UserAgent is sent with every request.
+	UserAgent string
+	// Timeout bounds one source from the first byte sent to the last read;
+	// 0 is two minutes.
+	Timeout time.Duration
+	// Transport is for tests and for a caller with certificates of its own; nil is Go's default.
+	Transport http.RoundTripper
+	// Now is the clock; nil is the real one.
+	Now func() time.Time
+}
+
+func (o Options) now() time.Time {
+	if o.Now != nil {
+		return o.Now()
+	}
+	return time.Now()
+}
+
+const (
+	starterHint = "name one with --ranking, or in the configuration"
+	sourceHint  = "name a ranking file, or an address beginning with http:// or https://"
+)
+
+// Load reads every source, a path or an http(s) address, and merges them as
+// months of one ranking (see [Merge]).
+//
+// A source that fails is named in a warning and the others go on. When none is
+// left, a source that was refused is the error (it is there and wrong, which
+// somebody must look at); when all were only unreachable, or none was named,
+// the starter ranking comes back with a warning.
+func Load(ctx context.Context, sources []string, opts Options) (Ranking, []Warning, error) {
+	var (
+		rankings []Ranking
+		warnings []Warning
+		refused  error
+	)
+	for _, source := range sources {
+		r, w, err := open(ctx, source, opts)
+		warnings = append(warnings, w...)
+		if ctx.Err() != nil {
+			return Ranking{}, warnings, ctx.Err()
+		}
+		if err != nil {
+			if errors.Is(err, ErrRefused) && refused == nil {
+				refused = err
+			}
+			warnings = append(warnings, warningOf(err, source))
+			continue
+		}
+		rankings = append(rankings, r)
+	}
+	if len(rankings) > 0 {
+		merged := Merge(rankings...)
+		warnings = append(warnings, mergeLoss(rankings, merged)...)
+		if len(merged.Entries) == 0 {
+			return Ranking{}, warnings, refuse(fmt.Sprintf("of %d sources", len(rankings)), "they have no project in common",
+				"several rankings are read as months of one; name one, or lists of the same kind")
+		}
+		return merged, warnings, nil
+	}
+	if refused != nil {
+		return Ranking{}, withoutFailure(warnings, refused), refused
+	}
+	starter := Starter()
+	why := "no ranking is configured"
+	if len(sources) > 0 {
+		why = "no ranking could be reached"
+	}
+	warnings = append(warnings, Warning{starter.name(), fmt.Sprintf("%s; using the %d names built in, of %s; %s",
+		why, len(starter.Entries), starter.Origins[0].Updated.Format(time.DateOnly), starterHint)})
+	return starter, warnings, nil
+}
+
+// warningOf names the source once: a failure's text would name it again.
+func warningOf(err error, source string) Warning {
+	var f *failure
+	if errors.As(err, &f) {
+		return Warning{f.source, "left out: " + f.text}
+	}
+	return Warning{credentialFree(source), "left out: " + err.Error()}
+}
+
+// withoutFailure drops the warning that says the same as the error returned.
+func withoutFailure(warnings []Warning, err error) []Warning {
+	same := warningOf(err, "")
+	var out []Warning
+	for _, w := range warnings {
+		if w != same {
+			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// open reads one source.
+func open(ctx context.Context, source string, opts Options) (Ranking, []Warning, error) {
+	scheme, _, isURL := strings.Cut(source, "://")
+	switch scheme = strings.ToLower(scheme); {
+	case !isURL:
+		return openFile(source, opts)
+	case scheme == "http" || scheme == "https":
+		return openURL(ctx, source, opts)
+	}
+	return Ranking{}, nil, refuse(credentialFree(source), "not a path and not http:// or https://", sourceHint)
+}
+
+func openFile(path string, opts Options) (Ranking, []Warning, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Ranking{}, nil, refuse(printable(path), reason(err), sourceHint)
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err == nil && st.Mode().IsRegular() && st.Size() > maxBytes {
+		return Ranking{}, nil, refuse(printable(path), errTooLarge.Error(), formatHint) // before reading any of it
+	}
+	r, w, err := Parse(path, f)
+	if err != nil {
+		return Ranking{}, nil, err
+	}
+	return r, append(w, future(r, opts)...), nil
+}
+
+// openURL asks the address, conditionally when an answer is kept, and falls
+// back to that answer when there is no usable new one.
+func openURL(ctx context.Context, address string, opts Options) (Ranking, []Warning, error) {
+	shown := credentialFree(address)
+	kept, haveKept := loadKept(opts.CacheDir, address)
+	a, err := fetch(ctx, address, kept, opts)
+	if err == nil && a.unchanged {
+		kept.Fetched = opts.now()
+		if r, w, err := parseKept(shown, kept); err == nil {
+			return r, append(w, kept.save(opts.CacheDir, address)...), nil
+		}
+		// 304 for an answer that cannot be used any more: ask without condition.
+		haveKept = false
+		a, err = fetch(ctx, address, answer{}, opts)
+	}
+	var r Ranking
+	var w []Warning
+	if err == nil {
+		r, w, err = Parse(shown, bytes.NewReader(a.body))
+	}
+	if err == nil && haveKept && !opts.Force {
+		err = shrunk(r, kept, shown)
+	}
+	if err == nil {
+		r.Origins[0].Fetched = a.Fetched
+		a.Projects = len(r.Entries)
+		return r, append(append(w, future(r, opts)...), a.save(opts.CacheDir, address)...), nil
+	}
+	if !haveKept || ctx.Err() != nil {
+		return Ranking{}, nil, err
+	}
+	r, w, keptErr := parseKept(shown, kept)
+	if keptErr != nil {
+		return Ranking{}, nil, err
+	}
+	r.Origins[0].Stale = true
+	why := warningOf(err, address)
+	why.Text = fmt.Sprintf("%s; using its answer of %s", strings.TrimPrefix(why.Text, "left out: "), age(opts.now().Sub(kept.Fetched)))
+	return r, append(w, why), nil
+}
+
+func parseKept(shown string, kept answer) (Ranking, []Warning, error) {
+	r, w, err := Parse(shown, bytes.NewReader(kept.body))
+	if err == nil {
+		r.Origins[0].Fetched = kept.Fetched
+	}
+	return r, w, err
+}
+
+// shrunk refuses a ranking with less than a tenth of the projects it had: a
+// broken export looks like that, and stocking from it would empty a host.
+func shrunk(r Ranking, kept answer, shown string) error {
+	if now := len(r.Entries); now*10 < kept.Projects {
+		return refuse(shown, fmt.Sprintf("%d projects where there were %d", now, kept.Projects), "take it with --force if that is right")
+	}
+	return nil
+}
+
+// future warns of a date that has not come yet, beyond a day for clocks and
+// time zones.
+func future(r Ranking, opts Options) []Warning {
+	o := r.Origins[0]
+	if o.Updated.After(opts.now().Add(24 * time.Hour)) {
+		return []Warning{{o.Source, "its date, " + o.Updated.Format(time.DateOnly) + ", is in the future"}}
+	}
+	return nil
+}
+
+// age is how long ago in the unit a person would use.
+func age(d time.Duration) string {
+	switch {
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d minutes ago", max(0, int(d.Minutes())))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d hours ago", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days ago", int(d.Hours()/24))
+}
+
+// credentialFree is an address as it may be printed: no user, no query (tokens
+// are found there too), no fragment. A path comes back as it is.
+func credentialFree(address string) string {
+	scheme, rest, isURL := strings.Cut(address, "://")
+	if !isURL {
+		return printable(address)
+	}
+	rest, _, _ = strings.Cut(rest, "?")
+	rest, _, _ = strings.Cut(rest, "#")
+	host, path, hasPath := strings.Cut(rest, "/")
+	if i := strings.LastIndexByte(host, '@'); i >= 0 {
+		host = host[i+1:]
+	}
+	if u, err := url.Parse(address); err != nil || u.Host != host {
+		return scheme + "://…" // read by nobody the same way: show none of it
+	}
+	if hasPath {
+		host += "/" + path
+	}
+	return printable(scheme + "://" + host)
+}
