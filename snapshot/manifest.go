@@ -41,7 +41,9 @@ type ManifestWheel struct {
 	Filename       string   `json:"filename"`
 	SHA256         Digest   `json:"sha256"`
 	Size           int64    `json:"size"`
-	Index          string   `json:"index"` // root of the index page it came from, without credentials
+	Index          string   `json:"index"`              // root of the index page it came from, without credentials
+	URL            string   `json:"url"`                // where it was fetched, as the index page links it, without credentials
+	Metadata       bool     `json:"metadata,omitempty"` // the index serves FILE.metadata
 	RequiresPython string   `json:"requires_python,omitempty"`
 	Targets        []string `json:"targets"`
 	// Ranks is the wheel's place in pip's order for each target, "" when not asked for.
