@@ -17,11 +17,14 @@ type Mapping struct {
 	UID, GID []syscall.SysProcIDMap // ContainerID is the id in the image
 }
 
-// MapRoot maps root's files to one owner of the host.
-func MapRoot(uid, gid int) Mapping {
+// Owner is who a container's files belong to, in the host's ids.
+type Owner struct{ UID, GID int }
+
+// Mapping maps the image's one owner, root, to o.
+func (o Owner) Mapping() Mapping {
 	return Mapping{
-		UID: []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}},
-		GID: []syscall.SysProcIDMap{{ContainerID: 0, HostID: gid, Size: 1}},
+		UID: []syscall.SysProcIDMap{{ContainerID: 0, HostID: o.UID, Size: 1}},
+		GID: []syscall.SysProcIDMap{{ContainerID: 0, HostID: o.GID, Size: 1}},
 	}
 }
 

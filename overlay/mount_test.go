@@ -29,13 +29,7 @@ func openTree(t testing.TB, s overlaytest.Snapshot, backing overlay.Backing, uid
 	if backing != overlay.AnyBacking && got != backing {
 		t.Fatalf("image is backed by %v, want %v", got, backing)
 	}
-	var owner *os.File
-	if uid != 0 || gid != 0 {
-		owner, err = overlay.MapRoot(uid, gid).UserNS()
-		must(t, err)
-		defer owner.Close()
-	}
-	tree, err := overlay.OpenTree(image, s.Objects, owner)
+	tree, err := overlay.OpenTree(image, s.Objects, overlay.Owner{UID: uid, GID: gid})
 	must(t, err)
 	t.Cleanup(func() { tree.Close() })
 	return tree

@@ -8,14 +8,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// TreeSource is what the mount table shows as the source of a tree.
+const TreeSource = "larder:tree"
+
 // OpenTree makes the tree of a snapshot: overlay 1, read-only, detached.
 //
-// image is a mount from [OpenImage], or a kept one; it stays the caller's.
-// objects is the pool's directory. With owner (from [Mapping.UserNS]) the files
-// belong to whom it maps 0 to; nil leaves them root's.
-func OpenTree(image *os.File, objects string, owner *os.File) (*os.File, error) {
+// image is a mount from [OpenImage], or a clone of a kept one; it stays the
+// caller's. objects is the pool's directory. The files belong to owner.
+func OpenTree(image *os.File, objects string, owner Owner) (*os.File, error) {
 	lower := image
-	if owner != nil {
+	if owner != (Owner{}) {
+		userns, err := owner.Mapping().UserNS()
+		if err != nil {
+			return nil, err
+		}
+		defer userns.Close()
 		// An idmap can only be given to a mount that was never attached and
 		// has none yet: a fresh clone.
 		clone, err := Clone(image)
@@ -23,7 +30,7 @@ func OpenTree(image *os.File, objects string, owner *os.File) (*os.File, error) 
 			return nil, err
 		}
 		defer clone.Close()
-		if err := Idmap(clone, owner); err != nil {
+		if err := Idmap(clone, userns); err != nil {
 			return nil, err
 		}
 		lower = clone
@@ -41,7 +48,7 @@ func OpenTree(image *os.File, objects string, owner *os.File) (*os.File, error) 
 	}
 	defer pool.Close()
 
-	c, err := newContext("overlay", "larder:tree")
+	c, err := newContext("overlay", TreeSource)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,291 @@
+// Package instance keeps the writable part of a container or of one `larder
+// run`: an upper and a work directory for each of its mounts.
+//
+// # What it is
+//
+//	DIR/                  0700, root's
+//	  instance.json       kept instances only: which lowers each mount had
+//	  <name>/u, <name>/w  upper and work of one mount; u has the mount point's owner and mode
+//
+// # The promises
+//
+//   - Uppers are made new: one that exists already is an error, unless the
+//     instance is kept and was made for exactly the same lowers. An upper over
+//     other lowers than its own shows a mixture nobody ever installed.
+//   - One user at a time: the directory is locked (flock) until Close. The
+//     kernel's own lock on an upper (index=on) covers a holder that died and
+//     left processes behind.
+//   - A kept instance can be used again after a crash at any point.
+//
+// # The limits
+//
+// Nothing here deletes an instance that was mounted: a thrown-away one is
+// renamed into the store's trash by its owner. Sizes are not limited.
+package instance
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"larder/overlay"
+)
+
+const (
+	recordName   = "instance.json"
+	recordFormat = 1
+	maxRecord    = 1 << 20
+)
+
+// nameRule is what a mount's directory may be called.
+var nameRule = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+
+// Instance is a locked instance directory.
+type Instance struct {
+	dir    string
+	lock   *os.File
+	record *record // nil when it is thrown away after use
+}
+
+type record struct {
+	Format int                 `json:"format"`
+	Mounts map[string][]string `json:"mounts"`
+}
+
+// Create makes a new instance, whose parent must exist. It is an error if
+// anything is there already.
+func Create(dir string) (*Instance, error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make instance: %w", err)
+	}
+	return lock(dir)
+}
+
+// Keep opens a kept instance, or makes one where nothing is, or an empty
+// directory.
+func Keep(dir string) (*Instance, error) {
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("make instance: %w", err)
+	}
+	i, err := lock(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := i.read(); err != nil {
+		i.Close()
+		return nil, err
+	}
+	return i, nil
+}
+
+// lock opens dir and locks it. A link is not followed, and a directory that
+// another user could change is not used: its content becomes files of root's.
+func lock(dir string) (*Instance, error) {
+	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open instance: %w", err)
+	}
+	i := &Instance{dir: dir, lock: f}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		i.Close()
+		return nil, fmt.Errorf("stat instance %s: %w", dir, err)
+	}
+	if int(st.Uid) != os.Geteuid() || st.Mode&0o022 != 0 {
+		i.Close()
+		return nil, &problem{kind: overlay.ErrRefused,
+			msg:  fmt.Sprintf("instance %s belongs to user %d with mode %04o", dir, st.Uid, st.Mode&0o7777),
+			hint: fmt.Sprintf("name a directory of user %d that only that user can write", os.Geteuid())}
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		i.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, &problem{kind: overlay.ErrBusy, msg: fmt.Sprintf("instance %s is in use", dir),
+				hint: "wait for the other larder run to end, or name another directory"}
+		}
+		return nil, fmt.Errorf("lock instance %s: %w", dir, err)
+	}
+	return i, nil
+}
+
+// read reads the record of a kept instance.
+func (i *Instance) read() error {
+	i.record = &record{Format: recordFormat, Mounts: map[string][]string{}}
+	path := filepath.Join(i.dir, recordName)
+	st, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return i.checkUnused()
+	}
+	if err != nil {
+		return fmt.Errorf("read instance: %w", err)
+	}
+	if !st.Mode().IsRegular() || st.Size() > maxRecord {
+		return i.foreign(recordName + " is not a record of ours")
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read instance: %w", err)
+	}
+	var r record
+	if err := json.Unmarshal(b, &r); err != nil || r.Format < 1 || r.Mounts == nil {
+		return i.foreign(recordName + " is not a record of ours")
+	}
+	if r.Format != recordFormat {
+		return i.foreign(fmt.Sprintf("%s has format %d, this program knows %d", recordName, r.Format, recordFormat))
+	}
+	i.record = &r
+	return nil
+}
+
+// checkUnused accepts a directory without a record when it is empty, or holds
+// only what a crash between the first mkdir and the record leaves.
+func (i *Instance) checkUnused() error {
+	entries, err := os.ReadDir(i.dir)
+	if err != nil {
+		return fmt.Errorf("read instance: %w", err)
+	}
+	for _, e := range entries {
+		if !e.IsDir() && e.Name() != recordName+".tmp" || e.IsDir() && !nameRule.MatchString(e.Name()) {
+			return i.foreign("it holds " + fmt.Sprintf("%q", e.Name()) + " and no " + recordName)
+		}
+	}
+	return nil
+}
+
+func (i *Instance) foreign(why string) error {
+	return &problem{kind: overlay.ErrRefused, msg: fmt.Sprintf("%s is not an instance: %s", i.dir, why),
+		hint: "name a new or an empty directory, or one that an earlier --instance made"}
+}
+
+// Dir is the instance's directory.
+func (i *Instance) Dir() string { return i.dir }
+
+// Add gives the mount called name its upper and work, and returns the directory
+// that holds them. lowers says exactly what will be below, in any words that
+// differ when the lowers do. fresh is false when a kept instance had it already.
+func (i *Instance) Add(name string, lowers []string, owner overlay.Owner, mode os.FileMode) (dir string, fresh bool, err error) {
+	if !nameRule.MatchString(name) {
+		return "", false, fmt.Errorf("add mount %q to instance: not a plain name", name)
+	}
+	dir = filepath.Join(i.dir, name)
+	if i.record != nil {
+		if had, ok := i.record.Mounts[name]; ok {
+			if !slices.Equal(had, lowers) {
+				return "", false, &problem{kind: overlay.ErrRefused,
+					msg:  fmt.Sprintf("instance %s was made over other files (%s): %s", i.dir, name, difference(had, lowers)),
+					hint: "use the snapshot and lock it was made with, or name a new directory"}
+			}
+			for _, d := range []string{"u", "w"} {
+				if st, err := os.Lstat(filepath.Join(dir, d)); err != nil || !st.IsDir() {
+					return "", false, i.foreign(name + "/" + d + " is missing")
+				}
+			}
+			return dir, false, nil
+		}
+		if err := removeEmpty(dir); err != nil {
+			return "", false, i.foreign(fmt.Sprintf("%s is there, and not recorded", name))
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return "", false, fmt.Errorf("make instance: %w", err)
+	}
+	for _, d := range []string{"u", "w"} {
+		if err := makeDir(filepath.Join(dir, d), owner, mode); err != nil {
+			return "", false, fmt.Errorf("make instance: %w", err)
+		}
+	}
+	if i.record != nil {
+		i.record.Mounts[name] = slices.Clone(lowers)
+		if err := i.write(); err != nil {
+			return "", false, err
+		}
+	}
+	return dir, true, nil
+}
+
+// difference names the first difference of two lists of lowers.
+func difference(had, want []string) string {
+	for n := range max(len(had), len(want)) {
+		switch {
+		case n >= len(had):
+			return want[n] + " is new"
+		case n >= len(want):
+			return had[n] + " is gone"
+		case had[n] != want[n]:
+			return had[n] + " then, " + want[n] + " now"
+		}
+	}
+	return "none"
+}
+
+// makeDir makes a directory with an owner and a mode that no umask changes.
+func makeDir(path string, owner overlay.Owner, mode os.FileMode) error {
+	if err := os.Mkdir(path, 0o700); err != nil {
+		return err
+	}
+	if err := os.Chown(path, owner.UID, owner.GID); err != nil {
+		return err
+	}
+	return os.Chmod(path, mode)
+}
+
+// removeEmpty removes what a crash before the record was written can have left:
+// directories that were never mounted, so they are empty.
+func removeEmpty(dir string) error {
+	for _, d := range []string{filepath.Join(dir, "u"), filepath.Join(dir, "w"), dir} {
+		if err := unix.Rmdir(d); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// write replaces the record, durably: the upper must never be older than it.
+func (i *Instance) write() error {
+	b, err := json.MarshalIndent(i.record, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp := filepath.Join(i.dir, recordName+".tmp")
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return fmt.Errorf("write instance: %w", err)
+	}
+	_, err = f.Write(append(b, '\n'))
+	if err == nil {
+		err = f.Sync()
+	}
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(tmp, filepath.Join(i.dir, recordName))
+	}
+	if err == nil {
+		err = i.lock.Sync()
+	}
+	if err != nil {
+		return fmt.Errorf("write instance: %w", err)
+	}
+	return nil
+}
+
+// Close lets go of the lock.
+func (i *Instance) Close() error { return i.lock.Close() }
+
+// problem is an error for people: one line, a hint, and the sentinel it is.
+type problem struct {
+	kind      error
+	msg, hint string
+}
+
+func (p *problem) Error() string { return p.msg }
+func (p *problem) Hint() string  { return p.hint }
+func (p *problem) Unwrap() error { return p.kind }

@@ -1,0 +1,298 @@
+// Package keep keeps snapshots mounted on the host, so that an attach clones a
+// mount instead of making one.
+//
+// # What it is
+//
+//	RUN/snapshots/               0700, a private mount of its own
+//	  <id>/image                 the image, through a loop device
+//	  <id>/tree                  the tree, root's
+//	  <id>/tree-<uid>-<gid>      the tree for another owner
+//	RUN/lock                     flock of mount and unmount
+//
+// # The promises
+//
+//   - Mount and Unmount can be repeated, run at once, and be killed anywhere:
+//     the next one repairs what is half made.
+//   - The mounts are private: they show in no other mount namespace, so
+//     nothing else keeps them or the loop device busy.
+//   - [Open] needs no lock and never fails because of a concurrent Unmount: it
+//     gets a clone that works, or makes its own tree.
+//
+// # The limits
+//
+// A clone outlives Unmount, and with it the loop device: they go with the last
+// container that uses them.
+package keep
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/moby/sys/mount"
+	"golang.org/x/sys/unix"
+
+	"larder/overlay"
+)
+
+// DefaultDir is the run directory of a host.
+const DefaultDir = "/run/larder"
+
+// Snapshot is what there is to mount.
+type Snapshot struct {
+	ID      string
+	Image   string // path of the image
+	Objects string // path of the pool
+}
+
+var idRule = regexp.MustCompile(`^[0-9a-f]{8,64}$`)
+
+// Dir is a run directory.
+type Dir string
+
+func (d Dir) snapshots() string         { return filepath.Join(string(d), "snapshots") }
+func (d Dir) snapshot(id string) string { return filepath.Join(d.snapshots(), id) }
+
+// treeName is the name of a tree's mount point.
+func treeName(o overlay.Owner) string {
+	if o == (overlay.Owner{}) {
+		return "tree"
+	}
+	return fmt.Sprintf("tree-%d-%d", o.UID, o.GID)
+}
+
+// Mount mounts the snapshot's image and its tree, once for root and once for
+// each further owner. What is mounted already stays.
+func (d Dir) Mount(s Snapshot, owners ...overlay.Owner) error {
+	if !idRule.MatchString(s.ID) {
+		return fmt.Errorf("keep snapshot %q: not an id", s.ID)
+	}
+	if err := os.MkdirAll(string(d), 0o755); err != nil {
+		return fmt.Errorf("make run directory: %w", err)
+	}
+	unlock, err := d.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := os.MkdirAll(d.snapshots(), 0o700); err != nil {
+		return fmt.Errorf("keep snapshot: %w", err)
+	}
+	// On most hosts / is shared, and what is mounted below would show up in
+	// every other namespace. A mount of its own, made private, stops that.
+	// (MakePrivate binds the directory on itself when it is no mount yet.)
+	if err := mount.MakePrivate(d.snapshots()); err != nil {
+		return fmt.Errorf("keep snapshot: make %s private: %w", d.snapshots(), err)
+	}
+	dir := d.snapshot(s.ID)
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("keep snapshot: %w", err)
+	}
+	image, err := d.clone(s.ID, "image", unix.EROFS_SUPER_MAGIC_V1)
+	if err != nil {
+		image, err = d.openLoop(s.Image)
+		if err != nil {
+			return fmt.Errorf("keep snapshot %.12s: %w", s.ID, err)
+		}
+		// Attaching moves the mount: what follows works on a clone.
+		own, err := overlay.Clone(image)
+		if err == nil {
+			err = place(own, filepath.Join(dir, "image"))
+		}
+		if err != nil {
+			image.Close()
+			return err
+		}
+	}
+	defer image.Close()
+	for _, o := range append([]overlay.Owner{{}}, owners...) {
+		if have, err := d.clone(s.ID, treeName(o), unix.OVERLAYFS_SUPER_MAGIC); err == nil {
+			have.Close()
+			continue
+		}
+		tree, err := overlay.OpenTree(image, s.Objects, o)
+		if err != nil {
+			return fmt.Errorf("keep snapshot %.12s: %w", s.ID, err)
+		}
+		if err := place(tree, filepath.Join(dir, treeName(o))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openLoop prefers the loop device, and takes the file where there is none.
+func (d Dir) openLoop(image string) (*os.File, error) {
+	m, _, err := overlay.OpenImage(image, overlay.BackedByLoop)
+	if errors.Is(err, overlay.ErrUnsupported) {
+		if m, _, e := overlay.OpenImage(image, overlay.BackedByFile); e == nil {
+			return m, nil
+		}
+	}
+	return m, err
+}
+
+// place attaches a detached mount at a path, in the place of whatever a broken
+// earlier attempt left mounted there, and closes it.
+func place(m *os.File, path string) error {
+	defer m.Close()
+	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("keep snapshot: %w", err)
+	}
+	if err := unmountAll(path); err != nil {
+		return fmt.Errorf("keep snapshot: %w", err)
+	}
+	point, err := os.OpenFile(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("keep snapshot: %w", err)
+	}
+	defer point.Close()
+	return overlay.Attach(m, point)
+}
+
+// clone clones a kept mount and makes sure that it is one: between a look and
+// the clone it may have been unmounted, and the clone be of an empty directory.
+func (d Dir) clone(id, name string, magic int64) (*os.File, error) {
+	m, err := overlay.CloneDir(filepath.Join(d.snapshot(id), name))
+	if err != nil {
+		return nil, err
+	}
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(m.Fd()), &st); err != nil || int64(st.Type) != magic {
+		m.Close()
+		return nil, fmt.Errorf("clone kept mount %s: %w", name, fs.ErrNotExist)
+	}
+	return m, nil
+}
+
+// Unmount lets go of a snapshot's mounts. One that is not kept is no error.
+func (d Dir) Unmount(id string) error {
+	if !idRule.MatchString(id) {
+		return fmt.Errorf("let go of snapshot %q: not an id", id)
+	}
+	unlock, err := d.lock()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return d.unmount(id)
+}
+
+func (d Dir) unmount(id string) error {
+	dir := d.snapshot(id)
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("let go of snapshot %.12s: %w", id, err)
+	}
+	// Trees before the image, so that a kill between them leaves no tree
+	// that Mount would have to make again for a missing image.
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(b.Name(), a.Name()) })
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		if !e.IsDir() {
+			return fmt.Errorf("let go of snapshot %.12s: %s is not ours", id, path)
+		}
+		// Lazy on purpose: containers work on clones, which stay.
+		if err := unmountAll(path); err != nil {
+			return fmt.Errorf("let go of snapshot %.12s: %w", id, err)
+		}
+		if err := unix.Rmdir(path); err != nil {
+			return fmt.Errorf("let go of snapshot %.12s: remove %s: %w", id, path, err)
+		}
+	}
+	if err := unix.Rmdir(dir); err != nil {
+		return fmt.Errorf("let go of snapshot %.12s: remove %s: %w", id, dir, err)
+	}
+	return nil
+}
+
+// UnmountAll lets go of every kept snapshot, and of the private mount itself.
+func (d Dir) UnmountAll() error {
+	unlock, err := d.lock()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	ids, err := d.List()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, id := range ids {
+		errs = append(errs, d.unmount(id))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return unmountAll(d.snapshots())
+}
+
+// unmountAll unmounts whatever is stacked on a path. mount.Unmount answers nil
+// for what was not mounted, so it is asked of the kernel when to stop.
+func unmountAll(path string) error {
+	for {
+		dir, err := os.OpenFile(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		mounted, err := overlay.IsMountPoint(dir)
+		dir.Close()
+		if err != nil || !mounted {
+			return err
+		}
+		if err := mount.Unmount(path); err != nil {
+			return err
+		}
+	}
+}
+
+// List returns the ids that are kept, or half kept, sorted.
+func (d Dir) List() ([]string, error) {
+	entries, err := os.ReadDir(d.snapshots())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("list kept snapshots: %w", err)
+	}
+	var ids []string
+	for _, e := range entries {
+		if idRule.MatchString(e.Name()) {
+			ids = append(ids, e.Name())
+		}
+	}
+	return ids, nil
+}
+
+// lock serialises those who change the directory.
+func (d Dir) lock() (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(string(d), "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock run directory: %w", err)
+	}
+	for {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+		if err != unix.EINTR {
+			break
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock run directory %s: %w", d, err)
+	}
+	return func() { f.Close() }, nil
+}
