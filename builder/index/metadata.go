@@ -1,0 +1,155 @@
+package index
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// FetchMetadata returns FILE.metadata (PEP 658). The bytes are verified when
+// the page published their hash; when it did not even say that they exist,
+// they must at least look like metadata. ErrNotFound: the index has none.
+func (c *Client) FetchMetadata(ctx context.Context, f File) ([]byte, error) {
+	const op = "fetch metadata of"
+	u, err := url.Parse(f.URL)
+	if err != nil {
+		return nil, &Error{Op: op, Name: f.Filename, Kind: ErrRefused, Cause: errors.New("its URL cannot be read")}
+	}
+	u.RawPath = u.EscapedPath() + ".metadata"
+	u.Path += ".metadata"
+	call, cancel := within(ctx, c.options.PageTime)
+	defer cancel()
+	for try := 0; ; try++ {
+		b, again, err := c.metadataOnce(call, f, u)
+		if err == nil {
+			return b, nil
+		}
+		var e *Error
+		if errors.As(err, &e) {
+			return nil, err
+		}
+		if !again || try >= c.config.Retries {
+			return nil, c.problem(ctx, op, f.Filename, u, err)
+		}
+		if sleep(call, c.backoff(try, nil)) != nil {
+			return nil, c.problem(ctx, op, f.Filename, u, context.Cause(call))
+		}
+	}
+}
+
+func (c *Client) metadataOnce(ctx context.Context, f File, u *url.URL) (_ []byte, again bool, _ error) {
+	const op = "fetch metadata of"
+	a, err := c.send(ctx, http.MethodGet, u, http.Header{"Accept-Encoding": {"identity"}})
+	if err != nil {
+		return nil, false, err
+	}
+	defer a.Close()
+	if a.StatusCode != http.StatusOK {
+		return nil, false, statusError(op, f.Filename, a)
+	}
+	if e := a.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return nil, false, fmt.Errorf("%w: sent with content encoding %.40q, which nobody asked for", ErrRefused, e)
+	}
+	b, err := io.ReadAll(&limited{a.body, c.options.MaxMetadata})
+	switch {
+	case errors.Is(err, errLarge):
+		return nil, false, fmt.Errorf("%w: it is larger than %d bytes", ErrRefused, c.options.MaxMetadata)
+	case err != nil:
+		return nil, true, err
+	}
+	if f.MetadataSHA256 != "" {
+		if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != f.MetadataSHA256 {
+			return nil, false, fmt.Errorf("%w: sha256 is %x, published is %s", ErrHash, sum, f.MetadataSHA256)
+		}
+		return b, false, nil
+	}
+	if !looksLikeMetadata(b) {
+		if f.Metadata {
+			return nil, false, fmt.Errorf("%w: the index announced metadata and sent something else", ErrPage)
+		}
+		return nil, false, &Error{Op: op, Name: f.Filename, URL: clean(u), Kind: ErrNotFound, Cause: errors.New("what is there is no metadata")}
+	}
+	return b, false, nil
+}
+
+// looksLikeMetadata: an index that answers everything with a page must not
+// have that page taken for metadata.
+func looksLikeMetadata(b []byte) bool {
+	head := bytes.ToLower(b[:min(len(b), 4096)])
+	return bytes.HasPrefix(head, []byte("metadata-version:")) || bytes.Contains(head, []byte("\nmetadata-version:"))
+}
+
+// Size returns a file's length: what the page told, or what one HEAD tells,
+// which is remembered in the client and in its cache.
+func (c *Client) Size(ctx context.Context, f File) (int64, error) {
+	const op = "ask the size of"
+	if f.Size >= 0 {
+		return f.Size, nil
+	}
+	c.mu.Lock()
+	n, ok := c.sizes[f.URL]
+	c.mu.Unlock()
+	if ok {
+		return n, nil
+	}
+	if n, ok := c.options.Cache.size(f.URL); ok {
+		return n, nil
+	}
+	u, err := url.Parse(f.URL)
+	if err != nil {
+		return 0, &Error{Op: op, Name: f.Filename, Kind: ErrRefused, Cause: errors.New("its URL cannot be read")}
+	}
+	call, cancel := within(ctx, c.options.PageTime)
+	defer cancel()
+	n, err = c.askSize(call, f, u, http.MethodHead)
+	var e *Error
+	if errors.As(err, &e) && e.Status != 0 && e.Kind != ErrNotFound && e.Kind != ErrUnreachable {
+		// Some servers know no HEAD: one byte by GET tells the same.
+		n, err = c.askSize(call, f, u, http.MethodGet)
+	}
+	if err != nil {
+		if errors.As(err, &e) {
+			return 0, err
+		}
+		return 0, c.problem(ctx, op, f.Filename, u, err)
+	}
+	c.mu.Lock()
+	c.sizes[f.URL] = n
+	c.mu.Unlock()
+	c.options.Cache.putSize(f.URL, n)
+	return n, nil
+}
+
+func (c *Client) askSize(ctx context.Context, f File, u *url.URL, method string) (int64, error) {
+	header := http.Header{"Accept-Encoding": {"identity"}}
+	if method == http.MethodGet {
+		header.Set("Range", "bytes=0-0")
+	}
+	a, err := c.send(ctx, method, u, header)
+	if err != nil {
+		return 0, err
+	}
+	defer a.Close()
+	n := a.ContentLength
+	switch a.StatusCode {
+	case http.StatusOK:
+	case http.StatusPartialContent:
+		_, total, span := strings.Cut(a.Header.Get("Content-Range"), "/")
+		if _, err := fmt.Sscanf(total, "%d", &n); !span || err != nil {
+			n = -1
+		}
+	default:
+		return 0, statusError("ask the size of", f.Filename, a)
+	}
+	if n < 0 {
+		return 0, fmt.Errorf("%w: the server does not tell it", ErrNotFound)
+	}
+	return n, nil
+}

@@ -1,0 +1,231 @@
+package index
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+	"unicode/utf8"
+
+	"larder/snapshot/pep508"
+)
+
+// page is one index's page while it is read, and after.
+type page struct {
+	client   *Client
+	name     string   // normalised, as asked
+	base     *url.URL // where the page came from, or its <base>
+	index    string
+	files    []File
+	refused  []Refused
+	seen     map[string]int // file name -> place in files
+	twice    map[string]bool
+	unclosed bool // an HTML page whose end tag never came
+}
+
+// maxFiles of one page: the largest projects have some ten thousand.
+const maxFiles = 500_000
+
+// add takes one link. claimed is the name a JSON page gives; an HTML link has
+// none: its name is the URL's, which is also the only one pip looks at.
+func (p *page) add(href, claimed string, f File) error {
+	u, err := p.base.Parse(strings.TrimSpace(href))
+	if err != nil {
+		return p.refuse(claimed, "its URL cannot be read")
+	}
+	name, err := basename(u)
+	if claimed == "" && (err != nil || !distribution(name)) {
+		return nil // a link to something else
+	}
+	if claimed != "" && badName(claimed) {
+		return p.refuse(claimed, "the file name is not acceptable")
+	}
+	if err != nil || badName(name) {
+		return p.refuse(name, "the file name is not acceptable")
+	}
+	if claimed != "" && claimed != name {
+		return p.refuse(claimed, "its URL ends in another file name")
+	}
+	if err := p.client.allowed(p.base, u); err != nil {
+		return p.refuse(name, err.Error())
+	}
+	if !plainAllowed(u, p.client.config.TrustedHosts) {
+		return p.refuse(name, "its URL is plain http and its host is not trusted")
+	}
+	if project, _, ok := strings.Cut(name, "-"); strings.HasSuffix(name, ".whl") && (!ok || pep508.Normalize(project) != p.name) {
+		return p.refuse(name, "it belongs to another project")
+	}
+	if f.SHA256 == "" {
+		f.SHA256 = fragmentHash(u.Fragment)
+	}
+	for _, sum := range []*string{&f.SHA256, &f.MetadataSHA256} {
+		if *sum = strings.ToLower(*sum); *sum != "" && !isSHA256(*sum) {
+			return p.refuse(name, "its sha256 is not 64 hex digits")
+		}
+	}
+	if f.Size < -1 {
+		return p.refuse(name, "its size is negative")
+	}
+	quotePath(u)
+	u.User, u.Fragment, u.RawFragment = nil, "", ""
+	f.Filename, f.URL, f.Index = name, u.String(), p.index
+	at, again := p.seen[name]
+	if !again {
+		if len(p.files) >= maxFiles {
+			return fmt.Errorf("more than %d files", maxFiles)
+		}
+		p.seen[name] = len(p.files)
+		p.files = append(p.files, f)
+		return nil
+	}
+	if p.files[at].SHA256 != f.SHA256 || f.SHA256 == "" {
+		if p.twice == nil {
+			p.twice = map[string]bool{}
+		}
+		p.twice[name] = true
+	}
+	return nil
+}
+
+func (p *page) refuse(name, reason string) error {
+	if len(p.refused) >= maxFiles {
+		return fmt.Errorf("more than %d links to refuse", maxFiles)
+	}
+	if len(name) > 300 {
+		name = name[:300] + "…"
+	}
+	p.refused = append(p.refused, Refused{Filename: name, Index: p.index, Reason: reason})
+	return nil
+}
+
+// settle takes out the names that stand for two different files.
+func (p *page) settle() {
+	if len(p.twice) > 0 {
+		kept := p.files[:0]
+		for _, f := range p.files {
+			if !p.twice[f.Filename] {
+				kept = append(kept, f)
+				continue
+			}
+			p.refuse(f.Filename, "the page has it twice with different hashes")
+		}
+		p.files = kept
+	}
+	p.client, p.seen, p.twice, p.base = nil, nil, nil, nil
+}
+
+// basename is the last segment of the path, unquoted.
+func basename(u *url.URL) (string, error) {
+	path := strings.TrimRight(u.EscapedPath(), "/")
+	return url.PathUnescape(path[strings.LastIndexByte(path, '/')+1:])
+}
+
+// distribution tells file names from other links (HTML pages have those too).
+func distribution(name string) bool {
+	for _, ext := range []string{".whl", ".tar.gz", ".zip", ".egg", ".tar.bz2", ".tgz", ".exe", ".msi", ".rpm", ".tar.xz", ".tar.Z", ".tar", ".dmg", ".deb"} {
+		if strings.HasSuffix(name, ext) {
+			return true
+		}
+	}
+	return false
+}
+
+// badName: a name must be one path element anywhere, and printable.
+func badName(name string) bool {
+	if name == "" || len(name) > 255 || name[0] == '.' || name[0] == '-' || !utf8.ValidString(name) || strings.ContainsAny(name, "/\\") {
+		return true
+	}
+	for _, r := range name {
+		if r < ' ' || r == 0x7f || r == utf8.RuneError || r >= 0x80 && r < 0xa0 {
+			return true
+		}
+	}
+	return false
+}
+
+var fragmentSHA256 = regexp.MustCompile(`(?:^|[&#])sha256=([^&]*)`)
+
+// fragmentHash reads #sha256=…; other algorithms do not count.
+func fragmentHash(fragment string) string {
+	if m := fragmentSHA256.FindStringSubmatch(fragment); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
+func isSHA256(s string) bool {
+	b, err := hex.DecodeString(s)
+	return err == nil && len(b) == 32
+}
+
+// quotePath quotes the path as pip does (_ensure_quoted_url in its
+// models/link.py): each part between "@" or "%2F" is unquoted and quoted
+// again. pip's cache is keyed by that form, and a "+" must become "%2B".
+func quotePath(u *url.URL) {
+	path, params := u.EscapedPath(), ""
+	if i := strings.IndexByte(path[strings.LastIndexByte(path, '/')+1:], ';'); i >= 0 {
+		i += strings.LastIndexByte(path, '/') + 1
+		path, params = path[:i], path[i:]
+	}
+	var b strings.Builder
+	for len(path) > 0 {
+		i, n := reserved(path)
+		quote(&b, path[:i])
+		b.WriteString(strings.ToUpper(path[i : i+n]))
+		path = path[i+n:]
+	}
+	b.WriteString(params)
+	if unquoted, err := url.PathUnescape(b.String()); err == nil {
+		u.Path, u.RawPath = unquoted, b.String()
+	}
+}
+
+// reserved finds the first "@" or "%2F" and its length.
+func reserved(s string) (at, length int) {
+	for i := range len(s) {
+		switch {
+		case s[i] == '@':
+			return i, 1
+		case s[i] == '%' && len(s) >= i+3 && strings.EqualFold(s[i:i+3], "%2f"):
+			return i, 3
+		}
+	}
+	return len(s), 0
+}
+
+func quote(b *strings.Builder, part string) {
+	raw, err := url.PathUnescape(part)
+	if err != nil {
+		raw = part
+	}
+	for i := range len(raw) {
+		c := raw[i]
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("_.-~/", c) >= 0:
+			b.WriteByte(c)
+		default:
+			fmt.Fprintf(b, "%%%02X", c)
+		}
+	}
+}
+
+// checkVersion refuses repository versions of another major number (PEP 629).
+func checkVersion(v string) error {
+	if major, _, _ := strings.Cut(v, "."); v != "" && major != "1" {
+		return fmt.Errorf("the index speaks version %.20q, only 1.x is known", v)
+	}
+	return nil
+}
+
+// hashValue reads "true", "sha256=…" or anything else of a core-metadata
+// attribute.
+func hashValue(v string) (there bool, sum string) {
+	if s, ok := strings.CutPrefix(v, "sha256="); ok {
+		return true, s
+	}
+	return v == "true" || strings.Contains(v, "="), ""
+}
+
+var errNoLinks = errors.New("an html page without a link to any file; an error or login page?")

@@ -1,0 +1,238 @@
+package index
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+)
+
+// maxRedirects as most clients have it; pip allows 30.
+const maxRedirects = 10
+
+// answer is a response whose slot and deadlines end with Close.
+type answer struct {
+	*http.Response
+	url  *url.URL // where it came from, after redirects
+	body *body
+	done func()
+}
+
+func (a *answer) Close() {
+	a.body.Close()
+	a.done()
+}
+
+// send makes one request, repeated and redirected as needed, and returns
+// whatever final status came. ctx carries the deadline of the whole call.
+func (c *Client) send(ctx context.Context, method string, u *url.URL, header http.Header) (*answer, error) {
+	release, err := c.acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	tries := 0
+	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, triesKey{}, &tries))
+	fail := func(err error) (*answer, error) {
+		cancel(nil)
+		release()
+		return nil, err
+	}
+	for hop := 0; ; hop++ {
+		r, err := retryablehttp.NewRequestWithContext(ctx, method, u.String(), nil)
+		if err != nil {
+			return fail(errors.New("not a usable URL")) // the parser's error quotes it
+		}
+		r.Header = header.Clone()
+		r.Header.Set("User-Agent", c.options.UserAgent)
+		if user := c.config.Credentials.find(u); user != nil {
+			password, _ := user.Password()
+			r.SetBasicAuth(user.Username(), password)
+		}
+		resp, err := c.http.Do(r)
+		if err != nil {
+			if resp != nil {
+				resp.Body.Close()
+			}
+			if cause := context.Cause(ctx); cause != nil {
+				err = cause
+			}
+			return fail(&transportError{bare(err), tries, u})
+		}
+		location := resp.Header.Get(locationKey)
+		if !redirect(resp.StatusCode) || location == "" {
+			b := &body{ReadCloser: resp.Body, client: c, ctx: ctx, cancel: cancel}
+			resp.Body = b
+			return &answer{Response: resp, url: u, body: b, done: release}, nil
+		}
+		resp.Body.Close() // not drained: a redirect's body may be slow or endless
+		next, err := c.follow(u, location, hop)
+		if err != nil {
+			return fail(err)
+		}
+		u = next
+	}
+}
+
+func redirect(status int) bool {
+	switch status {
+	case 301, 302, 303, 307, 308:
+		return true
+	}
+	return false
+}
+
+// follow checks one redirect.
+func (c *Client) follow(from *url.URL, location string, hop int) (*url.URL, error) {
+	if hop+1 > maxRedirects {
+		return nil, fmt.Errorf("%w: more than %d redirects, the last at %s", ErrUnreachable, maxRedirects, clean(from))
+	}
+	to, err := from.Parse(location)
+	if err != nil {
+		return nil, fmt.Errorf("%w: redirect from %s to something that is no URL", ErrRefused, clean(from))
+	}
+	to.User, to.Fragment, to.RawFragment = nil, "", ""
+	if err := c.allowed(from, to); err != nil {
+		return nil, fmt.Errorf("%w: redirect to %s: %w", ErrRefused, clean(to), err)
+	}
+	return to, nil
+}
+
+// allowed says whether a page or a redirect may send us from one URL to another.
+func (c *Client) allowed(from, to *url.URL) error {
+	switch {
+	case to.Scheme != "http" && to.Scheme != "https":
+		return fmt.Errorf("scheme %.20q is not http or https", to.Scheme)
+	case to.Hostname() == "":
+		return errors.New("no host in the URL")
+	case from.Scheme == "https" && to.Scheme == "http" && !trusted(to, c.config.TrustedHosts):
+		return errors.New("leads from https to plain http")
+	case loopback(to) && !loopback(from), linkLocal(to) && !linkLocal(from):
+		return errors.New("leads to an address of this machine or link")
+	}
+	return nil
+}
+
+// transportError is a request without an answer.
+type transportError struct {
+	error
+	tries int
+	url   *url.URL
+}
+
+func (e *transportError) Unwrap() error { return e.error }
+
+func (e *transportError) Error() string {
+	if e.tries > 1 {
+		return fmt.Sprintf("%v (%d tries)", e.error, e.tries)
+	}
+	return e.error.Error()
+}
+
+// bare takes net/http's wrapping off: it shows the URL with user and query.
+func bare(err error) error {
+	for {
+		var u *url.Error
+		if !errors.As(err, &u) {
+			return err
+		}
+		err = u.Err
+	}
+}
+
+// problem makes the error for a request that brought no usable answer.
+func (c *Client) problem(ctx context.Context, op, name string, u *url.URL, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return &Error{Op: op, Name: name, URL: clean(u), Cause: ctx.Err()}
+	}
+	e := &Error{Op: op, Name: name, URL: clean(u), Cause: err, Kind: ErrUnreachable}
+	for _, kind := range []error{ErrRefused, ErrPage, ErrHash, ErrNotFound} {
+		if errors.Is(err, kind) {
+			e.Kind = kind
+		}
+	}
+	e.hint = hintFor(err)
+	return e
+}
+
+// hintFor says what a user can do about a connection's failure.
+func hintFor(err error) string {
+	var unknown x509.UnknownAuthorityError
+	var invalid x509.CertificateInvalidError
+	var host x509.HostnameError
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &unknown):
+		return "give the authority that signed it with pip's cert option (PIP_CERT)"
+	case errors.As(err, &invalid), errors.As(err, &host):
+		return "the server's certificate is not good for this host: correct index-url, or the server"
+	case isAlert(err) && strings.Contains(err.Error(), "certificate"):
+		return "the server wants a client certificate: set pip's client-cert option"
+	case strings.Contains(err.Error(), http.StatusText(http.StatusProxyAuthRequired)):
+		return "put the proxy's user and password in pip's proxy option"
+	case errors.As(err, &dns):
+		return "check index-url and the name server: pip config list"
+	case errors.Is(err, errSlow), errors.Is(err, errTooLong):
+		return "try again later, or use a nearer index"
+	case errors.Is(err, ErrRefused), errors.Is(err, ErrHash):
+		return ""
+	}
+	return "check the network, the proxy and index-url: pip config list"
+}
+
+// statusError makes the error for an answer whose status is no success.
+func statusError(op, name string, a *answer) error {
+	e := &Error{Op: op, Name: name, URL: clean(a.url), Status: a.StatusCode, Kind: ErrUnreachable}
+	switch s := a.StatusCode; {
+	case s == http.StatusNotFound, s == http.StatusGone:
+		e.Kind = ErrNotFound
+	case s == http.StatusUnauthorized:
+		e.hint = "put user and password in pip's index-url or in ~/.netrc"
+	case s == http.StatusProxyAuthRequired:
+		e.hint = "put the proxy's user and password in pip's proxy option"
+	case s == http.StatusForbidden, s == http.StatusUnavailableForLegalReasons:
+		e.Kind, e.Cause = ErrRefused, errors.New("the index refuses it")
+		e.hint = "ask who runs the index, or leave it out"
+	case s == http.StatusTooManyRequests:
+		e.hint = "the index asks for fewer requests: try again later, or with fewer jobs"
+	case s >= 500:
+		e.hint = "the index has a fault: try again later"
+	case s >= 400:
+		e.Kind, e.Cause = ErrRefused, errors.New("the index refuses it")
+	default:
+		e.Cause = errors.New("an answer that is neither success nor error")
+	}
+	return e
+}
+
+// limited reads at most n bytes and then says errLarge instead of EOF.
+type limited struct {
+	r io.Reader
+	n int64
+}
+
+func (l *limited) Read(p []byte) (int, error) {
+	if l.n < 0 {
+		return 0, errLarge
+	}
+	if int64(len(p)) > l.n+1 {
+		p = p[:l.n+1]
+	}
+	n, err := l.r.Read(p)
+	if l.n -= int64(n); l.n < 0 {
+		return n - 1, errLarge
+	}
+	return n, err
+}
+
+// within bounds a whole call.
+func within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, d, errTooLong)
+}

@@ -1,0 +1,289 @@
+package index
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// connectTime bounds one connection attempt. pip's timeout may be minutes (it
+// also covers slow answers); a host that does not accept within this is down.
+const connectTime = 30 * time.Second
+
+// transport builds the two connection pools (certificates checked, or not for
+// trusted hosts) behind the counting, pausing round tripper.
+func (c *Client) transport() (http.RoundTripper, error) {
+	roots, err := authorities(c.config)
+	if err != nil {
+		return nil, err
+	}
+	tlsConfig := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	if file := c.config.ClientCert; file != "" {
+		pem, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("%w: read client certificate: %w", ErrConfig, err)
+		}
+		pair, err := tls.X509KeyPair(pem, pem)
+		if err != nil {
+			return nil, hinted(fmt.Errorf("%w: client certificate %s: %w", ErrConfig, file, err),
+				"pip's client-cert is one PEM file with the certificate and its unencrypted key")
+		}
+		tlsConfig.Certificates = []tls.Certificate{pair}
+	}
+	proxy, err := c.config.Proxy.function()
+	if err != nil {
+		return nil, err
+	}
+	dialer := &net.Dialer{Timeout: min(c.config.Timeout, connectTime), KeepAlive: 30 * time.Second}
+	checked := &http.Transport{
+		Proxy:                 func(r *http.Request) (*url.URL, error) { return proxy(r.URL) },
+		DialContext:           dialer.DialContext,
+		TLSClientConfig:       tlsConfig,
+		TLSHandshakeTimeout:   min(c.config.Timeout, connectTime),
+		ResponseHeaderTimeout: c.config.Timeout,
+		MaxConnsPerHost:       c.options.Jobs,
+		MaxIdleConnsPerHost:   c.options.Jobs,
+		IdleConnTimeout:       90 * time.Second,
+		DisableCompression:    true, // wheels must come as they are, pages are unpacked under a limit
+		ReadBufferSize:        32 << 10,
+		// HTTP/2 would put every download on one connection, whose decryption
+		// is one goroutine's work; several HTTP/1.1 connections use all cores.
+		Protocols: new(http.Protocols),
+	}
+	checked.Protocols.SetHTTP1(true)
+	unchecked := checked.Clone()
+	unchecked.TLSClientConfig.InsecureSkipVerify = true // for trusted-host only, as pip does
+	return &meter{client: c, checked: checked, unchecked: unchecked}, nil
+}
+
+// authorities returns nil for the system's own.
+func authorities(config Config) (*x509.CertPool, error) {
+	bundle := config.CABundle
+	if bundle == "" {
+		pool, err := x509.SystemCertPool()
+		if err == nil && !pool.Equal(x509.NewCertPool()) || config.FallbackCA == "" {
+			return nil, nil
+		}
+		bundle = config.FallbackCA
+	}
+	files := []string{bundle}
+	info, err := os.Stat(bundle)
+	if err != nil {
+		return nil, hinted(fmt.Errorf("%w: read certificates: %w", ErrConfig, err), "correct pip's cert option (PIP_CERT)")
+	}
+	if info.IsDir() {
+		if files, err = filepath.Glob(filepath.Join(bundle, "*")); err != nil {
+			return nil, fmt.Errorf("%w: list certificates: %w", ErrConfig, err)
+		}
+	}
+	pool, found := x509.NewCertPool(), false
+	for _, f := range files {
+		pem, err := os.ReadFile(f)
+		if err != nil && !info.IsDir() {
+			return nil, fmt.Errorf("%w: read certificates: %w", ErrConfig, err)
+		}
+		found = pool.AppendCertsFromPEM(pem) || found
+	}
+	if !found {
+		return nil, hinted(fmt.Errorf("%w: no certificate in %s", ErrConfig, bundle), "correct pip's cert option (PIP_CERT)")
+	}
+	return pool, nil
+}
+
+// meter counts, waits for paused hosts, and picks the pool. It renames the
+// Location header: net/http would parse it and quote it in errors, and a
+// Location may carry credentials.
+type meter struct {
+	client             *Client
+	checked, unchecked *http.Transport
+}
+
+const locationKey = "Larder-Location"
+
+type triesKey struct{}
+
+func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := m.client.waitFor(r.Context(), r.URL.Host); err != nil {
+		return nil, err
+	}
+	m.client.requests.Add(1)
+	if n, ok := r.Context().Value(triesKey{}).(*int); ok {
+		*n++
+	}
+	pool := m.checked
+	if trusted(r.URL, m.client.config.TrustedHosts) {
+		pool = m.unchecked
+	}
+	resp, err := pool.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	delete(resp.Header, locationKey)
+	if l, ok := resp.Header["Location"]; ok {
+		resp.Header[locationKey] = l
+		delete(resp.Header, "Location")
+	}
+	if d, ok := retryAfter(resp, time.Now()); ok {
+		m.client.pauseHost(r.URL.Host, min(d, m.client.options.MaxRetryAfter))
+	}
+	return resp, nil
+}
+
+func (m *meter) CloseIdleConnections() {
+	m.checked.CloseIdleConnections()
+	m.unchecked.CloseIdleConnections()
+}
+
+func (c *Client) pauseHost(host string, d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if until := time.Now().Add(d); until.After(c.pause[host]) {
+		c.pause[host] = until
+	}
+}
+
+func (c *Client) waitFor(ctx context.Context, host string) error {
+	c.mu.Lock()
+	until := c.pause[host]
+	c.mu.Unlock()
+	return sleep(ctx, time.Until(until))
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// checkRetry says which outcomes may be better next time.
+func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, error) {
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	if err != nil {
+		return !permanent(err), err
+	}
+	switch s := resp.StatusCode; {
+	case s == http.StatusRequestTimeout, s == http.StatusTooManyRequests:
+		return true, nil
+	case s == http.StatusNotImplemented, s == http.StatusHTTPVersionNotSupported:
+		return false, nil
+	default:
+		return s >= 500, nil
+	}
+}
+
+// permanent: certificates and names do not get better within seconds.
+func permanent(err error) bool {
+	var verify *tls.CertificateVerificationError
+	var record tls.RecordHeaderError
+	var alert tls.AlertError
+	var dns *net.DNSError
+	switch {
+	case errors.As(err, &verify), errors.As(err, &record), errors.As(err, &alert), isAlert(err):
+		return true
+	case errors.As(err, &dns):
+		return dns.IsNotFound
+	}
+	return false
+}
+
+// isAlert: the peer's TLS alert (such as "certificate required") comes as a
+// net.OpError whose Op is "remote error".
+func isAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
+}
+
+// backoff is how long to wait before try number attempt+1.
+func (c *Client) backoff(attempt int, resp *http.Response) time.Duration {
+	if d, ok := retryAfter(resp, time.Now()); ok {
+		return min(d, c.options.MaxRetryAfter)
+	}
+	d := c.options.RetryBase << min(attempt, 20)
+	if d <= 0 || d > c.options.RetryMax {
+		d = c.options.RetryMax
+	}
+	return d/2 + rand.N(d/2+1)
+}
+
+// retryAfter reads the header of the answers that may carry it: seconds or a date.
+func retryAfter(resp *http.Response, now time.Time) (time.Duration, bool) {
+	if resp == nil || resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode != http.StatusServiceUnavailable {
+		return 0, false
+	}
+	v := resp.Header.Get("Retry-After")
+	if s, err := strconv.ParseInt(v, 10, 32); err == nil && s >= 0 {
+		return time.Duration(s) * time.Second, true
+	}
+	if t, err := http.ParseTime(v); err == nil {
+		return max(t.Sub(now), 0), true
+	}
+	return 0, false
+}
+
+// body watches the speed of a response and counts its bytes. No single Read
+// may take StallTime, and a stretch of that much time spent in Read must bring
+// MinSpeed bytes a second; time the consumer takes between reads is not the
+// server's fault and does not count.
+type body struct {
+	io.ReadCloser
+	client *Client
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	spent  time.Duration
+	got    int64
+	failed error // what the connection said, if not EOF
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	o := &b.client.options
+	start := time.Now()
+	timer := time.AfterFunc(o.StallTime, func() { b.cancel(errSlow) })
+	n, err := b.ReadCloser.Read(p)
+	timer.Stop()
+	b.client.bytes.Add(int64(n))
+	b.got += int64(n)
+	if b.spent += time.Since(start); b.spent >= o.StallTime {
+		if float64(b.got) < float64(o.MinSpeed)*b.spent.Seconds() {
+			b.cancel(errSlow)
+			b.failed = errSlow
+			return n, errSlow
+		}
+		b.spent, b.got = 0, 0
+	}
+	if err != nil && err != io.EOF {
+		if cause := context.Cause(b.ctx); cause != nil {
+			err = cause
+		} else {
+			err = fmt.Errorf("%w: %w", errCut, err)
+		}
+		b.failed = err
+	}
+	return n, err
+}
+
+func (b *body) Close() error {
+	err := b.ReadCloser.Close()
+	b.cancel(nil)
+	return err
+}
