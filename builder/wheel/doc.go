@@ -1,0 +1,34 @@
+// Package wheel reads wheels as hostile input.
+//
+// # Words
+//
+// A wheel is refused when no installer should see it: its zip structure can be
+// read in two ways, it unpacks to more than it may, it would write where it must
+// not, or it is not the project and version its name says. That is a *Refusal,
+// with one line naming the file, the entry and the rule. A wheel whose RECORD
+// disagrees with its files is not refused, since pip does not look (and half of
+// the old ones would go): it gets a RecordError, and no layer is made of it.
+//
+// # Promises
+//
+// Open reads headers and the texts in .dist-info, each bounded, and nothing else;
+// a file's content is checked while it is read (size, checksum) and by Check
+// against RECORD. What Open accepts, Python's zipfile reads as the same files
+// with the same bytes. Nothing in a wheel is ever executed or opened as an
+// archive.
+//
+// # What is looser than it could be, and why
+//
+//   - Data descriptors, directory entries, any creating system, odd but
+//     harmless flags, ZIP64 where it is not needed: real wheels have them.
+//   - Names that differ only by case, .pth files and sitecustomize: legal on
+//     Linux, and what pip installs. Notes lists them for the build's report.
+//   - Tags in WHEEL that are not those of the file name: repaired and renamed
+//     wheels have such, and pip reads the name only. In Notes too.
+//   - A RECORD row without a hash: there is nothing to disagree with.
+//
+// # Left to others
+//
+// Which wheel to take is builder's choice, where its files go is package layer's.
+// The digest of the whole wheel is checked while it is fetched.
+package wheel

@@ -1,0 +1,121 @@
+package wheel
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"larder/builder/wheel/archive"
+)
+
+// EntryPoints are the commands of entry_points.txt, in the order of the file. pip
+// makes a script of each.
+type EntryPoints struct {
+	Console, GUI []EntryPoint
+}
+
+// EntryPoint is one command: Name runs Func of Module, where Func may be an
+// attribute of what is imported ("cls.main").
+type EntryPoint struct {
+	Name, Module, Func string
+}
+
+func (w *Wheel) readEntryPoints() error {
+	b, ok, err := w.text("entry_points.txt", maxEntryPoints)
+	if err != nil || !ok {
+		return err
+	}
+	name := w.DistInfo + "/entry_points.txt"
+	if !validText(b) {
+		return w.refuse(name, "is not UTF-8")
+	}
+	if w.EntryPoints, err = ParseEntryPoints(string(b)); err != nil {
+		return w.refuse(name, "%v", err)
+	}
+	return nil
+}
+
+// ParseEntryPoints reads the console_scripts and gui_scripts of an
+// entry_points.txt as importlib.metadata and pip's distlib do, and refuses what
+// makes pip fail (a value that names no function) and what would put a script
+// somewhere else or in place of the interpreter. Of two with one name the last
+// counts, in the place of the first.
+func ParseEntryPoints(text string) (EntryPoints, error) {
+	var e EntryPoints
+	var group *[]EntryPoint
+	for _, line := range strings.FieldsFunc(text, isLineEnd) {
+		line = strings.TrimSpace(line)
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		if strings.HasPrefix(line, "[") && strings.HasSuffix(line, "]") {
+			switch strings.Trim(line, "[]") {
+			case "console_scripts":
+				group = &e.Console
+			case "gui_scripts":
+				group = &e.GUI
+			default:
+				group = nil
+			}
+			continue
+		}
+		if group == nil {
+			continue
+		}
+		p, err := parseEntryPoint(line)
+		if err != nil {
+			return EntryPoints{}, err
+		}
+		*group = replaceOrAppend(*group, p)
+	}
+	return e, nil
+}
+
+func replaceOrAppend(list []EntryPoint, p EntryPoint) []EntryPoint {
+	for i := range list {
+		if list[i].Name == p.Name {
+			list[i] = p
+			return list
+		}
+	}
+	return append(list, p)
+}
+
+// isLineEnd is what ends a line for Python's str.splitlines.
+func isLineEnd(r rune) bool {
+	return r >= '\n' && r <= '\r' || r >= 0x1c && r <= 0x1e || r == 0x85 || r == 0x2028 || r == 0x2029
+}
+
+// entryValue is the value part of distlib's ENTRY_RE; \w is Python's.
+var entryValue = regexp.MustCompile(`^([\pL\pN_]+(?:[:.][\pL\pN_]+)*)\s*(\[\s*[\pL\pN_-]+(?:=[\pL\pN_]+)?(?:,\s*[\pL\pN_]+(?:=[\pL\pN_]+)?)*\s*\])?`)
+
+func parseEntryPoint(line string) (EntryPoint, error) {
+	name, value, ok := strings.Cut(line, "=")
+	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
+	bad := func(what string) (EntryPoint, error) {
+		return EntryPoint{}, fmt.Errorf("has the entry point %s, %s", archive.Quote(name), what)
+	}
+	switch {
+	case !ok:
+		return bad("which has no value")
+	case name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || !isPrintable(r) }) || strings.Trim(name, ".") == "":
+		return bad("which is no name of a command")
+	case strings.ContainsAny(name, `/\[]`):
+		return bad("which would be made outside the scripts directory")
+	case len(name) > 255:
+		return bad("which is longer than 255 bytes")
+	case isPython(name):
+		return bad("which would replace the environment's interpreter")
+	}
+	m := entryValue.FindStringSubmatch(value)
+	if m == nil || m[2] == "" && strings.ContainsAny(value, "[]") {
+		return bad("whose value is not module:function")
+	}
+	module, attr, ok := strings.Cut(m[1], ":")
+	if !ok || strings.Contains(attr, ":") {
+		return bad("whose value is not module:function")
+	}
+	return EntryPoint{Name: name, Module: module, Func: attr}, nil
+}
+
+func isPrintable(r rune) bool { return archive.Quote(string(r)) == `"`+string(r)+`"` }
