@@ -1,0 +1,90 @@
+package versions
+
+import (
+	"cmp"
+	"slices"
+)
+
+// maxShares bounds the versions of one project: the thirtieth earlier series
+// expects a three-hundredth of the hits, and so on down.
+const maxShares = 30
+
+// Release is one version that could be stocked.
+type Release struct {
+	Version   string
+	Segments  []int // of the release: 1.26.4rc1 is 1, 26, 4
+	Pre       bool  // pre-release or development release
+	Withdrawn bool  // yanked
+	Count     int64 // how often a source counted it; 0 when none did
+}
+
+// Share is one version worth stocking and the hits it can expect.
+type Share struct {
+	Version string `json:"version"`
+	Hits    int64  `json:"hits"`
+	Counted bool   `json:"counted"` // by a source, not by the rule for earlier series
+}
+
+// Shares divides a project's hits among its releases, which are given newest
+// first in the order of PEP 440. The newest comes first, then the others by
+// hits; those that can expect none are left out.
+func Shares(newestFirst []Release, hits int64) []Share {
+	releases := slices.DeleteFunc(slices.Clone(newestFirst), func(r Release) bool { return r.Pre || r.Withdrawn })
+	if len(releases) == 0 || hits <= 0 {
+		return nil
+	}
+	half := hits - hits/2
+	shares := append([]Share{{releases[0].Version, half, releases[0].Count > 0}}, earlier(releases, hits)...)
+	rest := shares[1:]
+	if len(rest) > 0 && rest[0].Version == shares[0].Version { // counted among the others, too
+		shares[0].Hits += rest[0].Hits
+		rest = slices.Delete(rest, 0, 1)
+	}
+	rest = slices.DeleteFunc(rest, func(s Share) bool { return s.Hits == 0 })
+	// Stable, so that equals stay newest first.
+	slices.SortStableFunc(rest, func(a, b Share) int { return cmp.Compare(b.Hits, a.Hits) })
+	return shares[:1+min(len(rest), maxShares)]
+}
+
+// earlier divides the half that is not the newest's, newest first.
+func earlier(releases []Release, hits int64) []Share {
+	var total int64
+	for _, r := range releases {
+		total += max(0, r.Count)
+	}
+	var shares []Share
+	if total > 0 {
+		for _, r := range releases {
+			if r.Count > 0 {
+				shares = append(shares, Share{r.Version, int64(float64(hits/2) * (float64(r.Count) / float64(total))), true})
+			}
+		}
+		return shares
+	}
+	// Thirty tenths divided by k add up to 0.4: within the half.
+	k := int64(0)
+	for i, r := range releases[1:] {
+		// Newest first: the first of a series is its newest.
+		if !sameSeries(releases[i], r) {
+			k++
+			shares = append(shares, Share{r.Version, hits / (10 * k), false})
+		}
+		if k == maxShares {
+			break
+		}
+	}
+	return shares
+}
+
+// sameSeries compares the first two segments: 1.26.4 and 1.26 are of one
+// series, 2026.4.1 and 2026.5 of two.
+func sameSeries(a, b Release) bool {
+	return segment(a, 0) == segment(b, 0) && segment(a, 1) == segment(b, 1)
+}
+
+func segment(r Release, i int) int {
+	if i < len(r.Segments) {
+		return r.Segments[i]
+	}
+	return 0
+}
