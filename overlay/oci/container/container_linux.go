@@ -1,0 +1,309 @@
+package container
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrContainer is wrapped by what is wrong with the container as a whole: it
+// is gone, shares our mount namespace, or its root is not one.
+var ErrContainer = errors.New("container")
+
+// Container is a container being created, held by descriptors: its process,
+// its root, and a thread of ours that has entered its mount namespace. It is
+// for one goroutine.
+type Container struct {
+	pid        int
+	pidfd      *os.File
+	proc       *os.File // the host's /proc: no path of it is known inside
+	uids, gids idMap
+	root       *os.File
+	rootPath   string // as the thread inside sees it
+	rootMount  uint64
+	work       chan func()
+}
+
+// Enter enters the mount namespace of pid and pins its root, which must be the
+// root of a mount there, as every runtime makes it before createRuntime.
+func Enter(pid int, rootfs string) (*Container, error) {
+	c := &Container{pid: pid, work: make(chan func())}
+	if err := c.open(rootfs); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Container) open(rootfs string) (err error) {
+	fd, err := unix.PidfdOpen(c.pid, 0)
+	if err == unix.ESRCH || err == unix.EINVAL {
+		return fmt.Errorf("%w: no process %d", ErrContainer, c.pid)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: pidfd_open %d: %w", ErrContainer, c.pid, err)
+	}
+	c.pidfd = os.NewFile(uintptr(fd), "pidfd")
+	if c.proc, err = openPath("/proc"); err != nil {
+		return err
+	}
+	if magic, err := filesystem(c.proc); err != nil || magic != unix.PROC_SUPER_MAGIC {
+		return fmt.Errorf("%w: /proc of the host is not mounted", ErrContainer)
+	}
+	if err := c.identify(); err != nil {
+		return err
+	}
+	ready := make(chan error)
+	go c.thread(ready)
+	if err := <-ready; err != nil {
+		return err
+	}
+	return c.inside(func() error { return c.pinRoot(rootfs) })
+}
+
+// identify reads who the ids of the container are, and then makes sure that
+// all of it was read of the process the pidfd holds.
+func (c *Container) identify() error {
+	dir := strconv.Itoa(c.pid)
+	for _, m := range []struct {
+		name string
+		to   *idMap
+	}{{"uid_map", &c.uids}, {"gid_map", &c.gids}} {
+		f, err := c.openProc(dir+"/"+m.name, unix.O_RDONLY)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrContainer, err)
+		}
+		*m.to, err = parseIDMap(f)
+		f.Close()
+		if err != nil {
+			return fmt.Errorf("%w: %s: %w", ErrContainer, m.name, err)
+		}
+	}
+	return c.Alive()
+}
+
+// Start is when the process started, in clock ticks since boot: with the pid
+// and the boot it names a process for good.
+func (c *Container) Start() (uint64, error) {
+	start, err := StartTime(c.pid)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrContainer, err)
+	}
+	return start, c.Alive()
+}
+
+// StartTime is field 22 of /proc/PID/stat. The name before it is the
+// process's own choice and may hold anything, so it is skipped from behind.
+func StartTime(pid int) (uint64, error) {
+	name := "/proc/" + strconv.Itoa(pid) + "/stat"
+	stat, err := os.ReadFile(name)
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 20 {
+		return 0, fmt.Errorf("%s has %d fields", name, len(fields))
+	}
+	return strconv.ParseUint(fields[19], 10, 64)
+}
+
+// Alive fails when the process has exited.
+func (c *Container) Alive() error {
+	fds := []unix.PollFd{{Fd: int32(c.pidfd.Fd()), Events: unix.POLLIN}}
+	for {
+		n, err := unix.Poll(fds, 0)
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return fmt.Errorf("%w: poll process %d: %w", ErrContainer, c.pid, err)
+		case n > 0:
+			return fmt.Errorf("%w: process %d has exited", ErrContainer, c.pid)
+		}
+		return nil
+	}
+}
+
+// thread enters the namespace and works there until Close. It never unlocks
+// its thread, so that the thread dies with it and nothing else of the program
+// ever runs inside. The process's first thread must not be it: /proc/self is
+// that thread's view, and Go keeps it for ever.
+func (c *Container) thread(ready chan<- error) {
+	runtime.LockOSThread()
+	if unix.Gettid() == os.Getpid() {
+		done := make(chan struct{})
+		go func() {
+			c.thread(ready)
+			close(done)
+		}()
+		<-done
+		runtime.UnlockOSThread()
+		return
+	}
+	if err := c.enter(); err != nil {
+		ready <- err
+		return
+	}
+	ready <- nil
+	for f := range c.work {
+		f()
+	}
+}
+
+func (c *Container) enter() error {
+	before, err := c.openProc("thread-self/ns/mnt", unix.O_RDONLY)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrContainer, err)
+	}
+	defer before.Close()
+	// Threads share root and working directory until told otherwise, and
+	// setns(2) refuses a thread that does.
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		return fmt.Errorf("%w: unshare: %w", ErrContainer, err)
+	}
+	if err := unix.Setns(int(c.pidfd.Fd()), unix.CLONE_NEWNS); err != nil {
+		if err == unix.ESRCH {
+			return fmt.Errorf("%w: process %d has exited", ErrContainer, c.pid)
+		}
+		return fmt.Errorf("%w: enter mount namespace of %d: %w", ErrContainer, c.pid, err)
+	}
+	after, err := c.openProc("thread-self/ns/mnt", unix.O_RDONLY)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrContainer, err)
+	}
+	defer after.Close()
+	same, err := sameFile(before, after)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrContainer, err)
+	}
+	if same {
+		return fmt.Errorf("%w: process %d has no mount namespace of its own", ErrContainer, c.pid)
+	}
+	return nil
+}
+
+// inside runs f on the thread in the container's mount namespace.
+func (c *Container) inside(f func() error) error {
+	result := make(chan error)
+	c.work <- func() { result <- f() }
+	return <-result
+}
+
+func (c *Container) pinRoot(rootfs string) (err error) {
+	if c.root, err = openPath(rootfs); err != nil {
+		return fmt.Errorf("%w: root file system: %w", ErrContainer, err)
+	}
+	st, err := status(c.root)
+	if err != nil {
+		return err
+	}
+	if st.Attributes&unix.STATX_ATTR_MOUNT_ROOT == 0 {
+		return fmt.Errorf("%w: root file system %s is not the root of a mount in the container", ErrContainer, rootfs)
+	}
+	c.rootMount = st.Mnt_id
+	if c.rootPath, err = c.pathOf(c.root); err != nil {
+		return err
+	}
+	if c.rootPath == "/" {
+		return fmt.Errorf("%w: root file system %s is the root of its mount namespace", ErrContainer, rootfs)
+	}
+	return nil
+}
+
+// Close lets go of the container. What was attached stays.
+func (c *Container) Close() {
+	close(c.work)
+	for _, f := range []*os.File{c.root, c.proc, c.pidfd} {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+// HostIDs returns the host's ids for two of the container's.
+func (c *Container) HostIDs(uid, gid uint32) (hostUID, hostGID uint32, err error) {
+	hostUID, ok := c.uids.toHost(uid)
+	if !ok {
+		return 0, 0, fmt.Errorf("%w: uid %d is not mapped in its user namespace", ErrContainer, uid)
+	}
+	hostGID, ok = c.gids.toHost(gid)
+	if !ok {
+		return 0, 0, fmt.Errorf("%w: gid %d is not mapped in its user namespace", ErrContainer, gid)
+	}
+	return hostUID, hostGID, nil
+}
+
+// pathOf is the path of an open file as the calling thread sees it.
+func (c *Container) pathOf(f *os.File) (string, error) {
+	buf := make([]byte, 2*unix.PathMax)
+	n, err := unix.Readlinkat(int(c.proc.Fd()), "thread-self/fd/"+strconv.Itoa(int(f.Fd())), buf)
+	if err != nil {
+		return "", fmt.Errorf("%w: path of an open file: %w", ErrContainer, err)
+	}
+	p := string(buf[:n])
+	if !strings.HasPrefix(p, "/") {
+		return "", fmt.Errorf("%w: %.80q is outside its mount namespace", ErrContainer, p)
+	}
+	return p, nil
+}
+
+func (c *Container) openProc(name string, flags int) (*os.File, error) {
+	fd, err := unix.Openat(int(c.proc.Fd()), name, flags|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: "/proc/" + name, Err: err}
+	}
+	return os.NewFile(uintptr(fd), "/proc/"+name), nil
+}
+
+func openPath(name string) (*os.File, error) {
+	fd, err := unix.Open(name, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
+	}
+	return os.NewFile(uintptr(fd), name), nil
+}
+
+// status asks for what is known without asking a server: a network or FUSE
+// file system that does not answer would hold us up.
+func status(f *os.File) (unix.Statx_t, error) {
+	var st unix.Statx_t
+	err := unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_BASIC_STATS|unix.STATX_MNT_ID, &st)
+	if err != nil {
+		return st, &os.PathError{Op: "statx", Path: f.Name(), Err: err}
+	}
+	if st.Mask&unix.STATX_MNT_ID == 0 || st.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT == 0 {
+		return st, &os.PathError{Op: "statx", Path: f.Name(), Err: unix.ENOSYS}
+	}
+	return st, nil
+}
+
+func filesystem(f *os.File) (int64, error) {
+	var st unix.Statfs_t
+	for {
+		switch err := unix.Fstatfs(int(f.Fd()), &st); err {
+		case nil:
+			return st.Type, nil
+		case unix.EINTR:
+		default:
+			return 0, &os.PathError{Op: "statfs", Path: f.Name(), Err: err}
+		}
+	}
+}
+
+func sameFile(a, b *os.File) (bool, error) {
+	x, err := a.Stat()
+	if err != nil {
+		return false, err
+	}
+	y, err := b.Stat()
+	if err != nil {
+		return false, err
+	}
+	return os.SameFile(x, y), nil
+}

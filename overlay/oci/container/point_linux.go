@@ -1,0 +1,310 @@
+package container
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
+
+	"larder/overlay"
+)
+
+// Point is a mount point in a container, resolved once and held by descriptor.
+type Point struct {
+	Path     string // inside the container, links followed
+	UID, GID uint32 // its owner, in the host's ids
+	Mode     uint32 // its permissions
+	// Below is a clone of what is there, nil when that is nothing. It serves
+	// as the lowest lower, so that a mount hides nothing.
+	Below *os.File
+
+	dir  *os.File
+	made []madeDir
+}
+
+// PointOptions says what may be done to have a mount point.
+type PointOptions struct {
+	Make     bool   // make what is missing
+	UID, GID uint32 // whose what is made shall be, in the host's ids
+	Cover    bool   // also on a volume that is mounted there, or made in one
+	Keep     bool   // clone what is there
+}
+
+type madeDir struct {
+	parent *os.File
+	name   string
+}
+
+// Point resolves want inside the root and judges where it led. The checks are
+// of the open directory, so that nothing can be exchanged behind them.
+func (c *Container) Point(want string, o PointOptions) (*Point, error) {
+	if err := checkPoint(want); err != nil {
+		return nil, err
+	}
+	p := &Point{}
+	err := c.inside(func() error { return c.resolve(p, path.Clean(want), o) })
+	if err != nil {
+		c.Abandon(p)
+		return nil, err
+	}
+	return p, nil
+}
+
+func (c *Container) resolve(p *Point, want string, o PointOptions) (err error) {
+	p.dir, err = overlay.Resolve(c.root, want)
+	if errors.Is(err, unix.ENOENT) && o.Make {
+		err = c.makeAll(p, want, o)
+	}
+	if err != nil {
+		return pointError(want, err)
+	}
+	st, err := status(p.dir)
+	if err != nil {
+		return pointError(want, err)
+	}
+	place, err := c.judge(p.dir, want)
+	if err != nil {
+		return err
+	}
+	table, err := c.mounts()
+	if err != nil {
+		return err
+	}
+	p.Path = c.inRoot(place)
+	if err := checkTable(table, int(st.Mnt_id), place, want, o.Cover); err != nil {
+		return err
+	}
+	p.UID, p.GID, p.Mode = st.Uid, st.Gid, uint32(st.Mode)&0o777
+	_, knownUID := c.uids.fromHost(p.UID)
+	_, knownGID := c.gids.fromHost(p.GID)
+	if !knownUID || !knownGID {
+		return fmt.Errorf("%w %.80q belongs to %d:%d of the host, nobody in the container", ErrPoint, want, p.UID, p.GID)
+	}
+	if !o.Keep || len(p.made) > 0 {
+		return nil
+	}
+	switch empty, err := c.empty(p.dir); {
+	case err != nil:
+		return pointError(want, err)
+	case empty:
+		return nil
+	}
+	// A mount can only be cloned in the namespace it belongs to.
+	p.Below, err = overlay.Clone(p.dir)
+	return err
+}
+
+// judge applies the rules that need no mount table, and returns the path as
+// the thread inside sees it.
+func (c *Container) judge(dir *os.File, want string) (string, error) {
+	magic, err := filesystem(dir)
+	if err != nil {
+		return "", pointError(want, err)
+	}
+	if err := checkFilesystem(want, magic); err != nil {
+		return "", err
+	}
+	place, err := c.pathOf(dir)
+	if err != nil {
+		return "", err
+	}
+	if place != c.rootPath && !strings.HasPrefix(place, c.rootPath+"/") {
+		return "", fmt.Errorf("%w %.80q leads out of the container's root", ErrPoint, want)
+	}
+	return place, checkResolved(want, c.inRoot(place))
+}
+
+func (c *Container) inRoot(place string) string {
+	return "/" + strings.TrimPrefix(strings.TrimPrefix(place, c.rootPath), "/")
+}
+
+// mounts reads the mount table of the thread inside.
+func (c *Container) mounts() ([]*mountinfo.Info, error) {
+	f, err := c.openProc("thread-self/mountinfo", unix.O_RDONLY)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrContainer, err)
+	}
+	defer f.Close()
+	table, err := mountinfo.GetMountsFromReader(f, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: read its mount table: %w", ErrContainer, err)
+	}
+	return table, nil
+}
+
+// makeAll makes the directories that are missing on the way to want, below the
+// deepest that is there.
+func (c *Container) makeAll(p *Point, want string, o PointOptions) error {
+	parts := strings.Split(strings.Trim(want, "/"), "/")
+	at, dir := len(parts)-1, (*os.File)(nil)
+	for ; ; at-- {
+		var err error
+		dir, err = overlay.Resolve(c.root, "/"+strings.Join(parts[:at], "/"))
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, unix.ENOENT) || at == 0 {
+			return err
+		}
+	}
+	st, err := status(dir)
+	if err == nil && st.Mnt_id != c.rootMount && !o.Cover {
+		err = errors.New("it would have to be made in a volume")
+	}
+	if err == nil && at > 0 {
+		err = c.judgeParent(dir, want)
+	}
+	if err != nil {
+		dir.Close()
+		return err
+	}
+	for _, name := range parts[at:] {
+		child, err := makeDir(dir, name, o.UID, o.GID)
+		if err != nil {
+			dir.Close()
+			return err
+		}
+		p.made = append(p.made, madeDir{dir, name})
+		dir = child
+	}
+	p.dir = dir
+	return nil
+}
+
+// judgeParent refuses to make anything in the kernel's directories: a mkdir in
+// a cgroup is a cgroup. The other rules are for the directory itself.
+func (c *Container) judgeParent(dir *os.File, want string) error {
+	magic, err := filesystem(dir)
+	if err != nil {
+		return err
+	}
+	if err := checkFilesystem(want, magic); err != nil {
+		return err
+	}
+	place, err := c.pathOf(dir)
+	if err != nil {
+		return err
+	}
+	return checkResolved(want, path.Join(c.inRoot(place), "missing"))
+}
+
+// makeDir makes one directory and opens it. Another container that shares the
+// file system could exchange it meanwhile, so what is given away afterwards is
+// only what looks as mkdir left it.
+func makeDir(parent *os.File, name string, uid, gid uint32) (*os.File, error) {
+	if err := unix.Mkdirat(int(parent.Fd()), name, 0o700); err != nil {
+		if err == unix.EEXIST {
+			return nil, errors.New("a dangling link is in its way")
+		}
+		return nil, &os.PathError{Op: "mkdir", Path: name, Err: err}
+	}
+	fail := func(err error) (*os.File, error) {
+		_ = unix.Unlinkat(int(parent.Fd()), name, unix.AT_REMOVEDIR)
+		return nil, &os.PathError{Op: "mkdir", Path: name, Err: err}
+	}
+	how := unix.OpenHow{
+		Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV,
+	}
+	fd, err := retryAgain(func() (int, error) { return unix.Openat2(int(parent.Fd()), name, &how) })
+	if err != nil {
+		return fail(err)
+	}
+	dir := os.NewFile(uintptr(fd), name)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		dir.Close()
+		return fail(err)
+	}
+	if st.Uid != uint32(os.Geteuid()) || st.Mode&0o777&^0o700 != 0 {
+		dir.Close()
+		return nil, fmt.Errorf("mkdir %s: exchanged by somebody else", name)
+	}
+	if err := unix.Fchown(fd, int(uid), int(gid)); err != nil {
+		dir.Close()
+		return fail(err)
+	}
+	// After the owner: chown clears what chmod may set.
+	if err := unix.Fchmod(fd, 0o755); err != nil {
+		dir.Close()
+		return fail(err)
+	}
+	return dir, nil
+}
+
+// retryAgain repeats a scoped open: the kernel gives up with EAGAIN when
+// something is renamed on the host meanwhile, which a container can provoke,
+// so not for ever.
+func retryAgain(call func() (int, error)) (int, error) {
+	deadline := time.Now().Add(50 * time.Millisecond)
+	for {
+		fd, err := call()
+		if err != unix.EINTR && err != unix.EAGAIN || time.Now().After(deadline) {
+			return fd, err
+		}
+	}
+}
+
+// empty says whether a directory has nothing in it.
+func (c *Container) empty(dir *os.File) (bool, error) {
+	f, err := c.openProc("thread-self/fd/"+strconv.Itoa(int(dir.Fd())), unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	_, err = f.Readdirnames(1)
+	if err == io.EOF {
+		return true, nil
+	}
+	return false, err
+}
+
+// Abandon closes a point and removes the directories that were made for it, as
+// far as they are still empty.
+func (c *Container) Abandon(p *Point) {
+	for i := len(p.made) - 1; i >= 0; i-- {
+		_ = unix.Unlinkat(int(p.made[i].parent.Fd()), p.made[i].name, unix.AT_REMOVEDIR)
+	}
+	p.Close()
+}
+
+// Close lets go of a point; what was made stays.
+func (p *Point) Close() {
+	for _, m := range p.made {
+		m.parent.Close()
+	}
+	p.made = nil
+	for _, f := range []*os.File{p.dir, p.Below} {
+		if f != nil {
+			f.Close()
+		}
+	}
+	p.dir, p.Below = nil, nil
+}
+
+// pointError says in words what openat2 and its kin say in errnos.
+func pointError(want string, err error) error {
+	if errors.Is(err, ErrPoint) {
+		return err
+	}
+	words := err
+	for errno, text := range map[error]string{
+		unix.ENOTDIR: "not a directory",
+		unix.ELOOP:   "a loop of links, or one of the kernel's own links, on the way",
+		unix.EAGAIN:  "somebody renames what is on the way",
+		unix.ENOENT:  "does not exist",
+		unix.EROFS:   "missing, and the file system is read-only",
+	} {
+		if errors.Is(err, errno) {
+			words = errors.New(text)
+		}
+	}
+	return fmt.Errorf("%w %.80q: %w", ErrPoint, want, words)
+}

@@ -1,0 +1,43 @@
+package container
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+)
+
+// SourcePrefix begins the source of everything Larder mounts, in mountinfo.
+const SourcePrefix = "larder:"
+
+// checkTable judges a mount point by the container's mount table. id is the
+// mount the directory is on, place its path and inRoot the same for people.
+func checkTable(table []*mountinfo.Info, id int, place, inRoot string, cover bool) error {
+	at := slices.IndexFunc(table, func(m *mountinfo.Info) bool { return m.ID == id })
+	if at < 0 {
+		return fmt.Errorf("%w %.80q: its mount is not in the container's mount table", ErrPoint, inRoot)
+	}
+	own := table[at]
+	for _, option := range strings.Fields(own.Optional) {
+		// What is mounted below a shared mount appears in its peers, the
+		// host's among them, and outlives the container there.
+		if strings.HasPrefix(option, "shared:") {
+			return fmt.Errorf("%w %.80q is on a mount shared with others (propagation shared)", ErrPoint, inRoot)
+		}
+	}
+	if own.Mountpoint == place {
+		if strings.HasPrefix(own.Source, SourcePrefix) {
+			return fmt.Errorf("%w %.80q is already provisioned", ErrPoint, inRoot)
+		}
+		if !cover {
+			return fmt.Errorf("%w %.80q has a volume on it already", ErrPoint, inRoot)
+		}
+	}
+	for _, m := range table {
+		if strings.HasPrefix(m.Mountpoint, place+"/") {
+			return fmt.Errorf("%w %.80q has another mount below it", ErrPoint, inRoot)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,87 @@
+package oci
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// ErrNoHome means that nothing says where the process's home is.
+var ErrNoHome = errors.New("no home directory")
+
+// maxPasswd bounds the container's passwd. A real one of 20,000 users is 1 MiB.
+const maxPasswd = 1 << 20
+
+// Home is the home of the container's process: HOME of its environment, which
+// the runtimes replace when it is empty, else what the container's passwd says.
+// read reads a file below the container's root.
+func (s Spec) Home(read func(name string, limit int64) ([]byte, error)) (string, error) {
+	if home := s.Getenv("HOME"); home != "" {
+		return home, nil
+	}
+	passwd, err := read("/etc/passwd", maxPasswd)
+	if err != nil {
+		return "", fmt.Errorf("%w: HOME is not set, and %w", ErrNoHome, err)
+	}
+	home, ok := homeIn(passwd, s.UID)
+	if !ok {
+		return "", fmt.Errorf("%w: HOME is not set, and user %d is not in the container's passwd", ErrNoHome, s.UID)
+	}
+	return home, nil
+}
+
+// homeIn finds the home of uid in the text of a passwd file. Lines that are
+// none are skipped, as every C library does; the first that fits counts.
+func homeIn(passwd []byte, uid uint32) (string, bool) {
+	for line := range strings.Lines(string(passwd)) {
+		fields := strings.Split(strings.TrimSuffix(line, "\n"), ":")
+		if len(fields) < 6 {
+			continue
+		}
+		if n, err := strconv.ParseUint(fields[2], 10, 32); err != nil || uint32(n) != uid {
+			continue
+		}
+		return fields[5], fields[5] != ""
+	}
+	return "", false
+}
+
+// clients is where each client keeps its cache when nothing says otherwise:
+// its own variable, and its name below XDG_CACHE_HOME.
+var clients = map[string]struct{ variable, dir string }{
+	"pip":    {"PIP_CACHE_DIR", "pip"},
+	"uv":     {"UV_CACHE_DIR", "uv"},
+	"poetry": {"POETRY_CACHE_DIR", "pypoetry"},
+}
+
+// CacheDir is where a client of the container's process keeps its cache: what
+// getenv says, in the clients' own order, else below home. home is asked for
+// only when it is needed. What comes back is the container's word, not yet
+// judged.
+func CacheDir(client string, getenv func(string) string, home func() (string, error)) (string, error) {
+	c, ok := clients[client]
+	if !ok {
+		return "", fmt.Errorf("no client %q", client)
+	}
+	dir := getenv(c.variable)
+	if dir == "" {
+		// A relative XDG_CACHE_HOME is to be ignored, says its specification.
+		if base := getenv("XDG_CACHE_HOME"); path.IsAbs(base) {
+			dir = path.Join(base, c.dir)
+		}
+	}
+	if dir == "" || strings.HasPrefix(dir, "~/") {
+		base, err := home()
+		if err != nil {
+			return "", err
+		}
+		if rest, ok := strings.CutPrefix(dir, "~"); ok {
+			dir = base + rest
+		} else {
+			dir = path.Join(base, ".cache", c.dir)
+		}
+	}
+	return dir, nil
+}

@@ -1,0 +1,166 @@
+package oci
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// The fields are runtime-spec's own: what its types write is what we read.
+func TestParseSpec(t *testing.T) {
+	data, err := json.Marshal(specs.Spec{
+		Root:        &specs.Root{Path: "rootfs", Readonly: true},
+		Process:     &specs.Process{User: specs.User{UID: 1000, GID: 100}, Env: []string{"HOME=/a", "X", "HOME=/b"}, Cwd: "/work"},
+		Annotations: map[string]string{"dev.larder.profile": "ml"},
+		Linux:       &specs.Linux{MountLabel: "system_u:object_r:container_file_t:s0:c1,c2", Seccomp: &specs.LinuxSeccomp{}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := ParseSpec(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Root != "rootfs" || s.UID != 1000 || s.GID != 100 || s.Cwd != "/work" || s.Annotations["dev.larder.profile"] != "ml" || s.MountLabel == "" {
+		t.Errorf("read %+v", s)
+	}
+	if home := s.Getenv("HOME"); home != "/b" {
+		t.Errorf("HOME is %q, want the last one", home)
+	}
+	if x := s.Getenv("X"); x != "" {
+		t.Errorf("X has no value, read %q", x)
+	}
+	if _, err := ParseSpec([]byte(`{}`)); err != nil {
+		t.Errorf("nothing we use: %v", err)
+	}
+}
+
+func TestParseSpecRefuses(t *testing.T) {
+	for _, tc := range []struct{ in, want string }{
+		{"", "empty"},
+		{"{", "cut short"},
+		{`{"root":1}`, "root: not a JSON object"},
+		{`{"root":{"path":1}}`, "path: wrong type"},
+		{`{"root":{},"root":{}}`, `"root" occurs twice`},
+		{`{"root":{"path":"a","path":"b"}}`, `root: "path" occurs twice`},
+		{`{"process":{"user":{"uid":-1}}}`, "uid: wrong type"},
+		{`{"process":{"user":{"uid":4294967296}}}`, "uid: wrong type"},
+		{`{"process":{"user":7}}`, "process.user: not a JSON object"},
+		{`{"process":{"env":"HOME=/"}}`, "env: wrong type"},
+		{`{"linux":{"mountLabel":[]}}`, "linux.mountLabel: wrong type"},
+		{`{"annotations":{"a":[]}}`, `"a" is not a string`},
+	} {
+		if _, err := ParseSpec([]byte(tc.in)); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v, want %q", tc.in, err, tc.want)
+		}
+	}
+}
+
+func TestReadSpec(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		make func(config string) error
+		want string
+	}{
+		{"missing", func(string) error { return nil }, "no such file"},
+		{"directory", func(c string) error { return os.Mkdir(c, 0o755) }, "not a regular file"},
+		{"fifo", func(c string) error { return unix.Mkfifo(c, 0o600) }, "not a regular file"},
+		{"link", func(c string) error { return os.Symlink("/etc/hostname", c) }, "too many levels"},
+		{"large", func(c string) error {
+			if err := os.WriteFile(c, nil, 0o600); err != nil {
+				return err
+			}
+			return os.Truncate(c, maxSpec+1)
+		}, "larger than"},
+		{"malformed", func(c string) error { return os.WriteFile(c, []byte("{"), 0o600) }, "cut short"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := tc.make(filepath.Join(dir, "config.json")); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := ReadSpec(dir); !errors.Is(err, ErrSpec) || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestHome(t *testing.T) {
+	passwd := "root:x:0:0:root:/root:/bin/sh\n# comment\nbroken\nneg:x:-1:0::/neg:\nalice:x:1000:100:A:/home/alice:/bin/sh\nnohome:x:7:7:::\nlast:x:8:8::/last"
+	read := func(name string, limit int64) ([]byte, error) {
+		if name != "/etc/passwd" || limit < 1<<10 {
+			t.Errorf("read %q up to %d", name, limit)
+		}
+		return []byte(passwd), nil
+	}
+	for _, tc := range []struct {
+		spec Spec
+		want string
+	}{
+		{Spec{Env: []string{"HOME=/h"}}, "/h"},
+		{Spec{Env: []string{"HOME="}}, "/root"},
+		{Spec{}, "/root"},
+		{Spec{UID: 1000}, "/home/alice"},
+		{Spec{UID: 8}, "/last"},
+		{Spec{UID: 7}, ""},
+		{Spec{UID: 9}, ""},
+	} {
+		got, err := tc.spec.Home(read)
+		if got != tc.want || errors.Is(err, ErrNoHome) != (tc.want == "") {
+			t.Errorf("%+v: %q, %v; want %q", tc.spec, got, err, tc.want)
+		}
+	}
+	_, err := Spec{}.Home(func(string, int64) ([]byte, error) { return nil, os.ErrNotExist })
+	if !errors.Is(err, ErrNoHome) || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no passwd: %v", err)
+	}
+}
+
+func TestCacheDir(t *testing.T) {
+	home := func() (string, error) { return "/home/alice", nil }
+	for _, tc := range []struct {
+		client string
+		env    map[string]string
+		want   string
+	}{
+		{"pip", nil, "/home/alice/.cache/pip"},
+		{"uv", nil, "/home/alice/.cache/uv"},
+		{"poetry", nil, "/home/alice/.cache/pypoetry"},
+		{"pip", map[string]string{"XDG_CACHE_HOME": "/xdg"}, "/xdg/pip"},
+		{"pip", map[string]string{"XDG_CACHE_HOME": "xdg"}, "/home/alice/.cache/pip"},
+		{"pip", map[string]string{"XDG_CACHE_HOME": "/xdg", "PIP_CACHE_DIR": "/cache"}, "/cache"},
+		{"pip", map[string]string{"PIP_CACHE_DIR": "~/c"}, "/home/alice/c"},
+		{"pip", map[string]string{"UV_CACHE_DIR": "/uv"}, "/home/alice/.cache/pip"},
+		{"npm", nil, ""},
+	} {
+		got, err := CacheDir(tc.client, func(k string) string { return tc.env[k] }, home)
+		if got != tc.want || (err != nil) != (tc.want == "") {
+			t.Errorf("%s %v: %q, %v; want %q", tc.client, tc.env, got, err, tc.want)
+		}
+	}
+	noHome := func() (string, error) { return "", ErrNoHome }
+	if _, err := CacheDir("pip", func(string) string { return "" }, noHome); !errors.Is(err, ErrNoHome) {
+		t.Errorf("no home: %v", err)
+	}
+	if got, err := CacheDir("pip", func(string) string { return "/x" }, noHome); err != nil || got != "/x" {
+		t.Errorf("home not needed: %q, %v", got, err)
+	}
+}
+
+func FuzzParseSpec(f *testing.F) {
+	f.Add([]byte(`{"root":{"path":"rootfs"},"process":{"user":{"uid":1},"env":["HOME=/x"]},"linux":{"mountLabel":""}}`))
+	f.Add([]byte(`{"root":{"path":null},"annotations":{"a":"b"}}`))
+	f.Add([]byte(`{"process":{"user":{"uid":1e3}}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if s, err := ParseSpec(data); err == nil {
+			_, _ = s.Home(func(string, int64) ([]byte, error) { return data, nil })
+		}
+	})
+}
