@@ -155,11 +155,11 @@ func (c *Container) makeAll(p *Point, want string, o PointOptions) error {
 		}
 	}
 	st, err := status(dir)
-	if err == nil && st.Mnt_id != c.rootMount && !o.Cover {
-		err = errors.New("it would have to be made in a volume")
-	}
 	if err == nil && at > 0 {
 		err = c.judgeParent(dir, want)
+	}
+	if err == nil && st.Mnt_id != c.rootMount && !o.Cover {
+		err = errors.New("it would have to be made in a volume")
 	}
 	if err != nil {
 		dir.Close()
@@ -301,6 +301,7 @@ func pointError(want string, err error) error {
 		unix.EAGAIN:  "somebody renames what is on the way",
 		unix.ENOENT:  "does not exist",
 		unix.EROFS:   "missing, and the file system is read-only",
+		unix.EACCES:  "permission denied on the way",
 	} {
 		if errors.Is(err, errno) {
 			words = errors.New(text)
