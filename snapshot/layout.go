@@ -91,9 +91,3 @@ func ByLockPath(target, digest string) string { return "by-lock/" + target + "/"
 func LinkTarget(path, dir string) string {
 	return strings.Repeat("../", strings.Count(path, "/")) + dir
 }
-
-// MergedID is the id of an environment: the first 12 digits of the SHA-256 of its layer ids,
-// topmost first, one a line.
-func MergedID(layers []string) string {
-	return Sum([]byte(strings.Join(layers, "\n"))).Short()
-}

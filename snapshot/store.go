@@ -18,8 +18,7 @@ import (
 // Store is an open store. It holds no lock and no file: opening is a check, and any number of
 // processes may have the same store open.
 type Store struct {
-	dir   string
-	owner uint32
+	dir string
 }
 
 type marker struct {
@@ -43,7 +42,9 @@ func OpenOrCreate(dir string) (*Store, error) {
 
 // Open checks that dir is a store this program may use: a real directory (not a link), with the
 // marker and a format it knows, owned by the caller's user, writable by nobody else.
-func Open(dir string) (*Store, error) {
+func Open(dir string) (*Store, error) { return open(dir, uint32(os.Geteuid())) }
+
+func open(dir string, owner uint32) (*Store, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
@@ -68,13 +69,13 @@ func Open(dir string) (*Store, error) {
 		return nil, &problem{kind: ErrStore, msg: "store " + strconv.Quote(dir) + " is not a directory",
 			hint: "name a directory, or a path that does not exist yet"}
 	}
-	s := &Store{dir: dir, owner: uint32(os.Geteuid())}
+	s := &Store{dir: dir}
 	if err := s.readMarker(); err != nil {
 		return nil, err
 	}
-	if st.Uid != s.owner {
+	if st.Uid != owner {
 		return nil, &problem{kind: ErrStore,
-			msg:  fmt.Sprintf("store %q belongs to user %d, and this is user %d", dir, st.Uid, s.owner),
+			msg:  fmt.Sprintf("store %q belongs to user %d, and this is user %d", dir, st.Uid, owner),
 			hint: "run as its owner; a store used by containers belongs to root"}
 	}
 	if perm := st.Mode & 0o7777; perm&0o022 != 0 {
@@ -98,12 +99,12 @@ func (s *Store) readMarker() error {
 	case errors.Is(err, fs.ErrPermission):
 		return denied(s.dir, unix.EACCES)
 	case err != nil:
-		return &problem{kind: ErrFormat, msg: "read marker of store", err: err}
+		return s.unreadableMarker(err)
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, 4096))
 	if err != nil {
-		return &problem{kind: ErrFormat, msg: "read marker of store", err: err}
+		return s.unreadableMarker(err)
 	}
 	var m marker
 	if err := json.Unmarshal(b, &m); err != nil || m.Store != markerKind || m.Format < 1 {
@@ -116,6 +117,11 @@ func (s *Store) readMarker() error {
 			hint: "use the version of larder that wrote it, or another store"}
 	}
 	return nil
+}
+
+func (s *Store) unreadableMarker(err error) error {
+	return &problem{kind: ErrFormat, msg: "read marker " + strconv.Quote(s.join(markerName)), err: errno(err),
+		hint: "the marker of a store is a plain file; restore it, or name another store"}
 }
 
 // noMarker tells an empty directory from somebody else's.
@@ -191,9 +197,7 @@ func fillStore(tmp string) error {
 			return err
 		}
 	}
-	// All 256 at once, so that a publish never has to make one and sync its parent. 0755: a
-	// container's own user walks them through the data-only layer... by the kernel's own
-	// credentials, but a checkout as hard links is walked by the user.
+	// All 256 at once, so that a publish never has to make one and sync its parent.
 	objects := filepath.Join(tmp, objectsName)
 	if err := os.Chmod(objects, 0o755); err != nil {
 		return err

@@ -135,7 +135,7 @@ func (w *ObjectWriter) Commit(exec bool) (Object, int64, error) {
 		}
 		return o, 0, nil
 	}
-	if _, ok := w.st.Has(o); ok {
+	if n, ok := w.st.Has(o); ok && n == w.size {
 		if w.file != nil {
 			w.Abort()
 		}
@@ -163,7 +163,7 @@ func (st *Stage) PutBytes(b []byte, exec bool) (Object, error) {
 	if len(b) == 0 {
 		return o, nil
 	}
-	if _, ok := st.Has(o); ok {
+	if n, ok := st.Has(o); ok && n == int64(len(b)) {
 		return o, nil
 	}
 	if err := context.Cause(st.ctx); err != nil {
@@ -248,19 +248,20 @@ func (st *Stage) Keep(o Object) error {
 		return fmt.Errorf("keep object %s: it was never staged", o)
 	}
 	f, err := os.Open(so.path)
-	if err != nil {
-		return fmt.Errorf("keep object: %w", err)
+	if err == nil {
+		err = errors.Join(f.Sync(), f.Close())
 	}
-	err = errors.Join(f.Sync(), f.Close())
-	if err != nil {
-		return st.writeError(err)
+	if err == nil {
+		err = os.Rename(so.path, st.store.join(objectsName, o.Path()))
 	}
-	final := st.store.join(objectsName, o.Path())
-	if err := os.Rename(so.path, final); err != nil {
+	if _, there := st.store.objectSize(o); errors.Is(err, os.ErrNotExist) && there {
+		err = nil // another goroutine keeps the same object
+	}
+	if err != nil {
 		return st.writeError(err)
 	}
 	st.mu.Lock()
 	delete(st.staged, o)
 	st.mu.Unlock()
-	return syncDir(final[:len(final)-len(o.Path())+2])
+	return syncDir(st.store.join(objectsName, o.Path()[:2]))
 }

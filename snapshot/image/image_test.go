@@ -31,7 +31,9 @@ func BenchmarkSeal(b *testing.B) {
 			path := filepath.Join(b.TempDir(), "image.erofs")
 			var size int64
 			for b.Loop() {
+				b.StopTimer()
 				t := fakeWheels(b, n)
+				b.StartTimer()
 				f, err := os.Create(path)
 				if err != nil {
 					b.Fatal(err)

@@ -1,0 +1,42 @@
+// Package snapshot keeps the store: content-addressed files, and the sealed trees made of them.
+//
+// The words: an object is the bytes of one file, named by their SHA-256; the pool is all objects.
+// A snapshot is a sealed tree over the pool; its id is the SHA-256 of its image. A stage is a
+// build in progress, writable and private. To publish makes a stage a snapshot; to release lets
+// one go (a lease ends); gc deletes what nobody holds.
+//
+// A store on disk, version 1:
+//
+//	store.json                marker and format; without it this is no store
+//	objects/                  ab/cdef…, or ab/cdef….x when executable: 0444 or 0555, fixed times
+//	snapshots/                one directory each, named by the id
+//	snapshots/<id>/image.erofs
+//	snapshots/<id>/published.json   sequence number and time: order, but not part of the id
+//	current                   -> snapshots/<id>, the one link that decides
+//	leases/                   <hash of the container>.json: who uses what
+//	instances/                <hash>/: the writable part of a container
+//	staging/                  what is being built; holder.json says by whom
+//	trash/                    what is being deleted
+//	misses/                   names of what containers had to download
+//	rankings/                 last good answers of ranking addresses, made when there is one
+//
+// The promises:
+//
+//   - current names a complete snapshot at every instant, through kill -9 and power loss. What
+//     Publish acknowledged is still there afterwards. Whatever a killed process leaves is in
+//     staging/ or trash/, and goes with the next run; nothing needs repair by hand.
+//   - A published snapshot never changes. An object's file holds the bytes its name says, or it
+//     is not there: content is hashed as it is written and gets its final name after it is on disk.
+//   - The same content has the same id. Time, order and machine leave no trace in an image.
+//   - One writer at a time (build, gc, use); readers take no lock and never wait.
+//   - A container's id never becomes a path: file names are its hash.
+//
+// The limits: durability is what the file system gives to fsync, syncfs and rename, as ext4, XFS
+// and btrfs give it. It is for one host: no locks over a network file system. Damage by disk or by root is
+// found by snapshot/check, not by reading: the kernel serves what is in an object. A wheel kept
+// by an interrupted build is not yet in a snapshot, so a gc in between takes it.
+//
+// Left to others: what an image is (snapshot/image, so that the hook does not link the EROFS
+// library), what to delete (snapshot/gc), how to delete (snapshot/trash, the only code that
+// unlinks), mounting (package overlay).
+package snapshot
