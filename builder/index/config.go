@@ -21,9 +21,9 @@ type Config struct {
 	Credentials Credentials
 	// Proxy is pip's proxy option, or the environment's proxies.
 	Proxy Proxy
-	// CABundle, if set, holds the only authorities that are believed (a PEM
-	// file, or a directory of them). Else the system's.
-	CABundle string
+	// CABundles, if any, hold the only authorities that are believed (PEM
+	// files, or directories of them). Else the system's.
+	CABundles []string
 	// FallbackCA is used where the system has no authorities at all: the
 	// bundle inside pip.
 	FallbackCA string

@@ -2,6 +2,7 @@ package index
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -69,7 +71,7 @@ func FromPip(ctx context.Context, python []string) (Config, error) {
 
 func (a *pipAnswer) config(python string, getenv func(string) string) (Config, error) {
 	c := Config{
-		CABundle: a.Cert, FallbackCA: a.Authorities, ClientCert: a.ClientCert,
+		FallbackCA: a.Authorities, ClientCert: a.ClientCert,
 		TrustedHosts: a.Trusted, Retries: a.Retries,
 		Timeout: time.Duration(a.Timeout * float64(time.Second)),
 	}
@@ -96,10 +98,11 @@ func (a *pipAnswer) config(python string, getenv func(string) string) (Config, e
 	for host, v := range a.Netrc {
 		c.Credentials.addHost(host, v[0], v[1])
 	}
-	// requests, below pip, reads these two when no cert is given.
-	for _, name := range []string{"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"} {
-		if c.CABundle == "" {
-			c.CABundle = getenv(name)
+	// requests, below pip, reads these two, the first that is set, and even
+	// lets them outrank cert. What is named on purpose is believed here too.
+	for _, bundle := range []string{a.Cert, cmp.Or(getenv("REQUESTS_CA_BUNDLE"), getenv("CURL_CA_BUNDLE"))} {
+		if bundle != "" && !slices.Contains(c.CABundles, bundle) {
+			c.CABundles = append(c.CABundles, bundle)
 		}
 	}
 	if a.Proxy != "" {

@@ -69,34 +69,35 @@ func (c *Client) transport() (http.RoundTripper, error) {
 
 // authorities returns nil for the system's own.
 func authorities(config Config) (*x509.CertPool, error) {
-	bundle := config.CABundle
-	if bundle == "" {
+	bundles := config.CABundles
+	if len(bundles) == 0 {
 		pool, err := x509.SystemCertPool()
 		if err == nil && !pool.Equal(x509.NewCertPool()) || config.FallbackCA == "" {
 			return nil, nil
 		}
-		bundle = config.FallbackCA
+		bundles = []string{config.FallbackCA}
 	}
-	files := []string{bundle}
-	info, err := os.Stat(bundle)
-	if err != nil {
-		return nil, hinted(fmt.Errorf("%w: read certificates: %w", ErrConfig, err), "correct pip's cert option (PIP_CERT)")
-	}
-	if info.IsDir() {
-		if files, err = filepath.Glob(filepath.Join(bundle, "*")); err != nil {
-			return nil, fmt.Errorf("%w: list certificates: %w", ErrConfig, err)
+	const hint = "correct pip's cert option (PIP_CERT)"
+	pool := x509.NewCertPool()
+	for _, bundle := range bundles {
+		files := []string{bundle}
+		if entries, err := os.ReadDir(bundle); err == nil {
+			files = nil
+			for _, e := range entries {
+				files = append(files, filepath.Join(bundle, e.Name()))
+			}
 		}
-	}
-	pool, found := x509.NewCertPool(), false
-	for _, f := range files {
-		pem, err := os.ReadFile(f)
-		if err != nil && !info.IsDir() {
-			return nil, fmt.Errorf("%w: read certificates: %w", ErrConfig, err)
+		found := false
+		for _, f := range files {
+			pem, err := os.ReadFile(f)
+			if err != nil && f == bundle {
+				return nil, hinted(fmt.Errorf("%w: read certificates: %w", ErrConfig, err), hint)
+			}
+			found = pool.AppendCertsFromPEM(pem) || found
 		}
-		found = pool.AppendCertsFromPEM(pem) || found
-	}
-	if !found {
-		return nil, hinted(fmt.Errorf("%w: no certificate in %s", ErrConfig, bundle), "correct pip's cert option (PIP_CERT)")
+		if !found {
+			return nil, hinted(fmt.Errorf("%w: no certificate in %s", ErrConfig, bundle), hint)
+		}
 	}
 	return pool, nil
 }
