@@ -9,7 +9,8 @@
 //
 // Parse accepts and normalises exactly what the `packaging` library accepts, and
 // Compare and Contains agree with it: testdata/versions.txt and
-// testdata/specifiers.txt were made with packaging 26.3, which pip 26.3 carries.
+// testdata/specifiers.txt were made with packaging 26.3, which pip 26.3 carries, by
+// the program in testdata/generate.txt.
 // Numbers have no upper limit: they stay decimal text, so a date-like release of
 // twenty digits neither overflows nor is refused. Nothing is computed at program
 // start: the hook links this package.

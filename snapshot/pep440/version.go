@@ -113,17 +113,8 @@ func (v Version) text(release []number) string {
 // development release.
 func (v Version) IsPrerelease() bool { return v.pre != preNone || v.dev != "" }
 
-// IsPostrelease tells whether v has a post-release part.
-func (v Version) IsPostrelease() bool { return v.post != "" }
-
 // IsLocal tells whether v has a local label ("+cu121").
 func (v Version) IsLocal() bool { return len(v.local) > 0 }
-
-// Public is v without its local label.
-func (v Version) Public() Version {
-	v.local = nil
-	return v
-}
 
 // Compare orders two versions as PEP 440 does: negative, zero or positive.
 func (v Version) Compare(w Version) int {

@@ -11,7 +11,8 @@
 // # Promises
 //
 // The grammar and the meaning of markers are those of `packaging` 26.3, checked
-// against it by testdata/markers.txt and testdata/requirements.txt. That
+// against it by testdata/markers.txt and testdata/requirements.txt, which the
+// program in testdata/generate.txt made. That
 // includes its odd corners: only python_version, python_full_version,
 // implementation_version and platform_release are compared as versions, and only
 // when the right side is a specifier; everything else is equal or not, and < and
