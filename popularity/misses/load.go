@@ -1,0 +1,141 @@
+package misses
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"larder/popularity"
+)
+
+const (
+	// window is how many days of misses count: as many as the public rankings,
+	// which are monthly.
+	window = 28
+	// perDay is the most tenants one day may count for one project or version.
+	perDay = 10
+)
+
+// Load reads the days of dir that count at now into a ranking: a project's
+// count is, added up over the days, how many tenants missed it, at most ten a
+// day; versions are counted likewise. No misses, or no dir, is an empty ranking.
+func Load(dir string, now time.Time) (popularity.Ranking, []popularity.Warning, error) {
+	days, err := daysOf(dir, now)
+	if err != nil {
+		return popularity.Ranking{}, nil, fmt.Errorf("read misses: %w", err)
+	}
+	t := tally{projects: map[string]int64{}, versions: map[version]int64{}}
+	var warnings []popularity.Warning
+	for _, day := range days {
+		data, err := readDay(filepath.Join(dir, day))
+		if err != nil {
+			warnings = append(warnings, popularity.Warning{Source: "misses/" + day, Text: "left out: " + err.Error()})
+			continue
+		}
+		if bad := t.day(data); bad > 0 {
+			warnings = append(warnings, popularity.Warning{Source: "misses/" + day, Text: fmt.Sprintf("left out %d lines that are not misses", bad)})
+		}
+	}
+	r := popularity.Ranking{Entries: t.entries()}
+	r.Origins = []popularity.Origin{{Source: "misses", Projects: len(r.Entries)}}
+	if len(days) > 0 {
+		r.Origins[0].Updated, _ = time.Parse(time.DateOnly, strings.TrimSuffix(days[len(days)-1], ".jsonl"))
+	}
+	return r, warnings, nil
+}
+
+// daysOf lists the files in dir that are days of the window. A file of
+// tomorrow is there when a clock was wrong: it does not count until its day.
+func daysOf(dir string, now time.Time) ([]string, error) {
+	entries, err := os.ReadDir(dir) // sorted
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var days []string
+	for _, e := range entries {
+		date, ok := strings.CutSuffix(e.Name(), ".jsonl")
+		day, parseErr := time.Parse(time.DateOnly, date)
+		if ok && parseErr == nil && !day.After(now) && day.After(now.AddDate(0, 0, -window)) {
+			days = append(days, e.Name())
+		}
+	}
+	return days, err
+}
+
+func readDay(path string) ([]byte, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, errors.Unwrap(err)
+	}
+	defer f.Close()
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
+		return nil, errors.Join(err, errors.New("not a file"))
+	}
+	return io.ReadAll(io.LimitReader(f, maxDayBytes))
+}
+
+type version struct{ project, version, python string }
+
+// tally adds up days.
+type tally struct {
+	projects map[string]int64
+	versions map[version]int64
+}
+
+func (t tally) day(data []byte) (bad int) {
+	type seen[K comparable] struct {
+		what K
+		who  string
+	}
+	projects, versions := map[string]int64{}, map[version]int64{}
+	seenProject, seenVersion := map[seen[string]]bool{}, map[seen[version]]bool{}
+	bad = eachLine(data, func(l line) {
+		if p := (seen[string]{l.Project, l.who()}); !seenProject[p] {
+			seenProject[p] = true
+			projects[l.Project]++
+		}
+		v := version{l.Project, l.Version, l.Python}
+		if s := (seen[version]{v, l.who()}); !seenVersion[s] {
+			seenVersion[s] = true
+			versions[v]++
+		}
+	})
+	for p, n := range projects {
+		t.projects[p] += min(n, perDay)
+	}
+	for v, n := range versions {
+		t.versions[v] += min(n, perDay)
+	}
+	return bad
+}
+
+func (t tally) entries() []popularity.Entry {
+	byProject := map[string][]popularity.Version{}
+	for v, n := range t.versions {
+		byProject[v.project] = append(byProject[v.project], popularity.Version{Version: v.version, Python: v.python, Count: n})
+	}
+	entries := make([]popularity.Entry, 0, len(t.projects))
+	for p, n := range t.projects {
+		vs := byProject[p]
+		slices.SortFunc(vs, func(a, b popularity.Version) int {
+			return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Version, b.Version), strings.Compare(a.Python, b.Python))
+		})
+		entries = append(entries, popularity.Entry{Project: p, Count: n, Versions: vs})
+	}
+	slices.SortFunc(entries, func(a, b popularity.Entry) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Project, b.Project))
+	})
+	for i := range entries {
+		entries[i].Rank = i + 1
+	}
+	return entries
+}

@@ -1,0 +1,143 @@
+package misses
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+var day = time.Date(2026, 5, 20, 12, 0, 0, 0, time.UTC)
+
+func add(t *testing.T, dir string, at time.Time, instance, tenant string, misses ...Miss) int {
+	t.Helper()
+	n, err := Append(dir, Report{at, instance, tenant, misses})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func counts(t *testing.T, dir string) (string, string) {
+	t.Helper()
+	r, warnings, err := Load(dir, day)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for i, e := range r.Entries {
+		if e.Rank != i+1 {
+			t.Errorf("entry %d has rank %d", i, e.Rank)
+		}
+		out = append(out, fmt.Sprintf("%s:%d", e.Project, e.Count))
+	}
+	return strings.Join(out, " "), fmt.Sprint(warnings)
+}
+
+var (
+	flask3 = Miss{"flask", "3.0.0", "3.11", Downloaded}
+	flask2 = Miss{"flask", "2.0.0", "", Downloaded}
+	six    = Miss{"six", "1.17.0", "", Installed}
+)
+
+func TestAppendLoad(t *testing.T) {
+	dir := t.TempDir()
+	add(t, dir, day, "c1", "", flask3, flask2, six)
+	add(t, dir, day, "c1", "", flask3) // told twice
+	add(t, dir, day, "c2", "", flask3)
+	add(t, dir, day.AddDate(0, 0, -1), "c3", "", flask3)
+	add(t, dir, day.AddDate(0, 0, -28), "old", "", Miss{"old", "1", "", Built})
+	add(t, dir, day.AddDate(0, 0, 2), "future", "", Miss{"future", "1", "", Built})
+	if n := add(t, dir, day, "c4", "", Miss{"../../etc", "1", "", Built}, Miss{"x", "1\n2", "", Built}, Miss{"x", "1", "", "lie"}); n != 0 {
+		t.Errorf("%d bad misses written", n)
+	}
+	got, warned := counts(t, dir)
+	if got != "flask:3 six:1" || warned != "[]" {
+		t.Errorf("got %q, warnings %s", got, warned)
+	}
+	r, _, _ := Load(dir, day)
+	if v := fmt.Sprint(r.Entries[0].Versions); v != "[{3.0.0 3.11 3} {2.0.0  1}]" {
+		t.Errorf("versions %s", v)
+	}
+	if r, w, err := Load(filepath.Join(dir, "absent"), day); err != nil || len(r.Entries)+len(w) != 0 {
+		t.Errorf("no directory: %v %v %v", r, w, err)
+	}
+}
+
+// However many containers one tenant starts, and whatever they report, it
+// counts once a day; all tenants together at most ten.
+func TestTenantCannotSteer(t *testing.T) {
+	dir := t.TempDir()
+	evil := Miss{"typo-squat", "1.0", "", Downloaded}
+	for i := range 200 {
+		add(t, dir, day, fmt.Sprint("evil", i), "mallory", evil)
+	}
+	for _, tenant := range []string{"a", "b"} {
+		add(t, dir, day, "c"+tenant, tenant, six)
+	}
+	for i := range 40 {
+		add(t, dir, day, fmt.Sprint("anonymous", i), "", flask3)
+	}
+	if got, _ := counts(t, dir); got != "flask:10 six:2 typo-squat:1" {
+		t.Errorf("got %q", got)
+	}
+	var many []Miss
+	for i := range 3000 {
+		many = append(many, Miss{fmt.Sprint("fill-", i), "1", "", Downloaded})
+	}
+	if n := add(t, dir, day, "x", "mallory", many...); n != maxTenantLines-200 {
+		t.Errorf("%d lines written", n)
+	}
+	if n := add(t, dir, day, "y", "mallory", many...); n != 0 {
+		t.Errorf("%d lines written over the bound", n)
+	}
+	if n := add(t, dir, day, "z", "other", six); n != 1 {
+		t.Error("another tenant is silenced")
+	}
+}
+
+func TestLoadDamaged(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "2026-05-20.jsonl")
+	torn := `{"time":"2026-05-20T00:00:00Z","instance":"c0","project":"fla`
+	if err := os.WriteFile(path, []byte("\x00\xff\n{}\n[1]\n"+strings.Repeat("a", 10_000)+"\n"+torn), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	add(t, dir, day, "c1", "", six) // behind the torn line, not glued to it
+	if err := os.Mkdir(filepath.Join(dir, "2026-05-19.jsonl"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(path, filepath.Join(dir, "2026-05-18.jsonl")); err != nil {
+		t.Fatal(err)
+	}
+	got, warned := counts(t, dir)
+	if got != "six:1" || !strings.Contains(warned, "left out 5 lines") || !strings.Contains(warned, "2026-05-19.jsonl: left out: not a file") || !strings.Contains(warned, "2026-05-18.jsonl: left out") {
+		t.Errorf("got %q, %s", got, warned)
+	}
+	for _, r := range []Report{{Time: day}, {Time: day, Instance: strings.Repeat("x", 300)}} {
+		if _, err := Append(dir, r); err == nil {
+			t.Errorf("%+v is taken", r)
+		}
+	}
+}
+
+func TestAppendAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			if _, err := Append(dir, Report{day, fmt.Sprint("c", i), "", []Miss{flask3, six}}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	data, _ := os.ReadFile(filepath.Join(dir, "2026-05-20.jsonl"))
+	lines := 0
+	if bad := eachLine(data, func(line) { lines++ }); bad != 0 || lines != 40 {
+		t.Errorf("%d lines, %d bad", lines, bad)
+	}
+}
