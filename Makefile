@@ -1,0 +1,43 @@
+# Larder: make help lists the targets.
+SHELL   := /bin/bash
+GO      ?= go
+TAGS    := urfave_cli_no_docs
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+FLAGS   := -tags $(TAGS) -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
+PREFIX  ?= /usr/local
+
+export CGO_ENABLED := 0
+
+.PHONY: help build demo test test-pure test-store test-script test-mount test-e2e bench lint install clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## bin/larder and bin/larder-hook
+	@mkdir -p bin
+	$(GO) build $(FLAGS) -o bin/larder ./cmd/larder
+	$(GO) build $(FLAGS) -o bin/larder-hook ./cmd/larder-hook
+
+demo: ## the main job on real packages, in a scratch store (root)
+	@scripts/demo.sh
+
+test: ## every tier, counted one by one; root, Python and the package indexes needed
+	@scripts/test.sh pure store script mount e2e
+
+test-pure test-store test-script test-mount test-e2e: ## one tier
+	@scripts/test.sh $(@:test-%=%)
+
+bench: build ## ratios measured side by side (root, Python, the package indexes)
+	@scripts/bench.sh
+
+lint: ## gofmt, go vet, staticcheck
+	@test -z "$$(gofmt -l cmd snapshot overlay builder popularity)" || { gofmt -d cmd snapshot overlay builder popularity; exit 1; }
+	$(GO) vet -tags $(TAGS) ./...
+	$(GO) tool staticcheck -tags $(TAGS) ./...
+
+install: build ## into PREFIX (/usr/local): bin/larder and libexec/larder/larder-hook
+	install -D -m 0755 bin/larder $(DESTDIR)$(PREFIX)/bin/larder
+	install -D -m 0755 bin/larder-hook $(DESTDIR)$(PREFIX)/libexec/larder/larder-hook
+
+clean: ## remove bin/
+	rm -rf bin

@@ -1,0 +1,152 @@
+package builder
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"larder/builder/index"
+	"larder/builder/tags"
+	"larder/builder/wheel"
+	"larder/snapshot/lock"
+	"larder/snapshot/pep440"
+)
+
+// candidate is one file of a project that a target accepts.
+type candidate struct {
+	file    index.File
+	name    wheel.Name
+	version pep440.Version
+	rank    int // of its tags in pip's order for the target; lower is better
+}
+
+// choose returns the wheel pip would choose for the target among a project's
+// files: the newest release, then the best tag, then the highest build number. With
+// a pin only files of that version, and with one of its hashes if it has any. When
+// nothing fits, the error is the reason, in words for a person.
+func choose(files []index.File, project string, t tags.Target, python string, pin *lock.Pin) (candidate, error) {
+	interpreter, err := pep440.Parse(python)
+	if err != nil {
+		return candidate{}, fmt.Errorf("version %q of the interpreter: %w", python, err)
+	}
+	var fit []candidate
+	var no reasons
+	for _, f := range files {
+		c, why := consider(f, project, t, interpreter, pin)
+		if why != "" {
+			no.add(c.version, why)
+			continue
+		}
+		fit = append(fit, c)
+	}
+	if len(fit) == 0 {
+		return candidate{}, no.err(t, pin)
+	}
+	return slices.MaxFunc(fit, func(a, b candidate) int {
+		return cmp.Or(
+			a.version.Compare(b.version),
+			cmp.Compare(b.rank, a.rank),
+			tags.CompareBuild(a.name.Build, b.name.Build),
+			// Nothing is left to tell them apart: any order will do that is always the same.
+			cmp.Compare(b.file.Filename, a.file.Filename),
+		)
+	}), nil
+}
+
+// consider says whether one file may be chosen, or why not.
+func consider(f index.File, project string, t tags.Target, python pep440.Version, pin *lock.Pin) (candidate, string) {
+	c := candidate{file: f}
+	if !strings.HasSuffix(f.Filename, ".whl") {
+		return c, "source"
+	}
+	var err error
+	if c.name, err = wheel.ParseName(f.Filename); err != nil || c.name.Project != project {
+		return c, "named"
+	}
+	if c.version, err = pep440.Parse(c.name.Version); err != nil {
+		return c, "named"
+	}
+	if pin != nil {
+		if !pinned(c.version, pin) {
+			return c, "other"
+		}
+		if len(pin.Hashes) > 0 && !slices.Contains(pin.Hashes, f.SHA256) {
+			return c, "hash"
+		}
+	} else {
+		if c.version.IsPrerelease() {
+			return c, "pre-release"
+		}
+		if f.Yanked {
+			return c, "yanked"
+		}
+	}
+	if f.RequiresPython != "" {
+		// As pip: an unreadable Requires-Python is no reason to refuse.
+		if spec, err := pep440.ParseSpecifiers(f.RequiresPython); err == nil && !spec.Contains(python, true) {
+			return c, "python"
+		}
+	}
+	rank, ok := t.Rank(c.name.Python, c.name.ABI, c.name.Platform)
+	if !ok {
+		return c, "tag"
+	}
+	c.rank = rank
+	return c, ""
+}
+
+// pinned says whether v is the version a pin asks for. A pin without a local part
+// accepts every local build of its version, as "==" does.
+func pinned(v pep440.Version, pin *lock.Pin) bool {
+	spec, err := pep440.ParseSpecifiers("==" + pin.Version)
+	return err == nil && spec.Contains(v, true)
+}
+
+// reasons collects why files did not fit, to name the one a person can act on.
+type reasons struct {
+	count  map[string]int
+	newest pep440.Version
+	why    string // of the newest release that was looked at
+	any    bool
+}
+
+func (r *reasons) add(v pep440.Version, why string) {
+	if r.count == nil {
+		r.count = map[string]int{}
+	}
+	r.count[why]++
+	if why == "source" || why == "named" || why == "other" {
+		return
+	}
+	if !r.any || v.Compare(r.newest) > 0 {
+		r.newest, r.why, r.any = v, why, true
+	}
+}
+
+func (r *reasons) err(t tags.Target, pin *lock.Pin) error {
+	switch {
+	case len(r.count) == 0:
+		return fmt.Errorf("the index lists no files")
+	case pin != nil && r.count["hash"] > 0:
+		return fmt.Errorf("the index has version %s, but no wheel with a hash the lock names", pin.Version)
+	case pin != nil && !r.any:
+		if r.count["source"] > 0 {
+			return fmt.Errorf("the index has no wheel of version %s", pin.Version)
+		}
+		return fmt.Errorf("the index has no version %s", pin.Version)
+	case !r.any:
+		return fmt.Errorf("no release has a wheel")
+	}
+	v := r.newest.String()
+	switch r.why {
+	case "python":
+		return fmt.Errorf("its wheels need another Python (newest looked at: %s)", v)
+	case "tag":
+		return fmt.Errorf("no wheel fits %s (newest looked at: %s)", t, v)
+	case "yanked":
+		return fmt.Errorf("every wheel that fits is yanked (newest: %s)", v)
+	default:
+		return fmt.Errorf("only pre-releases have a wheel (newest: %s)", v)
+	}
+}

@@ -1,0 +1,37 @@
+// Package builder turns a ranking and locks into a published snapshot.
+//
+// # The steps
+//
+//	plan      ask the index for every project wanted and choose, for each target,
+//	          the wheel that pip would choose
+//	fetch     download what the pool lacks, hashing while it streams
+//	check     read the archive with rules stricter than any installer's
+//	unpack    make a layer of each wheel for each target, bytecode included
+//	seal      lay out views, layers and manifest as one image
+//	publish   make it durable and current, by one rename
+//
+// fetch, check and unpack run as one pipeline. Planning is pure once the index has
+// answered (choose.go); so is the layout of the image (tree.go).
+//
+// # Promises
+//
+// No code of a package runs: wheels are unpacked, their sources compiled, nothing
+// is imported. A file enters the pool only under the digest of its own bytes, from
+// a wheel whose digest the index published. (One exception in provenance: where the
+// index has no pip, the pip that comes with the target's interpreter is stocked for
+// private environments; that interpreter is already trusted to compile.)
+// The same inputs give the same snapshot, whatever the number of jobs, the time, the
+// locale or the umask. A build that fails leaves the published snapshot as it was;
+// wheels it fetched whole stay in the pool for the next one.
+//
+// A lock is a promise: a wheel it names that cannot be had fails the build
+// (ErrRefused; ErrUnreachable when the index cannot be reached). A ranked project
+// that cannot be had is skipped, with its reason in the Report.
+//
+// # Limits
+//
+// Wheels only: a project with nothing but source archives is skipped. No resolver:
+// a ranked project is stocked without its dependencies, which a ranking by downloads
+// puts above it. pip's --find-links directories are not read: pip does not cache
+// what it takes from them. The uv and Poetry views are not written yet.
+package builder

@@ -1,0 +1,361 @@
+package builder
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"larder/builder/index"
+	"larder/builder/layer"
+	"larder/builder/pip"
+	"larder/builder/wheel"
+	"larder/snapshot"
+)
+
+// stocked is a pick whose wheel is in the pool.
+type stocked struct {
+	pick
+	body     snapshot.Object // the wheel file
+	size     int64
+	metadata []byte           // the index's FILE.metadata, when it announces one
+	oldEntry *snapshot.Object // the wheel as pip < 23.3 keeps it
+	oldSize  int64
+	layer    *builtLayer
+}
+
+// builtLayer is a wheel as installed for one target.
+type builtLayer struct {
+	id     string
+	files  []layer.File // nil when reused: the previous image has them
+	reused bool
+}
+
+// stockJob is one wheel file and all the picks of it.
+type stockJob struct {
+	picks []pick
+	out   []stocked
+}
+
+// stocking is the state of the pipeline that fetches, checks and unpacks.
+type stocking struct {
+	*build
+	mu        sync.Mutex
+	compilers map[int]*layer.Compiler // by target
+	start     time.Time
+	fetched   int
+	unpacked  int
+	total     int
+}
+
+// stock brings every picked wheel into the pool and makes the layers. Ranked
+// wheels that cannot be had are skipped and reported; a locked one fails the build.
+func (b *build) stock(ctx context.Context) ([]stocked, error) {
+	s := &stocking{build: b, compilers: map[int]*layer.Compiler{}, start: time.Now()}
+	defer s.closeCompilers()
+	jobs := s.jobs()
+	s.total = len(jobs)
+
+	// One context for both halves: an error in either ends the other. (errgroup's
+	// own ends with its Wait, while the unpackers still need theirs.)
+	pctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	run := func(f func(context.Context, *stockJob) error, j *stockJob) {
+		if err := f(pctx, j); err != nil {
+			cancel(err) // the first one is kept
+		}
+	}
+	var fetching, unpacking errgroup.Group
+	fetching.SetLimit(b.Jobs)
+	unpacking.SetLimit(runtime.GOMAXPROCS(0))
+	// The channel decouples the two: a fetch slot never waits for a free unpacker.
+	ready := make(chan *stockJob, len(jobs))
+	var feeder errgroup.Group
+	feeder.Go(func() error {
+		for j := range ready {
+			unpacking.Go(func() error { run(s.unpack, j); return nil })
+		}
+		return unpacking.Wait()
+	})
+	for _, j := range jobs {
+		fetching.Go(func() error {
+			run(s.fetch, j)
+			if j.out != nil {
+				ready <- j
+			}
+			return nil
+		})
+	}
+	fetching.Wait()
+	b.report.Seconds["fetch"] = time.Since(s.start).Seconds()
+	close(ready)
+	feeder.Wait()
+	b.report.Seconds["unpack"] = time.Since(s.start).Seconds()
+	if err := context.Cause(pctx); err != nil {
+		return nil, err
+	}
+	var all []stocked
+	for _, j := range jobs {
+		all = append(all, j.out...)
+	}
+	all = append(all, s.bundledPips(ctx, all)...)
+	slices.SortFunc(all, func(a, b stocked) int {
+		if a.target != b.target {
+			return a.target - b.target
+		}
+		return bytes.Compare([]byte(a.project+"\x00"+a.file.SHA256), []byte(b.project+"\x00"+b.file.SHA256))
+	})
+	b.recount(all)
+	return all, nil
+}
+
+// jobs groups the picks by wheel file, largest first so that the last download is
+// not the longest.
+func (s *stocking) jobs() []*stockJob {
+	bySHA := map[string]*stockJob{}
+	var jobs []*stockJob
+	for _, p := range s.plan.picks {
+		j := bySHA[p.file.SHA256]
+		if j == nil {
+			j = &stockJob{}
+			bySHA[p.file.SHA256] = j
+			jobs = append(jobs, j)
+		}
+		j.picks = append(j.picks, p)
+	}
+	slices.SortStableFunc(jobs, func(a, b *stockJob) int {
+		return int(max(-1, min(1, b.picks[0].file.Size-a.picks[0].file.Size)))
+	})
+	return jobs
+}
+
+// fetch makes sure the pool has the wheel's bytes, when anything needs them.
+func (s *stocking) fetch(ctx context.Context, j *stockJob) error {
+	f := j.picks[0].file
+	digest, err := snapshot.ParseDigest(f.SHA256)
+	if err != nil {
+		return s.fail(j, fmt.Errorf("the index publishes the digest %q for %s: %w", f.SHA256, f.Filename, ErrRefused))
+	}
+	body := snapshot.Object{Digest: digest}
+	size, have := s.stage.Has(body)
+	if !have && s.bodyNeeded(j) {
+		size, err = s.download(ctx, f, body)
+		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return s.fail(j, err)
+		}
+	}
+	metadata, err := s.servedMetadata(ctx, f)
+	if err != nil {
+		return s.fail(j, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if have {
+		s.report.ReusedBytes += size
+	} else {
+		s.report.FetchedBytes += size
+	}
+	s.fetched++
+	s.events.send(Event{Stage: "fetch", Done: s.fetched, Total: s.total, Bytes: s.report.FetchedBytes, Item: f.Filename})
+	for _, p := range j.picks {
+		j.out = append(j.out, stocked{pick: p, body: body, size: size, metadata: metadata})
+	}
+	return nil
+}
+
+// bodyNeeded says whether the wheel itself has to be there: for a view that serves
+// it, or for a layer the previous snapshot does not have.
+func (s *stocking) bodyNeeded(j *stockJob) bool {
+	if s.serves("pip") || s.serves("simple") || s.serves("pip-old") {
+		return true
+	}
+	return slices.ContainsFunc(j.picks, func(p pick) bool { return !s.previous.hasLayer(s.layerID(p)) })
+}
+
+func (s *stocking) download(ctx context.Context, f index.File, want snapshot.Object) (int64, error) {
+	w, err := s.stage.NewObject()
+	if err != nil {
+		return 0, err
+	}
+	defer w.Abort()
+	if _, err := s.Index.Fetch(ctx, f, w); err != nil {
+		return 0, err
+	}
+	o, size, err := w.Commit(false)
+	if err != nil {
+		return 0, err
+	}
+	if o != want {
+		// Fetch has compared the digest already; the pool trusts nobody's word but its own.
+		return 0, fmt.Errorf("%s: stored as %s, but the index publishes %s: %w", f.Filename, o.Digest, want.Digest, index.ErrHash)
+	}
+	return size, s.stage.Keep(o)
+}
+
+// servedMetadata fetches FILE.metadata where a pip would ask for it.
+func (s *stocking) servedMetadata(ctx context.Context, f index.File) ([]byte, error) {
+	if !f.Metadata || !s.serves("pip") && !s.serves("pip-old") {
+		return nil, nil
+	}
+	if o, _, ok := s.previous.object("views/pip/" + pip.Path(f.URL+".metadata") + ".body"); ok && s.previous.hasWheel(f) {
+		r, err := s.stage.Open(o)
+		if err == nil {
+			defer r.Close()
+			return io.ReadAll(r)
+		}
+	}
+	m, err := s.Index.FetchMetadata(ctx, f)
+	if errors.Is(err, index.ErrNotFound) {
+		return nil, nil // announced but not there: pip falls back to the wheel, and so do we
+	}
+	return m, err
+}
+
+// unpack checks the archive and makes what the snapshot wants of it.
+func (s *stocking) unpack(ctx context.Context, j *stockJob) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	err := s.unpackAll(ctx, j)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	s.mu.Lock()
+	s.unpacked++
+	s.events.send(Event{Stage: "unpack", Done: s.unpacked, Total: s.total, Bytes: s.report.FetchedBytes, Item: j.picks[0].file.Filename})
+	s.mu.Unlock()
+	if err != nil {
+		return s.fail(j, err)
+	}
+	return nil
+}
+
+func (s *stocking) unpackAll(ctx context.Context, j *stockJob) error {
+	f := j.picks[0].file
+	if err := s.reuseLayers(j); err == nil && s.previous.hasWheel(f) {
+		return s.oldEntry(j)
+	}
+	r, err := s.stage.Open(j.out[0].body)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	w, err := wheel.Open(r, j.out[0].size, f.Filename)
+	if err != nil {
+		return err
+	}
+	layered := false
+	for i := range j.out {
+		if err := s.makeLayer(ctx, w, &j.out[i]); err != nil {
+			return err
+		}
+		layered = layered || j.out[i].layer != nil && !j.out[i].layer.reused
+	}
+	if !layered {
+		// Making a layer reads every byte against its checksum; so does this.
+		if err := w.Verify(); err != nil {
+			return err
+		}
+	}
+	return s.oldEntry(j)
+}
+
+// oldEntry writes the wheel once more in the form pip < 23.3 reads.
+func (s *stocking) oldEntry(j *stockJob) error {
+	if !s.serves("pip-old") {
+		return nil
+	}
+	f := j.picks[0].file
+	if o, size, ok := s.previous.object("views/pip-old/" + pip.OldPath(f.URL)); ok && s.previous.hasWheel(f) {
+		for i := range j.out {
+			j.out[i].oldEntry, j.out[i].oldSize = &o, size
+		}
+		return nil
+	}
+	body, err := s.stage.Open(j.out[0].body)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	entry, ok := pip.OldEntry(wheelType, j.out[0].size, f.SHA256, body)
+	if !ok {
+		s.Warn(f.Filename + " is too large for the cache format of pip before 23.3; such a pip will download it")
+		return nil
+	}
+	w, err := s.stage.NewObject()
+	if err != nil {
+		return err
+	}
+	defer w.Abort()
+	if _, err := io.Copy(w, entry); err != nil {
+		return err
+	}
+	o, size, err := w.Commit(false)
+	if err != nil {
+		return err
+	}
+	for i := range j.out {
+		j.out[i].oldEntry, j.out[i].oldSize = &o, size
+	}
+	return nil
+}
+
+// fail decides what the loss of a wheel means: the end of the build when a lock
+// names it, a skip when only the ranking does, nothing when nobody asked for it.
+func (s *stocking) fail(j *stockJob, err error) error {
+	if systemFault(err) {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j.out = nil
+	for _, p := range j.picks {
+		switch {
+		case p.locked && errors.Is(err, index.ErrUnreachable):
+			return unreachable(err)
+		case p.locked:
+			return &hinted{
+				fmt.Errorf("%w: a lock names %s==%s: %w; nothing was published", ErrRefused, p.project, p.version, err),
+				"a lock is stocked whole or not at all: lock another version, or take the line out",
+			}
+		case p.tool: // the interpreter has one
+		default:
+			s.skip(p.project, p.version.String(), p.target, err)
+		}
+	}
+	return nil
+}
+
+// systemFault says whether an error is the host's, not the wheel's: no wheel is to
+// blame for a full disk.
+func systemFault(err error) bool {
+	return slices.ContainsFunc([]error{snapshot.ErrSpace, unix.ENOSPC, unix.EDQUOT, unix.EFBIG, unix.EMFILE, unix.EROFS, unix.EIO, unix.ENOMEM},
+		func(fault error) bool { return errors.Is(err, fault) })
+}
+
+// recount sets the report's figures from what is really there.
+func (b *build) recount(all []stocked) {
+	wheels := map[string]bool{}
+	b.report.Layers = 0
+	for _, s := range all {
+		if s.tool {
+			continue
+		}
+		wheels[s.file.SHA256] = true
+		if s.layer != nil {
+			b.report.Layers++
+		}
+	}
+	b.report.Wheels = len(wheels)
+}

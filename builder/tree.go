@@ -1,0 +1,210 @@
+package builder
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"larder/snapshot"
+	"larder/snapshot/image"
+)
+
+// layOut places what was stocked in an image: views, layers, the links by which an
+// attach finds them, merged environments and the manifest.
+func (b *build) layOut(ctx context.Context, all []stocked) (*image.Tree, error) {
+	l := &layout{build: b, tree: image.NewTree(), wheels: map[string]*snapshot.ManifestWheel{}, layers: map[string]bool{}}
+	for i := range all {
+		if err := l.add(&all[i]); err != nil {
+			return nil, fmt.Errorf("lay out %s: %w", all[i].file.Filename, err)
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+	}
+	if err := l.byName(all); err != nil {
+		return nil, err
+	}
+	if err := l.environments(all); err != nil {
+		return nil, err
+	}
+	if err := l.simple(all); err != nil {
+		return nil, err
+	}
+	if err := l.targets(all); err != nil {
+		return nil, err
+	}
+	if err := l.writeManifest(); err != nil {
+		return nil, err
+	}
+	b.report.Objects, b.report.Bytes = l.tree.Objects()
+	return l.tree, nil
+}
+
+// layout is the image while it is being put together.
+type layout struct {
+	*build
+	tree     *image.Tree
+	manifest snapshot.Manifest
+	wheels   map[string]*snapshot.ManifestWheel // by SHA-256, as the manifest will list them
+	layers   map[string]bool
+}
+
+// add places one wheel for one target.
+func (l *layout) add(s *stocked) error {
+	sha := s.file.SHA256
+	w := l.wheels[sha]
+	if w == nil {
+		w = &snapshot.ManifestWheel{
+			Project: s.project, Version: s.version.String(), Filename: s.file.Filename, SHA256: s.body.Digest,
+			Size: s.size, URL: s.file.URL, Index: s.file.Index, RequiresPython: s.file.RequiresPython,
+			Metadata: s.metadata != nil,
+		}
+		l.wheels[sha] = w
+		if err := l.cacheEntries(s); err != nil {
+			return err
+		}
+	}
+	tag := l.Targets[s.target].Tag
+	if !slices.Contains(w.Targets, tag) {
+		w.Targets = append(w.Targets, tag)
+	}
+	if s.layer == nil || l.layers[s.layer.id] {
+		return nil
+	}
+	l.layers[s.layer.id] = true
+	return l.addLayer(s, tag)
+}
+
+func (l *layout) addLayer(s *stocked, tag string) error {
+	dir := "l/" + s.layer.id
+	row := snapshot.ManifestLayer{ID: s.layer.id, Target: tag, Project: s.project, Version: s.version.String(), Wheel: s.body.Digest}
+	if s.layer.reused {
+		if err := l.tree.CopyFrom(l.previous.image, dir); err != nil {
+			return err
+		}
+		old := l.previous.layers[s.layer.id]
+		row.Files, row.Bytes = old.Files, old.Bytes
+	} else {
+		for _, f := range s.layer.files {
+			if err := l.tree.File(dir+"/"+f.Path, f.Object, f.Size, f.MTime); err != nil {
+				return err
+			}
+			row.Files++
+			row.Bytes += f.Size
+		}
+	}
+	l.manifest.Layers = append(l.manifest.Layers, row)
+	return l.tree.Symlink("by-hash/"+tag+"/"+s.file.SHA256, "../../"+dir)
+}
+
+// byName links the layers by project and version. Of several wheels of one version
+// that locks brought in, pip's order decides.
+func (l *layout) byName(all []stocked) error {
+	best := map[string]*stocked{}
+	for i := range all {
+		s := &all[i]
+		if s.layer == nil {
+			continue
+		}
+		path := "by-name/" + l.Targets[s.target].Tag + "/" + s.project + "/" + s.version.String()
+		if old := best[path]; old == nil || cmp.Or(cmp.Compare(s.rank, old.rank), strings.Compare(s.file.Filename, old.file.Filename)) < 0 {
+			best[path] = s
+		}
+	}
+	for path, s := range best {
+		if err := l.tree.Symlink(path, "../../../l/"+s.layer.id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// environments merges the layers of each lock into one tree, when all its pins have one.
+func (l *layout) environments(all []stocked) error {
+	done := map[string]bool{}
+	for _, lp := range l.locks {
+		for target, pins := range lp.pins {
+			tag, digest := l.Targets[target].Tag, pins.Digest()
+			if len(pins.Pins) == 0 || done[tag+digest] {
+				continue
+			}
+			done[tag+digest] = true
+			layers := l.layersOf(all, target, pins.Pins)
+			if layers == nil {
+				continue // a wheel without a layer: the lock is stacked at run time, and names what lacks
+			}
+			id := snapshot.EnvironmentID(layers)
+			l.manifest.Environments = append(l.manifest.Environments, snapshot.ManifestEnvironment{
+				ID: id, Target: tag, Lock: digest, Name: filepath.Base(lp.path), Layers: layers,
+			})
+			if !done["e/"+id] {
+				done["e/"+id] = true
+				srcs := make([]string, len(layers))
+				for i, id := range layers {
+					srcs[i] = "l/" + id
+				}
+				if err := l.tree.Merge("e/"+id, srcs); err != nil {
+					return fmt.Errorf("merge the environment of %s: %w", lp.path, err)
+				}
+			}
+			if err := l.tree.Symlink("by-lock/"+tag+"/"+digest, "../../e/"+id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// targets writes one small file per target, so that an attach reads no manifest.
+func (l *layout) targets(all []stocked) error {
+	for i, t := range l.Targets {
+		row := snapshot.Target{Tag: t.Tag, Python: t.Python, Markers: t.Markers}
+		for _, s := range all {
+			if s.project == "pip" && s.target == i && s.layer != nil && (row.Pip == "" || s.tool) {
+				row.Pip = s.layer.id
+			}
+		}
+		l.manifest.Targets = append(l.manifest.Targets, row)
+		if err := l.json("targets/"+t.Tag+".json", row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeManifest sorts the manifest's rows and writes it.
+func (l *layout) writeManifest() error {
+	m := &l.manifest
+	m.Views = slices.Sorted(slices.Values(l.Views))
+	for _, w := range l.wheels {
+		slices.Sort(w.Targets)
+		m.Wheels = append(m.Wheels, *w)
+	}
+	raw, err := m.Encode()
+	if err != nil {
+		return err
+	}
+	return l.bytes("manifest.json", raw)
+}
+
+// bytes stages content and places it at path.
+func (l *layout) bytes(path string, content []byte) error {
+	if len(content) == 0 {
+		return l.tree.File(path, snapshot.Object{}, 0, snapshot.Epoch)
+	}
+	o, err := l.stage.PutBytes(content, false)
+	if err != nil {
+		return err
+	}
+	return l.tree.File(path, o, int64(len(content)), snapshot.Epoch)
+}
+
+func sha256Hex(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}

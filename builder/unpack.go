@@ -1,0 +1,125 @@
+package builder
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"runtime"
+	"strings"
+
+	"larder/builder/layer"
+	"larder/builder/wheel"
+	"larder/snapshot"
+)
+
+// layerID names the layer of a pick: the first 12 hexadecimal digits of a digest
+// over all that decides its content. A new way of making layers gets a new first
+// line, so that no older layer is taken for one of its own.
+func (b *build) layerID(p pick) string {
+	t := b.Targets[p.target]
+	python := t.Python
+	if t.Interpreter == nil {
+		python = "no bytecode"
+	}
+	sum := sha256.Sum256([]byte(strings.Join([]string{layer.Format, t.Tag, python, p.file.SHA256}, "\n")))
+	return hex.EncodeToString(sum[:6])
+}
+
+// layerWanted says whether a pick gets a layer.
+func (b *build) layerWanted(p pick) bool { return b.Layers || p.locked || p.tool }
+
+// errNotReused says that some layer must be made.
+var errNotReused = errors.New("not in the previous snapshot")
+
+// reuseLayers takes the layers of a job from the previous snapshot, all or none.
+func (s *stocking) reuseLayers(j *stockJob) error {
+	for i := range j.out {
+		if s.layerWanted(j.out[i].pick) && !s.previous.hasLayer(s.layerID(j.out[i].pick)) {
+			return errNotReused
+		}
+	}
+	for i := range j.out {
+		if id := s.layerID(j.out[i].pick); s.layerWanted(j.out[i].pick) && s.previous.hasLayer(id) {
+			j.out[i].layer = &builtLayer{id: id, reused: true}
+		}
+	}
+	return nil
+}
+
+// makeLayer installs the wheel for one target, into the pool.
+func (s *stocking) makeLayer(ctx context.Context, w *wheel.Wheel, out *stocked) error {
+	if !s.layerWanted(out.pick) {
+		return nil
+	}
+	id := s.layerID(out.pick)
+	if s.previous.hasLayer(id) {
+		out.layer = &builtLayer{id: id, reused: true}
+		return nil
+	}
+	compiler, err := s.compiler(ctx, out.target)
+	if err != nil {
+		return err
+	}
+	files, err := layer.Build(ctx, w, s.Targets[out.target].Target, compiler, s.put)
+	if errors.Is(err, wheel.ErrRecord) {
+		s.warn(out.file.Filename + " gets no layer, pip's views still have it: " + err.Error())
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	out.layer = &builtLayer{id: id, files: files}
+	return nil
+}
+
+// put stages one file of a layer.
+func (s *stocking) put(r io.Reader, exec bool) (snapshot.Object, int64, error) {
+	w, err := s.stage.NewObject()
+	if err != nil {
+		return snapshot.Object{}, 0, err
+	}
+	defer w.Abort()
+	if _, err := io.Copy(w, r); err != nil {
+		return snapshot.Object{}, 0, err
+	}
+	return w.Commit(exec)
+}
+
+// compiler returns the target's compiler, started when first needed; nil when the
+// target has no interpreter on this host.
+func (s *stocking) compiler(ctx context.Context, target int) (*layer.Compiler, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c, ok := s.compilers[target]; ok {
+		return c, nil
+	}
+	in := s.Targets[target].Interpreter
+	if in == nil {
+		s.Warn("no " + s.Targets[target].Tag + " interpreter on this host: its layers have no bytecode")
+		s.compilers[target] = nil
+		return nil, nil
+	}
+	c, err := layer.NewCompiler(ctx, *in, runtime.GOMAXPROCS(0))
+	if err != nil {
+		return nil, err
+	}
+	s.compilers[target] = c
+	return c, nil
+}
+
+func (s *stocking) closeCompilers() {
+	for _, c := range s.compilers {
+		if c != nil {
+			c.Close()
+		}
+	}
+}
+
+// warn is Warn for the pipeline's goroutines.
+func (s *stocking) warn(line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.Warn(line)
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"larder/cmd/internal/config"
+	"larder/snapshot"
+)
+
+// newApp returns the command line: the global flags and the list of commands.
+func newApp() *cli.App {
+	app := &cli.App{
+		Name:                   "larder",
+		Usage:                  "stock a host with Python packages, share them copy-on-write",
+		HideVersion:            true,
+		UseShortOptionHandling: true,
+		// A comma in a path or a URL is part of it.
+		DisableSliceFlagSeparator: true,
+		// Errors and exit codes are decided in exit.go alone.
+		ExitErrHandler: func(*cli.Context, error) {},
+		OnUsageError:   onUsageError,
+		Writer:         os.Stdout,
+		ErrWriter:      io.Discard,
+		Flags:          globalFlags(),
+		Commands: []*cli.Command{
+			buildCommand(),
+			rankCommand(),
+			versionCommand(),
+		},
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usagef("no command %q", c.Args().First()).hint("larder help lists the commands")
+			}
+			return cli.ShowAppHelp(c)
+		},
+	}
+	for _, cmd := range app.Commands {
+		cmd.Flags = append(cmd.Flags, globalFlags()...)
+		cmd.OnUsageError = onUsageError
+		if cmd.ArgsUsage == "" {
+			cmd.ArgsUsage = " "
+		}
+	}
+	return app
+}
+
+// globalFlags are accepted before and after the command's name.
+func globalFlags() []cli.Flag {
+	return []cli.Flag{
+		// The environment variable is read in storeDir: as a flag's default it
+		// would, after the command's name, beat a flag given before it.
+		&cli.StringFlag{Name: "store", Usage: "the store's `DIR` (default: $LARDER_STORE, else " + config.DefaultStore + ")"},
+		&cli.StringFlag{Name: "config", Usage: "configuration `FILE` (default: /etc/larder/config.toml if it is there)"},
+		&cli.BoolFlag{Name: "json", Usage: "print JSON on standard output"},
+	}
+}
+
+func onUsageError(c *cli.Context, err error, _ bool) error {
+	name := "larder"
+	if c.Command != nil && c.Command.Name != "" && c.Command.Name != "larder" {
+		name += " " + c.Command.Name
+	}
+	return usagef("%s", strings.TrimSuffix(lowerFirst(err.Error()), ".")).hint("%s --help lists what it takes", name)
+}
+
+func lowerFirst(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToLower(s[:1]) + s[1:]
+}
+
+// globalString returns a global flag's value wherever on the line it was given.
+func globalString(c *cli.Context, name string) string {
+	for _, l := range c.Lineage() {
+		if l != nil && l.Command != nil && l.IsSet(name) {
+			return l.String(name)
+		}
+	}
+	return ""
+}
+
+// jsonWanted says whether --json was given, before or after the command's name.
+func jsonWanted(c *cli.Context) bool {
+	for _, l := range c.Lineage() {
+		if l != nil && l.Command != nil && l.Bool("json") {
+			return true
+		}
+	}
+	return false
+}
+
+// storeDir returns the store the command works on: flag, environment,
+// configuration, default.
+func storeDir(c *cli.Context) (string, error) {
+	if dir := globalString(c, "store"); dir != "" {
+		return dir, nil
+	}
+	if dir := os.Getenv("LARDER_STORE"); dir != "" {
+		return dir, nil
+	}
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return "", err
+	}
+	return cfg.Store, nil
+}
+
+// openStore opens the store that the command works on.
+func openStore(c *cli.Context) (*snapshot.Store, error) {
+	dir, err := storeDir(c)
+	if err != nil {
+		return nil, err
+	}
+	return snapshot.Open(dir)
+}
+
+// printJSON writes v to standard output as one indented JSON document.
+func printJSON(c *cli.Context, v any) error {
+	enc := json.NewEncoder(c.App.Writer)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// warnf prints one warning line on standard error.
+func warnf(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "larder: warning: %s\n", printable(fmt.Sprintf(format, args...)))
+}
+
+// hoistFlags moves flags given after a command's arguments in front of them
+// ("larder show numpy --json"): the flag parser stops at the first argument.
+// What follows "--", and all that follows run's command, stays as it is.
+func hoistFlags(app *cli.App, args []string) []string {
+	at := slices.IndexFunc(args, func(a string) bool { return app.Command(a) != nil })
+	if at < 1 || args[at] == "run" {
+		return args
+	}
+	takesValue := map[string]bool{}
+	for _, f := range app.Command(args[at]).Flags {
+		_, isBool := f.(*cli.BoolFlag)
+		for _, name := range f.Names() {
+			takesValue[name] = !isBool
+		}
+	}
+	var flags, rest []string
+	for i := at + 1; i < len(args); i++ {
+		a := args[i]
+		if a == "--" {
+			rest = append(rest, args[i:]...)
+			break
+		}
+		if len(a) < 2 || a[0] != '-' {
+			rest = append(rest, a)
+			continue
+		}
+		flags = append(flags, a)
+		if takesValue[strings.TrimLeft(a, "-")] && i+1 < len(args) {
+			i++
+			flags = append(flags, args[i])
+		}
+	}
+	return slices.Concat(args[:at+1], flags, rest)
+}

@@ -1,0 +1,217 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/urfave/cli/v2"
+
+	"larder/builder"
+	"larder/builder/index"
+	"larder/cmd/internal/config"
+	"larder/snapshot"
+)
+
+func buildCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "build",
+		Usage: "rank, fetch, check, seal and publish a snapshot",
+		Description: "With --lock and neither --ranking nor --top, exactly what the locks name is stocked.\n" +
+			"Else the best projects of the ranking are, and the locks besides.",
+		Flags: []cli.Flag{
+			&cli.StringSliceFlag{Name: "ranking", Usage: "rank by `FILE|URL`; several are merged as months of one ranking"},
+			&cli.IntFlag{Name: "top", Usage: "stock the first `N` projects of the ranking (default: 1000)"},
+			&cli.StringSliceFlag{Name: "lock", Usage: "stock what lock `FILE` names, as an environment"},
+			&cli.StringSliceFlag{Name: "target", Usage: "stock for `TAG`, such as cp311-manylinux_2_36_x86_64 (default: the python3 on PATH)"},
+			&cli.StringSliceFlag{Name: "view", Usage: "write view `NAME`: " + strings.Join(builder.ViewNames, ", ") + " (default: all)"},
+			&cli.BoolFlag{Name: "layers", Value: true, Usage: "unpack the ranked wheels too (what a lock names always is)"},
+			&cli.IntFlag{Name: "jobs", Usage: "download `N` files at once (default: 8)"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and its sizes; fetch and publish nothing"},
+			&cli.BoolFlag{Name: "force", Usage: "publish though most of the ranking failed, or lost most of its rows"},
+		},
+		Action: runBuild,
+	}
+}
+
+func runBuild(c *cli.Context) error {
+	if c.Args().Present() {
+		return usagef("build takes no argument %q", c.Args().First()).hint("name a lock with --lock, a ranking with --ranking")
+	}
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return err
+	}
+	b, err := buildConfig(c, cfg)
+	if err != nil {
+		return err
+	}
+	dir, err := storeDir(c)
+	if err != nil {
+		return err
+	}
+	if b.Targets, err = builder.FindTargets(c.Context, b.wantedTargets); err != nil {
+		return err
+	}
+	open := snapshot.OpenOrCreate
+	if b.DryRun {
+		open = snapshot.Open
+	}
+	if b.Store, err = open(dir); err != nil {
+		return err
+	}
+	if b.ranks {
+		ranking, _, err := loadRanking(c.Context, c)
+		if err != nil {
+			return err
+		}
+		for _, e := range ranking.Top(b.top).Entries {
+			b.Ranking = append(b.Ranking, e.Project)
+		}
+	}
+	client, err := indexClient(c.Context, b.Config, b.Store)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	b.Index = client
+
+	shown := newProgress(os.Stderr, jsonWanted(c))
+	b.Progress, b.Warn = shown.event, shown.warn
+	start := time.Now()
+	report, err := builder.Build(c.Context, b.Config)
+	shown.done()
+	if err != nil {
+		return err
+	}
+	report.Seconds["total"] = time.Since(start).Seconds()
+	if jsonWanted(c) {
+		err = printJSON(c, report)
+	} else {
+		err = printReport(c, report)
+	}
+	if err == nil && len(report.Skipped) > 0 {
+		err = statusError(exitSkips)
+	}
+	return err
+}
+
+// buildRequest is the command line and the configuration put together.
+type buildRequest struct {
+	builder.Config
+	wantedTargets []string
+	ranks         bool // the ranking is wanted, cut to top
+	top           int
+}
+
+// buildConfig merges flags over the configuration.
+func buildConfig(c *cli.Context, cfg config.Config) (*buildRequest, error) {
+	b := &buildRequest{
+		Config: builder.Config{
+			Locks: cfg.Build.Locks, Views: cfg.Build.Views, Layers: cfg.Build.Layers, Jobs: cfg.Build.Jobs,
+			DryRun: c.Bool("dry-run"), Force: c.Bool("force"),
+		},
+		wantedTargets: cfg.Build.Targets,
+		ranks:         true,
+		top:           cfg.Rank.Top,
+	}
+	if c.IsSet("lock") {
+		b.Locks = c.StringSlice("lock")
+		b.ranks = c.IsSet("ranking") || c.IsSet("top")
+	}
+	if c.IsSet("view") {
+		b.Views = c.StringSlice("view")
+	}
+	if c.IsSet("target") {
+		b.wantedTargets = c.StringSlice("target")
+	}
+	if c.IsSet("layers") {
+		b.Layers = c.Bool("layers")
+	}
+	if c.IsSet("jobs") {
+		if b.Jobs = c.Int("jobs"); b.Jobs < 1 || b.Jobs > 64 {
+			return nil, usagef("--jobs %d is not between 1 and 64", b.Jobs).hint("leave it out for 8")
+		}
+	}
+	if c.IsSet("top") {
+		if b.top = c.Int("top"); b.top < 1 {
+			return nil, usagef("--top %d stocks nothing", b.top).hint("name a number of projects from 1")
+		}
+	}
+	for _, v := range b.Views {
+		if !slices.Contains(builder.ViewNames, v) {
+			return nil, usagef("no view %q", v).hint("the views are %s", strings.Join(builder.ViewNames, ", "))
+		}
+	}
+	return b, nil
+}
+
+// indexClient is a client of the index that the first target's pip, else the
+// python3 on PATH, is configured for.
+func indexClient(ctx context.Context, b builder.Config, s *snapshot.Store) (*index.Client, error) {
+	python := "python3"
+	for _, t := range b.Targets {
+		if t.Interpreter != nil {
+			python = t.Interpreter.Executable
+			break
+		}
+	}
+	cfg, err := index.FromPip(ctx, []string{python})
+	if err != nil {
+		return nil, err
+	}
+	jobs := b.Jobs
+	if jobs == 0 {
+		jobs = 8
+	}
+	return index.New(cfg, index.Options{Jobs: jobs, UserAgent: userAgent()})
+}
+
+func userAgent() string { return "larder/" + version }
+
+func printReport(c *cli.Context, r *builder.Report) error {
+	out := c.App.Writer
+	if len(r.Plan) > 0 {
+		return printPlan(c, r)
+	}
+	for _, s := range r.Skipped {
+		name := s.Project
+		if s.Version != "" {
+			name += "==" + s.Version
+		}
+		if s.Target != "" {
+			name += " for " + s.Target
+		}
+		fmt.Fprintf(os.Stderr, "larder: skipped %s: %s\n", name, printable(s.Reason))
+	}
+	state := "published and current"
+	if !r.Published {
+		state = "already current, nothing new to publish"
+	}
+	_, err := fmt.Fprintf(out, "snapshot %s\n%s: %d wheels, %d layers, %d files of %s; %s fetched, %s reused, %d skipped, %.1f s\n",
+		r.Snapshot, state, r.Wheels, r.Layers, r.Objects, humanize.Bytes(uint64(r.Bytes)),
+		humanize.Bytes(uint64(r.FetchedBytes)), humanize.Bytes(uint64(r.ReusedBytes)), len(r.Skipped), r.Seconds["total"])
+	return err
+}
+
+// printPlan lists what a dry run would stock, the largest first.
+func printPlan(c *cli.Context, r *builder.Report) error {
+	tw := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+	for _, p := range r.Plan {
+		size, state := "?", ""
+		if p.Size >= 0 {
+			size = humanize.Bytes(uint64(p.Size))
+		}
+		if p.Stocked {
+			state = "in the store"
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", size, p.Filename, p.Target, state)
+	}
+	fmt.Fprintf(tw, "%s\t%d wheels, %s to fetch\n", humanize.Bytes(uint64(r.Bytes)), r.Wheels, humanize.Bytes(uint64(r.FetchedBytes)))
+	return tw.Flush()
+}

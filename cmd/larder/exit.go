@@ -1,0 +1,163 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+
+	"larder/snapshot"
+)
+
+// The exit codes of every command (design, section 8). An unknown code is a
+// failure. larder run keeps its command's status instead; see run.go.
+const (
+	exitOK          = 0
+	exitInternal    = 1   // a fault of larder's, or one nobody foresaw
+	exitUsage       = 2   // the command line or the configuration
+	exitDamage      = 3   // verify found damage
+	exitRefused     = 4   // an input was refused: a lock, a ranking, a wheel
+	exitBusy        = 5   // another process holds what this one needs; try again
+	exitSpace       = 6   // no space, or a limit was reached
+	exitNoStore     = 7   // no store here, or one of an unknown format
+	exitSkips       = 8   // done, with skips that are named
+	exitUnsupported = 9   // this host lacks a feature
+	exitNetwork     = 10  // the index or the network
+	exitInterrupted = 130 // SIGINT or SIGTERM
+)
+
+var (
+	errUsage       = errors.New("usage")
+	errInterrupted = errors.New("interrupted")
+)
+
+// exitCodes is the table: the first row whose error matches decides.
+var exitCodes = []struct {
+	is   error
+	code int
+}{
+	{errInterrupted, exitInterrupted},
+	{errUsage, exitUsage},
+	{snapshot.ErrNoSnapshot, exitUsage},
+	{snapshot.ErrStore, exitUsage},
+	{snapshot.ErrDamaged, exitDamage},
+	{snapshot.ErrBusy, exitBusy},
+	{snapshot.ErrNoStore, exitNoStore},
+	{snapshot.ErrFormat, exitNoStore},
+	{unix.ENOSPC, exitSpace},
+	{unix.EDQUOT, exitSpace},
+	{unix.EFBIG, exitSpace},
+	{unix.EMFILE, exitSpace},
+}
+
+// exitCode returns the code that an error ends the program with.
+func exitCode(err error) int {
+	if err == nil {
+		return exitOK
+	}
+	var status statusError
+	if errors.As(err, &status) {
+		return int(status)
+	}
+	for _, row := range exitCodes {
+		if errors.Is(err, row.is) {
+			return row.code
+		}
+	}
+	return exitInternal
+}
+
+// statusError ends the program with a code and says nothing more: what there
+// was to say has been said.
+type statusError int
+
+func (s statusError) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
+// usageError is a fault of the command line or the configuration.
+type usageError struct{ text, advice string }
+
+func usagef(format string, args ...any) *usageError {
+	return &usageError{text: fmt.Sprintf(format, args...)}
+}
+
+func (e *usageError) hint(format string, args ...any) *usageError {
+	e.advice = fmt.Sprintf(format, args...)
+	return e
+}
+
+func (e *usageError) Error() string        { return e.text }
+func (e *usageError) Hint() string         { return e.advice }
+func (e *usageError) Is(target error) bool { return target == errUsage }
+
+// report says err on stderr (and as JSON on stdout when asked) and returns the
+// exit code.
+func report(stdout, stderr io.Writer, asJSON bool, err error) int {
+	code := exitCode(err)
+	var status statusError
+	if err == nil || errors.As(err, &status) {
+		return code
+	}
+	var hinted interface{ Hint() string }
+	hint := ""
+	if errors.As(err, &hinted) {
+		hint = printable(hinted.Hint())
+	}
+	text := printable(err.Error())
+	fmt.Fprintf(stderr, "larder: %s\n", text)
+	if hint != "" {
+		fmt.Fprintf(stderr, "hint: %s\n", hint)
+	}
+	if asJSON {
+		enc := json.NewEncoder(stdout)
+		enc.SetEscapeHTML(false)
+		enc.Encode(struct {
+			Error string `json:"error"`
+			Hint  string `json:"hint,omitempty"`
+			Exit  int    `json:"exit"`
+		}{text, hint, code})
+	}
+	return code
+}
+
+// wantsJSON looks for --json where the flag parser may have failed before it.
+func wantsJSON(args []string) bool {
+	for _, a := range args {
+		switch a {
+		case "--":
+			return false
+		case "--json", "-json", "--json=true":
+			return true
+		}
+	}
+	return false
+}
+
+// printable escapes what could move a terminal's cursor or break a line, so
+// that one message stays one line whatever names it quotes.
+func printable(s string) string {
+	clean := func(r rune) bool { return r != utf8.RuneError && unicode.IsPrint(r) }
+	if strings.IndexFunc(s, func(r rune) bool { return !clean(r) }) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		switch {
+		case clean(r):
+			b.WriteString(s[:n])
+		case r == utf8.RuneError && n == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[0])
+		case r < 0x80:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+		s = s[n:]
+	}
+	return b.String()
+}

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Runs the named tiers of tests and counts them. A tier that runs nothing, or skips
+# anything, has failed: a test that did not run has shown nothing.
+#
+#   pure    no root, no network, race detector
+#   store   stores on disk: faults and bad input
+#   script  the command line, end to end, as text archives
+#   mount   real EROFS and overlay mounts (root)
+#   e2e     real pip, real packages, a real runtime (root, the package indexes)
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+tags=urfave_cli_no_docs
+stores='^larder/(snapshot|snapshot/image|snapshot/check|snapshot/gc|builder)$'
+status=0
+
+packages() { go list -tags "$tags" ./... ; }
+
+# tier NAME GO-TEST-ARGUMENTS...: one tier, its output kept short, its tests counted.
+tier() {
+  local name=$1; shift
+  local log; log=$(mktemp)
+  local started=$SECONDS
+  go test -tags "$tags" -v -count=1 "$@" >"$log" 2>&1
+  local rc=$?
+  local passed failed skipped
+  passed=$(grep -cE '^ *--- PASS' "$log")
+  failed=$(grep -cE '^ *--- FAIL' "$log")
+  skipped=$(grep -cE '^ *--- SKIP' "$log")
+  if ((rc != 0 || failed > 0 || skipped > 0 || passed == 0)); then
+    status=1
+    grep -vE '^ *(=== (RUN|PAUSE|CONT|NAME)|--- PASS|PASS$|ok )' "$log" | tail -n 200
+  fi
+  printf '%s: %d passed, %d failed, %d skipped (%d s)\n' "$name" "$passed" "$failed" "$skipped" $((SECONDS - started))
+  total_passed=$((${total_passed:-0} + passed))
+  total_failed=$((${total_failed:-0} + failed + (rc != 0 && failed == 0)))
+  total_skipped=$((${total_skipped:-0} + skipped))
+  rm -f "$log"
+}
+
+for name in "$@"; do
+  case $name in
+    pure)   CGO_ENABLED=1 tier pure -race -skip '^Test(Mount|E2E|Script)' $(packages | grep -vE "$stores") ;;
+    store)  tier store -skip '^Test(Mount|E2E|Script)' $(packages | grep -E "$stores") ;;
+    script) tier script -run '^TestScript' ./cmd/... ;;
+    mount)  tier mount -run '^TestMount' ./... ;;
+    e2e)    LARDER_E2E=1 tier e2e -timeout 40m -p 1 -run '^TestE2E' ./... ;;
+    *) echo "test.sh: no tier $name (pure, store, script, mount, e2e)" >&2; exit 2 ;;
+  esac
+done
+echo "${total_passed:-0} passed, ${total_failed:-0} failed, ${total_skipped:-0} skipped"
+exit $status
