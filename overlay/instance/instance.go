@@ -167,6 +167,9 @@ func (i *Instance) foreign(why string) error {
 // Dir is the instance's directory.
 func (i *Instance) Dir() string { return i.dir }
 
+// Kept says whether the instance is used again.
+func (i *Instance) Kept() bool { return i.record != nil }
+
 // Add gives the mount called name its upper and work, and returns the directory
 // that holds them. lowers says exactly what will be below, in any words that
 // differ when the lowers do. fresh is false when a kept instance had it already.

@@ -1,0 +1,39 @@
+// Package run gives one command a snapshot, without a container runtime: a
+// private mount namespace, the views on its user's cache directories, and, for
+// a lock, its packages already installed.
+//
+// # What the command sees
+//
+//   - The clients' cache directories (~/.cache/pip, or where PIP_CACHE_DIR and
+//     XDG_CACHE_HOME say): the snapshot's views, and below them, still visible,
+//     what the user had there.
+//   - $LARDER_VIEW: the whole snapshot, read-only.
+//   - With an environment: a virtual environment's directory with the layers on
+//     it, $VIRTUAL_ENV, and its bin first in $PATH.
+//
+// Everything it writes to those goes to the instance's uppers. The rest of the
+// file system is the host's, as it is.
+//
+// # The promises
+//
+//   - The host's mount table does not change. The namespace and all its mounts
+//     end with the command, also when this process is killed: the kernel then
+//     kills the command too.
+//   - The command is a plain child: its terminal, process group, standard files
+//     and exit status stay what they would be without us, and signals sent to
+//     us reach it. (SIGINT and SIGQUIT are not passed on while we are in the
+//     terminal's foreground: the terminal has sent them to the child already.)
+//   - A mount point is found without following a link that anybody but root
+//     made, must belong to the user the command runs as, and directories on the
+//     way are made with that user's rights. Otherwise a user who plants a link
+//     could have root put a writable copy of /etc under a command.
+//   - Best effort unless Required: a part that cannot be attached is one
+//     warning, and the command runs without it.
+//
+// # The limits
+//
+// Processes that outlive the command keep the namespace, but lose the upper
+// when it is thrown away. A set-user-ID command is not killed with us. Needs
+// root. A mount point with another mount below it is refused: that mount would
+// vanish under the view.
+package run

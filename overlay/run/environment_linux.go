@@ -1,0 +1,206 @@
+package run
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"larder/overlay"
+)
+
+// Environment is a lock's packages, to be mounted as a virtual environment.
+type Environment struct {
+	// Lowers are the layers' directories in the tree, topmost first, or the
+	// one directory they are merged in.
+	Lowers []string
+	// Pip is the layer of the target's pip, for a private environment.
+	Pip string
+	// Venv is an existing virtual environment; "" makes a private one.
+	Venv string
+	// Python is the interpreter of a private environment, Version its version.
+	Python, Version string
+	// Missing are lines for the environment's own pip, installed before the
+	// command runs. Hashes follow on the same line.
+	Missing []string
+}
+
+func (s *session) attachEnvironment() error {
+	t, err := s.tree(s.User.Owner, overlay.AnyBacking)
+	if err != nil {
+		return err
+	}
+	e, err := s.Environment(t.file)
+	if err != nil {
+		return err
+	}
+	s.env = e
+	if e.Venv != "" {
+		p, err := openPoint(e.Venv, s.User, false)
+		if errors.Is(err, errAttached) {
+			return &problem{kind: overlay.ErrRefused, msg: e.Venv + " has an environment mounted on it already",
+				hint: "name another virtual environment with --venv"}
+		}
+		if err != nil {
+			return err
+		}
+		if len(e.Lowers) == 0 {
+			p.dir.Close()
+			s.activate(p.path)
+			return nil
+		}
+		err = s.attachLowers("env", p, e.Lowers, p.path)
+		if err == nil {
+			s.activate(p.path)
+			return nil
+		}
+		if !errors.Is(err, overlay.ErrDepth) || e.Python == "" {
+			return err
+		}
+		s.Warn(e.Venv + " lies on stacked file systems: its own packages are left out, the environment is a private one")
+	}
+	return s.attachPrivate()
+}
+
+// attachPrivate makes a virtual environment that only the command has: what
+// `python -m venv` writes is made anew for each run, in memory, and is the
+// lowest lower, as an existing environment's files are.
+func (s *session) attachPrivate() error {
+	e := s.env
+	lowers := e.Lowers
+	if e.Pip != "" {
+		lowers = append(append([]string{}, lowers...), e.Pip)
+	}
+	if len(lowers) == 0 {
+		return &problem{kind: overlay.ErrRefused, msg: "the snapshot has nothing of the lock, and no pip for a new environment"}
+	}
+	p, err := s.makePoint(filepath.Join(string(s.RunDir), "env"))
+	if err != nil {
+		return err
+	}
+	if err := skeleton(p, e.Python, e.Version); err != nil {
+		p.dir.Close()
+		return fmt.Errorf("make a virtual environment: %w", err)
+	}
+	if err := s.attachLowers("private", p, lowers, "python "+e.Version+" "+e.Python); err != nil {
+		return err
+	}
+	s.activate(p.path)
+	return nil
+}
+
+// activate is what bin/activate does.
+func (s *session) activate(venv string) {
+	s.set["VIRTUAL_ENV"] = venv
+	path := lookup(s.Env, "PATH")
+	if path == "" {
+		path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+	}
+	s.set["PATH"] = filepath.Join(venv, "bin") + ":" + path
+	s.unset = append(s.unset, "PYTHONHOME")
+}
+
+// skeleton writes a virtual environment without packages into an empty
+// directory: what `python -m venv --without-pip` leaves, less the scripts that
+// activate it.
+func skeleton(p *point, python, version string) error {
+	parts := strings.SplitN(version, ".", 3)
+	if len(parts) < 2 || !filepath.IsAbs(python) {
+		return fmt.Errorf("no interpreter: %q of version %q", python, version)
+	}
+	minor := "python" + parts[0] + "." + parts[1]
+	real, err := filepath.EvalSymlinks(python)
+	if err != nil {
+		return err
+	}
+	names := []string{".", "bin", "include", "lib", "lib/" + minor, "lib/" + minor + "/site-packages"}
+	for _, d := range names[1:] {
+		if err := os.Mkdir(filepath.Join(p.path, d), 0o755); err != nil {
+			return err
+		}
+	}
+	links := [][2]string{{python, "bin/python"}, {"python", "bin/python3"}, {"python", "bin/" + minor}}
+	if ^uint(0)>>63 == 1 { // 64-bit, as venv asks sys.maxsize
+		links = append(links, [2]string{"lib", "lib64"})
+	}
+	for _, l := range links {
+		if err := os.Symlink(l[0], filepath.Join(p.path, l[1])); err != nil {
+			return err
+		}
+		names = append(names, l[1])
+	}
+	text := fmt.Sprintf("home = %s\ninclude-system-site-packages = false\nversion = %s\nexecutable = %s\n",
+		filepath.Dir(python), version, real)
+	if err := os.WriteFile(filepath.Join(p.path, "pyvenv.cfg"), []byte(text), 0o644); err != nil {
+		return err
+	}
+	for _, name := range append(names, "pyvenv.cfg") {
+		path := filepath.Join(p.path, name)
+		if err := os.Lchown(path, p.owner.UID, p.owner.GID); err != nil {
+			return err
+		}
+		st, err := os.Lstat(path)
+		if err != nil {
+			return err
+		}
+		if st.Mode()&os.ModeSymlink == 0 { // whatever the umask
+			if err := os.Chmod(path, map[bool]os.FileMode{true: 0o755, false: 0o644}[st.IsDir()]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// installMissing has the environment's pip install what the snapshot lacks.
+// What pip prints is not the command's output: it goes to standard error.
+func (s *session) installMissing(env []string) error {
+	// One line with a hash makes pip want one on every line.
+	var hashed, plain []string
+	for _, line := range s.env.Missing {
+		if strings.Contains(line, "--hash=") {
+			hashed = append(hashed, line)
+		} else {
+			plain = append(plain, line)
+		}
+	}
+	python := filepath.Join(s.set["VIRTUAL_ENV"], "bin", "python")
+	for n, lines := range [][]string{hashed, plain} {
+		if len(lines) == 0 {
+			continue
+		}
+		file := filepath.Join(string(s.RunDir), "missing-"+strconv.Itoa(n)+".txt")
+		if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
+			return fmt.Errorf("install what the snapshot lacks: %w", err)
+		}
+		attr := &os.ProcAttr{
+			Env:   env,
+			Files: []*os.File{nil, os.Stderr, os.Stderr},
+			Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
+		}
+		if s.User.Switch {
+			attr.Sys.Credential = credential(s.User)
+		}
+		p, err := os.StartProcess(python, []string{python, "-m", "pip", "install", "--no-deps", "--disable-pip-version-check", "-r", file}, attr)
+		if err != nil {
+			return fmt.Errorf("install what the snapshot lacks: start pip: %w", err)
+		}
+		state, err := p.Wait()
+		if err != nil {
+			return fmt.Errorf("install what the snapshot lacks: %w", err)
+		}
+		if !state.Success() {
+			return &problem{kind: errPip, msg: "install what the snapshot lacks: pip: " + state.String(),
+				hint: "pip's own message is above"}
+		}
+		_ = unix.Unlink(file)
+	}
+	return nil
+}
+
+var errPip = errors.New("pip did not install it")

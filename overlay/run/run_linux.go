@@ -1,0 +1,208 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/containerd/continuity/fs"
+	"golang.org/x/sys/unix"
+
+	"larder/overlay"
+	"larder/overlay/instance"
+	"larder/overlay/keep"
+)
+
+// Config is one run.
+type Config struct {
+	Command []string
+	Env     []string // what the caller has; Run adds to it
+	User    User
+
+	// Snapshot to attach; with an empty ID nothing is, and the rest of the
+	// configuration does not matter.
+	Snapshot keep.Snapshot
+	RunDir   keep.Dir
+	Instance *instance.Instance
+	Views    []string // nil: all that clients of ours use
+	// Environment finds what a lock needs in the snapshot's tree; nil: no lock.
+	Environment func(tree *os.File) (*Environment, error)
+
+	// Required makes every part that cannot be attached an error.
+	Required bool
+	// Warn is told, one line each, what is left out.
+	Warn func(string)
+}
+
+// Report is what a run attached and left behind.
+type Report struct {
+	Tree     keep.How      // where the tree came from, "" without one
+	Mounts   []Mount       // what was attached
+	Attach   time.Duration // until everything was attached
+	Status   int           // the command's exit status
+	Signaled bool          // it was killed by a signal: Status is 128 + its number
+}
+
+// Mount is one attached view.
+type Mount struct {
+	Point      string `json:"point"`
+	Lowers     int    `json:"lowers"`
+	UpperBytes int64  `json:"upper_bytes"` // disk usage of what the command left
+	UpperFiles int64  `json:"upper_files"` // inodes of it, the upper's own directory not counted
+	dir        string
+}
+
+// The command could not be started: not found, or not executable.
+var (
+	ErrNotFound      = errors.New("command not found")
+	ErrNotExecutable = errors.New("command not executable")
+)
+
+// Run runs the command and waits for it. An error means that it never ran; the
+// command's own failure is Report.Status.
+func Run(ctx context.Context, c Config) (Report, error) {
+	var r Report
+	err := onThread(func() error {
+		s := session{Config: c, set: map[string]string{}, trees: map[overlay.Owner]*tree{}}
+		defer func() { r = s.report }()
+		defer s.close()
+		return s.run(ctx)
+	})
+	return r, err
+}
+
+// onThread calls f on a thread of its own that ends with it. Mount namespaces,
+// working directories and file-system ids are a thread's; none of them can be
+// given back, so the thread never runs anything else.
+func onThread(f func() error) error {
+	done := make(chan error, 1)
+	var start func()
+	start = func() {
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			// The first thread cannot end, and is what /proc/self shows.
+			// While we hold it, the next goroutine must get another.
+			again := make(chan struct{})
+			go func() { defer close(again); start() }()
+			<-again
+			runtime.UnlockOSThread()
+			return
+		}
+		done <- f()
+	}
+	go start()
+	return <-done
+}
+
+// session is one run on its thread.
+type session struct {
+	Config
+	report Report
+	trees  map[overlay.Owner]*tree
+	set    map[string]string // variables for the command
+	unset  []string
+	points []*point // attached, in order
+	env    *Environment
+}
+
+type tree struct {
+	file *os.File
+	how  keep.How
+}
+
+func (s *session) run(ctx context.Context) error {
+	begin := time.Now()
+	if s.Snapshot.ID != "" {
+		if err := s.attachAll(); err != nil {
+			return err
+		}
+		s.report.Attach = time.Since(begin)
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	env := environ(s.Env, s.User, s.set, s.unset...)
+	if s.env != nil && len(s.env.Missing) > 0 && s.set["VIRTUAL_ENV"] != "" {
+		if err := s.installMissing(env); err != nil {
+			return err
+		}
+	}
+	status, signaled, err := start(s.Command, env, s.User)
+	if err != nil {
+		return err
+	}
+	s.report.Status, s.report.Signaled = status, signaled
+	s.measure()
+	return nil
+}
+
+// part tries one part of the attach.
+func (s *session) part(what string, f func() error) error {
+	err := f()
+	if err == nil || errors.Is(err, errAttached) {
+		return nil
+	}
+	err = fmt.Errorf("%s: %w", what, err)
+	// A kept instance over other lowers, or in use, is never ignored: the
+	// caller named that directory, and would look for the files in it.
+	var kept keptError
+	if s.Required || errors.As(err, &kept) {
+		return err
+	}
+	text := err.Error()
+	s.Warn(text)
+	return nil
+}
+
+func (s *session) attachAll() error {
+	entered := false
+	err := s.part("make a private mount namespace", func() error {
+		err := s.enter()
+		entered = err == nil
+		return err
+	})
+	if err != nil || !entered {
+		return err
+	}
+	if err := s.part("attach the snapshot", s.attachView); err != nil {
+		return err
+	}
+	for _, c := range clients {
+		if err := s.part("attach the view of "+c.name, func() error { return s.attachCache(c) }); err != nil {
+			return err
+		}
+	}
+	if s.Environment != nil {
+		if err := s.part("attach the environment", s.attachEnvironment); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measure counts what the command left in the uppers.
+func (s *session) measure() {
+	for i := range s.report.Mounts {
+		m := &s.report.Mounts[i]
+		if u, err := fs.DiskUsage(context.Background(), m.dir+"/u"); err == nil {
+			m.UpperBytes, m.UpperFiles = u.Size, u.Inodes-1
+		}
+	}
+}
+
+// close unmounts in reverse, so that the instance is free when Run returns and
+// not some time after the last thread is gone, and closes what is open.
+func (s *session) close() {
+	for i := len(s.points) - 1; i >= 0; i-- {
+		p := s.points[i]
+		p.dir.Close()
+		// Lazily: what the command left running keeps it.
+		_ = unix.Unmount(p.path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+	}
+	for _, t := range s.trees {
+		t.file.Close()
+	}
+}
