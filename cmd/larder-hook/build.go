@@ -1,0 +1,170 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"larder/overlay"
+	"larder/overlay/instance"
+	"larder/overlay/keep"
+	"larder/overlay/oci/container"
+)
+
+// build makes every mount, detached. A place whose mount cannot be made is left
+// out; nothing of it is visible yet.
+func (s *session) build(view *container.Point, wanted *environment) ([]container.Mount, error) {
+	var inst *instance.Instance
+	var mounts []container.Mount
+	if wanted != nil {
+		if err := s.findEnvironment(wanted); err != nil {
+			s.skip("environment", err)
+		}
+	}
+	for _, p := range s.places {
+		if p.views != nil {
+			var err error
+			if p.lowers, err = s.viewLowers(p); err != nil {
+				s.skip(p.name, err)
+				continue
+			}
+		}
+		if inst == nil {
+			var err error
+			if inst, err = s.newInstance(); err != nil {
+				return nil, err
+			}
+			// Its lock is for as long as the uppers are being mounted; then
+			// the kernel's own holds.
+			defer inst.Close()
+		}
+		m, err := s.mount(inst, p)
+		if err != nil {
+			s.skip(p.name, err)
+			continue
+		}
+		mounts = append(mounts, container.Mount{Mount: m, Point: p.point})
+		s.attached(p.name, p.point)
+	}
+	if view != nil {
+		m, err := s.readOnlyView()
+		if err != nil {
+			s.skip("view", err)
+		} else {
+			mounts = append(mounts, container.Mount{Mount: m, Point: view})
+			s.attached("view", view)
+		}
+	}
+	return mounts, nil
+}
+
+func (s *session) attached(name string, p *container.Point) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.done = append(s.done, fmt.Sprintf("%s at %.200q", name, p.Path))
+}
+
+// newInstance makes the container's writable part. The lock on the id is held
+// and no live process has a lease, so what is there is left over.
+func (s *session) newInstance() (*instance.Instance, error) {
+	dir := s.store.InstanceDir(s.state.ID)
+	inst, err := instance.Create(dir)
+	if errors.Is(err, fs.ErrExist) {
+		if err := s.store.Trash(dir); err != nil {
+			return nil, err
+		}
+		inst, err = instance.Create(dir)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.onFailure(func() { _ = trashInstance(s.store, s.state.ID) })
+	return inst, nil
+}
+
+// viewLowers are those of a client's views that the snapshot has.
+func (s *session) viewLowers(p place) ([]string, error) {
+	t, err := s.tree(owner(p.point), overlay.AnyBacking)
+	if err != nil {
+		return nil, err
+	}
+	var lowers []string
+	for _, v := range p.views {
+		if t.exists("views/" + v) {
+			lowers = append(lowers, "views/"+v)
+		}
+	}
+	if len(lowers) == 0 {
+		return nil, fmt.Errorf("snapshot %s has no such view", s.id.Short())
+	}
+	return lowers, nil
+}
+
+func owner(p *container.Point) overlay.Owner {
+	return overlay.Owner{UID: int(p.UID), GID: int(p.GID)}
+}
+
+// tree opens the snapshot's tree for an owner, once.
+func (s *session) tree(o overlay.Owner, backing overlay.Backing) (tree, error) {
+	had, ok := s.trees[o]
+	if ok && backing == overlay.AnyBacking {
+		return had, nil
+	}
+	f, how, err := keep.Dir(keep.DefaultDir).Open(
+		keep.Snapshot{ID: s.id.String(), Image: s.store.ImagePath(s.id), Objects: s.store.ObjectsDir()}, o, backing)
+	if err != nil {
+		return tree{}, err
+	}
+	if ok {
+		had.file.Close()
+	}
+	s.trees[o] = tree{f, how}
+	return s.trees[o], nil
+}
+
+// mount makes one view. Where the kernel finds the stack too deep it tries the
+// ways out: an image that is not file-backed (a level of its own on some
+// kernels), then, where it may, without what was at the mount point.
+func (s *session) mount(inst *instance.Instance, p place) (*os.File, error) {
+	o := owner(p.point)
+	t, err := s.tree(o, overlay.AnyBacking)
+	if err != nil {
+		return nil, err
+	}
+	dir, _, err := inst.Add(p.name, p.lowers, o, os.FileMode(p.point.Mode))
+	if err != nil {
+		return nil, err
+	}
+	v := overlay.View{
+		Tree: t.file, Lowers: p.lowers, Lowest: p.point.Below, Instance: dir,
+		Source: fmt.Sprintf("larder:%s:%s", s.id.Short(), p.name), Label: s.spec.MountLabel,
+	}
+	m, err := overlay.NewView(v)
+	if errors.Is(err, overlay.ErrDepth) && t.how == keep.FromFile {
+		if t, err = s.tree(o, overlay.BackedByLoop); err != nil {
+			return nil, err
+		}
+		v.Tree = t.file
+		m, err = overlay.NewView(v)
+	}
+	if errors.Is(err, overlay.ErrDepth) && v.Lowest != nil && !p.keep {
+		v.Lowest = nil
+		m, err = overlay.NewView(v)
+	}
+	return m, err
+}
+
+// readOnlyView is a clone of a tree: its superblock has no upper, so nobody
+// can make it writable, whatever their capabilities (a read-only bind mount
+// could be remounted).
+func (s *session) readOnlyView() (*os.File, error) {
+	for _, t := range s.trees {
+		return overlay.Clone(t.file)
+	}
+	t, err := s.tree(overlay.Owner{}, overlay.AnyBacking)
+	if err != nil {
+		return nil, err
+	}
+	return overlay.Clone(t.file)
+}

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"larder/cmd/internal/config"
+)
+
+const usage = `usage: larder-hook attach [--profile NAME] [--required] [--store DIR] [--config FILE] [--log FILE]
+       larder-hook release [--store DIR] [--config FILE] [--log FILE]
+the container's state is read from standard input`
+
+const (
+	exitOK       = 0
+	exitRequired = 1
+	exitUsage    = 2
+)
+
+// deadline is for all of it. Hook definitions give 15 s: giving up before the
+// runtime kills leaves time to undo.
+const deadline = 10 * time.Second
+
+// The main goroutine keeps the first thread: /proc/self is that thread's view,
+// and it must stay the host's.
+func init() { runtime.LockOSThread() }
+
+func main() {
+	store := os.Getenv("LARDER_STORE")
+	os.Clearenv()
+	unix.Umask(0o077)
+	// Relative names, if any slipped through, are nobody's working directory.
+	_ = os.Chdir("/")
+	os.Exit(run(os.Args[1:], store, os.Stdin, os.Stderr))
+}
+
+// options are the command line.
+type options struct {
+	verb     string
+	profile  string
+	required bool
+	store    string // flag, else LARDER_STORE, else ""
+	config   string
+	log      string
+}
+
+var errUsage = errors.New("usage")
+
+func parse(args []string, store string) (options, error) {
+	if len(args) == 0 {
+		return options{}, fmt.Errorf("%w: attach or release?", errUsage)
+	}
+	o := options{verb: args[0], store: store}
+	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	switch o.verb {
+	case "attach":
+		flags.StringVar(&o.profile, "profile", "", "")
+		flags.BoolVar(&o.required, "required", false, "")
+	case "release":
+	case "-h", "-help", "--help", "help":
+		return options{}, flag.ErrHelp
+	default:
+		return options{}, fmt.Errorf("%w: no command %.40q, only attach and release", errUsage, o.verb)
+	}
+	flags.StringVar(&o.store, "store", o.store, "")
+	flags.StringVar(&o.config, "config", "", "")
+	flags.StringVar(&o.log, "log", "", "")
+	if err := flags.Parse(args[1:]); err != nil {
+		return options{}, fmt.Errorf("%w: %s: %w", errUsage, o.verb, err)
+	}
+	if flags.NArg() > 0 {
+		return options{}, fmt.Errorf("%w: %s takes no argument %.40q", errUsage, o.verb, flags.Arg(0))
+	}
+	for _, f := range []struct{ name, path string }{{"store", o.store}, {"config", o.config}, {"log", o.log}} {
+		// It was made relative to a directory that we have left.
+		if f.path != "" && !filepath.IsAbs(f.path) {
+			return options{}, fmt.Errorf("%w: %s %.80q is not an absolute path", errUsage, f.name, f.path)
+		}
+	}
+	if o.profile != "" && !config.ValidProfileName(o.profile) {
+		return options{}, fmt.Errorf("%w: %.80q is no name of a profile", errUsage, o.profile)
+	}
+	return o, nil
+}
+
+func run(args []string, store string, stdin, stderr *os.File) int {
+	o, err := parse(args, store)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(stderr, usage)
+		return exitOK
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "larder-hook:", oneLine(err.Error()))
+		fmt.Fprintln(stderr, usage)
+		return exitUsage
+	}
+	j := &job{options: o, began: time.Now(), log: journal{stderr: stderr, file: o.log}}
+	alarm := time.AfterFunc(deadline, func() {
+		os.Exit(j.finish(fmt.Errorf("not done after %v", deadline)))
+	})
+	j.commit = func() {
+		if !alarm.Stop() {
+			select {} // the alarm is undoing everything, and ends the process
+		}
+	}
+	if o.verb == "release" {
+		return j.finish(j.release(stdin))
+	}
+	return j.finish(j.attach(stdin))
+}
+
+// job is one run of the hook, and how to undo it.
+type job struct {
+	options
+	began  time.Time
+	log    journal
+	commit func() // no deadline from here on
+
+	mu      sync.Mutex
+	undo    []func()
+	ended   bool
+	skipped []string // places left out, each with its reason
+	notes   []string // what else an operator wants to know
+	done    []string // places attached
+	laps    []string
+	id      string // of the container
+}
+
+// finish reports, undoes what a failure leaves, and decides the exit status.
+// The deadline calls it too, while the job is still at work: who comes second
+// waits for the first to end the process.
+func (j *job) finish(err error) int {
+	j.mu.Lock()
+	if j.ended {
+		j.mu.Unlock()
+		select {}
+	}
+	j.ended = true
+	defer j.mu.Unlock()
+	if err == nil && j.required && len(j.skipped) > 0 {
+		err = errors.New(strings.Join(j.skipped, "; "))
+	}
+	if err != nil {
+		for i := len(j.undo) - 1; i >= 0; i-- {
+			j.undo[i]()
+		}
+	}
+	j.log.write(j.line(err), err != nil || len(j.skipped)+len(j.notes) > 0)
+	if err != nil && j.required {
+		return exitRequired
+	}
+	return exitOK
+}
+
+// line is the one line that says how it went.
+func (j *job) line(err error) string {
+	var b strings.Builder
+	b.WriteString(j.verb)
+	if j.id != "" {
+		fmt.Fprintf(&b, " %.80s", j.id)
+	}
+	b.WriteString(": ")
+	switch {
+	case err != nil && j.verb == "attach":
+		b.WriteString("nothing attached: " + err.Error())
+	case err != nil:
+		b.WriteString(err.Error())
+	case len(j.done) == 0 && j.verb == "attach":
+		b.WriteString("nothing attached")
+	default:
+		b.WriteString(strings.Join(j.done, ", "))
+	}
+	if err == nil && len(j.skipped) > 0 {
+		b.WriteString("; left out: " + strings.Join(j.skipped, "; "))
+	}
+	if err == nil && len(j.notes) > 0 {
+		b.WriteString("; " + strings.Join(j.notes, "; "))
+	}
+	fmt.Fprintf(&b, " (%s)", j.times())
+	return b.String()
+}
+
+// lap notes how long the step that ends here took.
+func (j *job) lap(name string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.laps = append(j.laps, fmt.Sprintf("%s %.2f", name, float64(time.Since(j.began).Microseconds())/1000))
+}
+
+// times are the laps, each as milliseconds since the start.
+func (j *job) times() string {
+	total := fmt.Sprintf("%.2f ms", float64(time.Since(j.began).Microseconds())/1000)
+	if len(j.laps) == 0 {
+		return total
+	}
+	return total + "; " + strings.Join(j.laps, ", ")
+}
+
+// onFailure remembers how to undo a step.
+func (j *job) onFailure(f func()) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.undo = append(j.undo, f)
+}
+
+// note records what is worth a line, though the place is attached.
+func (j *job) note(what string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.notes = append(j.notes, what)
+}
+
+func (j *job) skip(what string, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.skipped = append(j.skipped, what+": "+err.Error())
+}
