@@ -7,25 +7,26 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"slices"
 	"strings"
 	"time"
 )
 
 const (
-	// maxBytes and maxRows bound one source. The published monthly file has
+	// MaxBytes and maxRows bound one source. The published monthly file has
 	// 0.8 MB and 15,000 rows; the whole index had 788,142 projects in 2026-04.
-	maxBytes = 64 << 20
+	MaxBytes = 64 << 20
 	maxRows  = 1_000_000
 	// maxCount bounds one count, so that maxRows of them cannot overflow. The
 	// whole index was downloaded 1.4e11 times in the month of 2026-04.
 	maxCount = 1_000_000_000_000
 )
 
-const formatHint = "a ranking is the JSON or CSV of top-pypi-packages, JSON lines or CSV with project,count, or a list of names, one a line"
+// FormatHint says in a line what can be read.
+const FormatHint = "a ranking is the JSON or CSV of top-pypi-packages, JSON lines or CSV with project,count, or a list of names, one a line"
 
-var errTooLarge = fmt.Errorf("larger than %d MiB", maxBytes>>20)
+// TooLarge is the text of the refusal of a source over MaxBytes.
+var TooLarge = fmt.Sprintf("larger than %d MiB", MaxBytes>>20)
 
 // Parse reads one ranking in any of the forms of the package comment; which
 // one is seen from its first bytes. Source is only used to name it in messages.
@@ -33,19 +34,18 @@ var errTooLarge = fmt.Errorf("larger than %d MiB", maxBytes>>20)
 // Every error is [ErrRefused]. Rows that cannot be used are left out and
 // counted in a warning.
 func Parse(source string, r io.Reader) (Ranking, []Warning, error) {
-	source = printable(source)
-	limited := &limitedReader{r: r, left: maxBytes}
+	limited := &limitedReader{r: r, left: MaxBytes}
 	in := bufio.NewReaderSize(limited, 64<<10)
 	c := collector{index: map[string]int{}}
 	err := parse(in, &c)
 	switch {
 	case limited.exceeded:
 		// Whatever the parser thought of the cut is beside the point.
-		return Ranking{}, nil, refuse(source, errTooLarge.Error(), formatHint)
+		return Ranking{}, nil, Refuse(source, TooLarge, FormatHint)
 	case limited.err != nil:
-		return Ranking{}, nil, refuse(source, reason(limited.err), sourceHint)
+		return Ranking{}, nil, Refuse(source, limited.err.Error(), FormatHint)
 	case err != nil:
-		return Ranking{}, nil, refuse(source, err.Error(), formatHint)
+		return Ranking{}, nil, Refuse(source, err.Error(), FormatHint)
 	}
 	return c.ranking(source)
 }
@@ -148,9 +148,9 @@ func (c *collector) left(text string) {
 func (c *collector) ranking(source string) (Ranking, []Warning, error) {
 	switch {
 	case c.rows == 0:
-		return Ranking{}, nil, refuse(source, "no projects in it", formatHint)
+		return Ranking{}, nil, Refuse(source, "no projects in it", FormatHint)
 	case c.bad*2 > c.rows:
-		return Ranking{}, nil, refuse(source, fmt.Sprintf("%d of %d rows are not a project with a count (first: %q)", c.bad, c.rows, c.firstBad), formatHint)
+		return Ranking{}, nil, Refuse(source, fmt.Sprintf("%d of %d rows are not a project with a count (first: %q)", c.bad, c.rows, c.firstBad), FormatHint)
 	}
 	var warnings []Warning
 	warn := func(format string, args ...any) {
@@ -216,21 +216,6 @@ func parseTime(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// printable makes foreign text fit for one line of a message. Callers quote
-// it with %q where it may hold control characters.
-func printable(s string) string {
-	const most = 80
-	if len(s) > most {
-		s = s[:most] + "…"
-	}
-	return strings.ToValidUTF8(strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f || 0x80 <= r && r < 0xa0 || 0x2028 <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069 {
-			return '?'
-		}
-		return r
-	}, s), "?")
-}
-
 // limitedReader ends after its limit and remembers that it did, and any error
 // of the reader below, so that both can be told from the end of the input.
 type limitedReader struct {
@@ -255,14 +240,4 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 		return n, io.EOF
 	}
 	return n, err
-}
-
-// reason is an error of the file system without the path, which the message
-// names already.
-func reason(err error) string {
-	var pathErr *fs.PathError
-	if errors.As(err, &pathErr) {
-		err = pathErr.Err
-	}
-	return err.Error()
 }

@@ -214,7 +214,7 @@ func TestParseEndless(t *testing.T) {
 			if !errors.Is(err, ErrRefused) {
 				t.Fatalf("got %v, want ErrRefused", err)
 			}
-			if e.read > maxBytes+1<<20 {
+			if e.read > MaxBytes+1<<20 {
 				t.Errorf("read %d bytes", e.read)
 			}
 			if held := after.HeapSys - before.HeapSys; after.HeapSys > before.HeapSys && held > 400<<20 {

@@ -2,7 +2,6 @@ package popularity
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -39,14 +38,6 @@ type Origin struct {
 	Stale    bool      `json:"stale,omitempty"`  // an earlier answer, kept because there is no usable new one
 	Projects int       `json:"projects"`
 }
-
-// Warning is something a person should know though the work goes on.
-type Warning struct {
-	Source string `json:"source"`
-	Text   string `json:"text"`
-}
-
-func (w Warning) String() string { return w.Source + ": " + w.Text }
 
 // Top returns the ranking cut after its first n entries; n <= 0 means all.
 func (r Ranking) Top(n int) Ranking {
@@ -123,37 +114,4 @@ func Merge(rankings ...Ranking) Ranking {
 		merged.Entries[i] = p.entry
 	}
 	return merged
-}
-
-// mergeLoss warns when merging left out most of what one of the sources has,
-// which happens when they are not months of one ranking but different lists.
-func mergeLoss(rankings []Ranking, merged Ranking) []Warning {
-	if len(rankings) < 2 {
-		return nil
-	}
-	kept := make(map[string]bool, len(merged.Entries))
-	for _, e := range merged.Entries {
-		kept[e.Project] = true
-	}
-	var warnings []Warning
-	for _, r := range rankings {
-		lost := 0
-		for _, e := range r.Entries {
-			if !kept[e.Project] {
-				lost++
-			}
-		}
-		if lost*2 > len(r.Entries) {
-			warnings = append(warnings, Warning{r.name(), fmt.Sprintf(
-				"%d of its %d projects are in no other ranking and were left out: several rankings are read as months of one", lost, len(r.Entries))})
-		}
-	}
-	return warnings
-}
-
-func (r Ranking) name() string {
-	if len(r.Origins) == 0 {
-		return "ranking"
-	}
-	return r.Origins[0].Source
 }

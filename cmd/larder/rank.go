@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"larder/popularity"
+	"larder/popularity/sources"
 	"larder/snapshot"
 )
 
@@ -65,14 +66,14 @@ func loadRanking(ctx context.Context, c *cli.Context) (popularity.Ranking, []pop
 	if err != nil {
 		return popularity.Ranking{}, nil, err
 	}
-	sources := cfg.Rank.Ranking
+	from := cfg.Rank.Ranking
 	if c.IsSet("ranking") {
-		sources = c.StringSlice("ranking")
+		from = c.StringSlice("ranking")
 	}
-	ranking, warnings, err := popularity.Load(ctx, sources, popularity.Options{
+	ranking, warnings, err := sources.Load(ctx, from, sources.Options{
 		CacheDir:  rankingCache(c),
 		Force:     c.Bool("force"),
-		UserAgent: "larder/" + version,
+		UserAgent: userAgent(),
 	})
 	for _, w := range warnings {
 		warnf("%s", w)

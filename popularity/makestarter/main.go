@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"larder/popularity"
+	"larder/popularity/sources"
 )
 
 func main() {
@@ -26,7 +26,7 @@ func main() {
 	if flag.NArg() < 2 {
 		log.Fatal("name at least two monthly rankings")
 	}
-	ranking, warnings, err := popularity.Load(context.Background(), flag.Args(), popularity.Options{})
+	ranking, warnings, err := sources.Load(context.Background(), flag.Args(), sources.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}

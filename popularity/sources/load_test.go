@@ -1,4 +1,4 @@
-package popularity
+package sources
 
 import (
 	"bytes"
@@ -14,7 +14,20 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"larder/popularity"
 )
+
+// monthly is the published form, cut to three rows; the numbers are ours.
+const monthly = `{"last_update":"2026-04-01 06:34:06","rows":[{"download_count":300,"project":"boto3"},{"download_count":200,"project":"flask"},{"download_count":100,"project":"six"}]}`
+
+func names(r popularity.Ranking) []string {
+	var out []string
+	for _, e := range r.Entries {
+		out = append(out, e.Project)
+	}
+	return out
+}
 
 func list(n int) string {
 	var b strings.Builder
@@ -24,7 +37,7 @@ func list(n int) string {
 	return b.String()
 }
 
-func load(t *testing.T, opts Options, sources ...string) (Ranking, string, error) {
+func load(t *testing.T, opts Options, sources ...string) (popularity.Ranking, string, error) {
 	t.Helper()
 	r, warnings, err := Load(t.Context(), sources, opts)
 	var text []string
@@ -67,14 +80,14 @@ func TestLoadFiles(t *testing.T) {
 	}{
 		{[]string{html}, "an HTML or XML page"},
 		{[]string{filepath.Join(dir, "absent")}, "no such file or directory"},
-		{[]string{dir}, "is a directory"},
+		{[]string{dir}, "a directory"},
 		{[]string{big}, "larger than 64 MiB"},
 		{[]string{"ftp://files.example/x"}, "not a path and not http"},
 		{[]string{"http://"}, "not an address"},
 		{[]string{write("p", "x"), write("q", "y")}, "no project in common"},
 	} {
 		_, _, err := load(t, Options{}, tc.sources...)
-		if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
+		if !errors.Is(err, popularity.ErrRefused) || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%q: got %v, want %q", tc.sources, err, tc.want)
 		}
 		var hinted interface{ Hint() string }
@@ -120,7 +133,7 @@ func TestLoadConditional(t *testing.T) {
 			return
 		}
 		full.Add(1)
-		_, _ = w.Write([]byte(newForm))
+		_, _ = w.Write([]byte(monthly))
 	}))
 	defer srv.Close()
 	now := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
@@ -222,11 +235,11 @@ func TestLoadHostileServer(t *testing.T) {
 		kind error
 		text string
 	}{
-		"/loop":  {ErrUnreachable, "more than 5 redirects"},
-		"/file":  {ErrUnreachable, "redirected from http to file"},
-		"/html":  {ErrRefused, "an HTML or XML page"},
-		"/large": {ErrRefused, "larger than 64 MiB"},
-		"/drip":  {ErrUnreachable, "no whole answer within"},
+		"/loop":  {popularity.ErrUnreachable, "more than 5 redirects"},
+		"/file":  {popularity.ErrUnreachable, `redirected from http to "file"`},
+		"/html":  {popularity.ErrRefused, "an HTML or XML page"},
+		"/large": {popularity.ErrRefused, "larger than 64 MiB"},
+		"/drip":  {popularity.ErrUnreachable, "no whole answer within"},
 	} {
 		opts := Options{CacheDir: t.TempDir()}
 		if path == "/drip" {
@@ -256,7 +269,7 @@ func TestLoadInterrupted(t *testing.T) {
 
 func TestLoadFutureDate(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "r.json")
-	if err := os.WriteFile(path, []byte(newForm), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte(monthly), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	opts := Options{Now: func() time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC) }}
@@ -273,7 +286,7 @@ func TestCredentialsStayHidden(t *testing.T) {
 			return
 		}
 		if strings.HasSuffix(r.URL.Path, "/good") {
-			_, _ = w.Write([]byte(newForm))
+			_, _ = w.Write([]byte(monthly))
 			return
 		}
 		_, _ = w.Write([]byte("<html>"))

@@ -1,15 +1,18 @@
-package popularity
+package sources
 
 import (
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
 	"time"
+
+	"larder/popularity"
 )
 
 // Options say how sources are opened. The zero value keeps nothing between
@@ -51,20 +54,20 @@ const (
 // left, a source that was refused is the error (it is there and wrong, which
 // somebody must look at); when all were only unreachable, or none was named,
 // the starter ranking comes back with a warning.
-func Load(ctx context.Context, sources []string, opts Options) (Ranking, []Warning, error) {
+func Load(ctx context.Context, sources []string, opts Options) (popularity.Ranking, []popularity.Warning, error) {
 	var (
-		rankings []Ranking
-		warnings []Warning
+		rankings []popularity.Ranking
+		warnings []popularity.Warning
 		refused  error
 	)
 	for _, source := range sources {
 		r, w, err := open(ctx, source, opts)
 		warnings = append(warnings, w...)
 		if ctx.Err() != nil {
-			return Ranking{}, warnings, ctx.Err()
+			return popularity.Ranking{}, warnings, ctx.Err()
 		}
 		if err != nil {
-			if errors.Is(err, ErrRefused) && refused == nil {
+			if errors.Is(err, popularity.ErrRefused) && refused == nil {
 				refused = err
 			}
 			warnings = append(warnings, warningOf(err, source))
@@ -73,40 +76,40 @@ func Load(ctx context.Context, sources []string, opts Options) (Ranking, []Warni
 		rankings = append(rankings, r)
 	}
 	if len(rankings) > 0 {
-		merged := Merge(rankings...)
-		warnings = append(warnings, mergeLoss(rankings, merged)...)
+		merged := popularity.Merge(rankings...)
+		warnings = append(warnings, lost(rankings, merged)...)
 		if len(merged.Entries) == 0 {
-			return Ranking{}, warnings, refuse(fmt.Sprintf("of %d sources", len(rankings)), "they have no project in common",
+			return popularity.Ranking{}, warnings, popularity.Refuse(fmt.Sprintf("of %d sources", len(rankings)), "they have no project in common",
 				"several rankings are read as months of one; name one, or lists of the same kind")
 		}
 		return merged, warnings, nil
 	}
 	if refused != nil {
-		return Ranking{}, withoutFailure(warnings, refused), refused
+		return popularity.Ranking{}, withoutFailure(warnings, refused), refused
 	}
-	starter := Starter()
+	starter := popularity.Starter()
 	why := "no ranking is configured"
 	if len(sources) > 0 {
 		why = "no ranking could be reached"
 	}
-	warnings = append(warnings, Warning{starter.name(), fmt.Sprintf("%s; using the %d names built in, of %s; %s",
+	warnings = append(warnings, popularity.Warning{Source: starter.Origins[0].Source, Text: fmt.Sprintf("%s; using the %d names built in, of %s; %s",
 		why, len(starter.Entries), starter.Origins[0].Updated.Format(time.DateOnly), starterHint)})
 	return starter, warnings, nil
 }
 
 // warningOf names the source once: a failure's text would name it again.
-func warningOf(err error, source string) Warning {
-	var f *failure
+func warningOf(err error, source string) popularity.Warning {
+	var f *popularity.Failure
 	if errors.As(err, &f) {
-		return Warning{f.source, "left out: " + f.text}
+		return popularity.Warning{Source: f.Source, Text: "left out: " + f.Text}
 	}
-	return Warning{credentialFree(source), "left out: " + err.Error()}
+	return popularity.Warning{Source: credentialFree(source), Text: "left out: " + err.Error()}
 }
 
 // withoutFailure drops the warning that says the same as the error returned.
-func withoutFailure(warnings []Warning, err error) []Warning {
+func withoutFailure(warnings []popularity.Warning, err error) []popularity.Warning {
 	same := warningOf(err, "")
-	var out []Warning
+	var out []popularity.Warning
 	for _, w := range warnings {
 		if w != same {
 			out = append(out, w)
@@ -116,7 +119,7 @@ func withoutFailure(warnings []Warning, err error) []Warning {
 }
 
 // open reads one source.
-func open(ctx context.Context, source string, opts Options) (Ranking, []Warning, error) {
+func open(ctx context.Context, source string, opts Options) (popularity.Ranking, []popularity.Warning, error) {
 	scheme, _, isURL := strings.Cut(source, "://")
 	switch scheme = strings.ToLower(scheme); {
 	case !isURL:
@@ -124,28 +127,33 @@ func open(ctx context.Context, source string, opts Options) (Ranking, []Warning,
 	case scheme == "http" || scheme == "https":
 		return openURL(ctx, source, opts)
 	}
-	return Ranking{}, nil, refuse(credentialFree(source), "not a path and not http:// or https://", sourceHint)
+	return popularity.Ranking{}, nil, popularity.Refuse(credentialFree(source), "not a path and not http:// or https://", sourceHint)
 }
 
-func openFile(path string, opts Options) (Ranking, []Warning, error) {
+func openFile(path string, opts Options) (popularity.Ranking, []popularity.Warning, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return Ranking{}, nil, refuse(printable(path), reason(err), sourceHint)
+		return popularity.Ranking{}, nil, popularity.Refuse(path, reason(err), sourceHint)
 	}
 	defer f.Close()
-	if st, err := f.Stat(); err == nil && st.Mode().IsRegular() && st.Size() > maxBytes {
-		return Ranking{}, nil, refuse(printable(path), errTooLarge.Error(), formatHint) // before reading any of it
+	switch st, err := f.Stat(); { // before reading any of it
+	case err != nil:
+		return popularity.Ranking{}, nil, popularity.Refuse(path, reason(err), sourceHint)
+	case st.IsDir():
+		return popularity.Ranking{}, nil, popularity.Refuse(path, "a directory", sourceHint)
+	case st.Mode().IsRegular() && st.Size() > popularity.MaxBytes:
+		return popularity.Ranking{}, nil, popularity.Refuse(path, popularity.TooLarge, popularity.FormatHint)
 	}
-	r, w, err := Parse(path, f)
+	r, w, err := popularity.Parse(path, f)
 	if err != nil {
-		return Ranking{}, nil, err
+		return popularity.Ranking{}, nil, err
 	}
 	return r, append(w, future(r, opts)...), nil
 }
 
 // openURL asks the address, conditionally when an answer is kept, and falls
 // back to that answer when there is no usable new one.
-func openURL(ctx context.Context, address string, opts Options) (Ranking, []Warning, error) {
+func openURL(ctx context.Context, address string, opts Options) (popularity.Ranking, []popularity.Warning, error) {
 	shown := credentialFree(address)
 	kept, haveKept := loadKept(opts.CacheDir, address)
 	a, err := fetch(ctx, address, kept, opts)
@@ -158,10 +166,10 @@ func openURL(ctx context.Context, address string, opts Options) (Ranking, []Warn
 		haveKept = false
 		a, err = fetch(ctx, address, answer{}, opts)
 	}
-	var r Ranking
-	var w []Warning
+	var r popularity.Ranking
+	var w []popularity.Warning
 	if err == nil {
-		r, w, err = Parse(shown, bytes.NewReader(a.body))
+		r, w, err = popularity.Parse(shown, bytes.NewReader(a.body))
 	}
 	if err == nil && haveKept && !opts.Force {
 		err = shrunk(r, kept, shown)
@@ -172,11 +180,11 @@ func openURL(ctx context.Context, address string, opts Options) (Ranking, []Warn
 		return r, append(append(w, future(r, opts)...), a.save(opts.CacheDir, address)...), nil
 	}
 	if !haveKept || ctx.Err() != nil {
-		return Ranking{}, nil, err
+		return popularity.Ranking{}, nil, err
 	}
 	r, w, keptErr := parseKept(shown, kept)
 	if keptErr != nil {
-		return Ranking{}, nil, err
+		return popularity.Ranking{}, nil, err
 	}
 	r.Origins[0].Stale = true
 	why := warningOf(err, address)
@@ -184,8 +192,8 @@ func openURL(ctx context.Context, address string, opts Options) (Ranking, []Warn
 	return r, append(w, why), nil
 }
 
-func parseKept(shown string, kept answer) (Ranking, []Warning, error) {
-	r, w, err := Parse(shown, bytes.NewReader(kept.body))
+func parseKept(shown string, kept answer) (popularity.Ranking, []popularity.Warning, error) {
+	r, w, err := popularity.Parse(shown, bytes.NewReader(kept.body))
 	if err == nil {
 		r.Origins[0].Fetched = kept.Fetched
 	}
@@ -194,19 +202,19 @@ func parseKept(shown string, kept answer) (Ranking, []Warning, error) {
 
 // shrunk refuses a ranking with less than a tenth of the projects it had: a
 // broken export looks like that, and stocking from it would empty a host.
-func shrunk(r Ranking, kept answer, shown string) error {
+func shrunk(r popularity.Ranking, kept answer, shown string) error {
 	if now := len(r.Entries); now*10 < kept.Projects {
-		return refuse(shown, fmt.Sprintf("%d projects where there were %d", now, kept.Projects), "take it with --force if that is right")
+		return popularity.Refuse(shown, fmt.Sprintf("%d projects where there were %d", now, kept.Projects), "take it with --force if that is right")
 	}
 	return nil
 }
 
 // future warns of a date that has not come yet, beyond a day for clocks and
 // time zones.
-func future(r Ranking, opts Options) []Warning {
+func future(r popularity.Ranking, opts Options) []popularity.Warning {
 	o := r.Origins[0]
 	if o.Updated.After(opts.now().Add(24 * time.Hour)) {
-		return []Warning{{o.Source, "its date, " + o.Updated.Format(time.DateOnly) + ", is in the future"}}
+		return []popularity.Warning{{Source: o.Source, Text: "its date, " + o.Updated.Format(time.DateOnly) + ", is in the future"}}
 	}
 	return nil
 }
@@ -227,7 +235,7 @@ func age(d time.Duration) string {
 func credentialFree(address string) string {
 	scheme, rest, isURL := strings.Cut(address, "://")
 	if !isURL {
-		return printable(address)
+		return address
 	}
 	rest, _, _ = strings.Cut(rest, "?")
 	rest, _, _ = strings.Cut(rest, "#")
@@ -241,5 +249,41 @@ func credentialFree(address string) string {
 	if hasPath {
 		host += "/" + path
 	}
-	return printable(scheme + "://" + host)
+	return scheme + "://" + host
+}
+
+// lost warns when merging left out most of what one of the sources has, which
+// happens when they are not months of one ranking but different lists.
+func lost(rankings []popularity.Ranking, merged popularity.Ranking) []popularity.Warning {
+	if len(rankings) < 2 {
+		return nil
+	}
+	kept := make(map[string]bool, len(merged.Entries))
+	for _, e := range merged.Entries {
+		kept[e.Project] = true
+	}
+	var warnings []popularity.Warning
+	for _, r := range rankings {
+		lost := 0
+		for _, e := range r.Entries {
+			if !kept[e.Project] {
+				lost++
+			}
+		}
+		if lost*2 > len(r.Entries) {
+			warnings = append(warnings, popularity.Warning{Source: r.Origins[0].Source, Text: fmt.Sprintf(
+				"%d of its %d projects are in no other ranking and were left out: several rankings are read as months of one", lost, len(r.Entries))})
+		}
+	}
+	return warnings
+}
+
+// reason is an error of the file system without the path, which the message
+// names already.
+func reason(err error) string {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		err = pathErr.Err
+	}
+	return err.Error()
 }

@@ -1,4 +1,4 @@
-package popularity
+package sources
 
 import (
 	"context"
@@ -7,7 +7,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
+
+	"larder/popularity"
 )
 
 const (
@@ -30,7 +33,7 @@ func fetch(ctx context.Context, address string, kept answer, opts Options) (answ
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil || req.URL.Host == "" {
-		return answer{}, refuse(shown, "not an address", sourceHint)
+		return answer{}, popularity.Refuse(shown, "not an address", sourceHint)
 	}
 	if opts.UserAgent != "" {
 		req.Header.Set("User-Agent", opts.UserAgent)
@@ -51,16 +54,16 @@ func fetch(ctx context.Context, address string, kept answer, opts Options) (answ
 	case resp.StatusCode == http.StatusNotModified && len(kept.body) > 0:
 		return answer{unchanged: true}, nil
 	case resp.StatusCode != http.StatusOK:
-		return answer{}, &failure{ErrUnreachable, shown, fmt.Sprintf("the server answers %d %s", resp.StatusCode, http.StatusText(resp.StatusCode)), reachHint}
-	case resp.ContentLength > maxBytes:
-		return answer{}, refuse(shown, errTooLarge.Error(), formatHint)
+		return answer{}, unavailable(shown, fmt.Sprintf("the server answers %d %s", resp.StatusCode, http.StatusText(resp.StatusCode)))
+	case resp.ContentLength > popularity.MaxBytes:
+		return answer{}, popularity.Refuse(shown, popularity.TooLarge, popularity.FormatHint)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxBytes+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, popularity.MaxBytes+1))
 	switch {
 	case err != nil:
 		return answer{}, unreachable(ctx, shown, err)
-	case len(body) > maxBytes:
-		return answer{}, refuse(shown, errTooLarge.Error(), formatHint)
+	case len(body) > popularity.MaxBytes:
+		return answer{}, popularity.Refuse(shown, popularity.TooLarge, popularity.FormatHint)
 	}
 	return answer{
 		ETag:         resp.Header.Get("ETag"),
@@ -77,7 +80,7 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	case len(via) > maxRedirects:
 		return fmt.Errorf("more than %d redirects", maxRedirects)
 	case req.URL.Scheme != "https" && (req.URL.Scheme != "http" || via[0].URL.Scheme == "https"):
-		return errors.New("redirected from " + via[0].URL.Scheme + " to " + printable(req.URL.Scheme))
+		return errors.New("redirected from " + via[0].URL.Scheme + " to " + strconv.Quote(req.URL.Scheme))
 	}
 	return nil
 }
@@ -96,5 +99,9 @@ func unreachable(ctx context.Context, shown string, err error) error {
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		text = "the answer was cut short"
 	}
-	return &failure{ErrUnreachable, shown, text, reachHint}
+	return unavailable(shown, text)
+}
+
+func unavailable(shown, text string) error {
+	return &popularity.Failure{Kind: popularity.ErrUnreachable, Source: shown, Text: text, Advice: reachHint}
 }

@@ -1,4 +1,4 @@
-package popularity
+package sources
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"larder/popularity"
 )
 
 // answer is what an address said, and what is kept of it between runs: one
@@ -36,7 +38,7 @@ func loadKept(dir, address string) (answer, bool) {
 		return answer{}, false
 	}
 	path := keptPath(dir, address)
-	if st, err := os.Lstat(path); err != nil || !st.Mode().IsRegular() || st.Size() > maxBytes+4096 {
+	if st, err := os.Lstat(path); err != nil || !st.Mode().IsRegular() || st.Size() > popularity.MaxBytes+4096 {
 		return answer{}, false
 	}
 	data, err := os.ReadFile(path)
@@ -53,12 +55,12 @@ func loadKept(dir, address string) (answer, bool) {
 }
 
 // save keeps the answer. That it could not is worth a warning and no more.
-func (a answer) save(dir, address string) []Warning {
+func (a answer) save(dir, address string) []popularity.Warning {
 	if dir == "" {
 		return nil
 	}
 	if err := a.write(dir, address); err != nil {
-		return []Warning{{credentialFree(address), "keep its answer for the next run: " + err.Error()}}
+		return []popularity.Warning{{Source: credentialFree(address), Text: "keep its answer for the next run: " + err.Error()}}
 	}
 	return nil
 }
