@@ -1,0 +1,377 @@
+package layer
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"larder/builder/tags"
+	"larder/builder/wheel"
+	"larder/builder/wheel/archive"
+	"larder/snapshot"
+)
+
+// Format names what Build makes of a wheel. It changes whenever the same wheel and
+// target give another layer, so that older layers are not taken for new ones.
+const Format = "larder layer 1"
+
+// Day is the time of what has no content to take one from: 2000-01-01 UTC.
+const Day = 946684800
+
+// MTime is the modification time of a file with the given content: Day and a number
+// of seconds (up to 2^29, 17 years) from the first four bytes of its digest. Python
+// takes bytecode for current while the time and size of the source are the ones it
+// was made from; so two sources that differ must differ in time, though one may
+// replace the other in a container's upper without anything being "newer".
+func MTime(d snapshot.Digest) int64 {
+	return Day + int64(binary.BigEndian.Uint32(d[:4])%(1<<29))
+}
+
+// File is one file of a layer.
+type File struct {
+	Path   string // below the environment's prefix
+	Object snapshot.Object
+	Size   int64
+	MTime  int64
+}
+
+// Put stores one file's content. It may be called from several goroutines.
+type Put = func(r io.Reader, exec bool) (snapshot.Object, int64, error)
+
+// Build makes the layer of a wheel for a target: it hands every file's content to
+// put and returns their list, sorted by path. A nil compiler means that the
+// target's interpreter is not at hand: the layer has no bytecode, and Python
+// compiles as it imports.
+//
+// Errors: wheel.ErrRefused when the content is not what the archive declares or
+// two files would need one place; wheel.ErrRecord when RECORD disagrees with the
+// files (the wheel can still be served, but has no layer); put's and the
+// compiler's own. What was put before an error is the caller's to drop.
+func Build(ctx context.Context, w *wheel.Wheel, target tags.Target, compiler *Compiler, put Put) ([]File, error) {
+	if w.RecordError != nil {
+		return nil, w.RecordError
+	}
+	b := &build{ctx: ctx, w: w, compiler: compiler, put: put, files: map[string]File{}, changed: map[string]bool{}}
+	b.scheme(target)
+	b.commands = commands(w.EntryPoints, target.Python())
+	if err := b.place(); err != nil {
+		return nil, err
+	}
+	if err := b.unpack(); err != nil {
+		return nil, err
+	}
+	if err := b.generate(); err != nil {
+		return nil, err
+	}
+	files := make([]File, 0, len(b.files))
+	for _, f := range b.files {
+		files = append(files, f)
+	}
+	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Path, b.Path) })
+	return files, nil
+}
+
+// build is the state of one Build. The words are pip's (operations/install/wheel.py).
+type build struct {
+	ctx      context.Context
+	w        *wheel.Wheel
+	compiler *Compiler
+	put      Put
+
+	lib      string            // the directory that RECORD's paths are relative to
+	dirs     map[string]string // .data's keys -> directories
+	commands []wheel.EntryPoint
+
+	places    []place
+	taken     map[string]string // path -> the entry that is a file there
+	parents   map[string]bool   // paths that are directories
+	files     map[string]File   // by path: what is in the layer
+	changed   map[string]bool   // paths whose file is not the wheel's byte for byte
+	compiled  []string          // paths of bytecode
+	generated []string          // paths of what pip writes itself
+	bytecode  []File            // collect's, until it has ended
+}
+
+// place is where a file of the wheel goes.
+type place struct {
+	file   *wheel.File
+	path   string // "" when it is left out
+	script bool   // its first line may have to be rewritten
+	last   bool   // it is what remains at its path
+}
+
+// smallFile is what is read into memory as a whole; larger files are streamed,
+// unless they are sources.
+const smallFile = 1 << 20
+
+// unpack puts the wheel's files, and the bytecode of its sources while the next
+// ones are read.
+func (b *build) unpack() error {
+	sources := make(chan source, 256)
+	g, ctx := errgroup.WithContext(b.ctx)
+	g.Go(func() error { return b.collect(ctx, sources) })
+	g.Go(func() error {
+		defer close(sources)
+		for _, p := range b.places {
+			if err := b.unpackOne(ctx, p, sources); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// source is a file that is being compiled.
+type source struct {
+	path  string
+	mtime int64
+	size  int64
+	job   *job
+}
+
+func (b *build) unpackOne(ctx context.Context, p place, sources chan<- source) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	r, err := b.w.Open(p.file)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	compile := b.compiler != nil && strings.HasSuffix(p.path, ".py") && p.file.Size <= maxSource
+	switch {
+	case !p.last:
+		// Not in the layer, but RECORD names it and its content must be right.
+		h := sha256.New()
+		if _, err := io.Copy(h, r); err != nil {
+			return err
+		}
+		return b.w.Check(p.file, snapshot.Digest(h.Sum(nil)))
+	case p.script && p.file.Size > maxSource:
+		return b.refuse(p.file.Name, "is a script of more than %d bytes", maxSource)
+	case !compile && !p.script && p.file.Size > smallFile:
+		o, err := b.keep(p, r)
+		if err != nil {
+			return err
+		}
+		return b.w.Check(p.file, o.Digest)
+	}
+	text, err := readAll(r, p.file.Size)
+	if err != nil {
+		return err
+	}
+	changed := false
+	if p.script {
+		original := text
+		if text, changed = rewriteScript(text); changed {
+			b.changed[p.path] = true
+			if err := b.w.Check(p.file, snapshot.Sum(original)); err != nil {
+				return err
+			}
+		}
+	}
+	o, err := b.keep(p, bytes.NewReader(text))
+	if err != nil {
+		return err
+	}
+	if !changed {
+		if err := b.w.Check(p.file, o.Digest); err != nil {
+			return err
+		}
+	}
+	if !compile || !b.bytecodeFits(p.path) {
+		return nil
+	}
+	job, err := b.compiler.submit(ctx, p.path, text)
+	if err != nil {
+		return err
+	}
+	select {
+	case sources <- source{p.path, MTime(o.Digest), int64(len(text)), job}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// readAll reads a file of the given declared size without trusting it with more
+// than smallFile bytes of memory ahead of what is there.
+func readAll(r io.Reader, size int64) ([]byte, error) {
+	var buf bytes.Buffer
+	buf.Grow(int(min(size, smallFile)) + bytes.MinRead)
+	_, err := buf.ReadFrom(r)
+	return buf.Bytes(), err
+}
+
+// keep puts one of the wheel's files.
+func (b *build) keep(p place, r io.Reader) (snapshot.Object, error) {
+	o, size, err := b.put(r, p.file.Exec)
+	if err != nil {
+		return o, err
+	}
+	b.files[p.path] = File{p.path, o, size, MTime(o.Digest)}
+	return o, nil
+}
+
+// bytecodeFits says whether there is room for a source's bytecode: a wheel may have
+// a file where its directory would be. pip goes on without it.
+func (b *build) bytecodeFits(source string) bool {
+	pyc := b.compiler.cachePath(source)
+	return b.taken[path.Dir(pyc)] == "" && !b.parents[pyc]
+}
+
+// collect puts the bytecode, in the order of the sources. What does not compile has
+// none, and no row in RECORD: as pip leaves it.
+func (b *build) collect(ctx context.Context, sources <-chan source) error {
+	for s := range sources {
+		code, err := b.compiler.wait(ctx, s.job)
+		if err != nil {
+			return err
+		}
+		if code == nil {
+			continue
+		}
+		var head [16]byte // PEP 552: magic, flags 0 (by time), time, size
+		copy(head[:], b.compiler.magic[:])
+		binary.LittleEndian.PutUint32(head[8:], uint32(s.mtime))
+		binary.LittleEndian.PutUint32(head[12:], uint32(s.size))
+		pyc := b.compiler.cachePath(s.path)
+		o, size, err := b.put(io.MultiReader(bytes.NewReader(head[:]), bytes.NewReader(code)), false)
+		if err != nil {
+			return err
+		}
+		b.bytecode = append(b.bytecode, File{pyc, o, size, MTime(o.Digest)})
+	}
+	return nil
+}
+
+// generate adds what pip writes itself: the entry points' scripts, INSTALLER and
+// RECORD.
+func (b *build) generate() error {
+	for _, f := range b.bytecode {
+		b.files[f.Path] = f
+		b.compiled = append(b.compiled, f.Path)
+	}
+	for _, p := range b.commands {
+		path := b.dirs["scripts"] + "/" + p.Name
+		if err := b.write(path, wrapper(p), true); err != nil {
+			return err
+		}
+		b.generated = append(b.generated, path)
+	}
+	installer := b.info() + "INSTALLER"
+	if err := b.write(installer, []byte("pip\n"), false); err != nil {
+		return err
+	}
+	b.generated = append(b.generated, installer)
+	return b.write(b.info()+"RECORD", b.record(), false)
+}
+
+// info is the .dist-info directory in the layer, with its slash.
+func (b *build) info() string { return b.lib + "/" + b.w.DistInfo + "/" }
+
+func (b *build) write(path string, content []byte, exec bool) error {
+	o, size, err := b.put(bytes.NewReader(content), exec)
+	if err != nil {
+		return err
+	}
+	b.files[path] = File{path, o, size, MTime(o.Digest)}
+	return nil
+}
+
+func (b *build) refuse(entry, format string, args ...any) error {
+	return &wheel.Refusal{File: b.w.Filename, Entry: entry, Rule: fmt.Sprintf(format, args...)}
+}
+
+// scheme sets where things go in a virtual environment of the target, as pip's
+// get_scheme has it.
+func (b *build) scheme(t tags.Target) {
+	version := t.Python()
+	abi := version
+	if t.FreeThreaded() {
+		abi += "t"
+	}
+	b.lib = "lib/python" + abi + "/site-packages"
+	b.dirs = map[string]string{
+		"purelib": b.lib,
+		"platlib": b.lib, // lib64, where there is one, is a link to lib
+		"headers": "include/site/python" + version + "/" + b.w.Metadata.Name,
+		"scripts": "bin",
+		"data":    "",
+	}
+}
+
+// place decides where every file goes, in the order in which pip writes them: of two
+// with one path, the later is what remains.
+func (b *build) place() error {
+	var root, data, scripts []place
+	for _, f := range b.w.Files() {
+		top, rest, _ := strings.Cut(f.Name, "/")
+		if !strings.HasSuffix(top, ".data") {
+			root = append(root, place{file: f, path: b.lib + "/" + f.Name})
+			continue
+		}
+		key, below, _ := strings.Cut(rest, "/")
+		p := place{file: f, path: path.Join(b.dirs[key], below), script: key == "scripts"}
+		switch {
+		case !p.script:
+			data = append(data, p)
+		case b.isWrapper(path.Base(below)):
+			p.path = ""
+			scripts = append(scripts, p)
+		default:
+			scripts = append(scripts, p)
+		}
+	}
+	b.places = slices.Concat(root, data, scripts)
+	b.taken, b.parents = map[string]string{}, map[string]bool{}
+	for i := len(b.places) - 1; i >= 0; i-- {
+		p := &b.places[i]
+		if p.path != "" && b.taken[p.path] == "" {
+			b.taken[p.path], p.last = p.file.Name, true
+		}
+	}
+	b.taken[b.info()+"INSTALLER"] = b.w.DistInfo + "/INSTALLER"
+	for _, c := range b.commands {
+		b.taken[b.dirs["scripts"]+"/"+c.Name] = b.w.DistInfo + "/entry_points.txt"
+	}
+	// Names in one archive cannot clash, but .data merges several trees.
+	for _, p := range slices.Sorted(maps.Keys(b.taken)) {
+		for dir := path.Dir(p); dir != "." && !b.parents[dir]; dir = path.Dir(dir) {
+			b.parents[dir] = true
+			if other := b.taken[dir]; other != "" {
+				return b.refuse(b.taken[p], "needs a directory where %s is a file", archive.Quote(other))
+			}
+		}
+	}
+	return nil
+}
+
+// isWrapper says whether a script of the wheel is one that setuptools made for an
+// entry point; pip makes its own.
+func (b *build) isWrapper(name string) bool {
+	for _, suffix := range []string{".exe", "-script.py", ".pya"} {
+		if strings.HasSuffix(strings.ToLower(name), suffix) {
+			name = name[:len(name)-len(suffix)]
+			break
+		}
+	}
+	for _, list := range [][]wheel.EntryPoint{b.w.EntryPoints.Console, b.w.EntryPoints.GUI} {
+		for _, p := range list {
+			if p.Name == name {
+				return true
+			}
+		}
+	}
+	return false
+}
