@@ -7,26 +7,27 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
-
-	"larder/snapshot/trash"
 )
 
 // Lease is the durable note "container C uses snapshot S". It holds the process by number, start
 // time and boot, because a number alone comes back: a new process can be given a dead one's.
 type Lease struct {
-	Container string    `json:"container"`
-	Snapshot  ID        `json:"snapshot"`
-	PID       int       `json:"pid"`              // 0: kept by an instance directory, not a process
-	PIDStart  uint64    `json:"pid_start"`        // field 22 of /proc/PID/stat
-	BootID    string    `json:"boot_id"`          // /proc/sys/kernel/random/boot_id
-	Instance  string    `json:"instance"`         // directory of the writable part, "" if none
-	Lowers    []string  `json:"lowers,omitempty"` // of a kept instance: it is never stacked on others
-	Time      time.Time `json:"time"`
+	Container string `json:"container"`
+	Snapshot  ID     `json:"snapshot"`
+	PID       int    `json:"pid"`       // 0: kept by an instance directory, not a process
+	PIDStart  uint64 `json:"pid_start"` // field 22 of /proc/PID/stat
+	BootID    string `json:"boot_id"`   // /proc/sys/kernel/random/boot_id
+	// PIDNamespace is where PID counts, as /proc/self/ns/pid has it; elsewhere it proves nothing.
+	PIDNamespace string `json:"pid_ns,omitempty"`
+
+	Instance string    `json:"instance"`         // directory of the writable part, "" if none
+	Lowers   []string  `json:"lowers,omitempty"` // of a kept instance: it is never stacked on others
+	Time     time.Time `json:"time"`
 
 	// Unreadable is why the file could not be read. Such a lease names no snapshot, so it counts
 	// as one on every snapshot. File is the lease's file name.
@@ -40,8 +41,9 @@ const maxLease = 1 << 20 // a lease with 500 lowers is 15 kB
 // takes a snapshot away first and looks for leases after, so one of the two sees the other.
 // ErrNoSnapshot means: gone since it was looked up; resolve again and retry.
 func (s *Store) AcquireLease(l Lease) error {
-	if l.Container == "" {
-		return errors.New("acquire lease: no container id")
+	// JSON would change bytes that are not UTF-8, and the file's name would no longer be theirs.
+	if l.Container == "" || !utf8.ValidString(l.Container) {
+		return fmt.Errorf("acquire lease: %q is no container id", clip(l.Container))
 	}
 	if l.Time.IsZero() {
 		l.Time = time.Now().UTC()
@@ -127,55 +129,4 @@ func Leased(leases []Lease, id ID) bool {
 
 func (s *Store) leasePath(container string) string {
 	return s.join(leasesName, containerHash(container)+".json")
-}
-
-// Trash moves a path of the store into trash/, in constant time whatever is below it. The next
-// build, run or gc removes it.
-func (s *Store) Trash(path string) error {
-	rel, err := filepath.Rel(s.dir, path)
-	if err != nil || rel == "." || !filepath.IsLocal(rel) || !strings.Contains(rel, "/") {
-		return fmt.Errorf("trash %q: not inside the store %q", path, s.dir)
-	}
-	for n := 0; ; n++ {
-		to := s.join(trashName, strconv.FormatInt(time.Now().UnixNano(), 36)+"-"+strconv.Itoa(os.Getpid())+"-"+strconv.Itoa(n))
-		err := unix.Renameat2(unix.AT_FDCWD, path, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
-		if err == nil {
-			return nil
-		}
-		if !errors.Is(err, unix.EEXIST) || n > 100 {
-			return &fs.PathError{Op: "trash", Path: path, Err: err}
-		}
-	}
-}
-
-// EmptyTrash removes what is in trash/. Any process may call it at any time.
-func (s *Store) EmptyTrash() error {
-	d, err := os.Open(s.join(trashName))
-	if err != nil {
-		return fmt.Errorf("empty trash: %w", err)
-	}
-	defer d.Close()
-	if _, _, err := trash.Empty(d); err != nil {
-		return fmt.Errorf("empty trash: %w", err)
-	}
-	return nil
-}
-
-// SetAside takes a snapshot out of sight, for gc, which holds the writer lock: nobody can look it
-// up any more, and Restore brings it back.
-func (s *Store) SetAside(id ID) (path string, err error) {
-	path = s.join(stagingName, gonePrefix+id.String())
-	if err := os.Rename(s.SnapshotDir(id), path); err != nil {
-		return "", fmt.Errorf("set snapshot aside: %w", err)
-	}
-	return path, syncDir(s.join(snapshotsName))
-}
-
-// Restore undoes SetAside.
-func (s *Store) Restore(id ID) error {
-	from := s.join(stagingName, gonePrefix+id.String())
-	if err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, s.SnapshotDir(id), unix.RENAME_NOREPLACE); err != nil {
-		return fmt.Errorf("restore snapshot: %w", err)
-	}
-	return syncDir(s.join(snapshotsName))
 }

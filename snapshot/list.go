@@ -172,3 +172,9 @@ func readSmall(path string, limit int64) ([]byte, error) {
 	}
 	return io.ReadAll(f)
 }
+
+// CheckPublished says whether a snapshot's published.json is what Publish wrote.
+func (s *Store) CheckPublished(id ID) error {
+	_, err := s.published(id)
+	return err
+}

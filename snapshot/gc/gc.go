@@ -1,0 +1,268 @@
+package gc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"larder/snapshot"
+)
+
+// Options say what to keep.
+type Options struct {
+	Keep      int           // the newest N snapshots stay, at least 1; current always does
+	OlderThan time.Duration // only snapshots published longer ago than this go; 0: any age
+	DryRun    bool          // say what would go, and leave it
+}
+
+// Report is what was done, or with DryRun what would be.
+type Report struct {
+	DryRun    bool        `json:"dry_run"`
+	Removed   []Snapshot  `json:"removed"`
+	Kept      []Snapshot  `json:"kept"`
+	Reaped    []Container `json:"reaped"`
+	Instances int         `json:"instances"` // directories of no container
+	Objects   int         `json:"objects"`
+	Bytes     int64       `json:"bytes"` // of objects and images
+	Warnings  []string    `json:"warnings"`
+}
+
+// Snapshot is one line about a snapshot.
+type Snapshot struct {
+	ID       snapshot.ID `json:"id"`
+	Sequence int64       `json:"sequence"`
+	Time     time.Time   `json:"time"`
+	Reason   string      `json:"reason"`
+}
+
+// Container is a dead container whose lease and instance were taken.
+type Container struct {
+	ID     string `json:"container"`
+	Reason string `json:"reason"`
+}
+
+// ErrOptions is returned for options that would empty the store.
+var ErrOptions = errors.New("keep at least 1 snapshot")
+
+// run is one collection.
+type run struct {
+	store  *snapshot.Store
+	opts   Options
+	report *Report
+	now    time.Time
+}
+
+// Run collects. With an error that wraps snapshot.ErrDamaged the report is of what was done
+// nevertheless.
+func Run(ctx context.Context, s *snapshot.Store, opts Options) (*Report, error) {
+	if opts.Keep < 1 || opts.OlderThan < 0 {
+		return nil, ErrOptions
+	}
+	lock, err := s.Lock()
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Unlock()
+	r := &run{store: s, opts: opts, now: time.Now(), report: &Report{DryRun: opts.DryRun,
+		Removed: []Snapshot{}, Kept: []Snapshot{}, Reaped: []Container{}, Warnings: []string{}}}
+	err = r.collect(ctx)
+	if !opts.DryRun {
+		if terr := s.EmptyTrash(); terr != nil {
+			r.warn("%v", terr)
+		}
+	}
+	return r.report, err
+}
+
+func (r *run) collect(ctx context.Context) error {
+	if err := r.reap(); err != nil {
+		return err
+	}
+	survivors, err := r.snapshots(ctx)
+	if err != nil {
+		return err
+	}
+	return r.sweep(ctx, survivors)
+}
+
+func (r *run) warn(format string, args ...any) {
+	r.report.Warnings = append(r.report.Warnings, fmt.Sprintf(format, args...))
+}
+
+// reap takes the leases and instances of dead containers: a runtime need not run its poststop hook.
+func (r *run) reap() error {
+	// Listed before the leases: an instance is made after its lease, so one that is in this list
+	// and has no lease later has been released.
+	instances, err := os.ReadDir(filepath.Join(r.store.Dir(), "instances"))
+	if err != nil {
+		return fmt.Errorf("list instances: %w: %w", snapshot.ErrDamaged, err)
+	}
+	leases, err := r.store.Leases()
+	if err != nil {
+		return fmt.Errorf("%w: %w; nothing was deleted", snapshot.ErrDamaged, err)
+	}
+	owned := map[string]bool{}
+	for _, l := range leases {
+		if l.Unreadable != nil {
+			owned[l.File[:len(l.File)-len(filepath.Ext(l.File))]] = true
+			r.warn("%v: treated as in use by every snapshot; remove leases/%s when no container needs it", l.Unreadable, l.File)
+			continue
+		}
+		dir := r.store.InstanceDir(l.Container)
+		owned[filepath.Base(dir)] = true
+		dead, why := l.Dead()
+		if !dead {
+			continue
+		}
+		if inUse(dir) {
+			r.warn("lease of container %q: %s, but its instance is locked: kept", l.Container, why)
+			continue
+		}
+		if !r.opts.DryRun {
+			// The instance before the lease: killed in between, the next run does both again.
+			if err := r.store.Trash(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
+			if err := r.store.DropLease(l.Container); err != nil {
+				return err
+			}
+		}
+		r.report.Reaped = append(r.report.Reaped, Container{ID: l.Container, Reason: why})
+	}
+	for _, e := range instances {
+		dir := filepath.Join(r.store.Dir(), "instances", e.Name())
+		if owned[e.Name()] || inUse(dir) {
+			continue
+		}
+		r.report.Instances++
+		if !r.opts.DryRun {
+			if err := r.store.Trash(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// inUse says whether somebody holds the lock of an instance directory.
+func inUse(dir string) bool {
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	return errors.Is(unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
+}
+
+// snapshots removes what may go and returns the rest.
+func (r *run) snapshots(ctx context.Context) (survivors []snapshot.ID, err error) {
+	all, err := r.store.List()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", snapshot.ErrDamaged, err)
+	}
+	current, err := r.store.Current()
+	if err != nil && !errors.Is(err, snapshot.ErrNoSnapshot) {
+		return nil, err // which one containers would get is unknown, so none may go
+	}
+	for i, p := range all {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		line := Snapshot{ID: p.ID, Sequence: p.Sequence, Time: p.Time}
+		line.Reason = r.keep(p, i, current)
+		if line.Reason == "" {
+			line.Reason, err = r.remove(p.ID)
+			if err != nil {
+				return nil, err
+			}
+		}
+		if line.Reason == "" {
+			line.Reason = "not current, not kept, not in use"
+			r.report.Removed = append(r.report.Removed, line)
+			continue
+		}
+		r.report.Kept = append(r.report.Kept, line)
+		survivors = append(survivors, p.ID)
+	}
+	return survivors, nil
+}
+
+// keep is why a snapshot stays by rule, or "".
+func (r *run) keep(p snapshot.Published, place int, current snapshot.ID) string {
+	switch {
+	case p.ID == current:
+		return "current"
+	case place < r.opts.Keep:
+		return fmt.Sprintf("among the newest %d", r.opts.Keep)
+	case r.opts.OlderThan > 0 && p.Time.After(r.now):
+		return "published in the future by this clock"
+	case r.opts.OlderThan > 0 && r.now.Sub(p.Time) < r.opts.OlderThan:
+		return fmt.Sprintf("not older than %s", r.opts.OlderThan)
+	}
+	return ""
+}
+
+// remove trashes a snapshot when nobody uses it, and returns why it had to stay.
+func (r *run) remove(id snapshot.ID) (kept string, err error) {
+	if why, err := r.leased(id); why != "" || err != nil {
+		return why, err
+	}
+	image, err := os.OpenFile(r.store.ImagePath(id), os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Sprintf("its image cannot be opened (%v), so nothing proves that no mount needs it", err), nil
+	}
+	defer image.Close()
+	if _, err := unix.FcntlInt(image.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
+		if errors.Is(err, unix.EAGAIN) {
+			return "in use: a mount or an open file needs its image", nil
+		}
+		return fmt.Sprintf("cannot prove that nobody uses it: F_SETLEASE: %v", err), nil
+	}
+	// While this lease lasts, whoever opens the image waits. Closing the file ends it.
+	fi, err := image.Stat()
+	if err != nil {
+		return "", fmt.Errorf("stat image: %w", err)
+	}
+	if !r.opts.DryRun {
+		if err := r.store.SetAside(id); err != nil {
+			return "", err
+		}
+		// A lease written before this moment is seen here; one written after finds no snapshot.
+		if why, err := r.leased(id); why != "" || err != nil {
+			return why, errors.Join(err, r.store.Restore(id))
+		}
+		if err := r.store.Discard(id); err != nil {
+			return "", err
+		}
+	}
+	r.report.Bytes += fi.Size()
+	return "", nil
+}
+
+// leased is which lease holds a snapshot, or "".
+func (r *run) leased(id snapshot.ID) (string, error) {
+	leases, err := r.store.Leases()
+	if err != nil {
+		return "", fmt.Errorf("%w: %w; no more was deleted", snapshot.ErrDamaged, err)
+	}
+	for _, l := range leases {
+		switch {
+		case l.Unreadable != nil:
+			return fmt.Sprintf("in use, as far as anybody can tell: %v", l.Unreadable), nil
+		case l.Snapshot != id:
+		case l.PID == 0:
+			return fmt.Sprintf("in use by the kept instance %q", l.Instance), nil
+		default:
+			if dead, _ := l.Dead(); dead && r.opts.DryRun {
+				continue // a real run would have reaped it
+			}
+			return fmt.Sprintf("in use by container %q (pid %d, since %s)", l.Container, l.PID, l.Time.Format(time.RFC3339)), nil
+		}
+	}
+	return "", nil
+}

@@ -1,0 +1,185 @@
+package snapshot
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestLease(t *testing.T) {
+	s := newStore(t)
+	id := publish(t, s, "one")
+	hostile := []string{"c1", "..", "a/b", "../../etc/passwd", "-x", "new\nline", strings.Repeat("x", 5000), "日本"}
+	for _, c := range hostile {
+		must(t, s.AcquireLease(Lease{Container: c, Snapshot: id, PID: 1}))
+		must(t, s.AcquireLease(Lease{Container: c, Snapshot: id, PID: 2})) // a second one replaces it
+	}
+	leases, err := s.Leases()
+	must(t, err)
+	if len(leases) != len(hostile) || !Leased(leases, id) || Leased(leases, ID{1}) {
+		t.Errorf("%d leases", len(leases))
+	}
+	l, err := s.Lease("c1")
+	if err != nil || l.PID != 2 || l.Snapshot != id || l.Time.IsZero() {
+		t.Error(l, err)
+	}
+	for _, c := range hostile {
+		must(t, s.DropLease(c))
+		must(t, s.DropLease(c))
+		if d := s.InstanceDir(c); filepath.Dir(d) != s.join(instancesName) || len(filepath.Base(d)) != 32 {
+			t.Error("instance directory", d)
+		}
+	}
+	if left := listing(t, s.join(leasesName)); len(left) != 0 {
+		t.Error("left:", left)
+	}
+	for _, c := range []string{"", "\xff"} {
+		if err := s.AcquireLease(Lease{Container: c, Snapshot: id}); err == nil {
+			t.Errorf("a lease for container %q", c)
+		}
+	}
+	// The snapshot is gone by the time the lease is there: the lease must not stay.
+	mustFail(t, s.AcquireLease(Lease{Container: "c", Snapshot: ID{7}}), ErrNoSnapshot)
+	if _, err := s.Lease("c"); !errors.Is(err, os.ErrNotExist) {
+		t.Error("a lease on nothing stayed:", err)
+	}
+}
+
+// F32, B154: what cannot be read holds every snapshot.
+func TestUnreadableLeaseHoldsEverything(t *testing.T) {
+	s := newStore(t)
+	id := publish(t, s, "one")
+	must(t, s.AcquireLease(Lease{Container: "other", Snapshot: id}))
+	good, err := os.ReadFile(s.leasePath("other"))
+	must(t, err)
+	for name, content := range map[string]string{
+		"garbage.json":     "\x00\x01",
+		"empty.json":       "",
+		"truncated.json":   `{"container":"c","snap`,
+		"no snapshot.json": `{"container":"c"}`,
+		"copied.json":      string(good), // under another container's name
+		"huge.json":        `{"container":"` + strings.Repeat("x", maxLease) + `"}`,
+		"types.json":       `{"container":["a"],"snapshot":1}`,
+	} {
+		path := s.join(leasesName, name)
+		must(t, os.WriteFile(path, []byte(content), 0o600))
+		leases, err := s.Leases()
+		must(t, err)
+		if !Leased(leases, ID{9}) {
+			t.Errorf("%s holds nothing", name)
+		}
+		for _, l := range leases {
+			if dead, _ := l.Dead(); l.File == name && (l.Unreadable == nil || dead) {
+				t.Errorf("%s: %+v", name, l)
+			}
+		}
+		must(t, os.Remove(path))
+	}
+	must(t, unix.Mkfifo(s.join(leasesName, "pipe.json"), 0o600)) // must not block
+	must(t, os.Symlink("/dev/zero", s.join(leasesName, "zero.json")))
+	must(t, os.Mkdir(s.join(leasesName, "dir.json"), 0o700))
+	leases, err := s.Leases()
+	must(t, err)
+	if len(leases) != 4 {
+		t.Error(leases)
+	}
+	must(t, os.RemoveAll(s.join(leasesName)))
+	if _, err := s.Leases(); err == nil {
+		t.Error("a missing directory of leases is no leases")
+	}
+}
+
+func TestDead(t *testing.T) {
+	cmd := exec.Command("sleep", "100")
+	must(t, cmd.Start())
+	alive, err := ProcessLease("c", ID{1}, cmd.Process.Pid)
+	must(t, err)
+	check := func(what string, l Lease, want bool) {
+		t.Helper()
+		if dead, why := l.Dead(); dead != want || dead != (why != "") {
+			t.Errorf("%s: dead=%v (%q), want %v", what, dead, why, want)
+		}
+	}
+	check("running", alive, false)
+	reused := alive
+	reused.PIDStart++
+	check("number used again", reused, true)
+	rebooted := alive
+	rebooted.BootID = "00000000-0000-0000-0000-000000000000"
+	check("other boot", rebooted, true)
+	elsewhere := reused
+	elsewhere.PIDNamespace = "pid:[1]"
+	check("other namespace", elsewhere, false)
+	unknown := reused
+	unknown.BootID = ""
+	check("no boot id", unknown, false)
+	must(t, cmd.Process.Kill())
+	cmd.Wait()
+	check("killed", alive, true)
+
+	dir := filepath.Join(t.TempDir(), "disk", "instance")
+	kept := Lease{Container: "c", Snapshot: ID{1}, Instance: dir}
+	check("disk not mounted", kept, false)
+	must(t, os.MkdirAll(dir, 0o700))
+	check("instance there", kept, false)
+	must(t, os.Remove(dir))
+	check("instance removed", kept, true)
+	check("no instance", Lease{Container: "c", Snapshot: ID{1}}, false)
+	if _, err := ProcessLease("c", ID{1}, 0); err == nil {
+		t.Error("process 0")
+	}
+	if _, err := ProcessLease("c", ID{1}, 1<<30); err == nil {
+		t.Error("a process that cannot be")
+	}
+}
+
+func TestTrash(t *testing.T) {
+	s := newStore(t)
+	dir := s.InstanceDir("c")
+	must(t, os.MkdirAll(dir+"/u/deep/er", 0o700))
+	must(t, s.Trash(dir))
+	if _, err := os.Lstat(dir); err == nil {
+		t.Error("still there")
+	}
+	for _, path := range []string{s.Dir(), s.join(objectsName), s.Dir() + "/../x", "/etc/passwd", "relative", s.join(trashName)} {
+		if err := s.Trash(path); err == nil {
+			t.Errorf("trashed %q", path)
+		}
+	}
+	if err := s.Trash(dir); !errors.Is(err, os.ErrNotExist) {
+		t.Error(err)
+	}
+	must(t, s.EmptyTrash())
+	checkTidy(t, s)
+}
+
+// A gc that was killed between taking a snapshot away and looking for leases again left it in
+// staging; the next run brings it back if somebody took a lease in between.
+func TestLockRestoresALeasedSnapshot(t *testing.T) {
+	for _, leased := range []bool{true, false} {
+		t.Run(fmt.Sprint(leased), func(t *testing.T) {
+			s := newStore(t)
+			id := publish(t, s, "one")
+			if leased {
+				must(t, s.AcquireLease(Lease{Container: "c", Snapshot: id}))
+			}
+			must(t, s.SetAside(id))
+			if _, err := s.Current(); !errors.Is(err, ErrDamaged) {
+				t.Error("current of a snapshot set aside:", err)
+			}
+			l, err := s.Lock()
+			must(t, err)
+			must(t, l.Unlock())
+			_, err = os.Lstat(s.ImagePath(id))
+			if (err == nil) != leased {
+				t.Error(err)
+			}
+		})
+	}
+}
