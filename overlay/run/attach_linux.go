@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/moby/sys/mount"
 	"golang.org/x/sys/unix"
@@ -15,15 +16,20 @@ import (
 	"larder/overlay/keep"
 )
 
-// keptError is what went wrong with a kept instance.
-type keptError struct{ error }
+// fatal is an error that no best effort passes over.
+type fatal struct{ error }
 
-func (e keptError) Unwrap() error { return e.error }
+func (e fatal) Unwrap() error { return e.error }
 
-// instanceError marks err when the instance is a kept one.
+// Fatal marks an error about what the caller asked for by name, such as a lock
+// that cannot be read: without it the command would do something else.
+func Fatal(err error) error { return fatal{err} }
+
+// instanceError is fatal for a kept instance: the caller would look for the
+// command's files in it.
 func (s *session) instanceError(err error) error {
 	if s.Instance.Kept() {
-		return keptError{err}
+		return Fatal(err)
 	}
 	return err
 }
@@ -128,6 +134,21 @@ func (s *session) makePoint(dir string) (*point, error) {
 		return nil, err
 	}
 	return &point{dir: f, path: dir, owner: s.User.Owner, mode: 0o755}, nil
+}
+
+// checkViews names the views asked for that the snapshot lacks.
+func (s *session) checkViews() error {
+	t, err := s.tree(s.User.Owner, overlay.AnyBacking)
+	if err != nil {
+		return err
+	}
+	for _, v := range s.Views {
+		if strings.Contains(v, "/") || !exists(t.file, "views/"+v) {
+			return &problem{kind: overlay.ErrRefused, msg: fmt.Sprintf("the snapshot has no view %q", v),
+				hint: "larder ls SNAPSHOT:/views shows which it has"}
+		}
+	}
+	return nil
 }
 
 // attachCache puts the client's views on its cache directory.

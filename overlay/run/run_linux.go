@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"time"
 
 	"github.com/containerd/continuity/fs"
@@ -27,7 +26,9 @@ type Config struct {
 	Snapshot keep.Snapshot
 	RunDir   keep.Dir
 	Instance *instance.Instance
-	Views    []string // nil: all that clients of ours use
+	// Views that the command's caches get, each of which must be there; nil
+	// means those that are.
+	Views []string
 	// Environment finds what a lock needs in the snapshot's tree; nil: no lock.
 	Environment func(tree *os.File) (*Environment, error)
 
@@ -65,36 +66,13 @@ var (
 // command's own failure is Report.Status.
 func Run(ctx context.Context, c Config) (Report, error) {
 	var r Report
-	err := onThread(func() error {
+	err := overlay.OnThread(func() error {
 		s := session{Config: c, set: map[string]string{}, trees: map[overlay.Owner]*tree{}}
 		defer func() { r = s.report }()
 		defer s.close()
 		return s.run(ctx)
 	})
 	return r, err
-}
-
-// onThread calls f on a thread of its own that ends with it. Mount namespaces,
-// working directories and file-system ids are a thread's; none of them can be
-// given back, so the thread never runs anything else.
-func onThread(f func() error) error {
-	done := make(chan error, 1)
-	var start func()
-	start = func() {
-		runtime.LockOSThread()
-		if unix.Gettid() == unix.Getpid() {
-			// The first thread cannot end, and is what /proc/self shows.
-			// While we hold it, the next goroutine must get another.
-			again := make(chan struct{})
-			go func() { defer close(again); start() }()
-			<-again
-			runtime.UnlockOSThread()
-			return
-		}
-		done <- f()
-	}
-	go start()
-	return <-done
 }
 
 // session is one run on its thread.
@@ -146,14 +124,10 @@ func (s *session) part(what string, f func() error) error {
 		return nil
 	}
 	err = fmt.Errorf("%s: %w", what, err)
-	// A kept instance over other lowers, or in use, is never ignored: the
-	// caller named that directory, and would look for the files in it.
-	var kept keptError
-	if s.Required || errors.As(err, &kept) {
+	if f := (fatal{}); s.Required || errors.As(err, &f) {
 		return err
 	}
-	text := err.Error()
-	s.Warn(text)
+	s.Warn(err.Error())
 	return nil
 }
 
@@ -168,6 +142,9 @@ func (s *session) attachAll() error {
 		return err
 	}
 	if err := s.part("attach the snapshot", s.attachView); err != nil {
+		return err
+	}
+	if err := s.part("attach the views", s.checkViews); err != nil {
 		return err
 	}
 	for _, c := range clients {

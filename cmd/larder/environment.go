@@ -1,0 +1,290 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"larder/builder/tags"
+	"larder/overlay/run"
+	"larder/snapshot"
+	"larder/snapshot/lock"
+)
+
+// environment returns what finds the locks' packages once the tree is open:
+// which virtual environment, so which target, so which markers hold, so which
+// pins, so which layers.
+func (r *running) environment(locks []string) func(*os.File) (*run.Environment, error) {
+	return func(tree *os.File) (*run.Environment, error) {
+		venv, err := r.venv()
+		if err != nil {
+			return nil, err
+		}
+		target, python, err := r.target(tree, venv)
+		if err != nil {
+			return nil, err
+		}
+		union, err := readLocks(locks, lock.Environment(target.Markers))
+		if err != nil {
+			return nil, run.Fatal(err)
+		}
+		found, err := snapshot.FindEnvironment(fdOf(tree), target.Tag, union)
+		if err != nil {
+			return nil, err
+		}
+		e := &run.Environment{Lowers: found.Lowers, Venv: venv.Dir, Version: target.Python}
+		if python != "" {
+			e.Python = run.BaseInterpreter(python)
+		}
+		pinsPip := slices.ContainsFunc(union.Pins, func(p lock.Pin) bool { return p.Name == "pip" })
+		if target.Pip != "" && !pinsPip {
+			e.Pip = snapshot.LayerPath(target.Pip)
+		}
+		if len(union.LeftOut) > 0 {
+			warnf("%s: not packages of an index, left out: %s", strings.Join(locks, ", "), strings.Join(union.LeftOut, ", "))
+		}
+		return e, r.missing(e, found.Missing, target.Tag)
+	}
+}
+
+func fdOf(f *os.File) int { return int(f.Fd()) }
+
+// missing deals with the pins that the snapshot lacks.
+func (r *running) missing(e *run.Environment, pins []lock.Pin, target string) error {
+	if len(pins) == 0 {
+		return nil
+	}
+	names := make([]string, len(pins))
+	for i, p := range pins {
+		names[i] = p.Name + "==" + p.Version
+	}
+	text := fmt.Sprintf("the snapshot lacks %d of the lock for %s: %s", len(pins), target, strings.Join(names, ", "))
+	switch r.settings.Missing {
+	case "fail":
+		return run.Fatal(&missingError{text})
+	case "pip":
+		for i, p := range pins {
+			line := names[i]
+			for _, h := range p.Hashes {
+				line += " --hash=sha256:" + h
+			}
+			e.Missing = append(e.Missing, line)
+		}
+	default:
+		warnf("%s", text)
+	}
+	return nil
+}
+
+// missingError fails a run whose lock cannot be had whole.
+type missingError struct{ text string }
+
+func (e *missingError) Error() string { return e.text }
+func (e *missingError) Hint() string {
+	return "stock them with larder build --lock, or let pip install them with --missing pip"
+}
+
+// venv is the virtual environment to mount on; its Dir is "" for a private one.
+func (r *running) venv() (run.Venv, error) {
+	dir := r.c.String("venv")
+	named := dir != ""
+	if !named {
+		dir = ".venv"
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return run.Venv{}, err
+	}
+	v, err := run.ReadVenv(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if !named {
+			return run.Venv{}, nil
+		}
+		return run.Venv{}, run.Fatal(usagef("%s is no virtual environment: it has no pyvenv.cfg", dir).hint("make one with python -m venv, or leave --venv out"))
+	}
+	if err != nil && named {
+		err = run.Fatal(err)
+	}
+	return v, err
+}
+
+// target chooses the row of the snapshot to mount: --target, else one for the
+// virtual environment's Python, else the one of an interpreter on this host.
+// python is this host's interpreter for it, "" when unknown.
+func (r *running) target(tree *os.File, venv run.Venv) (t snapshot.Target, python string, err error) {
+	interpreters := r.interpreters()
+	if tag := r.settings.Target; tag != "" {
+		if _, err := tags.Parse(tag); err != nil {
+			return t, "", run.Fatal(usagef("--target: %v", err))
+		}
+		if t, err = readTarget(tree, tag); err != nil {
+			return t, "", run.Fatal(err)
+		}
+		return t, interpreters[tag], nil
+	}
+	all, err := listTargets(tree)
+	if err != nil {
+		return t, "", err
+	}
+	fits := func(tag string) bool { return true }
+	if venv.Dir != "" {
+		fits = func(tag string) bool { return targetFits(tag, venv) }
+	}
+	// The host's own targets first: they are the ones with an interpreter here.
+	candidates := slices.Sorted(maps.Keys(interpreters))
+	candidates = slices.DeleteFunc(candidates, func(tag string) bool { return !fits(tag) || !slices.Contains(all, tag) })
+	if len(candidates) == 0 {
+		candidates = slices.DeleteFunc(slices.Clone(all), func(tag string) bool { return !fits(tag) })
+	}
+	switch {
+	case len(candidates) == 1:
+		t, err = readTarget(tree, candidates[0])
+		return t, interpreters[candidates[0]], err
+	case len(candidates) == 0 && venv.Dir != "":
+		return t, "", usagef("the snapshot has nothing for Python %s of %s (it has %s)", venv.Version, venv.Dir, strings.Join(all, ", ")).
+			hint("build for it with larder build --target")
+	case len(candidates) == 0:
+		return t, "", usagef("the snapshot has no target").hint("build one with larder build --lock")
+	}
+	return t, "", usagef("the snapshot has several targets: %s", strings.Join(candidates, ", ")).hint("choose one with --target")
+}
+
+// interpreters are the executables the snapshot was built with, by target.
+func (r *running) interpreters() map[string]string {
+	all, err := r.store.List()
+	if err != nil {
+		return nil
+	}
+	for _, p := range all {
+		if p.ID == r.id {
+			return p.Interpreters
+		}
+	}
+	return nil
+}
+
+// targetFits says whether a target is for the virtual environment's Python.
+func targetFits(tag string, venv run.Venv) bool {
+	t, err := tags.Parse(tag)
+	if err != nil || (venv.Version != t.Python() && !strings.HasPrefix(venv.Version, t.Python()+".")) {
+		return false
+	}
+	// pyvenv.cfg does not tell a free-threaded Python; its library directory does.
+	_, err = os.Stat(filepath.Join(venv.Dir, "lib", "python"+t.Python()+"t"))
+	return t.FreeThreaded() == (err == nil)
+}
+
+func listTargets(tree *os.File) ([]string, error) {
+	fd, err := unix.Openat(fdOf(tree), "targets", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOENT) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list the snapshot's targets: %w", err)
+	}
+	dir := os.NewFile(uintptr(fd), "targets")
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, fmt.Errorf("list the snapshot's targets: %w", err)
+	}
+	var all []string
+	for _, name := range names {
+		if tag, ok := strings.CutSuffix(name, ".json"); ok {
+			all = append(all, tag)
+		}
+	}
+	slices.Sort(all)
+	return all, nil
+}
+
+func readTarget(tree *os.File, tag string) (snapshot.Target, error) {
+	var t snapshot.Target
+	fd, err := unix.Openat(fdOf(tree), snapshot.TargetPath(tag), unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOENT) {
+		all, _ := listTargets(tree)
+		return t, usagef("the snapshot has nothing for target %s (it has %s)", tag, strings.Join(all, ", ")).hint("build for it with larder build --target %s", tag)
+	}
+	if err != nil {
+		return t, fmt.Errorf("read target %s: %w", tag, err)
+	}
+	f := os.NewFile(uintptr(fd), tag)
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, 1<<20))
+	if err == nil {
+		err = json.Unmarshal(b, &t)
+	}
+	if err != nil || t.Tag != tag {
+		return t, fmt.Errorf("read target %s: the snapshot's row is damaged: %w", tag, errors.Join(snapshot.ErrDamaged, err))
+	}
+	return t, nil
+}
+
+// readLocks reads the locks for one target. Several make one environment: what
+// two of them pin must be the same version.
+func readLocks(paths []string, env lock.Environment) (*lock.Lock, error) {
+	var union *lock.Lock
+	for _, path := range paths {
+		l, err := lock.Read(path, env)
+		if err != nil {
+			return nil, err
+		}
+		if union == nil {
+			union = l
+			continue
+		}
+		if err := addLock(union, l); err != nil {
+			return nil, err
+		}
+	}
+	return union, nil
+}
+
+// addLock adds l's pins to union, which stays sorted.
+func addLock(union, l *lock.Lock) error {
+	for _, p := range l.Pins {
+		at, found := slices.BinarySearchFunc(union.Pins, p.Name, func(q lock.Pin, name string) int { return strings.Compare(q.Name, name) })
+		if !found {
+			union.Pins = slices.Insert(union.Pins, at, p)
+			continue
+		}
+		had := &union.Pins[at]
+		if had.Version != p.Version {
+			return &conflictError{fmt.Sprintf("%s is pinned to %s by %s and to %s by %s", p.Name, had.Version, where(*had), p.Version, where(p))}
+		}
+		if len(had.Hashes) == 0 || len(p.Hashes) == 0 {
+			// One of them takes any file of the version: the other decides.
+			had.Hashes = append(slices.Clip(had.Hashes), p.Hashes...)
+			continue
+		}
+		both := slices.DeleteFunc(slices.Clone(had.Hashes), func(h string) bool { return !slices.Contains(p.Hashes, h) })
+		if len(both) == 0 {
+			return &conflictError{fmt.Sprintf("%s==%s has other hashes in %s than in %s", p.Name, p.Version, where(*had), where(p))}
+		}
+		had.Hashes = both
+	}
+	union.LeftOut = append(union.LeftOut, l.LeftOut...)
+	return nil
+}
+
+func where(p lock.Pin) string {
+	if p.Line == 0 {
+		return p.File
+	}
+	return fmt.Sprintf("%s:%d", p.File, p.Line)
+}
+
+type conflictError struct{ text string }
+
+func (e *conflictError) Error() string        { return e.text }
+func (e *conflictError) Hint() string         { return "lock them together, or leave one out" }
+func (e *conflictError) Is(target error) bool { return target == lock.ErrRefused }

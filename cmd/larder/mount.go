@@ -1,0 +1,166 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"larder/overlay"
+	"larder/overlay/keep"
+	"larder/overlay/run"
+)
+
+func mountCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "mount",
+		Usage:     "keep a snapshot mounted, so that attaches take microseconds",
+		ArgsUsage: "[SNAPSHOT]",
+		Description: "The snapshot's image and tree are mounted below /run/larder/snapshots, the tree once more\n" +
+			"for each --user. What is mounted already stays; what is half mounted is repaired.",
+		Flags: []cli.Flag{
+			&cli.StringSliceFlag{Name: "user", Usage: "also for containers and commands of user `NAME`, or a number; may be repeated"},
+			runDirFlag(),
+		},
+		Action: runMount,
+	}
+}
+
+func unmountCommand() *cli.Command {
+	return &cli.Command{
+		Name:        "unmount",
+		Usage:       "let go of a snapshot that is kept mounted",
+		ArgsUsage:   "[SNAPSHOT | --all]",
+		Description: "Containers and commands that use it are not disturbed.",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "all", Usage: "let go of every snapshot"},
+			runDirFlag(),
+		},
+		Action: runUnmount,
+	}
+}
+
+// mounted is what mount and unmount print with --json.
+type mounted struct {
+	Snapshot string   `json:"snapshot"`
+	Kept     []string `json:"kept"` // every snapshot that is mounted now
+}
+
+func runMount(c *cli.Context) error {
+	ref, err := oneSnapshot(c)
+	if err != nil {
+		return err
+	}
+	var owners []overlay.Owner
+	for _, name := range c.StringSlice("user") {
+		u, err := run.LookupUser(name)
+		if err != nil {
+			return usagef("%v", err).hint("name a user of this host, or a number")
+		}
+		owners = append(owners, u.Owner)
+	}
+	store, err := openStore(c)
+	if err != nil {
+		return err
+	}
+	id, err := store.Resolve(ref)
+	if err != nil {
+		return err
+	}
+	dir := keep.Dir(c.String("run-dir"))
+	s := keep.Snapshot{ID: id.String(), Image: store.ImagePath(id), Objects: store.ObjectsDir()}
+	if err := dir.Mount(s, owners...); err != nil {
+		return unsupportedHint(err)
+	}
+	return printMounted(c, dir, id.String())
+}
+
+func runUnmount(c *cli.Context) error {
+	dir := keep.Dir(c.String("run-dir"))
+	if c.Bool("all") {
+		if c.Args().Present() {
+			return usagef("unmount takes a snapshot or --all, not both")
+		}
+		if err := dir.UnmountAll(); err != nil {
+			return err
+		}
+		return printMounted(c, dir, "")
+	}
+	ref, err := oneSnapshot(c)
+	if err != nil {
+		return err
+	}
+	id, err := keptSnapshot(c, dir, ref)
+	if err != nil {
+		return err
+	}
+	if err := dir.Unmount(id); err != nil {
+		return err
+	}
+	return printMounted(c, dir, id)
+}
+
+// keptSnapshot resolves ref among what is mounted first: the snapshot, or the
+// whole store, may be gone already.
+func keptSnapshot(c *cli.Context, dir keep.Dir, ref string) (string, error) {
+	kept, err := dir.List()
+	if err != nil {
+		return "", err
+	}
+	if len(ref) >= 8 {
+		match := slices.DeleteFunc(slices.Clone(kept), func(id string) bool { return !strings.HasPrefix(id, ref) })
+		if len(match) == 1 {
+			return match[0], nil
+		}
+	}
+	store, err := openStore(c)
+	if err != nil {
+		return "", err
+	}
+	id, err := store.Resolve(ref)
+	return id.String(), err
+}
+
+// oneSnapshot is the command's only argument, or current.
+func oneSnapshot(c *cli.Context) (string, error) {
+	switch c.NArg() {
+	case 0:
+		return "current", nil
+	case 1:
+		return c.Args().First(), nil
+	}
+	return "", usagef("%s takes one snapshot, not %d", c.Command.Name, c.NArg())
+}
+
+func printMounted(c *cli.Context, dir keep.Dir, id string) error {
+	kept, err := dir.List()
+	if err != nil {
+		return err
+	}
+	if jsonWanted(c) {
+		return printJSON(c, mounted{Snapshot: id, Kept: append([]string{}, kept...)})
+	}
+	for _, k := range kept {
+		fmt.Fprintln(c.App.Writer, k)
+	}
+	return nil
+}
+
+// unsupportedHint sends whoever lacks a feature to the command that finds it.
+func unsupportedHint(err error) error {
+	if errors.Is(err, overlay.ErrUnsupported) {
+		return &adviceError{err, "larder doctor tries each part and says what to do"}
+	}
+	return err
+}
+
+// adviceError adds a hint to an error.
+type adviceError struct {
+	error
+	advice string
+}
+
+func (e *adviceError) Hint() string  { return e.advice }
+func (e *adviceError) Unwrap() error { return e.error }

@@ -1,0 +1,329 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"larder/cmd/internal/config"
+	"larder/overlay/instance"
+	"larder/overlay/keep"
+	"larder/overlay/run"
+	"larder/snapshot"
+)
+
+// larder run keeps its command's exit status. Its own failures are those of a
+// shell, env and timeout.
+const (
+	exitRunFailed        = 125
+	exitRunNotExecutable = 126
+	exitRunNotFound      = 127
+)
+
+func runCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "run",
+		Usage:     "run a command with the snapshot's views attached, and a lock's packages installed",
+		ArgsUsage: "-- COMMAND [ARG...]",
+		Description: "The command sees the snapshot's caches where its tools look for them, below what was\n" +
+			"there; with -r the packages of a lock are installed, in --venv, in .venv, or in a new\n" +
+			"virtual environment of its own. What it writes there is thrown away, or kept with --instance.\n" +
+			"The exit status is the command's: 125 if larder itself failed, 126 and 127 as a shell's.\n" +
+			"What cannot be attached is a warning, unless --required.",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "snapshot", Usage: "attach snapshot `ID` (default: current)"},
+			&cli.StringSliceFlag{Name: "view", Usage: "attach view `NAME` only; may be repeated (default: pip, pip-old)"},
+			&cli.StringSliceFlag{Name: "requirement", Aliases: []string{"r"}, Usage: "mount the packages of lock `FILE`; may be repeated"},
+			&cli.StringFlag{Name: "missing", Usage: "what the snapshot lacks of a lock: `warn|fail|pip`; pip: the environment's own pip installs it (default: warn)"},
+			&cli.StringFlag{Name: "target", Usage: "mount for `TAG`, such as cp311-manylinux_2_36_x86_64 (default: the virtual environment's, else this host's)"},
+			&cli.StringFlag{Name: "venv", Usage: "mount on the virtual environment `DIR` (default: .venv, if it is there)"},
+			&cli.StringFlag{Name: "user", Usage: "run as `NAME` or number"},
+			&cli.StringFlag{Name: "instance", Usage: "keep what the command writes in `DIR`, and use it again"},
+			&cli.BoolFlag{Name: "required", Usage: "fail (125) when something cannot be attached"},
+			&cli.StringFlag{Name: "report", Usage: "write to `FILE`, as JSON, what was attached and what the command left in the upper"},
+			runDirFlag(),
+		},
+		Action: func(c *cli.Context) error {
+			status, err := runRun(c)
+			if err == nil {
+				return statusOrNil(status)
+			}
+			// Said here, not in exit.go: its table has no code for these.
+			report(c.App.Writer, os.Stderr, false, err)
+			switch {
+			case errors.Is(err, run.ErrNotFound):
+				return statusError(exitRunNotFound)
+			case errors.Is(err, run.ErrNotExecutable):
+				return statusError(exitRunNotExecutable)
+			}
+			return statusError(exitRunFailed)
+		},
+	}
+}
+
+func statusOrNil(status int) error {
+	if status == 0 {
+		return nil
+	}
+	return statusError(status)
+}
+
+// runDirFlag names the run directory: where snapshots are kept mounted.
+func runDirFlag() cli.Flag {
+	return &cli.StringFlag{Name: "run-dir", Usage: "`DIR` where snapshots are kept mounted", Value: keep.DefaultDir, Hidden: true}
+}
+
+// running is one larder run and what is to be undone after it.
+type running struct {
+	run.Config
+	c         *cli.Context
+	settings  config.Run
+	store     *snapshot.Store
+	id        snapshot.ID
+	container string // of the lease, "" without one
+	throwAway string // instance to trash, "" when kept
+}
+
+func runRun(c *cli.Context) (int, error) {
+	r := &running{c: c}
+	if err := r.options(); err != nil {
+		return 0, err
+	}
+	defer r.finish()
+	if err := r.open(); err != nil {
+		// Without a store, a snapshot or root the command runs as it would
+		// have without us. What was asked for by name is not passed over.
+		if r.Required || c.IsSet("snapshot") || c.IsSet("instance") {
+			return 0, err
+		}
+		warnf("%v; the command runs without larder", err)
+		r.Snapshot.ID = ""
+	}
+	result, err := run.Run(c.Context, r.Config)
+	if err != nil {
+		return 0, err
+	}
+	if err := writeRunReport(c.String("report"), r.id, result); err != nil {
+		warnf("%v", err)
+	}
+	return result.Status, nil
+}
+
+// options checks the command line.
+func (r *running) options() error {
+	c := r.c
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return err
+	}
+	r.settings = cfg.Run
+	if c.IsSet("snapshot") {
+		r.settings.Snapshot = c.String("snapshot")
+	}
+	if c.IsSet("missing") {
+		r.settings.Missing = c.String("missing")
+	}
+	if c.IsSet("target") {
+		r.settings.Target = c.String("target")
+	}
+	if c.IsSet("view") {
+		r.settings.Views = c.StringSlice("view")
+	}
+	switch r.settings.Missing {
+	case "warn", "fail", "pip":
+	default:
+		return usagef("--missing %q is none of warn, fail, pip", r.settings.Missing)
+	}
+	if !c.Args().Present() {
+		return usagef("run: no command").hint("larder run [OPTIONS] -- COMMAND [ARG...]")
+	}
+	if len(c.StringSlice("requirement")) == 0 {
+		for _, name := range []string{"venv", "target", "missing"} {
+			if c.IsSet(name) {
+				return usagef("--%s needs a lock", name).hint("name one with -r")
+			}
+		}
+	}
+	r.Command, r.Env = c.Args().Slice(), os.Environ()
+	r.Required = c.Bool("required") || r.settings.Required
+	if !slices.Equal(r.settings.Views, config.Default().Run.Views) {
+		r.Views = r.settings.Views // named, so each of them has to be there
+	}
+	r.RunDir = keep.Dir(c.String("run-dir"))
+	r.Warn = func(line string) { warnf("%s", line) }
+	r.User = run.CurrentUser(r.Env)
+	if name := c.String("user"); name != "" {
+		u, err := run.LookupUser(name)
+		if err != nil {
+			return usagef("%v", err).hint("name a user of this host, or a number")
+		}
+		if u.Owner.UID != os.Geteuid() {
+			if os.Geteuid() != 0 {
+				return usagef("--user %s needs root", name)
+			}
+			r.User = u
+		}
+	}
+	return nil
+}
+
+// open finds the snapshot, takes a lease on it, and makes the instance.
+func (r *running) open() error {
+	store, err := openStore(r.c)
+	if err != nil {
+		return err
+	}
+	r.store = store
+	kept := r.c.String("instance")
+	if kept != "" {
+		if kept, err = filepath.Abs(kept); err != nil {
+			return err
+		}
+		return r.openKept(kept)
+	}
+	if r.id, err = store.Resolve(r.settings.Snapshot); err != nil {
+		return err
+	}
+	start, err := processStart()
+	if err != nil {
+		return err
+	}
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return fmt.Errorf("read boot id: %w", err)
+	}
+	name := fmt.Sprintf("larder-run-%d-%d", os.Getpid(), start)
+	dir := store.InstanceDir(name)
+	// The lease first: what is in instances/ without one is rubbish to gc.
+	err = store.AcquireLease(snapshot.Lease{
+		Container: name, Snapshot: r.id, PID: os.Getpid(), PIDStart: start,
+		BootID: strings.TrimSpace(string(boot)), Instance: dir, Time: time.Now().UTC(),
+	})
+	if err != nil {
+		return err
+	}
+	r.container, r.throwAway = name, dir
+	if r.Instance, err = instance.Create(dir); err != nil {
+		return err
+	}
+	return r.attach()
+}
+
+// openKept opens an instance that outlives the command. Its lease is the
+// directory's, not ours; the snapshot is the one it was made with.
+func (r *running) openKept(dir string) (err error) {
+	name := "instance:" + dir
+	had, err := r.store.Lease(name)
+	fresh := errors.Is(err, fs.ErrNotExist)
+	if fresh || r.c.IsSet("snapshot") || err != nil {
+		if r.id, err = r.store.Resolve(r.settings.Snapshot); err != nil {
+			return err
+		}
+	} else {
+		r.id = had.Snapshot
+	}
+	if r.Instance, err = instance.Keep(dir); err != nil {
+		return err
+	}
+	if fresh {
+		err = r.store.AcquireLease(snapshot.Lease{Container: name, Snapshot: r.id, Instance: dir, Time: time.Now().UTC()})
+		if err != nil {
+			return err
+		}
+	}
+	return r.attach()
+}
+
+func (r *running) attach() error {
+	r.Snapshot = keep.Snapshot{ID: r.id.String(), Image: r.store.ImagePath(r.id), Objects: r.store.ObjectsDir()}
+	if locks := r.c.StringSlice("requirement"); len(locks) > 0 {
+		r.Environment = r.environment(locks)
+	}
+	return nil
+}
+
+// finish throws the instance away. Whatever fails here, gc does again.
+func (r *running) finish() {
+	if r.Instance != nil {
+		r.Instance.Close()
+	}
+	if r.container == "" {
+		return
+	}
+	err := r.store.Trash(r.throwAway)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = r.store.DropLease(r.container)
+	}
+	if err == nil {
+		err = r.store.EmptyTrash()
+	}
+	if err != nil {
+		warnf("clean up: %v; larder gc does it", err)
+	}
+}
+
+// processStart is our own start time: field 22 of /proc/self/stat, counted
+// after the name, which may contain anything.
+func processStart() (uint64, error) {
+	b, err := os.ReadFile("/proc/self/stat")
+	if err != nil {
+		return 0, fmt.Errorf("read own start time: %w", err)
+	}
+	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+	var start uint64
+	if len(fields) < 20 {
+		return 0, errors.New("read own start time: /proc/self/stat is short")
+	}
+	if _, err := fmt.Sscan(fields[19], &start); err != nil {
+		return 0, fmt.Errorf("read own start time: %w", err)
+	}
+	return start, nil
+}
+
+// writeRunReport writes what scripts ask after a run; standard output is the
+// command's.
+func writeRunReport(path string, id snapshot.ID, r run.Report) error {
+	if path == "" {
+		return nil
+	}
+	out := struct {
+		Snapshot  string      `json:"snapshot,omitempty"`
+		Tree      keep.How    `json:"tree,omitempty"`
+		Mounts    []run.Mount `json:"mounts"`
+		AttachMS  float64     `json:"attach_ms"`
+		Status    int         `json:"status"`
+		Signaled  bool        `json:"signaled"`
+		UpperSize int64       `json:"upper_bytes"`
+	}{Tree: r.Tree, Mounts: append([]run.Mount{}, r.Mounts...), AttachMS: float64(r.Attach.Microseconds()) / 1000, Status: r.Status, Signaled: r.Signaled}
+	if !id.IsZero() {
+		out.Snapshot = id.String()
+	}
+	for _, m := range r.Mounts {
+		out.UpperSize += m.UpperBytes
+	}
+	b, err := json.MarshalIndent(out, "", "  ")
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_CLOEXEC, 0o644)
+	if err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	_, err = f.Write(append(b, '\n'))
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}
