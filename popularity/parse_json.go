@@ -126,16 +126,24 @@ func firstLineIsRow(text []byte) bool {
 	return json.Unmarshal(line, &j) == nil && j.Project != nil
 }
 
+// parseJSONLines reads one row a line. A last line that is no JSON means that
+// the answer broke off: a database that fails half-way ends its rows with an
+// error in prose, under a status that promised success.
 func parseJSONLines(in *bufio.Reader, c *collector) error {
-	return eachLine(in, func(line []byte, tooLong bool) error {
+	whole := true
+	err := eachLine(in, func(line []byte, tooLong bool) error {
 		if len(line) == 0 {
 			return nil
 		}
-		if tooLong {
-			return c.skip(string(line[:200]))
+		if whole = !tooLong && json.Valid(line); !whole {
+			return c.skip(string(line[:min(len(line), 200)]))
 		}
 		return addJSON(line, c)
 	})
+	if err == nil && !whole {
+		err = errors.New("cut short: its last line is not JSON")
+	}
+	return err
 }
 
 // jsonError says where JSON broke; the end of the input there means that the

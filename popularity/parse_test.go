@@ -117,6 +117,8 @@ func TestParseRefuses(t *testing.T) {
 		{"csv of other columns", "country,installer,n\nDE,pip,x\n", "rows are not a project"},
 		{"csv one column", "\"flask\"\n", "CSV without a project"},
 		{"mostly junk list", "flask\n--index-url\n../../etc\n", "2 of 3 rows"},
+		{"json lines cut short", "{\"project\":\"six\",\"count\":1}\n{\"project\":\"fla", "last line is not JSON"},
+		{"json lines and an error", "{\"project\":\"six\",\"count\":1}\n{\"project\":\"flask\",\"count\":1}\nCode: 159. DB::Exception: Timeout exceeded", "last line is not JSON"},
 		{"deep", `{"x":` + strings.Repeat("[", 20000), "not JSON near byte"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -20,6 +20,17 @@ type Entry struct {
 	Rank     int       `json:"rank"`
 	Count    int64     `json:"count,omitempty"`
 	Versions []Version `json:"versions,omitempty"`
+	// Score is what the project is ranked by after [Blend]; 0 before. It serves
+	// as the hits a project expects.
+	Score int64 `json:"score,omitempty"`
+	// Places are the project's ranks in what was merged or blended.
+	Places []Place `json:"places,omitempty"`
+}
+
+// Place is a project's rank in one source.
+type Place struct {
+	Source string `json:"source"`
+	Rank   int    `json:"rank"`
 }
 
 // Version is how often one version of a project was counted, for one Python
@@ -62,6 +73,7 @@ func Merge(rankings ...Ranking) Ranking {
 	}
 	type seen struct {
 		ranks    []int
+		places   []Place
 		counts   []int64
 		versions []Version
 	}
@@ -76,6 +88,7 @@ func Merge(rankings ...Ranking) Ranking {
 				all[e.Project] = s
 			}
 			s.ranks = append(s.ranks, e.Rank)
+			s.places = append(s.places, Place{r.name(), e.Rank})
 			s.counts = append(s.counts, e.Count)
 			if len(e.Versions) > 0 {
 				s.versions = e.Versions
@@ -95,7 +108,7 @@ func Merge(rankings ...Ranking) Ranking {
 		slices.Sort(s.ranks)
 		// The absent ones sort behind; more than half present puts both middle
 		// places (n-1)/2 and n/2 among the present.
-		p := place{median: s.ranks[(n-1)/2] + s.ranks[n/2], entry: Entry{Project: project, Versions: s.versions}}
+		p := place{median: s.ranks[(n-1)/2] + s.ranks[n/2], entry: Entry{Project: project, Versions: s.versions, Places: s.places}}
 		for _, rank := range s.ranks {
 			p.sum += rank
 		}
@@ -114,4 +127,12 @@ func Merge(rankings ...Ranking) Ranking {
 		merged.Entries[i] = p.entry
 	}
 	return merged
+}
+
+// name is how a place names the ranking: by its first source.
+func (r Ranking) name() string {
+	if len(r.Origins) == 0 {
+		return "ranking"
+	}
+	return r.Origins[0].Source
 }

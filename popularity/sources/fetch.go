@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"larder/popularity"
@@ -19,10 +20,19 @@ const (
 	reachHint      = "check the address and the network; the starter ranking or the last answer is used meanwhile"
 )
 
+// request is one address, and what to ask of it when it is not a file but
+// answers questions.
+type request struct{ address, body string }
+
+func (q request) shown() string { return credentialFree(q.address) }
+
+// key names the answer among those kept.
+func (q request) key() string { return q.address + "\n" + q.body }
+
 // fetch gets one address whole. With a kept answer the request is conditional
 // and the new one may come back as unchanged, without a body.
-func fetch(ctx context.Context, address string, kept answer, opts Options) (answer, error) {
-	shown := credentialFree(address)
+func fetch(ctx context.Context, q request, kept answer, opts Options) (answer, error) {
+	shown := q.shown()
 	timeout := opts.Timeout
 	if timeout == 0 {
 		timeout = defaultTimeout
@@ -31,7 +41,11 @@ func fetch(ctx context.Context, address string, kept answer, opts Options) (answ
 	// every shorter timer happy.
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("no whole answer within %v", timeout))
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	method, body := http.MethodGet, io.Reader(nil)
+	if q.body != "" {
+		method, body = http.MethodPost, strings.NewReader(q.body)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, q.address, body)
 	if err != nil || req.URL.Host == "" {
 		return answer{}, popularity.Refuse(shown, "not an address", sourceHint)
 	}
@@ -58,18 +72,18 @@ func fetch(ctx context.Context, address string, kept answer, opts Options) (answ
 	case resp.ContentLength > popularity.MaxBytes:
 		return answer{}, popularity.Refuse(shown, popularity.TooLarge, popularity.FormatHint)
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, popularity.MaxBytes+1))
+	data, err := io.ReadAll(io.LimitReader(resp.Body, popularity.MaxBytes+1))
 	switch {
 	case err != nil:
 		return answer{}, unreachable(ctx, shown, err)
-	case len(body) > popularity.MaxBytes:
+	case len(data) > popularity.MaxBytes:
 		return answer{}, popularity.Refuse(shown, popularity.TooLarge, popularity.FormatHint)
 	}
 	return answer{
 		ETag:         resp.Header.Get("ETag"),
 		LastModified: resp.Header.Get("Last-Modified"),
 		Fetched:      opts.now(),
-		body:         body,
+		body:         data,
 	}, nil
 }
 

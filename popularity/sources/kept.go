@@ -13,8 +13,8 @@ import (
 )
 
 // answer is what an address said, and what is kept of it between runs: one
-// file per address, named by the SHA-256 of the address (which may hold a
-// token, so it is not written down), first line JSON, then the body as it came.
+// file per request, named by the SHA-256 of its address (which may hold a
+// token, so it is not written down) and body, first line JSON, then the body as it came.
 // One file, replaced by one rename, so head and body can never disagree.
 type answer struct {
 	ETag         string    `json:"etag,omitempty"`
@@ -27,17 +27,17 @@ type answer struct {
 	unchanged bool
 }
 
-func keptPath(dir, address string) string {
-	sum := sha256.Sum256([]byte(address))
+func keptPath(dir string, q request) string {
+	sum := sha256.Sum256([]byte(q.key()))
 	return filepath.Join(dir, "ranking-"+hex.EncodeToString(sum[:8]))
 }
 
 // loadKept reads the last good answer. Whatever is wrong with it, there is none.
-func loadKept(dir, address string) (answer, bool) {
+func loadKept(dir string, q request) (answer, bool) {
 	if dir == "" {
 		return answer{}, false
 	}
-	path := keptPath(dir, address)
+	path := keptPath(dir, q)
 	if st, err := os.Lstat(path); err != nil || !st.Mode().IsRegular() || st.Size() > popularity.MaxBytes+4096 {
 		return answer{}, false
 	}
@@ -55,17 +55,17 @@ func loadKept(dir, address string) (answer, bool) {
 }
 
 // save keeps the answer. That it could not is worth a warning and no more.
-func (a answer) save(dir, address string) []popularity.Warning {
+func (a answer) save(dir string, q request) []popularity.Warning {
 	if dir == "" {
 		return nil
 	}
-	if err := a.write(dir, address); err != nil {
-		return []popularity.Warning{{Source: credentialFree(address), Text: "keep its answer for the next run: " + err.Error()}}
+	if err := a.write(dir, q); err != nil {
+		return []popularity.Warning{{Source: q.shown(), Text: "keep its answer for the next run: " + err.Error()}}
 	}
 	return nil
 }
 
-func (a answer) write(dir, address string) error {
+func (a answer) write(dir string, q request) error {
 	a.SHA256 = digest(a.body)
 	head, err := json.Marshal(a)
 	if err != nil {
@@ -84,7 +84,7 @@ func (a answer) write(dir, address string) error {
 	}
 	if err == nil {
 		// No fsync: after a crash a short file fails its digest and is asked for again.
-		err = os.Rename(f.Name(), keptPath(dir, address))
+		err = os.Rename(f.Name(), keptPath(dir, q))
 	}
 	if err != nil {
 		_ = os.Remove(f.Name())

@@ -43,22 +43,20 @@ func (o Options) now() time.Time {
 }
 
 const (
-	starterHint = "name one with --ranking, or in the configuration"
-	sourceHint  = "name a ranking file, or an address beginning with http:// or https://"
+	sourceHint = "name a ranking file, or an address beginning with http:// or https://"
 )
 
 // Load reads every source, a path or an http(s) address, and merges them as
-// months of one ranking (see [Merge]).
+// months of one ranking (see [popularity.Merge]).
 //
 // A source that fails is named in a warning and the others go on. When none is
 // left, a source that was refused is the error (it is there and wrong, which
-// somebody must look at); when all were only unreachable, or none was named,
-// the starter ranking comes back with a warning.
+// somebody must look at), else the first that was unreachable.
 func Load(ctx context.Context, sources []string, opts Options) (popularity.Ranking, []popularity.Warning, error) {
 	var (
 		rankings []popularity.Ranking
 		warnings []popularity.Warning
-		refused  error
+		failed   error
 	)
 	for _, source := range sources {
 		r, w, err := open(ctx, source, opts)
@@ -67,34 +65,24 @@ func Load(ctx context.Context, sources []string, opts Options) (popularity.Ranki
 			return popularity.Ranking{}, warnings, ctx.Err()
 		}
 		if err != nil {
-			if errors.Is(err, popularity.ErrRefused) && refused == nil {
-				refused = err
+			if failed == nil || errors.Is(err, popularity.ErrRefused) && !errors.Is(failed, popularity.ErrRefused) {
+				failed = err
 			}
 			warnings = append(warnings, warningOf(err, source))
 			continue
 		}
 		rankings = append(rankings, r)
 	}
-	if len(rankings) > 0 {
-		merged := popularity.Merge(rankings...)
-		warnings = append(warnings, lost(rankings, merged)...)
-		if len(merged.Entries) == 0 {
-			return popularity.Ranking{}, warnings, popularity.Refuse(fmt.Sprintf("of %d sources", len(rankings)), "they have no project in common",
-				"several rankings are read as months of one; name one, or lists of the same kind")
-		}
-		return merged, warnings, nil
+	if len(rankings) == 0 {
+		return popularity.Ranking{}, withoutFailure(warnings, failed), failed
 	}
-	if refused != nil {
-		return popularity.Ranking{}, withoutFailure(warnings, refused), refused
+	merged := popularity.Merge(rankings...)
+	warnings = append(warnings, lost(rankings, merged)...)
+	if len(merged.Entries) == 0 {
+		return popularity.Ranking{}, warnings, popularity.Refuse(fmt.Sprintf("of %d sources", len(rankings)), "they have no project in common",
+			"several rankings are read as months of one; name one, or lists of the same kind")
 	}
-	starter := popularity.Starter()
-	why := "no ranking is configured"
-	if len(sources) > 0 {
-		why = "no ranking could be reached"
-	}
-	warnings = append(warnings, popularity.Warning{Source: starter.Origins[0].Source, Text: fmt.Sprintf("%s; using the %d names built in, of %s; %s",
-		why, len(starter.Entries), starter.Origins[0].Updated.Format(time.DateOnly), starterHint)})
-	return starter, warnings, nil
+	return merged, warnings, nil
 }
 
 // warningOf names the source once: a failure's text would name it again.
@@ -125,7 +113,7 @@ func open(ctx context.Context, source string, opts Options) (popularity.Ranking,
 	case !isURL:
 		return openFile(source, opts)
 	case scheme == "http" || scheme == "https":
-		return openURL(ctx, source, opts)
+		return ask(ctx, request{address: source}, opts)
 	}
 	return popularity.Ranking{}, nil, popularity.Refuse(credentialFree(source), "not a path and not http:// or https://", sourceHint)
 }
@@ -151,20 +139,20 @@ func openFile(path string, opts Options) (popularity.Ranking, []popularity.Warni
 	return r, append(w, future(r, opts)...), nil
 }
 
-// openURL asks the address, conditionally when an answer is kept, and falls
+// ask asks the address, conditionally when an answer is kept, and falls
 // back to that answer when there is no usable new one.
-func openURL(ctx context.Context, address string, opts Options) (popularity.Ranking, []popularity.Warning, error) {
-	shown := credentialFree(address)
-	kept, haveKept := loadKept(opts.CacheDir, address)
-	a, err := fetch(ctx, address, kept, opts)
+func ask(ctx context.Context, q request, opts Options) (popularity.Ranking, []popularity.Warning, error) {
+	shown := q.shown()
+	kept, haveKept := loadKept(opts.CacheDir, q)
+	a, err := fetch(ctx, q, kept, opts)
 	if err == nil && a.unchanged {
 		kept.Fetched = opts.now()
 		if r, w, err := parseKept(shown, kept); err == nil {
-			return r, append(w, kept.save(opts.CacheDir, address)...), nil
+			return r, append(w, kept.save(opts.CacheDir, q)...), nil
 		}
 		// 304 for an answer that cannot be used any more: ask without condition.
 		haveKept = false
-		a, err = fetch(ctx, address, answer{}, opts)
+		a, err = fetch(ctx, q, answer{}, opts)
 	}
 	var r popularity.Ranking
 	var w []popularity.Warning
@@ -177,7 +165,7 @@ func openURL(ctx context.Context, address string, opts Options) (popularity.Rank
 	if err == nil {
 		r.Origins[0].Fetched = a.Fetched
 		a.Projects = len(r.Entries)
-		return r, append(append(w, future(r, opts)...), a.save(opts.CacheDir, address)...), nil
+		return r, append(append(w, future(r, opts)...), a.save(opts.CacheDir, q)...), nil
 	}
 	if !haveKept || ctx.Err() != nil {
 		return popularity.Ranking{}, nil, err
@@ -187,7 +175,7 @@ func openURL(ctx context.Context, address string, opts Options) (popularity.Rank
 		return popularity.Ranking{}, nil, err
 	}
 	r.Origins[0].Stale = true
-	why := warningOf(err, address)
+	why := warningOf(err, q.address)
 	why.Text = fmt.Sprintf("%s; using its answer of %s", strings.TrimPrefix(why.Text, "left out: "), age(opts.now().Sub(kept.Fetched)))
 	return r, append(w, why), nil
 }

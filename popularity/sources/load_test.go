@@ -102,26 +102,6 @@ func TestLoadFiles(t *testing.T) {
 	}
 }
 
-func TestLoadStarter(t *testing.T) {
-	srv := httptest.NewServer(http.NotFoundHandler())
-	defer srv.Close()
-	gone := httptest.NewServer(nil)
-	gone.Close()
-	for _, tc := range []struct {
-		sources []string
-		want    string
-	}{
-		{nil, "no ranking is configured; using the 1000 names built in"},
-		{[]string{srv.URL + "/r.json"}, "the server answers 404 Not Found"},
-		{[]string{gone.URL}, "connection refused"},
-	} {
-		r, warned, err := load(t, Options{CacheDir: t.TempDir()}, tc.sources...)
-		if err != nil || len(r.Entries) < 900 || !strings.Contains(warned, tc.want) || !strings.Contains(warned, "starter ranking: no ranking") {
-			t.Errorf("%q: %d entries, %q, %v", tc.sources, len(r.Entries), warned, err)
-		}
-	}
-}
-
 // An unchanged file costs one conditional request and no body.
 func TestLoadConditional(t *testing.T) {
 	var full, conditional atomic.Int32

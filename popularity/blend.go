@@ -1,0 +1,154 @@
+package popularity
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+)
+
+// ErrConfig is a blend that was configured so that it cannot mean anything.
+var ErrConfig = errors.New("ranking configuration")
+
+// Part is one ranking of a blend. Weight says what its first place is worth
+// against the first places of the others; 0 leaves the part out.
+type Part struct {
+	Name    string
+	Weight  float64
+	Ranking Ranking
+}
+
+// steady is what a rank counts from: place r is worth weight/(steady+r). Counts
+// of different sources cannot be compared, ranks can; 60 is the usual choice
+// for such a sum (Cormack, Clarke and Buettcher, 2009), and flatter than
+// downloads are, as real projects' needs are too: of the wheels of 71 of them
+// the first 1,000 names hold 73 %, 3,000 77 %, 15,000 82 %.
+const steady = 60
+
+// unit is the score of a place worth 1, so that scores are whole numbers.
+const unit = 1_000_000_000
+
+// Blend makes one ranking of several kinds of source: public months, a host's
+// own misses, an operator's list. A project's score is the sum of what its
+// places are worth; unlike in [Merge], one source is enough to be in.
+//
+// Names in allow come first, in their order, whatever the sources say; those in
+// deny come not at all, allowed or not. Versions are added up over the sources,
+// each weighed like its ranks. All errors are [ErrConfig], but that of a deny
+// list that leaves nothing, which is [ErrRefused].
+func Blend(parts []Part, allow, deny []string) (Ranking, error) {
+	allowed, err := nameList("allow", allow)
+	if err != nil {
+		return Ranking{}, err
+	}
+	denied, err := nameList("deny", deny)
+	if err != nil {
+		return Ranking{}, err
+	}
+	if err := checkWeights(parts); err != nil {
+		return Ranking{}, err
+	}
+	var blended Ranking
+	index := map[string]int{}
+	entry := func(project string) *Entry {
+		i, ok := index[project]
+		if !ok {
+			i = len(blended.Entries)
+			index[project] = i
+			blended.Entries = append(blended.Entries, Entry{Project: project})
+		}
+		return &blended.Entries[i]
+	}
+	for _, p := range parts {
+		if p.Weight == 0 {
+			continue // off
+		}
+		blended.Origins = append(blended.Origins, p.Ranking.Origins...)
+		for _, e := range p.Ranking.Entries {
+			b := entry(e.Project)
+			worth := int64(p.Weight * unit / float64(steady+e.Rank))
+			b.Score += worth
+			b.Count = max(b.Count, e.Count)
+			b.Places = append(b.Places, Place{p.Name, e.Rank})
+			b.Versions = append(b.Versions, weighed(e.Versions, worth)...)
+		}
+	}
+	first := map[string]int{}
+	for i, name := range allowed {
+		if _, twice := first[name]; twice {
+			continue
+		}
+		first[name] = i + 1
+		b := entry(name)
+		b.Places = append(b.Places, Place{"allow", i + 1})
+		b.Score = max(b.Score, unit/(steady+1)) // worth at least a first place
+	}
+	out := make(map[string]bool, len(denied))
+	for _, name := range denied {
+		out[name] = true
+	}
+	blended.Entries = slices.DeleteFunc(blended.Entries, func(e Entry) bool { return out[e.Project] })
+	if len(blended.Entries) == 0 && len(denied) > 0 && len(index) > 0 {
+		return Ranking{}, Refuse("blend", "the deny list leaves nothing of it", "take names out of the deny list")
+	}
+	order := func(e Entry) int {
+		if i := first[e.Project]; i > 0 {
+			return i
+		}
+		return math.MaxInt
+	}
+	slices.SortFunc(blended.Entries, func(a, b Entry) int {
+		return cmp.Or(cmp.Compare(order(a), order(b)), cmp.Compare(b.Score, a.Score), strings.Compare(a.Project, b.Project))
+	})
+	for i := range blended.Entries {
+		e := &blended.Entries[i]
+		e.Rank, e.Versions = i+1, sumVersions(e.Versions)
+	}
+	return blended, nil
+}
+
+// weighed turns version counts into parts of what their project's place is
+// worth: a hundred misses and a million downloads are then of one unit.
+func weighed(versions []Version, worth int64) []Version {
+	var total int64
+	for _, v := range versions {
+		total += v.Count
+	}
+	var out []Version
+	for _, v := range versions {
+		if share := int64(float64(worth) * (float64(v.Count) / float64(max(1, total)))); share > 0 {
+			out = append(out, Version{v.Version, v.Python, share})
+		}
+	}
+	return out
+}
+
+func checkWeights(parts []Part) error {
+	some := len(parts) == 0
+	for _, p := range parts {
+		if !(p.Weight >= 0 && p.Weight <= 1e6) { // written so that NaN is wrong too
+			return fmt.Errorf("%w: weight %v of %s is not between 0 and 1000000", ErrConfig, p.Weight, printable(p.Name))
+		}
+		some = some || p.Weight > 0
+	}
+	if !some {
+		return fmt.Errorf("%w: all weights are 0: give one source a weight of 1", ErrConfig)
+	}
+	return nil
+}
+
+// nameList normalises a list the operator wrote: a name that is none is a
+// mistake to be told, not to be passed over.
+func nameList(list string, names []string) ([]string, error) {
+	var out []string
+	for _, n := range names {
+		name, ok := Normalize(n)
+		if !ok {
+			return nil, fmt.Errorf("%w: %s: %q is not a project name", ErrConfig, list, printable(n))
+		}
+		out = append(out, name)
+	}
+	return out, nil
+}

@@ -1,0 +1,89 @@
+package popularity
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+)
+
+func ranking(source string, names ...string) Ranking {
+	r := Ranking{Origins: []Origin{{Source: source}}}
+	for i, n := range names {
+		r.Entries = append(r.Entries, Entry{Project: n, Rank: i + 1, Count: int64(1000 - i)})
+	}
+	return r
+}
+
+func TestBlend(t *testing.T) {
+	public, misses := ranking("public", "boto3", "six", "flask", "numpy"), ranking("misses", "own", "flask")
+	for _, tc := range []struct {
+		name           string
+		public, missed float64
+		allow, deny    []string
+		want           string
+	}{
+		{"even", 1, 1, nil, nil, "flask boto3 own six numpy"},
+		{"public only", 1, 0, nil, nil, "boto3 six flask numpy"},
+		{"misses count double", 1, 2, nil, nil, "flask own boto3 six numpy"},
+		{"allowed first", 1, 1, []string{"New_Thing", "numpy", "new.thing"}, nil, "new-thing numpy flask boto3 own six"},
+		{"denied out", 1, 1, []string{"numpy"}, []string{"Boto3", "numpy", "absent"}, "flask own six"},
+	} {
+		got, err := Blend([]Part{{"public", tc.public, public}, {"misses", tc.missed, misses}}, tc.allow, tc.deny)
+		if err != nil {
+			t.Fatalf("%s: %v", tc.name, err)
+		}
+		if s := strings.Join(names(got), " "); s != tc.want {
+			t.Errorf("%s: %q, want %q", tc.name, s, tc.want)
+		}
+		for i, e := range got.Entries {
+			if e.Rank != i+1 {
+				t.Errorf("%s: entry %d has rank %d", tc.name, i, e.Rank)
+			}
+		}
+	}
+	got, _ := Blend([]Part{{"public", 1, public}, {"misses", 1, misses}}, nil, nil)
+	if e := got.Entries[0]; fmt.Sprint(e.Places) != "[{public 3} {misses 2}]" || e.Score != unit/63+unit/62 {
+		t.Errorf("flask: %+v", e)
+	}
+}
+
+func TestBlendVersions(t *testing.T) {
+	a, b := ranking("a", "flask"), ranking("b", "flask")
+	a.Entries[0].Versions = []Version{{"3.0.0", "3.11", 900_000}, {"2.0.0", "3.11", 100_000}}
+	b.Entries[0].Versions = []Version{{"1.0.0", "", 3}}
+	got, err := Blend([]Part{{"a", 1, a}, {"b", 1, b}}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Each source's versions share out what its place is worth.
+	place := int64(unit / 61)
+	for i, want := range []Version{{"1.0.0", "", place}, {"3.0.0", "3.11", place * 9 / 10}, {"2.0.0", "3.11", place / 10}} {
+		if v := got.Entries[0].Versions[i]; v.Version != want.Version || v.Python != want.Python || v.Count-want.Count > 1 || want.Count-v.Count > 1 {
+			t.Errorf("version %d: %+v, want %+v", i, v, want)
+		}
+	}
+}
+
+func TestBlendRefuses(t *testing.T) {
+	r := ranking("r", "flask")
+	for _, tc := range []struct {
+		parts       []Part
+		allow, deny []string
+		kind        error
+		want        string
+	}{
+		{[]Part{{"r", -1, r}}, nil, nil, ErrConfig, "weight -1 of r"},
+		{[]Part{{"r", math.NaN(), r}}, nil, nil, ErrConfig, "weight NaN"},
+		{[]Part{{"r", math.Inf(1), r}}, nil, nil, ErrConfig, "weight +Inf"},
+		{[]Part{{"r", 0, r}, {"s", 0, r}}, nil, nil, ErrConfig, "all weights are 0"},
+		{[]Part{{"r", 1, r}}, []string{"../../etc"}, nil, ErrConfig, `allow: "../../etc" is not`},
+		{[]Part{{"r", 1, r}}, nil, []string{"--deny"}, ErrConfig, `deny: "--deny" is not`},
+		{[]Part{{"r", 1, r}}, nil, []string{"flask"}, ErrRefused, "deny list leaves nothing"},
+	} {
+		if _, err := Blend(tc.parts, tc.allow, tc.deny); !errors.Is(err, tc.kind) || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("got %v, want %q", err, tc.want)
+		}
+	}
+}
