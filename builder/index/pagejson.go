@@ -67,6 +67,14 @@ func (h *hashes) UnmarshalJSON(b []byte) error {
 
 // readJSON reads a PEP 691 page, one file at a time.
 func (p *page) readJSON(r io.Reader) error {
+	err := p.readObject(r)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("the json ends early")
+	}
+	return err
+}
+
+func (p *page) readObject(r io.Reader) error {
 	d := json.NewDecoder(r)
 	if err := open(d, '{'); err != nil {
 		return err
@@ -115,10 +123,9 @@ func (p *page) readJSON(r io.Reader) error {
 	if _, err := d.Token(); err != nil {
 		return err
 	}
-	if _, err := d.Token(); err != io.EOF {
-		if err == nil {
-			err = errors.New("something follows the json")
-		}
+	if _, err := d.Token(); err == nil {
+		return errors.New("something follows the json")
+	} else if err != io.EOF {
 		return err
 	}
 	if !seen["files"] || !seen["name"] {

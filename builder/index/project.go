@@ -19,8 +19,10 @@ import (
 // Project is what the indexes say about one project.
 type Project struct {
 	Name string // normalised
-	// Files of all indexes, index by index, in page order. A file name is
-	// there twice only if two indexes publish it with different hashes.
+	// Files of all indexes, the last index's first, each in page order: of
+	// two that are equally good pip takes the one that is first here. A file
+	// name is there twice only if two indexes publish it with different
+	// hashes.
 	Files []File
 	// Refused are links nobody should use, and why.
 	Refused []Refused
@@ -58,8 +60,7 @@ const (
 	accept     = typeJSON + ", " + typeV1HTML + "; q=0.1, " + typeHTML + "; q=0.01"
 )
 
-// Project reads a project's page from all indexes and joins them: every
-// index's files, index-url's first. An index that does not have or refuses the
+// Project reads a project's page from all indexes and joins them. An index that does not have or refuses the
 // project is passed over while another one has it, as pip does; one that
 // cannot be reached fails the project, because what pip would choose is then
 // unknown.
@@ -91,21 +92,25 @@ func (c *Client) Project(ctx context.Context, name string) (*Project, error) {
 	return p, nil
 }
 
-// join adds another index's page. The same file at two indexes is one file,
-// the first one's.
+// join adds a later index's page in front. Of the same file at two indexes pip
+// (since 20.3, tried up to 26.3) takes the last index's, so that is the one
+// kept: its URL is what pip's cache will be asked for.
 func (p *Project) join(pg *page) {
-	known := len(p.Files)
-	seen := make(map[string]string, known)
-	for _, f := range p.Files {
+	earlier := p.Files
+	p.Files = pg.files
+	p.Refused = append(p.Refused, pg.refused...)
+	if len(earlier) == 0 {
+		return
+	}
+	seen := make(map[string]string, len(pg.files))
+	for _, f := range pg.files {
 		seen[f.Filename] = f.SHA256
 	}
-	for _, f := range pg.files {
-		if sum, ok := seen[f.Filename]; known > 0 && ok && sum == f.SHA256 && sum != "" {
-			continue
+	for _, f := range earlier {
+		if sum, ok := seen[f.Filename]; !ok || sum != f.SHA256 || sum == "" {
+			p.Files = append(p.Files, f)
 		}
-		p.Files = append(p.Files, f)
 	}
-	p.Refused = append(p.Refused, pg.refused...)
 }
 
 // page reads one project's page from one index.

@@ -136,15 +136,17 @@ func (e *transportError) Error() string {
 	return e.error.Error()
 }
 
-// bare takes net/http's wrapping off: it shows the URL with user and query.
+// bare takes net/http's wrapping off, which shows the URL with user and query,
+// and the quotes of an answer that could not be read: it may hold anything.
 func bare(err error) error {
-	for {
-		var u *url.Error
-		if !errors.As(err, &u) {
-			return err
-		}
+	var u *url.Error
+	for errors.As(err, &u) {
 		err = u.Err
 	}
+	if strings.Contains(err.Error(), "malformed") {
+		return errors.New("the answer is not proper http")
+	}
+	return err
 }
 
 // problem makes the error for a request that brought no usable answer.
@@ -200,6 +202,7 @@ func statusError(op, name string, a *answer) error {
 	case s == http.StatusForbidden, s == http.StatusUnavailableForLegalReasons:
 		e.Kind, e.Cause = ErrRefused, errors.New("the index refuses it")
 		e.hint = "ask who runs the index, or leave it out"
+	case s == http.StatusRequestTimeout:
 	case s == http.StatusTooManyRequests:
 		e.hint = "the index asks for fewer requests: try again later, or with fewer jobs"
 	case s >= 500:

@@ -30,7 +30,11 @@ type Fault struct {
 	Drip        time.Duration
 	Flip        bool   // one byte of the body changed
 	Pad         int64  // at least so many bytes more, as links or spaces
-	Range       string // this Content-Range in a 206
+	Range       string // with BadRange: this Content-Range in a 206
+	BadRange    bool
+	Replace     []byte // other content, served well (with ranges, and an ETag of its own)
+
+	Then *Fault // what holds after Times
 }
 
 // take counts a request; nil means answer well. The caller holds the lock.
@@ -42,14 +46,11 @@ func (f *Fault) take() *Fault {
 		f.After--
 		return nil
 	case f.Times < 0:
-		return nil
+		return f.Then.take()
 	case f.Times == 1:
 		f.Times = -1
 	case f.Times > 1:
 		f.Times--
-	}
-	if *f == (Fault{}) {
-		return nil
 	}
 	out := *f
 	return &out
@@ -73,7 +74,12 @@ func (f *Fault) serve(w http.ResponseWriter, r *http.Request, good http.HandlerF
 		return
 	}
 	was := httptest.NewRecorder()
-	good(was, r)
+	if f.Replace != nil {
+		was.Header().Set("ETag", `"replaced"`)
+		http.ServeContent(was, r, "", time.Time{}, bytes.NewReader(f.Replace))
+	} else {
+		good(was, r)
+	}
 	body := was.Body.Bytes()
 	h := w.Header()
 	for k, v := range was.Header() {
@@ -89,7 +95,7 @@ func (f *Fault) serve(w http.ResponseWriter, r *http.Request, good http.HandlerF
 	if f.Encoding != "" {
 		h.Set("Content-Encoding", f.Encoding)
 	}
-	if f.Range != "" && was.Code == http.StatusPartialContent {
+	if f.BadRange && was.Code == http.StatusPartialContent {
 		h.Set("Content-Range", f.Range)
 	}
 	if f.Flip && len(body) > 0 {

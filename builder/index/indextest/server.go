@@ -256,6 +256,13 @@ func (s *Server) Requests() []Request {
 	return out
 }
 
+// Active is how many requests are being answered now.
+func (s *Server) Active() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.active
+}
+
 // Wheels is the GETs of Requests whose path ends in .whl: to be empty when
 // a client was expected to download none.
 func (s *Server) Wheels() []Request {
