@@ -38,7 +38,7 @@ func TestFindEnvironment(t *testing.T) {
 
 	pins := []lock.Pin{
 		{Name: "flask", Version: "3.0.3"},
-		{Name: "flask-again", Version: "3.0.3"}, // not there
+		{Name: "flask-again", Version: "3.0.3"},                                     // not there
 		{Name: "jinja2", Version: "3.1", Hashes: []string{strings.Repeat("0", 64)}}, // there, with another hash
 		{Name: "numpy", Version: "2.0", Hashes: []string{strings.Repeat("1", 64), "junk", wheel.String()}},
 		{Name: "..", Version: ".."},

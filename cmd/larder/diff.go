@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/urfave/cli/v2"
+
+	"larder/snapshot"
+	"larder/snapshot/image"
+)
+
+// errShort: an object that is not as long as the image says.
+var errShort = fmt.Errorf("the object has another size: %w", snapshot.ErrDamaged)
+
+func diffCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "diff",
+		Usage:     "compare two snapshots by wheel and by file",
+		ArgsUsage: "A B",
+		Flags:     []cli.Flag{&cli.BoolFlag{Name: "files", Usage: "list every file that differs, not only how many"}},
+		Action:    runDiff,
+	}
+}
+
+func runDiff(c *cli.Context) error {
+	if c.NArg() != 2 {
+		return usagef("diff needs two snapshots").hint("for example: larder diff previous current")
+	}
+	s, err := openStore(c)
+	if err != nil {
+		return err
+	}
+	a, from, err := openImage(s, c.Args().Get(0))
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	b, to, err := openImage(s, c.Args().Get(1))
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	ma, err := a.Manifest()
+	if err != nil {
+		return err
+	}
+	mb, err := b.Manifest()
+	if err != nil {
+		return err
+	}
+	wheels := image.Wheels(ma, mb)
+	files, err := image.Files(a, b)
+	if err != nil {
+		return err
+	}
+	if jsonWanted(c) {
+		return printJSON(c, struct {
+			From   snapshot.ID    `json:"from"`
+			To     snapshot.ID    `json:"to"`
+			Wheels []image.Change `json:"wheels"`
+			Files  []image.Change `json:"files"`
+		}{from, to, wheels, files})
+	}
+	for _, w := range wheels {
+		printChange(c.App.Writer, w, true)
+	}
+	added, removed, changed := 0, 0, 0
+	for _, f := range files {
+		switch {
+		case f.From == "":
+			added++
+		case f.To == "":
+			removed++
+		default:
+			changed++
+		}
+		if c.Bool("files") {
+			printChange(c.App.Writer, f, false)
+		}
+	}
+	_, err = fmt.Fprintf(c.App.Writer, "%d projects differ; files: %d added, %d removed, %d changed\n", len(wheels), added, removed, changed)
+	return err
+}
+
+// printChange prints one difference; values say more of a project than of a file.
+func printChange(w io.Writer, ch image.Change, values bool) {
+	sign, value := "~", ch.From+" -> "+ch.To
+	switch {
+	case ch.From == "":
+		sign, value = "+", ch.To
+	case ch.To == "":
+		sign, value = "-", ch.From
+	}
+	if !values {
+		value = ""
+	}
+	fmt.Fprintln(w, printable(sign+" "+ch.Name+" "+value))
+}

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/urfave/cli/v2"
+
+	"larder/snapshot/gc"
+)
+
+func gcCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "gc",
+		Usage: "remove snapshots nobody uses, what dead containers left, and files no snapshot needs",
+		Description: "The current snapshot, the newest N and every snapshot in use stay.\n" +
+			"AGE is a number and h, d or w: 12h, 30d, 2w.",
+		Flags: []cli.Flag{
+			&cli.IntFlag{Name: "keep", Value: 3, Usage: "keep the newest `N` snapshots"},
+			&cli.StringFlag{Name: "older-than", Usage: "remove only what was published longer ago than `AGE`"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "say what would go, and remove nothing"},
+		},
+		Action: runGC,
+	}
+}
+
+func runGC(c *cli.Context) error {
+	if err := maxArgs(c, 0); err != nil {
+		return err
+	}
+	if c.Int("keep") < 1 {
+		return usagef("--keep %d would remove everything", c.Int("keep")).hint("keep at least 1 snapshot")
+	}
+	opts := gc.Options{Keep: c.Int("keep"), DryRun: c.Bool("dry-run")}
+	if c.IsSet("older-than") {
+		age, err := parseAge(c.String("older-than"))
+		if err != nil {
+			return err
+		}
+		opts.OlderThan = age
+	}
+	s, err := openStore(c)
+	if err != nil {
+		return err
+	}
+	r, err := gc.Run(c.Context, s, opts)
+	if r == nil {
+		return err
+	}
+	for _, w := range r.Warnings {
+		warnf("%s", w)
+	}
+	if jsonWanted(c) {
+		if perr := printJSON(c, r); perr != nil || err == nil {
+			return perr
+		}
+		// The report is the one JSON document; what went wrong is said on standard error.
+		warnf("%v", err)
+		return statusError(exitCode(err))
+	}
+	printGC(c, r)
+	return err
+}
+
+func printGC(c *cli.Context, r *gc.Report) {
+	did := "removed"
+	if r.DryRun {
+		did = "would remove"
+	}
+	for _, s := range r.Kept {
+		fmt.Fprintf(c.App.Writer, "kept snapshot %s: %s\n", s.ID.Short(), printable(s.Reason))
+	}
+	for _, s := range r.Removed {
+		fmt.Fprintf(c.App.Writer, "%s snapshot %s of %s\n", did, s.ID.Short(), s.Time.Local().Format(time.DateOnly))
+	}
+	for _, d := range r.Reaped {
+		fmt.Fprintf(c.App.Writer, "%s what container %q left: %s\n", did, d.ID, d.Reason)
+	}
+	if r.Instances > 0 {
+		fmt.Fprintf(c.App.Writer, "%s %d instances of no container\n", did, r.Instances)
+	}
+	fmt.Fprintf(c.App.Writer, "%s %d objects; %s\n", did, r.Objects, humanize.Bytes(uint64(r.Bytes)))
+}
+
+// parseAge reads 12h, 30d or 2w. A bare number could be anything, and is refused.
+func parseAge(s string) (time.Duration, error) {
+	units := map[string]time.Duration{"h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour}
+	for unit, d := range units {
+		if digits, ok := strings.CutSuffix(s, unit); ok {
+			n, err := strconv.ParseUint(digits, 10, 16)
+			if err == nil || errors.Is(err, strconv.ErrRange) && digits != "" {
+				return time.Duration(min(n, 65535)) * d, nil
+			}
+		}
+	}
+	return 0, usagef("--older-than %q is no age", s).hint("a number and h, d or w: 12h, 30d, 2w")
+}

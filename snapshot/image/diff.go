@@ -1,0 +1,96 @@
+package image
+
+import (
+	"cmp"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"larder/snapshot"
+)
+
+// Change is one difference between two snapshots. What is "" is not in that snapshot.
+type Change struct {
+	Name string `json:"name"`
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+// Wheels compares two manifests by project: the versions each has.
+func Wheels(a, b *snapshot.Manifest) []Change {
+	from, to := versions(a), versions(b)
+	return changes(from, to)
+}
+
+// versions lists, for each project, its versions in order; a version of several wheels is there once.
+func versions(m *snapshot.Manifest) map[string]string {
+	list := map[string][]string{}
+	for _, w := range m.Wheels {
+		if !slices.Contains(list[w.Project], w.Version) {
+			list[w.Project] = append(list[w.Project], w.Version)
+		}
+	}
+	out := make(map[string]string, len(list))
+	for project, v := range list {
+		slices.Sort(v)
+		out[project] = strings.Join(v, ", ")
+	}
+	return out
+}
+
+// Files compares two images by path: mode and content of every file, target of every link.
+// Directories are not listed, times are not compared.
+func Files(a, b *Image) ([]Change, error) {
+	from, err := describeAll(a)
+	if err != nil {
+		return nil, err
+	}
+	to, err := describeAll(b)
+	if err != nil {
+		return nil, err
+	}
+	return changes(from, to), nil
+}
+
+func describeAll(img *Image) (map[string]string, error) {
+	all := map[string]string{}
+	err := img.Walk("", func(e Entry) error {
+		switch {
+		case e.Mode.IsDir():
+		case e.Mode&fs.ModeSymlink != 0:
+			all[e.Path] = "-> " + e.Target
+		case e.Size == 0:
+			all[e.Path] = e.Mode.String() + " empty"
+		default:
+			all[e.Path] = e.Mode.String() + " " + e.Object.Digest.String()
+		}
+		return nil
+	})
+	return all, err
+}
+
+func changes(from, to map[string]string) []Change {
+	out := []Change{}
+	for name, v := range from {
+		if to[name] != v {
+			out = append(out, Change{name, v, to[name]})
+		}
+	}
+	for name, v := range to {
+		if _, ok := from[name]; !ok {
+			out = append(out, Change{name, "", v})
+		}
+	}
+	slices.SortFunc(out, func(a, b Change) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
+
+// Manifest reads the image's manifest.
+func (i *Image) Manifest() (*snapshot.Manifest, error) {
+	f, err := i.Open(snapshot.ManifestPath)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return snapshot.ParseManifest(f)
+}
