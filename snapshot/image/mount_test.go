@@ -98,7 +98,14 @@ func mountOver(t *testing.T, image, objects string) string {
 		if err := unix.FsconfigSetFd(fd, "lowerdir+", erofs); err != nil {
 			return err
 		}
-		return unix.FsconfigSetFd(fd, "datadir+", pool)
+		if err := unix.FsconfigSetFd(fd, "datadir+", pool); err != nil {
+			return err
+		}
+		// Kernels before 6.16 want both to follow into a data-only layer.
+		if err := unix.FsconfigSetString(fd, "metacopy", "on"); err != nil {
+			return err
+		}
+		return unix.FsconfigSetString(fd, "redirect_dir", "follow")
 	})
 	return fmt.Sprintf("/proc/self/fd/%d/.", tree)
 }

@@ -6,10 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"github.com/erofs/go-erofs"
 	"golang.org/x/sys/unix"
@@ -54,12 +52,15 @@ func (i *Image) Open(name string) (f fs.File, err error) {
 	if !fs.ValidPath(name) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 	}
-	info, err := fs.Stat(i.fsys, name)
+	info, err := i.Stat(name)
 	if err != nil {
 		return nil, err
 	}
+	if info.IsDir() {
+		return i.openDir(name, info)
+	}
 	if !info.Mode().IsRegular() {
-		return i.fsys.Open(name)
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
 	}
 	if info.Size() == 0 {
 		return &content{info: info}, nil
@@ -101,22 +102,88 @@ func (c *content) Close() error {
 	return c.File.Close()
 }
 
+// directory is an open directory of an image.
+type directory struct {
+	info fs.FileInfo
+	list []fs.DirEntry
+}
+
+func (i *Image) openDir(name string, info fs.FileInfo) (fs.File, error) {
+	list, err := i.ReadDir(name)
+	return &directory{info, list}, err
+}
+
+func (d *directory) Stat() (fs.FileInfo, error) { return d.info, nil }
+func (d *directory) Close() error               { return nil }
+
+func (d *directory) Read([]byte) (int, error) {
+	return 0, &fs.PathError{Op: "read", Path: d.info.Name(), Err: errors.New("is a directory")}
+}
+
+func (d *directory) ReadDir(n int) ([]fs.DirEntry, error) {
+	if n > 0 && len(d.list) == 0 {
+		return nil, io.EOF
+	}
+	if n <= 0 || n > len(d.list) {
+		n = len(d.list)
+	}
+	list := d.list[:n]
+	d.list = d.list[n:]
+	return list, nil
+}
+
+// inode is a FileInfo of the EROFS reader with the mode Go programs expect: the reader leaves the
+// type bits of the disk format in it.
+type inode struct {
+	fs.FileInfo
+	mode fs.FileMode
+}
+
+func (n inode) Mode() fs.FileMode { return n.mode }
+
+func fixMode(info fs.FileInfo, err error) (fs.FileInfo, error) {
+	if err != nil {
+		return nil, err
+	}
+	st, ok := info.Sys().(*erofs.Stat)
+	if !ok {
+		return nil, fmt.Errorf("read inode: %w", snapshot.ErrDamaged)
+	}
+	return inode{info, st.Mode}, nil
+}
+
+// dirEntry is a DirEntry of the EROFS reader whose Info has the right mode.
+type dirEntry struct {
+	fs.DirEntry
+}
+
+func (d dirEntry) Info() (info fs.FileInfo, err error) {
+	defer guard("stat", d.Name(), &err)
+	return fixMode(d.DirEntry.Info())
+}
+
+func (d dirEntry) String() string { return fs.FormatDirEntry(d) }
+
 // ReadDir implements fs.ReadDirFS.
 func (i *Image) ReadDir(name string) (list []fs.DirEntry, err error) {
 	defer guard("read directory", name, &err)
-	return fs.ReadDir(i.fsys, name)
+	list, err = fs.ReadDir(i.fsys, name)
+	for n, e := range list {
+		list[n] = dirEntry{e}
+	}
+	return list, err
 }
 
 // Stat implements fs.StatFS.
 func (i *Image) Stat(name string) (info fs.FileInfo, err error) {
 	defer guard("stat", name, &err)
-	return fs.Stat(i.fsys, name)
+	return fixMode(fs.Stat(i.fsys, name))
 }
 
 // Lstat and ReadLink implement fs.ReadLinkFS.
 func (i *Image) Lstat(name string) (info fs.FileInfo, err error) {
 	defer guard("stat", name, &err)
-	return fs.Lstat(i.fsys, name)
+	return fixMode(fs.Lstat(i.fsys, name))
 }
 
 func (i *Image) ReadLink(name string) (target string, err error) {
@@ -148,158 +215,9 @@ func objectOf(info fs.FileInfo) (snapshot.Object, error) {
 	return o, nil
 }
 
-// Entry is one name of an image.
-type Entry struct {
-	Path   string // without a leading slash; "" is the root
-	Mode   fs.FileMode
-	Size   int64
-	MTime  int64
-	Object snapshot.Object // of a file that is not empty
-	Target string          // of a link
-}
-
-// Walk calls fn for every name below root and root itself ("" for all), parents first, sorted.
-// fn may return fs.SkipDir and fs.SkipAll.
-func (i *Image) Walk(root string, fn func(Entry) error) (err error) {
-	defer guard("walk", root, &err)
-	start := root
-	if start == "" {
-		start = "."
-	}
-	info, err := fs.Lstat(i.fsys, start)
-	if err != nil {
-		return err
-	}
-	err = i.walk(root, info, fn, 0)
-	if err == fs.SkipAll || err == fs.SkipDir {
-		return nil
-	}
-	return err
-}
-
-// maxDepth stops a damaged image whose directories contain each other.
-const maxDepth = 2048
-
-func (i *Image) walk(name string, info fs.FileInfo, fn func(Entry) error, depth int) error {
-	if depth > maxDepth {
-		return fmt.Errorf("walk %q: deeper than %d directories: %w", name[:80], maxDepth, snapshot.ErrDamaged)
-	}
-	e := Entry{Path: name, Mode: info.Mode(), Size: info.Size(), MTime: info.ModTime().Unix()}
-	var err error
-	switch {
-	case info.Mode().IsDir():
-		e.Size = 0
-	case info.Mode().IsRegular() && info.Size() > 0:
-		if e.Object, err = objectOf(info); err != nil {
-			return fmt.Errorf("walk %q: %w", name, err)
-		}
-	case info.Mode()&fs.ModeSymlink != 0:
-		if e.Target, err = fs.ReadLink(i.fsys, name); err != nil {
-			return err
-		}
-	}
-	if err := fn(e); err != nil || !info.Mode().IsDir() {
-		return err
-	}
-	dir := name
-	if dir == "" {
-		dir = "."
-	}
-	list, err := fs.ReadDir(i.fsys, dir)
-	if err != nil {
-		return fmt.Errorf("walk %q: %w: %w", name, snapshot.ErrDamaged, err)
-	}
-	for _, de := range list {
-		info, err := de.Info()
-		if err != nil {
-			return fmt.Errorf("walk %q: %w: %w", name, snapshot.ErrDamaged, err)
-		}
-		if err := i.walk(path.Join(name, de.Name()), info, fn, depth+1); err == fs.SkipDir {
-			if info.IsDir() {
-				continue
-			}
-			break // the rest of this directory, as fs.WalkDir has it
-		} else if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// CopyFrom adds what is at src in an open image to the same place of the tree, so that a layer
-// made before is not made again.
-func (t *Tree) CopyFrom(img *Image, src string) error {
-	return img.Walk(src, func(e Entry) error {
-		switch {
-		case e.Path == "":
-			return nil
-		case e.Mode.IsDir():
-			return t.Dir(e.Path)
-		case e.Mode&fs.ModeSymlink != 0:
-			return t.Symlink(e.Path, e.Target)
-		case e.Mode.IsRegular():
-			o := e.Object
-			o.Exec = e.Mode&0o111 != 0
-			return t.File(e.Path, o, e.Size, e.MTime)
-		}
-		return refuse(e.Path, "it is not a file, link or directory")
-	})
-}
-
 // guard turns a panic of the reader over damaged bytes into an error that says so.
 func guard(op, name string, err *error) {
 	if v := recover(); v != nil {
 		*err = &fs.PathError{Op: op, Path: name, Err: fmt.Errorf("%w: %v", snapshot.ErrDamaged, v)}
 	}
-}
-
-// windows is an io.ReaderAt that reads ahead: the reader above asks for a few bytes an inode, and
-// neighbours in the image are neighbours in a walk.
-type windows struct {
-	r    io.ReaderAt
-	mu   sync.Mutex
-	win  [8]window
-	next int
-}
-
-type window struct {
-	off int64
-	buf []byte
-	n   int
-}
-
-const windowSize = 64 << 10
-
-func (w *windows) ReadAt(p []byte, off int64) (int, error) {
-	if off < 0 || len(p) > windowSize/2 {
-		return w.r.ReadAt(p, off)
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for i := range w.win {
-		win := &w.win[i]
-		if off >= win.off && off+int64(len(p)) <= win.off+int64(win.n) {
-			return copy(p, win.buf[off-win.off:]), nil
-		}
-	}
-	win := &w.win[w.next]
-	w.next = (w.next + 1) % len(w.win)
-	if win.buf == nil {
-		win.buf = make([]byte, windowSize)
-	}
-	win.n, win.off = 0, off&^4095
-	n, err := w.r.ReadAt(win.buf, win.off)
-	if err != nil && err != io.EOF {
-		return 0, err
-	}
-	win.n = n
-	if skip := int(off - win.off); skip < n {
-		n = copy(p, win.buf[skip:n])
-	} else {
-		n = 0
-	}
-	if n < len(p) {
-		return n, io.EOF
-	}
-	return n, nil
 }
