@@ -97,7 +97,7 @@ func (j *job) attach(stdin *os.File) error {
 		return err
 	}
 	j.lap("build")
-	if len(mounts) == 0 {
+	if len(mounts) == 0 || s.required && len(s.skipped) > 0 {
 		return errors.New(strings.Join(s.skipped, "; "))
 	}
 	if err := s.c.Alive(); err != nil {
@@ -144,14 +144,15 @@ func (s *session) annotation(key string) string {
 	return s.spec.Annotations[key]
 }
 
-// chooseProfile is the operator's list against the container's word.
+// chooseProfile is the operator's list against the container's word. Asking for
+// what one gets anyway is not asking.
 func chooseProfile(cfg config.Config, flag, annotation string) (string, config.Profile, error) {
-	if annotation != "" {
-		p, err := cfg.Requested(annotation)
-		return annotation, p, err
-	}
 	if flag == "" {
 		flag = config.DefaultProfile
+	}
+	if annotation != "" && annotation != flag {
+		p, err := cfg.Requested(annotation)
+		return annotation, p, err
 	}
 	p, err := cfg.For(flag)
 	return flag, p, err

@@ -124,6 +124,7 @@ func run(args []string, store string, stdin, stderr *os.File) int {
 type job struct {
 	options
 	began  time.Time
+	last   time.Time // end of the last lap
 	log    journal
 	commit func() // no deadline from here on
 
@@ -195,17 +196,25 @@ func (j *job) line(err error) string {
 func (j *job) lap(name string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.laps = append(j.laps, fmt.Sprintf("%s %.2f", name, float64(time.Since(j.began).Microseconds())/1000))
+	now := time.Now()
+	last := j.last
+	if last.IsZero() {
+		last = j.began
+	}
+	j.laps = append(j.laps, fmt.Sprintf("%s %.2f", name, milliseconds(now.Sub(last))))
+	j.last = now
 }
 
-// times are the laps, each as milliseconds since the start.
+// times are the whole in milliseconds, and its steps.
 func (j *job) times() string {
-	total := fmt.Sprintf("%.2f ms", float64(time.Since(j.began).Microseconds())/1000)
+	total := fmt.Sprintf("%.2f ms", milliseconds(time.Since(j.began)))
 	if len(j.laps) == 0 {
 		return total
 	}
-	return total + "; " + strings.Join(j.laps, ", ")
+	return total + ": " + strings.Join(j.laps, ", ")
 }
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // onFailure remembers how to undo a step.
 func (j *job) onFailure(f func()) {

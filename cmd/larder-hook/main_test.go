@@ -165,7 +165,7 @@ func TestChooseProfile(t *testing.T) {
 	for _, tc := range []struct {
 		flag, annotation, want string
 	}{
-		{"", "", "default"}, {"ops", "", "ops"}, {"ops", "ml", "ml"}, {"", "ops", ""}, {"", "default", ""}, {"", "../ml", ""}, {"none", "", ""},
+		{"", "", "default"}, {"ops", "", "ops"}, {"ops", "ml", "ml"}, {"", "ops", ""}, {"", "default", "default"}, {"ops", "default", ""}, {"ops", "ops", "ops"}, {"", "../ml", ""}, {"none", "", ""},
 	} {
 		name, _, err := chooseProfile(cfg, tc.flag, tc.annotation)
 		if tc.want == "" && err == nil || tc.want != "" && (err != nil || name != tc.want) {

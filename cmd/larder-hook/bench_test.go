@@ -1,0 +1,64 @@
+//go:build linux
+
+package main
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// BenchmarkRunc times `runc run` of a container that does nothing, without a
+// hook, with /bin/true at both stages and with larder-hook at both, in random
+// order. The machine's noise only ever adds, so the lower decile is what is
+// compared; the spread between it and the median says how noisy it was.
+//
+//	LARDER_E2E=1 go test ./cmd/larder-hook -run '^$' -bench Runc -benchtime 200x
+func BenchmarkRunc(b *testing.B) {
+	w := newWorld(b, "")
+	kinds := []struct {
+		name   string
+		change func(*specs.Spec)
+	}{
+		{"none", func(s *specs.Spec) { s.Hooks = nil }},
+		{"true", func(s *specs.Spec) {
+			for _, h := range []*specs.Hook{&s.Hooks.CreateRuntime[0], &s.Hooks.Poststop[0]} {
+				h.Path, h.Args = "/bin/true", []string{"true"}
+			}
+		}},
+		{"larder", func(*specs.Spec) {}},
+	}
+	took := make([][]float64, len(kinds))
+	n := 0
+	one := func(k int) float64 {
+		s := w.spec(":", "--required")
+		kinds[k].change(s)
+		n++
+		begin := time.Now()
+		w.output("b"+strconv.Itoa(n), s)
+		return float64(time.Since(begin).Microseconds()) / 1000
+	}
+	for k := range kinds {
+		one(k) // makes the mount points, warms the caches
+	}
+	b.ResetTimer()
+	for range b.N {
+		for _, k := range rand.Perm(len(kinds)) {
+			took[k] = append(took[k], one(k))
+		}
+	}
+	b.StopTimer()
+	p10 := make([]float64, len(kinds))
+	for k := range kinds {
+		slices.Sort(took[k])
+		p10[k] = took[k][len(took[k])/10]
+		b.ReportMetric(p10[k], kinds[k].name+"-p10-ms")
+		b.ReportMetric(took[k][len(took[k])/2], kinds[k].name+"-p50-ms")
+	}
+	b.ReportMetric((p10[2]-p10[0])/(p10[1]-p10[0]), "larder/true")
+	b.ReportMetric(0, "ns/op") // of a sum of three, nobody's figure
+}

@@ -1,0 +1,339 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"larder/overlay/overlaytest"
+	"larder/snapshot"
+)
+
+// fake is a container without a runtime: a shell in namespaces of its own, in
+// which $R is a mount, that does what it is told line by line.
+type fake struct {
+	t      testing.TB
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	out    *bufio.Reader
+	bundle string
+	rootfs string
+	store  string
+	id     string
+}
+
+// start makes a container over a new root that belongs to base. The starting
+// thread must outlive it, because the kernel kills it with that.
+func start(t testing.TB, store, id string, base int) *fake {
+	t.Helper()
+	runtime.LockOSThread()
+	f := &fake{t: t, bundle: t.TempDir(), store: store, id: id}
+	for d := f.bundle; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
+		must(t, os.Chmod(d, 0o755))
+	}
+	f.rootfs = filepath.Join(f.bundle, "rootfs")
+	for _, d := range []string{"", "proc", "etc", "home", "home/a", "mnt"} {
+		must(t, os.Mkdir(filepath.Join(f.rootfs, d), 0o755))
+		must(t, os.Chown(filepath.Join(f.rootfs, d), base, base))
+	}
+	f.spec(specs.Spec{Root: &specs.Root{Path: "rootfs"}, Process: &specs.Process{Env: []string{"HOME=/home/a"}}})
+	f.cmd = exec.Command("/bin/sh", "-c", `mount --make-rprivate / && mount --rbind $R $R && while read -r line; do eval "$line"; echo "= $?"; done`)
+	f.cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "R=" + f.rootfs}
+	f.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL, Credential: &syscall.Credential{}}
+	if base != 0 {
+		ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: base, Size: 65536}}
+		f.cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		f.cmd.SysProcAttr.UidMappings, f.cmd.SysProcAttr.GidMappings = ids, ids
+		f.cmd.SysProcAttr.GidMappingsEnableSetgroups = true
+	}
+	var err error
+	f.in, err = f.cmd.StdinPipe()
+	must(t, err)
+	out, err := f.cmd.StdoutPipe()
+	must(t, err)
+	f.cmd.Stderr = f.cmd.Stdout
+	f.out = bufio.NewReader(out)
+	must(t, f.cmd.Start())
+	t.Cleanup(f.stop)
+	f.sh(":")
+	return f
+}
+
+func (f *fake) stop() {
+	_ = f.cmd.Process.Kill()
+	_ = f.cmd.Wait()
+}
+
+// sh runs a line in the container and returns what it printed; it must succeed.
+func (f *fake) sh(line string) string {
+	f.t.Helper()
+	_, err := io.WriteString(f.in, line+"\n")
+	must(f.t, err)
+	var b strings.Builder
+	for {
+		got, err := f.out.ReadString('\n')
+		if err != nil {
+			f.t.Fatalf("%s: %q, %v", line, got, err)
+		}
+		if status, ok := strings.CutPrefix(got, "= "); ok {
+			if status != "0\n" {
+				f.t.Errorf("%s: status %s%s", line, status, &b)
+			}
+			return b.String()
+		}
+		b.WriteString(got)
+	}
+}
+
+func (f *fake) spec(s specs.Spec) {
+	f.t.Helper()
+	data, err := json.Marshal(s)
+	must(f.t, err)
+	must(f.t, os.WriteFile(filepath.Join(f.bundle, "config.json"), data, 0o644))
+}
+
+func (f *fake) state() string {
+	return fmt.Sprintf(`{"ociVersion":"1.0.2","id":%q,"status":"creating","pid":%d,"bundle":%q}`, f.id, f.cmd.Process.Pid, f.bundle)
+}
+
+func (f *fake) attach(args ...string) (int, string) {
+	f.t.Helper()
+	return hook(f.t, f.state(), append([]string{"attach", "--store", f.store, "--config", emptyConfig(f.t), "--log", "/dev/null"}, args...)...)
+}
+
+func (f *fake) release() {
+	f.t.Helper()
+	state := fmt.Sprintf(`{"ociVersion":"1.0.2","id":%q,"status":"stopped","bundle":%q}`, f.id, f.bundle)
+	if status, stderr := hook(f.t, state, "release", "--store", f.store, "--config", emptyConfig(f.t), "--log", "/dev/null"); status != 0 || stderr != "" {
+		f.t.Errorf("release: exit %d, %q", status, stderr)
+	}
+}
+
+// left counts what a store holds for containers.
+func left(t testing.TB, store string) string {
+	t.Helper()
+	var b strings.Builder
+	for _, d := range []string{"leases", "instances", "trash"} {
+		entries, err := os.ReadDir(filepath.Join(store, d))
+		must(t, err)
+		fmt.Fprintf(&b, "%d %s ", len(entries), d)
+	}
+	return strings.TrimSpace(b.String())
+}
+
+func TestMountHook(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	for _, base := range []int{0, 100000} {
+		t.Run(fmt.Sprint("ids from ", base), func(t *testing.T) {
+			store := filepath.Join(t.TempDir(), "store")
+			id := publish(t, store, nil)
+			f := start(t, store, "c1", base)
+			if status, stderr := f.attach("--required"); status != 0 || stderr != "" {
+				t.Fatalf("attach: exit %d, %q", status, stderr)
+			}
+			if got := f.sh(`cat $R/home/a/.cache/pip/http-v2/a/body; stat -c ' %u:%g %a' $R/home/a/.cache/pip $R/home/a/.cache`); got != "a wheel 0:0 755\n 0:0 755\n" {
+				t.Errorf("in the container: %q", got)
+			}
+			f.sh(`echo mine > $R/home/a/.cache/pip/http-v2/a/body; test -f $R/mnt/cacache/targets/` + target + `.json`)
+			f.sh(`! touch $R/mnt/cacache/x 2>/dev/null && ! mount -o remount,bind,rw $R/mnt/cacache 2>/dev/null || ! touch $R/mnt/cacache/x 2>/dev/null`)
+			s, err := snapshot.Open(store)
+			must(t, err)
+			l, err := s.Lease("c1")
+			if err != nil || l.Snapshot != id || l.PID != f.cmd.Process.Pid || l.PIDStart == 0 || l.Instance != s.InstanceDir("c1") {
+				t.Errorf("lease %+v, %v", l, err)
+			}
+			if got, err := os.ReadFile(filepath.Join(s.InstanceDir("c1"), "pip/u/http-v2/a/body")); err != nil || string(got) != "mine\n" {
+				t.Errorf("upper: %q, %v", got, err)
+			}
+			// The same state once more, and the same id from another container.
+			if status, stderr := f.attach(); status != 0 || !strings.Contains(stderr, "already provisioned") {
+				t.Errorf("replayed: exit %d, %q", status, stderr)
+			}
+			other := start(t, store, "c1", base)
+			if status, stderr := other.attach("--required"); status != 1 || !strings.Contains(stderr, "already provisioned") {
+				t.Errorf("same id: exit %d, %q", status, stderr)
+			}
+			f.sh(`grep -q mine $R/home/a/.cache/pip/http-v2/a/body`)
+			if got := left(t, store); got != "1 leases 1 instances 0 trash" {
+				t.Errorf("after the refusals: %s", got)
+			}
+			// It died, nobody released it, and its id comes again.
+			f.stop()
+			if status, stderr := other.attach("--required"); status != 0 {
+				t.Errorf("id of a dead one: exit %d, %q", status, stderr)
+			}
+			other.sh(`grep -q 'a wheel' $R/home/a/.cache/pip/http-v2/a/body`)
+			if got := left(t, store); got != "1 leases 1 instances 1 trash" {
+				t.Errorf("after a leftover: %s", got)
+			}
+			other.stop()
+			other.release()
+			other.release()
+			if got := left(t, store); got != "0 leases 0 instances 2 trash" {
+				t.Errorf("after release: %s", got)
+			}
+			parked, err := filepath.Glob(filepath.Join(store, "trash/*/pip/u/http-v2/a/body"))
+			if err != nil || len(parked) != 1 {
+				t.Errorf("parked uppers: %q, %v", parked, err)
+			}
+		})
+	}
+}
+
+func TestMountHookKeepsWhatWasThere(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	store := filepath.Join(t.TempDir(), "store")
+	publish(t, store, nil)
+	f := start(t, store, "c1", 0)
+	must(t, os.MkdirAll(f.rootfs+"/home/a/.cache/pip/http-v2/mine", 0o755))
+	must(t, os.WriteFile(f.rootfs+"/home/a/.cache/pip/http-v2/mine/x", []byte("x"), 0o644))
+	must(t, os.Chmod(f.rootfs+"/home/a/.cache/pip", 0o700))
+	if status, stderr := f.attach("--required"); status != 0 {
+		t.Fatalf("attach: exit %d, %q", status, stderr)
+	}
+	if got := f.sh(`cd $R/home/a/.cache/pip; cat http-v2/mine/x http-v2/a/body; stat -c ' %a' .; echo y > http-v2/mine/x; cd /`); got != "xa wheel 700\n" {
+		t.Errorf("in the container: %q", got)
+	}
+	if got, err := os.ReadFile(f.rootfs + "/home/a/.cache/pip/http-v2/mine/x"); err != nil || string(got) != "x" {
+		t.Errorf("what was there: %q, %v", got, err)
+	}
+}
+
+// What makes one place impossible leaves the others alone, names itself in one
+// line, and with --required nothing is attached and nothing left.
+func TestMountHookLeavesOut(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	pip := "pip: mount point "
+	for _, tc := range []struct {
+		name, setup string
+		process     specs.Process
+		want, rest  string
+	}{
+		{"link out", "mkdir $R/home/a/.cache; ln -s /var/lib $R/home/a/.cache/pip", specs.Process{}, pip + `"/home/a/.cache/pip": a dangling link`, "view"},
+		{"proc", "mount --rbind /proc $R/proc; mkdir $R/home/a/.cache; ln -s /proc $R/home/a/.cache/pip", specs.Process{}, "is on proc", "view"},
+		{"magic link", "mount --rbind /proc $R/proc; ln -s /proc/self/root $R/home/a/.cache", specs.Process{}, "kernel's own links", "view"},
+		{"file", "mkdir $R/home/a/.cache; echo > $R/home/a/.cache/pip", specs.Process{}, "not a directory", "view"},
+		{"home in proc", "mount --rbind /proc $R/proc", specs.Process{Env: []string{"HOME=/proc/self"}}, pip, "view"},
+		{"volume", "mkdir -p $R/home/a/.cache/pip; mount -t tmpfs vol $R/home/a/.cache/pip", specs.Process{}, "has a volume on it", "view"},
+		{"no home", ":", specs.Process{User: specs.User{UID: 77}, Env: []string{"X=1"}}, "pip: no home directory: HOME is not set", "view"},
+		{"relative", ":", specs.Process{Env: []string{"PIP_CACHE_DIR=cache"}}, `"cache" is not an absolute path`, "view"},
+		{"dots", ":", specs.Process{Env: []string{"PIP_CACHE_DIR=/a/../../etc"}}, "a .. in it", "view"},
+		{"control characters", ":", specs.Process{Env: []string{"PIP_CACHE_DIR=a\nlarder-hook: all is well"}}, `"a\nlarder-hook: all is well"`, "view"},
+		{"overlapping the view", ":", specs.Process{Env: []string{"PIP_CACHE_DIR=/mnt/cacache/x"}}, "view: mount point", "pip"},
+		{"view is a file", "rmdir $R/mnt/cacache $R/mnt; echo > $R/mnt", specs.Process{}, "view: mount point", "pip"},
+		{"read-only root", "mount -o remount,ro,bind $R", specs.Process{}, "file system is read-only", "view"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			store := filepath.Join(t.TempDir(), "store")
+			publish(t, store, nil)
+			f := start(t, store, "c1", 0)
+			must(t, os.Mkdir(f.rootfs+"/mnt/cacache", 0o755))
+			if tc.process.Env == nil {
+				tc.process.Env = []string{"HOME=/home/a"}
+			}
+			f.spec(specs.Spec{Root: &specs.Root{Path: "rootfs"}, Process: &tc.process})
+			f.sh(tc.setup)
+			before := f.sh("find $R -xdev | sort; cat /proc/self/mountinfo")
+			status, stderr := f.attach("--required")
+			if status != 1 || !strings.Contains(stderr, tc.want) || strings.Count(stderr, "\n") != 1 {
+				t.Errorf("required: exit %d, %q; want %q", status, stderr, tc.want)
+			}
+			if after := f.sh("find $R -xdev | sort; cat /proc/self/mountinfo"); after != before {
+				t.Errorf("left behind:\n%s\nwas:\n%s", after, before)
+			}
+			if got := left(t, store); !strings.HasPrefix(got, "0 leases 0 instances") {
+				t.Errorf("left in the store: %s", got)
+			}
+			status, stderr = f.attach()
+			if status != 0 || !strings.Contains(stderr, tc.want) || strings.Count(stderr, "\n") != 1 {
+				t.Errorf("exit %d, %q; want %q", status, stderr, tc.want)
+			}
+			if got := f.sh("grep $R /proc/self/mountinfo | grep -c ' larder:' || true"); (got == "1\n") != (tc.rest != "") {
+				t.Errorf("%s mounts, want %q", got, tc.rest)
+			}
+		})
+	}
+}
+
+// A hook that is killed anywhere leaves no mount, and the next one works.
+func TestMountHookKilled(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	store := filepath.Join(t.TempDir(), "store")
+	publish(t, store, nil)
+	f := start(t, store, "c1", 0)
+	mounts := f.sh("grep $R /proc/self/mountinfo")
+	killed := 0
+	for i := range 60 {
+		cmd := exec.Command(hookBinary(t), "attach", "--store", store, "--config", emptyConfig(t), "--log", "/dev/null")
+		cmd.Stdin = strings.NewReader(f.state())
+		must(t, cmd.Start())
+		time.Sleep(time.Duration(i) * 100 * time.Microsecond)
+		_ = cmd.Process.Kill()
+		var exit *exec.ExitError
+		if err := cmd.Wait(); errors.As(err, &exit) && !exit.Exited() {
+			killed++
+		}
+		now := f.sh("grep $R /proc/self/mountinfo")
+		switch strings.Count(now, " larder:") {
+		case 0:
+			if now != mounts {
+				t.Fatalf("mounts after a kill:\n%s\nwere:\n%s", now, mounts)
+			}
+			// Its process lives and its lease is there: only release helps.
+			f.release()
+		case 2:
+			f.sh("umount $R/mnt/cacache $R/home/a/.cache/pip")
+			f.release()
+		default:
+			// Between two calls that take microseconds: possible, and undone
+			// by nobody, so it must be a rare thing.
+			t.Logf("killed between two mounts, after %d00 us", i)
+			f.sh("umount $R/home/a/.cache/pip")
+			f.release()
+		}
+	}
+	if killed < 10 {
+		t.Errorf("only %d of 60 were killed in time", killed)
+	}
+	if status, stderr := f.attach("--required"); status != 0 {
+		t.Errorf("after the kills: exit %d, %q", status, stderr)
+	}
+}
+
+// A runtime that never finishes writing the state gets an answer.
+func TestHookDeadline(t *testing.T) {
+	r, w, err := os.Pipe()
+	must(t, err)
+	defer w.Close()
+	cmd := exec.Command(hookBinary(t), "attach", "--required", "--log", "/dev/null")
+	var stderr bytes.Buffer
+	cmd.Stdin, cmd.Stderr = r, &stderr
+	begin := time.Now()
+	err = cmd.Run()
+	if took := time.Since(begin); err == nil || took > 8*time.Second || !strings.Contains(stderr.String(), "not complete after 5s") {
+		t.Errorf("%v after %v: %q", err, took, stderr.String())
+	}
+}
