@@ -14,9 +14,9 @@ var (
 	ErrBusy = errors.New("in use")
 	// ErrRefused means that a plan or a mount point is one we do not accept.
 	ErrRefused = errors.New("refused")
-	// ErrDepth means that a lower or the upper is itself stacked so deep that
-	// the kernel does not take it. It is a kind of ErrUnsupported, apart
-	// because a caller can leave the lower out and try again.
+	// ErrDepth means that a lower is itself stacked so deep that the kernel
+	// does not take it, as far as we can tell. A caller can leave it out and
+	// try again.
 	ErrDepth = errors.New("too many stacked file systems")
 	// ErrReadOnly means that the kernel made a writable mount read-only.
 	ErrReadOnly = errors.New("mount came out read-only")
@@ -60,8 +60,11 @@ func (e *Error) Unwrap() []error {
 func newError(op, source, target, kernel string, err error) *Error {
 	e := &Error{Op: op, Source: source, Target: target, Kernel: kernel, Err: err}
 	switch {
-	case strings.Contains(kernel, "stacking depth"):
-		e.kind = ErrDepth
+	case op == "mount" && kernel == "" && errors.Is(err, syscall.EINVAL):
+		// The depth is the one thing overlayfs refuses without a word to
+		// the caller (6.18: only the kernel's log has it) that these plans
+		// can meet: upper and work are on one mount, and apart.
+		e.kind, e.Kernel = ErrDepth, "too many stacked file systems?"
 	case errors.Is(err, syscall.ENOSYS), errors.Is(err, syscall.ENODEV), errors.Is(err, syscall.EOPNOTSUPP):
 		e.kind = ErrUnsupported
 	case errors.Is(err, syscall.EBUSY):

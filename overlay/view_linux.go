@@ -68,6 +68,11 @@ func NewView(v View) (*os.File, error) {
 			return nil, err
 		}
 	}
+	if v.Volatile {
+		if err := c.setFlag("volatile"); err != nil {
+			return nil, err
+		}
+	}
 	m, err := c.mount(unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV)
 	if err != nil {
 		return nil, err

@@ -205,7 +205,7 @@ func (s *session) attachLowers(name string, p *point, lowers []string, own strin
 		return s.instanceError(err)
 	}
 	v := overlay.View{
-		Lowers: lowers, Lowest: lowest, Instance: dir,
+		Lowers: lowers, Lowest: lowest, Instance: dir, Volatile: !s.Instance.Kept(),
 		Source: fmt.Sprintf("larder:%.12s:%s", s.Snapshot.ID, name),
 	}
 	m, err := s.view(v, p.owner)

@@ -51,8 +51,8 @@ type Report struct {
 type Mount struct {
 	Point      string `json:"point"`
 	Lowers     int    `json:"lowers"`
-	UpperBytes int64  `json:"upper_bytes"` // disk usage of what the command left
-	UpperFiles int64  `json:"upper_files"` // inodes of it, the upper's own directory not counted
+	UpperBytes int64  `json:"upper_bytes"` // disk usage of what the command left, the upper's own directory not counted
+	UpperFiles int64  `json:"upper_files"` // inodes of it
 	dir        string
 }
 
@@ -164,8 +164,10 @@ func (s *session) attachAll() error {
 func (s *session) measure() {
 	for i := range s.report.Mounts {
 		m := &s.report.Mounts[i]
-		if u, err := fs.DiskUsage(context.Background(), m.dir+"/u"); err == nil {
-			m.UpperBytes, m.UpperFiles = u.Size, u.Inodes-1
+		var own unix.Stat_t
+		u, err := fs.DiskUsage(context.Background(), m.dir+"/u")
+		if err == nil && unix.Lstat(m.dir+"/u", &own) == nil {
+			m.UpperBytes, m.UpperFiles = u.Size-own.Blocks*512, u.Inodes-1
 		}
 	}
 }
