@@ -71,7 +71,7 @@ func Blend(parts []Part, allow, deny []string) (Ranking, error) {
 			worth := int64(p.Weight * unit / float64(steady+e.Rank))
 			b.Score += worth
 			b.Count = max(b.Count, e.Count)
-			b.Places = append(b.Places, Place{p.Name, e.Rank})
+			b.Places = append(append(b.Places, Place{p.Name, e.Rank}), e.Places...)
 			b.Versions = append(b.Versions, weighed(e.Versions, worth)...)
 		}
 	}

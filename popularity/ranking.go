@@ -23,7 +23,8 @@ type Entry struct {
 	// Score is what the project is ranked by after [Blend]; 0 before. It serves
 	// as the hits a project expects.
 	Score int64 `json:"score,omitempty"`
-	// Places are the project's ranks in what was merged or blended.
+	// Places are the project's ranks in what was merged or blended: each part of
+	// a blend, followed by the months it was merged from.
 	Places []Place `json:"places,omitempty"`
 }
 

@@ -2,13 +2,18 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"larder/cmd/internal/config"
 	"larder/popularity"
+	"larder/popularity/misses"
 	"larder/popularity/sources"
 	"larder/snapshot"
 )
@@ -18,10 +23,14 @@ func rankCommand() *cli.Command {
 		Name:  "rank",
 		Usage: "print the ranking that a build plans from, and where it comes from",
 		Description: "Several rankings are read as months of one: a project counts by the median of its\n" +
-			"ranks and must be in more than half of them.",
+			"ranks and must be in more than half of them. What containers of this host had to\n" +
+			"download (its misses, kept in the store) is blended in.",
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "ranking", Usage: "`FILE or URL` of a ranking: JSON, CSV or a list of names; may be repeated (default: the configuration's, else the one built in)"},
 			&cli.IntFlag{Name: "top", Usage: "print the first `N` only"},
+			&cli.StringFlag{Name: "source", Usage: "rank by `NAME` alone: rankings or misses"},
+			&cli.StringFlag{Name: "explain", Usage: "say what is known of `PROJECT`: its rank in each source, versions, and what is stocked"},
+			&cli.BoolFlag{Name: "show-query", Usage: "print the SQL that ranks by a ClickHouse server, and ask nobody"},
 			&cli.BoolFlag{Name: "force", Usage: "take a ranking that lost nine tenths of its projects since last time"},
 		},
 		Action: runRank,
@@ -30,14 +39,37 @@ func rankCommand() *cli.Command {
 
 func runRank(c *cli.Context) error {
 	if c.Args().Present() {
-		return usagef("rank takes no argument %q", c.Args().First()).hint("a ranking is named by --ranking")
+		return usagef("rank takes no argument %q", c.Args().First()).hint("a ranking is named by --ranking, a project by --explain")
 	}
 	if c.IsSet("top") && c.Int("top") < 1 {
-		return usagef("--top %d is less than 1", c.Int("top"))
+		return usagef("--top %d is less than 1", c.Int("top")).hint("leave it out for all")
+	}
+	switch c.String("source") {
+	case "", "rankings", "misses":
+	default:
+		return usagef("no source %q", c.String("source")).hint("the sources are rankings and misses")
+	}
+	if c.Bool("show-query") {
+		sql, err := sources.ClickHouse{}.SQL()
+		if err == nil {
+			_, err = fmt.Fprint(c.App.Writer, sql)
+		}
+		return err
+	}
+	project := ""
+	if c.IsSet("explain") {
+		name, ok := popularity.Normalize(c.String("explain"))
+		if !ok {
+			return usagef("--explain %q is not a project name", c.String("explain"))
+		}
+		project = name
 	}
 	ranking, warnings, err := loadRanking(c.Context, c)
 	if err != nil {
 		return err
+	}
+	if project != "" {
+		return explain(c, ranking, project)
 	}
 	ranking = ranking.Top(c.Int("top"))
 	if jsonWanted(c) {
@@ -46,54 +78,87 @@ func runRank(c *cli.Context) error {
 			Warnings []popularity.Warning `json:"warnings"`
 		}{ranking, append([]popularity.Warning{}, warnings...)})
 	}
-	for _, o := range ranking.Origins {
-		fmt.Fprintf(c.App.Writer, "# %s\n", originLine(o))
-	}
-	for _, e := range ranking.Entries {
-		if e.Count == 0 {
-			fmt.Fprintf(c.App.Writer, "%6d  %s\n", e.Rank, e.Project)
-			continue
-		}
-		fmt.Fprintf(c.App.Writer, "%6d  %-40s %14d\n", e.Rank, e.Project, e.Count)
-	}
-	return nil
+	return printRanking(c, ranking)
 }
 
-// loadRanking reads the rankings that the flags, else the configuration, name,
-// and prints what went wrong with those that could not be used.
+func printRanking(c *cli.Context, r popularity.Ranking) error {
+	for _, o := range r.Origins {
+		fmt.Fprintf(c.App.Writer, "# %s\n", printable(originLine(o)))
+	}
+	tw := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+	for _, e := range r.Entries {
+		if e.Count == 0 {
+			fmt.Fprintf(tw, "%d\t%s\n", e.Rank, e.Project)
+			continue
+		}
+		fmt.Fprintf(tw, "%d\t%s\t%d\n", e.Rank, e.Project, e.Count)
+	}
+	return tw.Flush()
+}
+
+// loadRanking blends the rankings that the flags, else the configuration,
+// name with the host's own misses, and prints what went wrong with those that
+// could not be used.
 func loadRanking(ctx context.Context, c *cli.Context) (popularity.Ranking, []popularity.Warning, error) {
 	cfg, err := loadConfig(c)
 	if err != nil {
 		return popularity.Ranking{}, nil, err
 	}
-	from := cfg.Rank.Ranking
-	if c.IsSet("ranking") {
-		from = c.StringSlice("ranking")
+	opts := sources.Options{Force: c.Bool("force"), UserAgent: userAgent()}
+	store := rankingStore(c)
+	if store != nil {
+		opts.CacheDir = filepath.Join(store.Dir(), "rankings")
+		collectMisses(ctx, store)
 	}
-	ranking, warnings, err := sources.Load(ctx, from, sources.Options{
-		CacheDir:  rankingCache(c),
-		Force:     c.Bool("force"),
-		UserAgent: userAgent(),
-	})
+	ranking, warnings, err := sources.Gather(ctx, blendOf(c, cfg, store), opts)
 	for _, w := range warnings {
 		warnf("%s", w)
 	}
 	return ranking, warnings, err
 }
 
-// rankingCache is where answers of ranking addresses are kept: in the store,
-// when there is one that this process may use, else nowhere. A ranking can be
-// looked at without a store.
-func rankingCache(c *cli.Context) string {
+// collectMisses reads what containers that are gone left in the trash, before
+// somebody empties it. Nothing that goes wrong with it stops a build.
+func collectMisses(ctx context.Context, s *snapshot.Store) {
+	c, err := misses.Collect(ctx, filepath.Join(s.Dir(), "trash"), s.MissesDir(), time.Now(), misses.Limits{Time: time.Second})
+	if err != nil && ctx.Err() == nil {
+		warnf("%v", err)
+	}
+	for _, note := range c.Notes {
+		warnf("misses: %s", note)
+	}
+}
+
+// blendOf says what a ranking is made of. A ranking named on the command line
+// replaces the configuration's; misses weigh as much as it does.
+func blendOf(c *cli.Context, cfg config.Config, store *snapshot.Store) sources.Blend {
+	months := cfg.Rank.Ranking
+	if c.IsSet("ranking") {
+		months = c.StringSlice("ranking")
+	}
+	var b sources.Blend
+	if len(months) > 0 && c.String("source") != "misses" {
+		b.Sources = append(b.Sources, sources.Source{Weight: 1, Months: months})
+	}
+	if store != nil && c.String("source") != "rankings" {
+		b.Sources = append(b.Sources, sources.Source{Weight: 1, Misses: store.MissesDir()})
+	}
+	b.OnlyMisses = c.String("source") == "misses"
+	return b
+}
+
+// rankingStore is the store that holds misses and the last answers of ranking
+// addresses, or nil: a ranking can be looked at without a store.
+func rankingStore(c *cli.Context) *snapshot.Store {
 	dir, err := storeDir(c)
 	if err != nil {
-		return ""
+		return nil
 	}
 	s, err := snapshot.Open(dir)
 	if err != nil {
-		return ""
+		return nil
 	}
-	return filepath.Join(s.Dir(), "rankings")
+	return s
 }
 
 func originLine(o popularity.Origin) string {
@@ -105,4 +170,93 @@ func originLine(o popularity.Origin) string {
 		line += ", its last answer, from " + o.Fetched.Format(time.DateOnly)
 	}
 	return line
+}
+
+// explanation is what --explain prints.
+type explanation struct {
+	Project  string               `json:"project"`
+	Rank     int                  `json:"rank"` // 0: not ranked
+	Of       int                  `json:"of"`
+	Places   []popularity.Place   `json:"places"`
+	Versions []popularity.Version `json:"versions"`
+	Stocked  []stockedWheel       `json:"stocked"` // in the current snapshot
+}
+
+type stockedWheel struct {
+	Filename string `json:"filename"`
+	Bytes    int64  `json:"bytes"`
+}
+
+// explain says where a project is ranked, by whom, and what the current
+// snapshot has of it.
+func explain(c *cli.Context, r popularity.Ranking, project string) error {
+	e := explanation{Project: project, Of: len(r.Entries), Places: []popularity.Place{}, Versions: []popularity.Version{}, Stocked: []stockedWheel{}}
+	for _, entry := range r.Entries {
+		if entry.Project == project {
+			e.Rank = entry.Rank
+			e.Places = append(e.Places, entry.Places...)
+			e.Versions = append(e.Versions, entry.Versions...)
+		}
+	}
+	wheels, err := currentWheels(c)
+	if err != nil {
+		return err
+	}
+	for _, w := range wheels {
+		if w.Project == project {
+			e.Stocked = append(e.Stocked, stockedWheel{w.Filename, w.Size})
+		}
+	}
+	if jsonWanted(c) {
+		return printJSON(c, e)
+	}
+	var b strings.Builder
+	if e.Rank == 0 {
+		fmt.Fprintf(&b, "%s is in none of the rankings\n", project)
+	} else {
+		fmt.Fprintf(&b, "%s is %d of %d\n", project, e.Rank, e.Of)
+	}
+	for _, p := range e.Places {
+		fmt.Fprintf(&b, "  rank %d in %s\n", p.Rank, printable(p.Source))
+	}
+	for _, v := range e.Versions {
+		fmt.Fprintf(&b, "  version %s%s\n", v.Version, forPython(v.Python))
+	}
+	for _, w := range e.Stocked {
+		fmt.Fprintf(&b, "  stocked: %s, %d bytes\n", w.Filename, w.Bytes)
+	}
+	if len(e.Stocked) == 0 {
+		fmt.Fprintln(&b, "  not stocked")
+	}
+	_, err = fmt.Fprint(c.App.Writer, b.String())
+	return err
+}
+
+func forPython(minor string) string {
+	if minor == "" {
+		return ""
+	}
+	return " for python " + minor
+}
+
+// currentWheels lists the wheels of the current snapshot; without a store or a
+// snapshot there are none.
+func currentWheels(c *cli.Context) ([]snapshot.ManifestWheel, error) {
+	s := rankingStore(c)
+	if s == nil {
+		return nil, nil
+	}
+	img, _, err := openImage(s, "current")
+	if errors.Is(err, snapshot.ErrNoSnapshot) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer img.Close()
+	m, err := img.Manifest()
+	if err != nil {
+		return nil, err
+	}
+	return m.Wheels, nil
 }

@@ -20,8 +20,9 @@
 //
 // What cannot be seen: an index that sends no cache headers leaves nothing in
 // pip's cache, and one that is not the public one sends no x-pypi-file headers;
-// there only site-packages and locally built wheels tell. Poetry's and other
-// clients' caches are not read.
+// there only site-packages and locally built wheels tell. Not pip and
+// setuptools: every new virtual environment has them, without a download.
+// Poetry's and other clients' caches are not read.
 //
 // # Promises
 //
@@ -35,8 +36,8 @@
 //   - One tenant counts once per project, version and day, and a day counts at
 //     most ten tenants for one of them, so that one tenant, or one bad day,
 //     cannot steer a ranking. One tenant writes at most 2,000 lines a day.
-//   - Reporting an instance twice (a job that was killed between writing and
-//     removing the upper) counts it once.
+//   - Reporting an instance twice, on whatever days (a job that was killed
+//     between writing and removing the upper), counts it once.
 //
 // # Limits
 //

@@ -33,7 +33,7 @@ func Load(dir string, now time.Time) (popularity.Ranking, []popularity.Warning, 
 	if err != nil {
 		return popularity.Ranking{}, nil, fmt.Errorf("read misses: %w", err)
 	}
-	t := tally{projects: map[string]int64{}, versions: map[version]int64{}}
+	t := tally{projects: map[string]int64{}, versions: map[version]int64{}, before: map[told]bool{}}
 	var warnings []popularity.Warning
 	for _, day := range days {
 		data, err := readDay(filepath.Join(dir, day))
@@ -85,10 +85,23 @@ func readDay(path string) ([]byte, error) {
 
 type version struct{ project, version, python string }
 
+// told is what one instance said once: a version, or without one the project.
+type told struct {
+	version
+	instance string
+}
+
 // tally adds up days.
 type tally struct {
 	projects map[string]int64
 	versions map[version]int64
+	before   map[told]bool // on this day or an earlier one: an instance that is read again says nothing new
+}
+
+func (t tally) isNew(what told) bool {
+	had := t.before[what]
+	t.before[what] = true
+	return !had
 }
 
 func (t tally) day(data []byte) (bad int) {
@@ -99,12 +112,13 @@ func (t tally) day(data []byte) (bad int) {
 	projects, versions := map[string]int64{}, map[version]int64{}
 	seenProject, seenVersion := map[seen[string]]bool{}, map[seen[version]]bool{}
 	bad = eachLine(data, func(l line) {
-		if p := (seen[string]{l.Project, l.who()}); !seenProject[p] {
+		v := version{l.Project, l.Version, l.Python}
+		p := seen[string]{l.Project, l.who()}
+		if t.isNew(told{version{project: l.Project}, l.Instance}) && !seenProject[p] {
 			seenProject[p] = true
 			projects[l.Project]++
 		}
-		v := version{l.Project, l.Version, l.Python}
-		if s := (seen[version]{v, l.who()}); !seenVersion[s] {
+		if s := (seen[version]{v, l.who()}); t.isNew(told{v, l.Instance}) && !seenVersion[s] {
 			seenVersion[s] = true
 			versions[v]++
 		}

@@ -47,6 +47,7 @@ func TestAppendLoad(t *testing.T) {
 	dir := t.TempDir()
 	add(t, dir, day, "c1", "", flask3, flask2, six)
 	add(t, dir, day, "c1", "", flask3) // told twice
+	add(t, dir, day.AddDate(0, 0, -1), "c1", "", flask3)
 	add(t, dir, day, "c2", "", flask3)
 	add(t, dir, day.AddDate(0, 0, -1), "c3", "", flask3)
 	add(t, dir, day.AddDate(0, 0, -28), "old", "", Miss{"old", "1", "", Built})

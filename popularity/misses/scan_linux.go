@@ -64,20 +64,36 @@ type scan struct {
 // Scan reads what clients left in an upper. The error is about dir itself; what
 // is wrong inside it is only passed over.
 func Scan(ctx context.Context, dir string, limits Limits) (Found, error) {
+	s := newScan(ctx, limits)
+	if err := s.upper(dir); err != nil {
+		return Found{}, err
+	}
+	return s.result(), nil
+}
+
+func newScan(ctx context.Context, limits Limits) *scan {
+	limits = limits.filled()
+	return &scan{ctx: ctx, limits: limits, found: map[Miss]bool{}, deadline: time.Now().Add(limits.Time)}
+}
+
+// upper adds one upper to the scan. Ending at a limit is no error.
+func (s *scan) upper(dir string) error {
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return Found{}, fmt.Errorf("open upper %s: %w", dir, err)
+		return fmt.Errorf("open upper %s: %w", dir, err)
 	}
-	s := &scan{ctx: ctx, limits: limits.filled(), found: map[Miss]bool{}}
-	s.deadline = time.Now().Add(s.limits.Time)
 	err = s.walk(fd, place{})
-	if ctx.Err() != nil {
-		return Found{}, ctx.Err()
+	if s.ctx.Err() != nil {
+		return s.ctx.Err()
 	}
 	if err != nil && !errors.Is(err, errStop) {
-		return Found{}, fmt.Errorf("read upper %s: %w", dir, err)
+		return fmt.Errorf("read upper %s: %w", dir, err)
 	}
-	return Found{Misses: sorted(s.found), Entries: s.entries, Stopped: s.stopped}, nil
+	return nil
+}
+
+func (s *scan) result() Found {
+	return Found{Misses: sorted(s.found), Entries: s.entries, Stopped: s.stopped}
 }
 
 // place is where in an upper a directory is, as far as that says what to look for.
@@ -162,7 +178,8 @@ func (s *scan) walk(fd int, p place) error {
 
 func (s *scan) directory(fd int, p place, name string) error {
 	if p.kind == packages {
-		if m, ok := fromDistInfo(name, p.python); ok && s.installed(fd, name) {
+		// python -m venv installs these two from the interpreter's own bundle.
+		if m, ok := fromDistInfo(name, p.python); ok && m.Project != "pip" && m.Project != "setuptools" && s.installed(fd, name) {
 			s.add(m)
 		}
 		return nil

@@ -102,6 +102,7 @@ func TestScanClients(t *testing.T) {
 	write(t, dir, "uv/archive-v0/abcdef/inner/wheels-v6/pypi/hidden/1.0-py3-none-any.http", nil)
 	site := "venv/lib/python3.11/site-packages/"
 	write(t, dir, site+"attrs-23.1.0.dist-info/METADATA", nil)
+	write(t, dir, site+"pip-23.2.1.dist-info/METADATA", nil)
 	write(t, dir, site+"local-1.0.dist-info/METADATA", nil)
 	write(t, dir, site+"local-1.0.dist-info/direct_url.json", nil)
 	write(t, dir, site+"copied_up-1.0.dist-info/INSTALLER", nil)
@@ -150,6 +151,19 @@ func TestScanHostile(t *testing.T) {
 		}
 		if err := syscall.Mkfifo(path, 0o600); err != nil {
 			t.Fatal(err)
+		}
+	}
+	if os.Geteuid() == 0 { // only root makes devices; an entry that is one, and a body
+		withDevice := hash("http")
+		write(t, dir, withDevice, pipEntry(nil, fileHeaders("body-is-a-device", "1.0", "")))
+		for _, path := range []string{hash("http"), withDevice + ".body"} {
+			path = filepath.Join(dir, path)
+			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := syscall.Mknod(path, syscall.S_IFCHR|0o600, 1<<8|5); err != nil { // /dev/zero: endless if it were read
+				t.Fatal(err)
+			}
 		}
 	}
 	withFIFO := hash("http")

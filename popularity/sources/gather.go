@@ -25,6 +25,9 @@ type Blend struct {
 	Sources []Source
 	Allow   []string // always in, first
 	Deny    []string // never in
+	// OnlyMisses wants to see the misses, not to plan from them: the starter
+	// ranking does not stand in, and there may be none at all.
+	OnlyMisses bool
 }
 
 func (s Source) name() string {
@@ -82,7 +85,7 @@ func Gather(ctx context.Context, b Blend, opts Options) (popularity.Ranking, []p
 	if !public && errors.Is(failed, popularity.ErrRefused) {
 		return popularity.Ranking{}, withoutFailure(warnings, failed), failed
 	}
-	if !public && (wanted || len(parts) == 0 || onlyMisses(b.Sources)) {
+	if !public && !b.OnlyMisses && (wanted || len(parts) == 0 || onlyMisses(b.Sources)) {
 		starter := popularity.Starter()
 		why := "no ranking is configured"
 		if wanted {

@@ -78,6 +78,9 @@ func TestGatherBlends(t *testing.T) {
 	if p := fmt.Sprint(r.Entries[1].Places); p != "[{list 3} {misses 1}]" {
 		t.Errorf("flask's places %s", p)
 	}
+	if r, warned, err = gather(t, Blend{Sources: []Source{{Weight: 1, Misses: missed(t, "b", "a")}}, OnlyMisses: true}, Options{}); err != nil || warned != "[]" || strings.Join(names(r), " ") != "a b" {
+		t.Errorf("misses only: %q %s %v", names(r), warned, err)
+	}
 	html := ranked(t, "<html>")
 	b.Sources = append(b.Sources, Source{Name: "broken", Weight: 1, Months: html})
 	if r, warned, err = gather(t, b, Options{}); err != nil || len(r.Entries) != 4 || !strings.Contains(warned, "an HTML or XML page") {

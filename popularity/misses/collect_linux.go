@@ -1,0 +1,108 @@
+package misses
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Collected is what a collection did.
+type Collected struct {
+	Instances int      `json:"instances"` // parked ones that were read
+	Misses    int      `json:"misses"`    // lines written
+	Notes     []string `json:"notes"`     // what was stopped at a limit or could not be read
+}
+
+// maxParked bounds the instances of one collection; what is left over is gone
+// when its owner empties the place they are parked in. Misses are a sample.
+const maxParked = 1000
+
+// Collect reads every instance parked in a directory (an instance holds, for
+// each of its mounts, a directory with its upper, u) and appends what each
+// missed to the day's file in log, which is made if need be. The limits are
+// those of one instance; all together may take ten times its time.
+//
+// What is parked stays there: removing it is its owner's. An instance is known
+// by its name in that directory, so one that is collected twice counts once.
+func Collect(ctx context.Context, parked, log string, now time.Time, limits Limits) (Collected, error) {
+	c := Collected{Notes: []string{}}
+	limits = limits.filled()
+	end := time.Now().Add(10 * limits.Time)
+	instances, err := os.ReadDir(parked)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, nil
+	}
+	if err != nil {
+		return c, fmt.Errorf("read parked instances: %w", err)
+	}
+	for _, i := range instances {
+		if !i.IsDir() {
+			continue
+		}
+		if c.Instances == maxParked || time.Now().After(end) {
+			c.Notes = append(c.Notes, fmt.Sprintf("stopped after %d instances: the others are not read", c.Instances))
+			return c, nil
+		}
+		found, ok, err := scanInstance(ctx, filepath.Join(parked, i.Name()), limits)
+		if ctx.Err() != nil {
+			return c, ctx.Err()
+		}
+		if err != nil {
+			c.Notes = append(c.Notes, err.Error())
+			continue
+		}
+		if !ok {
+			continue
+		}
+		c.Instances++
+		if found.Stopped != "" {
+			c.Notes = append(c.Notes, i.Name()+": "+found.Stopped)
+		}
+		if len(found.Misses) == 0 {
+			continue
+		}
+		if err := os.MkdirAll(log, 0o700); err != nil {
+			return c, fmt.Errorf("append misses: %w", err)
+		}
+		n, err := Append(log, Report{Time: now, Instance: i.Name(), Misses: found.Misses})
+		if err != nil {
+			return c, err
+		}
+		c.Misses += n
+	}
+	return c, nil
+}
+
+// scanInstance scans the uppers of an instance within one set of limits; ok is
+// false for a directory that holds none.
+func scanInstance(ctx context.Context, dir string, limits Limits) (all Found, ok bool, err error) {
+	mounts, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Found{}, false, nil // emptied meanwhile
+	}
+	if err != nil {
+		return Found{}, false, fmt.Errorf("read parked instance: %w", err)
+	}
+	s := newScan(ctx, limits)
+	for _, m := range mounts {
+		upper := filepath.Join(dir, m.Name(), "u")
+		var st unix.Stat_t
+		if !m.IsDir() || unix.Lstat(upper, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFDIR {
+			continue
+		}
+		ok = true
+		if err := s.upper(upper); err != nil {
+			return Found{}, false, err
+		}
+		if s.stopped != "" {
+			break
+		}
+	}
+	return s.result(), ok, nil
+}

@@ -1,0 +1,41 @@
+package misses
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestCollect(t *testing.T) {
+	parked, log := t.TempDir(), filepath.Join(t.TempDir(), "misses")
+	write(t, parked, "one/pip/u/wheels/ab/a-1.0-py3-none-any.whl", nil)
+	write(t, parked, "one/env/u/lib/python3.11/site-packages/b-1.0.dist-info/METADATA", nil)
+	write(t, parked, "one/env/w/work/site-packages/work-1.0.dist-info/METADATA", nil)
+	write(t, parked, "two/pip/u/wheels/ab/a-1.0-py3-none-any.whl", nil)
+	write(t, parked, "empty/pip/u/x", nil)
+	write(t, parked, "gone-0123/image.erofs", nil) // a snapshot in the trash
+	write(t, parked, "file", nil)
+	if err := os.MkdirAll(filepath.Join(parked, "evil/pip"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(parked, "one/pip/u"), filepath.Join(parked, "evil/pip/u")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second time finds the same, and counts nothing twice
+		c, err := Collect(t.Context(), parked, log, day, Limits{})
+		if err != nil || c.Instances != 3 || c.Misses != 3 || len(c.Notes) != 0 {
+			t.Errorf("%+v %v", c, err)
+		}
+		if got, _ := counts(t, log); got != "a:2 b:1" {
+			t.Errorf("counted %q", got)
+		}
+	}
+	c, err := Collect(t.Context(), parked, log, day, Limits{Names: 1})
+	if err != nil || !strings.Contains(strings.Join(c.Notes, "\n"), "one: more than 1 names") {
+		t.Errorf("%+v %v", c, err)
+	}
+	if c, err := Collect(t.Context(), filepath.Join(parked, "absent"), log, day, Limits{}); err != nil || c.Instances != 0 {
+		t.Errorf("%+v %v", c, err)
+	}
+}
