@@ -26,8 +26,8 @@ import (
 // It is a cache only: every damage reads as a miss, nothing in it is needed,
 // and failures to write are silent. Several processes may share one.
 //
-//	pages/ab/cdef…   one JSON line (pageHead), then the body as it came;
-//	                 the name is the SHA-256 of the page's URL
+//	pages/ab/cdef…   SHA-256 of the rest, one JSON line (pageHead), the body as
+//	                 it came; the name is the SHA-256 of the page's URL
 //	sizes            lines "SHA-256-of-URL size"
 //
 // A nil *PageCache caches nothing.
@@ -55,7 +55,7 @@ func OpenPageCache(dir string, max int64) (*PageCache, error) {
 	return &PageCache{dir: dir, max: max, used: -1}, nil
 }
 
-// pageHead is the first line of a cached page. Nothing in it is secret: pages
+// pageHead is the second line of a cached page. Nothing in it is secret: pages
 // whose URL has a query are not kept.
 type pageHead struct {
 	URL          string `json:"url"` // where it came from, after redirects
@@ -63,7 +63,6 @@ type pageHead struct {
 	LastModified string `json:"last_modified,omitempty"`
 	Type         string `json:"type"`
 	Encoding     string `json:"encoding,omitempty"`
-	SHA256       string `json:"sha256"` // of the body that follows
 }
 
 type cachedPage struct {
@@ -92,7 +91,11 @@ func (c *PageCache) page(u *url.URL) *cachedPage {
 		return nil
 	}
 	defer f.Close()
-	line, err := bufio.NewReader(io.LimitReader(f, 16<<10)).ReadBytes('\n')
+	in := bufio.NewReader(io.LimitReader(f, 16<<10))
+	if _, err := in.Discard(2*sha256.Size + 1); err != nil {
+		return nil
+	}
+	line, err := in.ReadBytes('\n')
 	if err != nil || json.Unmarshal(line, &e.pageHead) != nil || e.ETag == "" && e.LastModified == "" {
 		return nil
 	}
@@ -108,13 +111,17 @@ func (e *cachedPage) ask(h http.Header) {
 	}
 }
 
+// body reads the whole entry and its head again: another process may have
+// written it since.
 func (e *cachedPage) body() ([]byte, error) {
 	b, err := os.ReadFile(e.path)
 	if err != nil {
 		return nil, err
 	}
-	_, b, _ = bytes.Cut(b, []byte("\n"))
-	if sum := sha256.Sum256(b); hex.EncodeToString(sum[:]) != e.SHA256 {
+	want, rest, _ := bytes.Cut(b, []byte("\n"))
+	line, b, _ := bytes.Cut(rest, []byte("\n"))
+	var head pageHead
+	if sum := sha256.Sum256(rest); hex.EncodeToString(sum[:]) != string(want) || json.Unmarshal(line, &head) != nil || head != e.pageHead {
 		return nil, errors.New("damaged")
 	}
 	now := time.Now()
@@ -160,8 +167,6 @@ func (w *pageWriter) commit() {
 	if w == nil || w.over {
 		return
 	}
-	sum := sha256.Sum256(w.body.Bytes())
-	w.head.SHA256 = hex.EncodeToString(sum[:])
 	line, err := json.Marshal(w.head)
 	if err != nil || len(line) > 8<<10 {
 		return
@@ -173,13 +178,14 @@ func (w *pageWriter) commit() {
 	if err != nil {
 		return
 	}
-	_, err = f.Write(slices.Concat(line, []byte("\n"), w.body.Bytes()))
+	rest := slices.Concat(line, []byte("\n"), w.body.Bytes())
+	_, err = fmt.Fprintf(f, "%x\n%s", sha256.Sum256(rest), rest)
 	// No fsync: a torn entry does not match its hash and is a miss.
 	if err := errors.Join(err, f.Close()); err != nil || os.Rename(f.Name(), w.path) != nil {
 		os.Remove(f.Name())
 		return
 	}
-	w.cache.account(int64(len(line) + 1 + w.body.Len()))
+	w.cache.account(int64(2*sha256.Size + 1 + len(rest)))
 }
 
 // account keeps pages below max, sweeping down to three quarters. A page

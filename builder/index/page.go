@@ -1,11 +1,10 @@
 package index
 
 import (
-	"encoding/hex"
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -22,7 +21,8 @@ type page struct {
 	refused  []Refused
 	seen     map[string]int // file name -> place in files
 	twice    map[string]bool
-	unclosed bool // an HTML page whose end tag never came
+	origin   string // scheme and host of a link that was allowed
+	unclosed bool   // an HTML page whose end tag never came
 }
 
 // maxFiles of one page: the largest projects have some ten thousand.
@@ -31,34 +31,42 @@ const maxFiles = 500_000
 // add takes one link. claimed is the name a JSON page gives; an HTML link has
 // none: its name is the URL's, which is also the only one pip looks at.
 func (p *page) add(href, claimed string, f File) error {
-	u, err := p.base.Parse(strings.TrimSpace(href))
-	if err != nil {
-		return p.refuse(claimed, "its URL cannot be read")
+	where, fragment, name, ok := p.plain(href)
+	if !ok {
+		u, err := p.base.Parse(strings.TrimSpace(href))
+		if err != nil {
+			return p.refuse(claimed, "its URL cannot be read")
+		}
+		if name, err = basename(u); err != nil {
+			name = "/" // not acceptable
+		}
+		if claimed == "" && (err != nil || !distribution(name)) {
+			return nil // a link to something else
+		}
+		if err := p.client.allowed(p.base, u); err != nil {
+			return p.refuse(cmp.Or(claimed, name), err.Error())
+		}
+		if !plainAllowed(u, p.client.config.TrustedHosts) {
+			return p.refuse(cmp.Or(claimed, name), "its URL is plain http and its host is not trusted")
+		}
+		fragment = u.Fragment
+		quotePath(u)
+		u.User, u.Fragment, u.RawFragment = nil, "", ""
+		where, p.origin = u.String(), u.Scheme+"://"+u.Host
 	}
-	name, err := basename(u)
-	if claimed == "" && (err != nil || !distribution(name)) {
-		return nil // a link to something else
-	}
-	if claimed != "" && badName(claimed) {
-		return p.refuse(claimed, "the file name is not acceptable")
-	}
-	if err != nil || badName(name) {
-		return p.refuse(name, "the file name is not acceptable")
-	}
-	if claimed != "" && claimed != name {
+	switch {
+	case claimed == "" && !distribution(name):
+		return nil
+	case badName(cmp.Or(claimed, name)), badName(name):
+		return p.refuse(cmp.Or(claimed, name), "the file name is not acceptable")
+	case claimed != "" && claimed != name:
 		return p.refuse(claimed, "its URL ends in another file name")
-	}
-	if err := p.client.allowed(p.base, u); err != nil {
-		return p.refuse(name, err.Error())
-	}
-	if !plainAllowed(u, p.client.config.TrustedHosts) {
-		return p.refuse(name, "its URL is plain http and its host is not trusted")
 	}
 	if project, _, ok := strings.Cut(name, "-"); strings.HasSuffix(name, ".whl") && (!ok || pep508.Normalize(project) != p.name) {
 		return p.refuse(name, "it belongs to another project")
 	}
 	if f.SHA256 == "" {
-		f.SHA256 = fragmentHash(u.Fragment)
+		f.SHA256 = fragmentHash(fragment)
 	}
 	for _, sum := range []*string{&f.SHA256, &f.MetadataSHA256} {
 		if *sum = strings.ToLower(*sum); *sum != "" && !isSHA256(*sum) {
@@ -68,9 +76,7 @@ func (p *page) add(href, claimed string, f File) error {
 	if f.Size < -1 {
 		return p.refuse(name, "its size is negative")
 	}
-	quotePath(u)
-	u.User, u.Fragment, u.RawFragment = nil, "", ""
-	f.Filename, f.URL, f.Index = name, u.String(), p.index
+	f.Filename, f.URL, f.Index = name, where, p.index
 	at, again := p.seen[name]
 	if !again {
 		if len(p.files) >= maxFiles {
@@ -87,6 +93,38 @@ func (p *page) add(href, claimed string, f File) error {
 		p.twice[name] = true
 	}
 	return nil
+}
+
+// plain is the short way for what most links are: an absolute URL at an origin
+// already allowed, with nothing to quote or resolve in it.
+func (p *page) plain(href string) (where, fragment, name string, ok bool) {
+	path, ok := strings.CutPrefix(href, p.origin)
+	if !ok || p.origin == "" || !strings.HasPrefix(path, "/") {
+		return "", "", "", false
+	}
+	end, slash := len(path), 0
+scan:
+	for i := 1; i < len(path); i++ {
+		switch c := path[i]; {
+		case c == '#':
+			end = i
+			break scan
+		case c == '/':
+			if path[i-1] == '/' {
+				return "", "", "", false
+			}
+			slash = i
+		case c == '.' && path[i-1] == '/', !unquoted(c):
+			return "", "", "", false
+		}
+	}
+	if end < len(path) {
+		fragment = path[end+1:]
+	}
+	if end == slash+1 || strings.IndexByte(fragment, '%') >= 0 {
+		return "", "", "", false
+	}
+	return href[:len(p.origin)+end], fragment, path[slash+1 : end], true
 }
 
 func (p *page) refuse(name, reason string) error {
@@ -113,7 +151,7 @@ func (p *page) settle() {
 		}
 		p.files = kept
 	}
-	p.client, p.seen, p.twice, p.base = nil, nil, nil, nil
+	p.client, p.seen, p.twice, p.base = nil, nil, nil, nil // a plan holds many pages
 }
 
 // basename is the last segment of the path, unquoted.
@@ -145,19 +183,24 @@ func badName(name string) bool {
 	return false
 }
 
-var fragmentSHA256 = regexp.MustCompile(`(?:^|[&#])sha256=([^&]*)`)
-
-// fragmentHash reads #sha256=…; other algorithms do not count.
+// fragmentHash reads #sha256=…, alone or among others; other algorithms do not
+// count.
 func fragmentHash(fragment string) string {
-	if m := fragmentSHA256.FindStringSubmatch(fragment); m != nil {
-		return m[1]
+	for part := range strings.FieldsFuncSeq(fragment, func(r rune) bool { return r == '&' || r == '#' }) {
+		if sum, ok := strings.CutPrefix(part, "sha256="); ok {
+			return sum
+		}
 	}
 	return ""
 }
 
 func isSHA256(s string) bool {
-	b, err := hex.DecodeString(s)
-	return err == nil && len(b) == 32
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return len(s) == 64
 }
 
 // quotePath quotes the path as pip does (_ensure_quoted_url in its
@@ -201,14 +244,16 @@ func quote(b *strings.Builder, part string) {
 		raw = part
 	}
 	for i := range len(raw) {
-		c := raw[i]
-		switch {
-		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', strings.IndexByte("_.-~/", c) >= 0:
+		if c := raw[i]; c == '/' || unquoted(c) {
 			b.WriteByte(c)
-		default:
+		} else {
 			fmt.Fprintf(b, "%%%02X", c)
 		}
 	}
+}
+
+func unquoted(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_' || c == '.' || c == '-' || c == '~'
 }
 
 // checkVersion refuses repository versions of another major number (PEP 629).

@@ -46,7 +46,7 @@ func (p *page) readHTML(r io.Reader) error {
 			name, more := z.TagName()
 			switch {
 			case bytes.Equal(name, []byte("a")):
-				if err := p.anchor(attributes(z, more)); err != nil {
+				if err := p.anchor(z, more); err != nil {
 					return err
 				}
 			case bytes.Equal(name, []byte("base")) && !based:
@@ -90,17 +90,48 @@ func attributes(z *html.Tokenizer, more bool) map[string]string {
 	return m
 }
 
-func (p *page) anchor(a map[string]string) error {
-	href, ok := a["href"]
-	if !ok {
+// anchor reads one link's attributes; the first of a name counts, as in HTML.
+func (p *page) anchor(z *html.Tokenizer, more bool) error {
+	var href, core, old string
+	var linked, cored, olded, yanked bool
+	f := File{Size: -1}
+	for more {
+		var k, v []byte
+		k, v, more = z.TagAttr()
+		switch string(k) {
+		case "href":
+			if !linked {
+				href, linked = string(v), true
+			}
+		case "data-requires-python":
+			if f.RequiresPython == "" {
+				f.RequiresPython = string(v)
+			}
+		case "data-yanked":
+			if !yanked {
+				f.YankedReason, yanked = string(v), true
+			}
+		case "data-core-metadata":
+			if !cored {
+				core, cored = string(v), true
+			}
+		case "data-dist-info-metadata":
+			if !olded {
+				old, olded = string(v), true
+			}
+		case "data-upload-time": // no standard has it in HTML, some mirrors do
+			if f.UploadTime.IsZero() {
+				f.UploadTime = uploadTime(string(v))
+			}
+		}
+	}
+	if !linked {
 		return nil
 	}
-	f := File{Size: -1, RequiresPython: a["data-requires-python"], UploadTime: uploadTime(a["data-upload-time"])}
-	f.YankedReason, f.Yanked = a["data-yanked"]
-	v, ok := a["data-core-metadata"]
-	if !ok {
-		v = a["data-dist-info-metadata"]
+	if !cored {
+		core = old
 	}
-	f.Metadata, f.MetadataSHA256 = hashValue(v)
+	f.Yanked = yanked
+	f.Metadata, f.MetadataSHA256 = hashValue(core)
 	return p.add(href, "", f)
 }

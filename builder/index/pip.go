@@ -59,7 +59,7 @@ func FromPip(ctx context.Context, python []string) (Config, error) {
 	case call.Err() != nil:
 		return Config{}, fmt.Errorf("%w: %s did not answer within %s", ErrConfig, python[0], pipTime)
 	case err != nil:
-		return Config{}, pipFailed(python[0], err, stderr.String())
+		return Config{}, pipFailed(python[0], err, stdout.String()+"\n"+stderr.String())
 	}
 	var a pipAnswer
 	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
@@ -118,13 +118,13 @@ func (a *pipAnswer) config(python string, getenv func(string) string) (Config, e
 var userinfo = regexp.MustCompile(`//[^/\s'"]*@`)
 
 // pipFailed makes one line of what the interpreter said.
-func pipFailed(python string, err error, stderr string) error {
+func pipFailed(python string, err error, output string) error {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
 		return hinted(fmt.Errorf("%w: start %s: %w", ErrConfig, python, err), "name the interpreter whose pip is to be asked")
 	}
 	said := "it said nothing"
-	for line := range strings.Lines(stderr) {
+	for line := range strings.Lines(output) {
 		if line = strings.TrimSpace(line); line != "" {
 			said = line
 		}
