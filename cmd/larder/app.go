@@ -30,8 +30,9 @@ func newApp() *cli.App {
 		ErrWriter:      io.Discard,
 		Flags:          globalFlags(),
 		Commands: []*cli.Command{
-			buildCommand(),
 			rankCommand(),
+			buildCommand(),
+			runCommand(),
 			versionCommand(),
 		},
 		Action: func(c *cli.Context) error {
