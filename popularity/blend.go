@@ -27,6 +27,11 @@ type Part struct {
 // the first 1,000 names hold 73 %, 3,000 77 %, 15,000 82 %.
 const steady = 60
 
+// evidence is the count from which a place is worth all it can be. A thing that
+// was counted once, by one container, is an anecdote; public counts are in the
+// thousands at least.
+const evidence = 10
+
 // unit is the score of a place worth 1, so that scores are whole numbers.
 const unit = 1_000_000_000
 
@@ -35,7 +40,12 @@ const unit = 1_000_000_000
 // places are worth; unlike in [Merge], one source is enough to be in.
 //
 // Names in allow come first, in their order, whatever the sources say; those in
-// deny come not at all, allowed or not. Versions are added up over the sources,
+// deny come not at all, allowed or not.
+//
+// Who can make a source count things once cannot steer the blend by it: a place
+// that rests on less than ten counts is worth that many tenths, and places with
+// the same count are all worth what the last of them is, so that a thousand names
+// counted once each are a thousand last places, not the first thousand. Versions are added up over the sources,
 // each weighed like its ranks. All errors are [ErrConfig], but that of a deny
 // list that leaves nothing, which is [ErrRefused].
 func Blend(parts []Part, allow, deny []string) (Ranking, error) {
@@ -66,9 +76,13 @@ func Blend(parts []Part, allow, deny []string) (Ranking, error) {
 			continue // off
 		}
 		blended.Origins = append(blended.Origins, p.Ranking.Origins...)
-		for _, e := range p.Ranking.Entries {
+		last := lastPlaces(p.Ranking.Entries)
+		for i, e := range p.Ranking.Entries {
 			b := entry(e.Project)
-			worth := int64(p.Weight * unit / float64(steady+e.Rank))
+			worth := int64(p.Weight * unit / float64(steady+last[i]))
+			if e.Count > 0 && e.Count < evidence {
+				worth = worth * e.Count / evidence
+			}
 			b.Score += worth
 			b.Count = max(b.Count, e.Count)
 			b.Places = append(append(b.Places, Place{p.Name, e.Rank}), e.Places...)
@@ -107,6 +121,19 @@ func Blend(parts []Part, allow, deny []string) (Ranking, error) {
 		e.Rank, e.Versions = i+1, sumVersions(e.Versions)
 	}
 	return blended, nil
+}
+
+// lastPlaces gives each entry the rank of the last one with its count; without
+// counts, its own.
+func lastPlaces(entries []Entry) []int {
+	last := make([]int, len(entries))
+	for i := len(entries) - 1; i >= 0; i-- {
+		last[i] = entries[i].Rank
+		if i+1 < len(entries) && entries[i].Count > 0 && entries[i].Count == entries[i+1].Count {
+			last[i] = last[i+1]
+		}
+	}
+	return last
 }
 
 // weighed turns version counts into parts of what their project's place is

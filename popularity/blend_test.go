@@ -87,3 +87,28 @@ func TestBlendRefuses(t *testing.T) {
 		}
 	}
 }
+
+// A tenant with a thousand names of its own making, each counted once, moves
+// nothing that anybody notices; what ten containers missed comes to the front.
+func TestBlendIsNotSteered(t *testing.T) {
+	public := Ranking{}
+	for i := range 1000 {
+		public.Entries = append(public.Entries, Entry{Project: fmt.Sprint("public-", i), Rank: i + 1, Count: int64(1_000_000 - i)})
+	}
+	missed := Ranking{Entries: []Entry{{Project: "wanted", Rank: 1, Count: 12}}}
+	for i := range 1000 {
+		missed.Entries = append(missed.Entries, Entry{Project: fmt.Sprint("aaa-", i), Rank: i + 2, Count: 1})
+	}
+	got, err := Blend([]Part{{"public", 1, public}, {"misses", 1, missed}}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range got.Entries[:1001] {
+		if strings.HasPrefix(e.Project, "aaa-") {
+			t.Fatalf("%s is at %d", e.Project, i+1)
+		}
+	}
+	if got.Entries[0].Project != "public-0" && got.Entries[0].Project != "wanted" || got.Entries[1].Project != "public-0" && got.Entries[1].Project != "wanted" {
+		t.Errorf("first %q", names(got.Top(2)))
+	}
+}

@@ -58,7 +58,7 @@ func fetch(ctx context.Context, q request, kept answer, opts Options) (answer, e
 	if kept.LastModified != "" {
 		req.Header.Set("If-Modified-Since", kept.LastModified)
 	}
-	client := http.Client{Transport: opts.Transport, CheckRedirect: checkRedirect}
+	client := http.Client{CheckRedirect: checkRedirect}
 	resp, err := client.Do(req)
 	if err != nil {
 		return answer{}, unreachable(ctx, shown, err)

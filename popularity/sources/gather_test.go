@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,7 +35,7 @@ func ranked(t *testing.T, text string) []string {
 func missed(t *testing.T, projects ...string) string {
 	t.Helper()
 	dir := t.TempDir()
-	for i, p := range projects {
+	for i, p := range slices.Repeat(projects, 10) { // in ten containers each: as much as a day can count
 		if _, err := misses.Append(dir, misses.Report{Time: time.Now(), Instance: fmt.Sprint("c", i), Misses: []misses.Miss{{Project: p, Version: "1.0", Kind: misses.Downloaded}}}); err != nil {
 			t.Fatal(err)
 		}

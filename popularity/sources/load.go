@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -29,8 +28,6 @@ type Options struct {
 	// Timeout bounds one source from the first byte sent to the last read;
 	// 0 is two minutes.
 	Timeout time.Duration
-	// Transport is for tests and for a caller with certificates of its own; nil is Go's default.
-	Transport http.RoundTripper
 	// Now is the clock; nil is the real one.
 	Now func() time.Time
 }
