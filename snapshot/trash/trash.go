@@ -28,6 +28,7 @@ func Remove(dir *os.File, name string) error {
 func Empty(dir *os.File) (removed, left int, err error) {
 	var errs []error
 	failed := map[string]bool{}
+	again := true
 	for {
 		names, err := list(dir, -1)
 		if err != nil {
@@ -46,9 +47,15 @@ func Empty(dir *os.File) (removed, left int, err error) {
 			}
 			removed++
 		}
-		if !progress {
+		if progress {
+			continue
+		}
+		if len(failed) == 0 || !again {
 			return removed, len(failed), errors.Join(errs...)
 		}
+		// Once more: what failed for something inside may be empty, now that that was moved up.
+		again, errs = false, nil
+		clear(failed)
 	}
 }
 

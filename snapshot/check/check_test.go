@@ -1,0 +1,258 @@
+package check
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"larder/snapshot"
+	"larder/snapshot/gc"
+	"larder/snapshot/image"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func newStore(t testing.TB) *snapshot.Store {
+	t.Helper()
+	s, err := snapshot.OpenOrCreate(filepath.Join(t.TempDir(), "store"))
+	must(t, err)
+	return s
+}
+
+func publish(t testing.TB, s *snapshot.Store, contents ...string) snapshot.ID {
+	t.Helper()
+	st, err := s.Begin(t.Context())
+	must(t, err)
+	defer st.Close()
+	tree := image.NewTree()
+	m, err := (&snapshot.Manifest{}).Encode()
+	must(t, err)
+	for i, c := range append(contents, string(m)) {
+		o, err := st.PutBytes([]byte(c), i == 0)
+		must(t, err)
+		name := fmt.Sprintf("l/aaaaaaaaaaaa/f%d", i)
+		if i == len(contents) {
+			name = snapshot.ManifestPath
+		}
+		must(t, tree.File(name, o, int64(len(c)), snapshot.Epoch))
+	}
+	id, _, err := st.Publish(func(w *os.File) error { return tree.Write(w) }, nil)
+	must(t, err)
+	return id
+}
+
+func run(t testing.TB, s *snapshot.Store, full bool, ids ...snapshot.ID) *Report {
+	t.Helper()
+	r, err := Run(t.Context(), s, ids, Options{Full: full})
+	must(t, err)
+	return r
+}
+
+func TestCleanStore(t *testing.T) {
+	s := newStore(t)
+	if r := run(t, s, true); len(r.Findings) != 0 || r.Snapshots != 0 {
+		t.Errorf("empty store: %+v", r)
+	}
+	publish(t, s, "one", "two")
+	publish(t, s, "one", "three")
+	var done, total int64
+	r, err := Run(t.Context(), s, nil, Options{Full: true, Progress: func(d, n int64) { done, total = d, n }})
+	must(t, err)
+	if len(r.Findings) != 0 || r.Snapshots != 2 || r.Objects != 4 || done != total || done == 0 {
+		t.Errorf("%+v, %d of %d", r, done, total)
+	}
+}
+
+// F43 to F49: each damage, who finds it, and what the line says.
+func TestDamage(t *testing.T) {
+	exec := snapshot.Object{Digest: snapshot.Sum([]byte("one")), Exec: true}
+	plain := snapshot.Object{Digest: snapshot.Sum([]byte("two"))}
+	object := func(s *snapshot.Store, o snapshot.Object) string { return filepath.Join(s.ObjectsDir(), o.Path()) }
+	tests := []struct {
+		name   string
+		damage func(t *testing.T, s *snapshot.Store, id snapshot.ID)
+		quick  bool // found by the quick check
+		says   []string
+	}{
+		{"bit flipped", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { flip(t, object(s, plain), 1) }, false,
+			[]string{"object " + plain.Path(), "its bytes have digest", "used by", "l/aaaaaaaaaaaa/f1"}},
+		{"truncated", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { must(t, os.Truncate(object(s, plain), 1)) }, true,
+			[]string{plain.Path(), "1 bytes, want 3", "l/aaaaaaaaaaaa/f1"}},
+		{"emptied", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { must(t, os.Truncate(object(s, plain), 0)) }, true, []string{"0 bytes, want 3"}},
+		{"extended", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { must(t, os.Truncate(object(s, plain), 9)) }, true, []string{"9 bytes, want 3"}},
+		{"missing", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { must(t, os.Remove(object(s, exec))) }, true,
+			[]string{exec.Path() + ": missing; used by", "l/aaaaaaaaaaaa/f0"}},
+		{"a link", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
+			must(t, os.Remove(object(s, plain)))
+			must(t, os.Symlink("/etc/hostname", object(s, plain)))
+		}, true, []string{"not a plain file"}},
+		{"a directory", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
+			must(t, os.Remove(object(s, plain)))
+			must(t, os.Mkdir(object(s, plain), 0o444))
+		}, true, []string{"not a plain file"}},
+		{"a pipe", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
+			must(t, os.Remove(object(s, plain)))
+			must(t, unix.Mkfifo(object(s, plain), 0o444))
+		}, true, []string{"not a plain file"}},
+		{"writable", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { must(t, os.Chmod(object(s, plain), 0o644)) }, true, []string{"mode 0644, want 0444"}},
+		{"setuid", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
+			must(t, os.Chmod(object(s, exec), 0o555|os.ModeSetuid))
+		}, true, []string{"mode 4555, want 0555"}},
+		{"stranger in the pool", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
+			must(t, os.WriteFile(filepath.Join(s.ObjectsDir(), "00", "x"), nil, 0o600))
+		}, true, []string{"store: objects/00/x is no object"}},
+		{"damaged and used by nobody", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
+			o := snapshot.Object{Digest: snapshot.Digest{0xab}}
+			must(t, os.WriteFile(object(s, o), []byte("x"), 0o444))
+		}, false, []string{"object ab/00", "no snapshot uses it"}},
+		{"pool directory missing", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
+			must(t, os.RemoveAll(filepath.Join(s.ObjectsDir(), "77")))
+		}, true, []string{"objects/77"}},
+		{"image flipped", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { flip(t, s.ImagePath(id), 4200) }, true, []string{"image: its", "have digest"}},
+		{"image truncated", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { must(t, os.Truncate(s.ImagePath(id), 100)) }, true, []string{"image: its 100 bytes"}},
+		{"image missing", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { must(t, os.Remove(s.ImagePath(id))) }, true, []string{"image: no such file"}},
+		{"extra file in the snapshot", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
+			must(t, os.WriteFile(filepath.Join(s.SnapshotDir(id), "extra"), nil, 0o600))
+		}, true, []string{`holds "extra"`}},
+		{"published.json is garbage", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
+			must(t, os.Chmod(s.SnapshotDir(id)+"/published.json", 0o600))
+			must(t, os.WriteFile(s.SnapshotDir(id)+"/published.json", []byte("{"), 0o600))
+		}, true, []string{"snapshot: published.json"}},
+		{"current leads nowhere", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
+			must(t, os.Remove(filepath.Join(s.Dir(), "current")))
+			must(t, os.Symlink("snapshots/"+strings.Repeat("0", 64), filepath.Join(s.Dir(), "current")))
+		}, true, []string{"store: current points to"}},
+		{"current is missing", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
+			must(t, os.Remove(filepath.Join(s.Dir(), "current")))
+		}, true, []string{"store: ", "no current"}},
+		{"stranger among snapshots", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
+			must(t, os.Mkdir(filepath.Join(s.Dir(), "snapshots/old"), 0o700))
+		}, true, []string{"snapshots/old is no snapshot"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStore(t)
+			id := publish(t, s, "one", "two", "three")
+			tt.damage(t, s, id)
+			if r := run(t, s, false); len(r.Findings) > 0 != tt.quick {
+				t.Errorf("quick: %v", r.Findings)
+			}
+			r := run(t, s, true)
+			if len(r.Findings) != 1 {
+				t.Fatalf("full: %v", r.Findings)
+			}
+			line := r.Findings[0].String()
+			for _, say := range tt.says {
+				if !strings.Contains(line, say) {
+					t.Errorf("%q does not say %q", line, say)
+				}
+			}
+			if strings.Contains(line, "\n") {
+				t.Errorf("more than a line: %q", line)
+			}
+		})
+	}
+}
+
+// Damage in one snapshot is no finding about another.
+func TestOneSnapshot(t *testing.T) {
+	s := newStore(t)
+	a := publish(t, s, "only a", "shared")
+	b := publish(t, s, "only b", "shared")
+	must(t, os.Remove(filepath.Join(s.ObjectsDir(), snapshot.Object{Digest: snapshot.Sum([]byte("only a")), Exec: true}.Path())))
+	if r := run(t, s, true, b); len(r.Findings) != 0 || r.Snapshots != 1 {
+		t.Errorf("%+v", r)
+	}
+	if r := run(t, s, true, a); len(r.Findings) != 1 || len(r.Findings[0].IDs) != 1 || r.Findings[0].IDs[0] != a {
+		t.Errorf("%+v", r)
+	}
+}
+
+// P20: any changed byte of an object or an image is found.
+func TestEveryByteCounts(t *testing.T) {
+	s := newStore(t)
+	id := publish(t, s, "one", "two")
+	paths := map[string]int64{s.ImagePath(id): 61}
+	for _, dir := range must1(filepath.Glob(s.ObjectsDir() + "/*/*")) {
+		paths[dir] = 1
+	}
+	n := 0
+	for path, step := range paths {
+		fi, err := os.Stat(path)
+		must(t, err)
+		for off := int64(0); off < fi.Size(); off += step {
+			flip(t, path, off)
+			if r := run(t, s, true); len(r.Findings) == 0 {
+				t.Errorf("%s: nobody noticed byte %d", path, off)
+			}
+			flip(t, path, off)
+			n++
+		}
+	}
+	if r := run(t, s, true); len(r.Findings) != 0 || n < 100 {
+		t.Errorf("%d flips; put back: %v", n, r.Findings)
+	}
+}
+
+// F55: no false alarm while snapshots come and go.
+func TestBesideBuildsAndGC(t *testing.T) {
+	s := newStore(t)
+	publish(t, s, "start")
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			publish(t, s, fmt.Sprint("new ", i), fmt.Sprint("more ", i))
+			if _, err := gc.Run(t.Context(), s, gc.Options{Keep: 1}); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	for i := range 60 {
+		if r := run(t, s, i%2 == 0); len(r.Findings) != 0 {
+			t.Errorf("false alarm: %v", r.Findings)
+			break
+		}
+	}
+	close(stop)
+	wg.Wait()
+}
+
+func must1[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func flip(t *testing.T, path string, off int64) {
+	t.Helper()
+	fi, err := os.Stat(path)
+	must(t, err)
+	must(t, os.Chmod(path, 0o600))
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	must(t, err)
+	defer f.Close()
+	var b [1]byte
+	_, err = f.ReadAt(b[:], off)
+	must(t, err)
+	b[0] ^= 1
+	_, err = f.WriteAt(b[:], off)
+	must(t, err)
+	must(t, os.Chmod(path, fi.Mode()))
+}
