@@ -49,34 +49,43 @@ func Collect(ctx context.Context, parked, log string, now time.Time, limits Limi
 			c.Notes = append(c.Notes, fmt.Sprintf("stopped after %d instances: the others are not read", c.Instances))
 			return c, nil
 		}
-		found, ok, err := scanInstance(ctx, filepath.Join(parked, i.Name()), limits)
-		if ctx.Err() != nil {
-			return c, ctx.Err()
-		}
-		if err != nil {
-			c.Notes = append(c.Notes, err.Error())
-			continue
-		}
-		if !ok {
-			continue
-		}
-		c.Instances++
-		if found.Stopped != "" {
-			c.Notes = append(c.Notes, i.Name()+": "+found.Stopped)
-		}
-		if len(found.Misses) == 0 {
-			continue
-		}
-		if err := os.MkdirAll(log, 0o700); err != nil {
-			return c, fmt.Errorf("append misses: %w", err)
-		}
-		n, err := Append(log, Report{Time: now, Instance: i.Name(), Misses: found.Misses})
+		one, err := CollectInstance(ctx, filepath.Join(parked, i.Name()), i.Name(), log, now, limits)
+		c.Instances += one.Instances
+		c.Misses += one.Misses
+		c.Notes = append(c.Notes, one.Notes...)
 		if err != nil {
 			return c, err
 		}
-		c.Misses += n
 	}
 	return c, nil
+}
+
+// CollectInstance reads one instance, which nobody may be using any more, and
+// appends what it missed to the day's file in log under the name it is known by.
+func CollectInstance(ctx context.Context, dir, name, log string, now time.Time, limits Limits) (Collected, error) {
+	c := Collected{Notes: []string{}}
+	found, ok, err := scanInstance(ctx, dir, limits)
+	if ctx.Err() != nil {
+		return c, ctx.Err()
+	}
+	if err != nil {
+		c.Notes = append(c.Notes, err.Error())
+	}
+	if !ok {
+		return c, nil
+	}
+	c.Instances = 1
+	if found.Stopped != "" {
+		c.Notes = append(c.Notes, name+": "+found.Stopped)
+	}
+	if len(found.Misses) == 0 {
+		return c, nil
+	}
+	if err := os.MkdirAll(log, 0o700); err != nil {
+		return c, fmt.Errorf("append misses: %w", err)
+	}
+	c.Misses, err = Append(log, Report{Time: now, Instance: name, Misses: found.Misses})
+	return c, err
 }
 
 // scanInstance scans the uppers of an instance within one set of limits; ok is

@@ -35,6 +35,13 @@ func TestCollect(t *testing.T) {
 	if err != nil || !strings.Contains(strings.Join(c.Notes, "\n"), "one: more than 1 names") {
 		t.Errorf("%+v %v", c, err)
 	}
+	alone := filepath.Join(t.TempDir(), "misses")
+	if c, err := CollectInstance(t.Context(), filepath.Join(parked, "one"), "run-1", alone, day, Limits{}); err != nil || c.Instances != 1 || c.Misses != 2 {
+		t.Errorf("%+v %v", c, err)
+	}
+	if got, _ := counts(t, alone); got != "a:1 b:1" {
+		t.Errorf("counted %q", got)
+	}
 	if c, err := Collect(t.Context(), filepath.Join(parked, "absent"), log, day, Limits{}); err != nil || c.Instances != 0 {
 		t.Errorf("%+v %v", c, err)
 	}
