@@ -3,7 +3,9 @@
 package main
 
 import (
+	"maps"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strconv"
 	"testing"
@@ -61,4 +63,22 @@ func BenchmarkRunc(b *testing.B) {
 	}
 	b.ReportMetric((p10[2]-p10[0])/(p10[1]-p10[0]), "larder/true")
 	b.ReportMetric(0, "ns/op") // of a sum of three, nobody's figure
+	laps := map[string][]float64{}
+	for _, m := range regexp.MustCompile(`[:,(] ?(\w+) ([0-9.]+)|\(([0-9.]+) ms:`).FindAllStringSubmatch(w.logged(), -1) {
+		name, value := m[1], m[2]
+		if m[3] != "" {
+			name, value = "attach in all", m[3]
+		}
+		if v, err := strconv.ParseFloat(value, 64); err == nil {
+			laps[name] = append(laps[name], v)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(laps)) {
+		if b.N == 1 {
+			break // the trial before the real run
+		}
+		v := laps[name]
+		slices.Sort(v)
+		b.Logf("%-14s p10 %6.2f  p50 %6.2f  p90 %6.2f ms of %d", name, v[len(v)/10], v[len(v)/2], v[len(v)*9/10], len(v))
+	}
 }
