@@ -14,18 +14,17 @@ type poetryPackage struct {
 	name, version string
 	line          int
 	optional      bool
-	python        string              // Poetry's form of requires-python
-	markers       []string            // Poetry 2: one of them must hold; nil in older locks
-	needs         []poetryDependency  // sorted by name
-	extras        map[string][]string // extra -> names of the optional dependencies it asks for
+	python        string             // Poetry's form of requires-python
+	markers       []string           // Poetry 2: one of them must hold; nil in older locks
+	needs         []poetryDependency // sorted by name
+	extras        []string
+	elsewhere     bool // it has files, all of them wheels for other systems than Linux
 	pin           Pin
 	source        string
 }
 
 type poetryDependency struct {
 	name, constraint, marker string
-	optional                 bool
-	extras                   []string
 }
 
 // poetry reads a poetry.lock. Since 2.0 each package tells its groups and the
@@ -96,25 +95,25 @@ func poetryDecode(d *decoder, t, files *table) *poetryPackage {
 			}
 		}
 	}
-	wheels := 0
+	wheels, usable := 0, len(listed) == 0
 	for _, f := range listed {
-		if strings.HasSuffix(d.text(f, "file"), ".whl") {
-			wheels++
-			if h, ok := hash(d.text(f, "hash")); ok {
-				pkg.pin.Hashes = append(pkg.pin.Hashes, h)
-			}
+		file := d.text(f, "file")
+		if !strings.HasSuffix(file, ".whl") {
+			usable = true
+			continue
+		}
+		wheels++
+		usable = usable || strings.Contains(file, "linux") || strings.HasSuffix(file, "-any.whl")
+		if h, ok := hash(d.text(f, "hash")); ok {
+			pkg.pin.Hashes = append(pkg.pin.Hashes, h)
 		}
 	}
+	pkg.elsewhere = !usable
 	pkg.pin.SdistOnly = wheels == 0 && len(listed) > 0
 	pkg.needs = poetryNeeds(d, d.table(t, "dependencies"))
-	pkg.extras = make(map[string][]string)
 	if extras := d.table(t, "extras"); extras != nil {
 		for key := range extras.keys {
-			for _, text := range d.texts(extras, key) { // "colorama (>=0.4)"
-				name, _, _ := strings.Cut(text, " ")
-				name, _, _ = strings.Cut(name, "[")
-				pkg.extras[pep508.Normalize(key)] = append(pkg.extras[pep508.Normalize(key)], pep508.Normalize(name))
-			}
+			pkg.extras = append(pkg.extras, key)
 		}
 	}
 	return pkg
@@ -157,7 +156,6 @@ func poetryNeeds(d *decoder, t *table) []poetryDependency {
 				dep.constraint = c
 			case *table:
 				dep.constraint, dep.marker = d.text(c, "version"), d.text(c, "markers")
-				dep.optional, dep.extras = d.flag(c, "optional"), d.texts(c, "extras")
 			default:
 				d.err = refuse(d.file, alt.line, poetryFix, "dependency %s is neither text nor a table", show(key))
 			}

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"larder/snapshot/pep440"
-	"larder/snapshot/pep508"
 )
 
 // poetryWalk finds what a lock of Poetry 1 installs. It starts from the packages
@@ -14,7 +13,7 @@ import (
 // follows dependencies whose markers hold. What is then reachable only where
 // markers do not hold is left out.
 func (p *parser) poetryWalk(list []*poetryPackage) error {
-	w := &poetryWalk{p: p, byName: make(map[string][]*poetryPackage), linked: make(map[*poetryPackage]bool), taken: make(map[poetryNode]bool)}
+	w := &poetryWalk{p: p, byName: make(map[string][]*poetryPackage), linked: make(map[*poetryPackage]bool), taken: make(map[*poetryPackage]bool)}
 	needed := make(map[string]bool)
 	for _, pkg := range list {
 		w.byName[pkg.name] = append(w.byName[pkg.name], pkg)
@@ -31,14 +30,14 @@ func (p *parser) poetryWalk(list []*poetryPackage) error {
 			}
 			w.link(pkg)
 			if w.fits(pkg) {
-				if err := w.follow(poetryNode{pkg, ""}); err != nil {
+				if err := w.follow(pkg); err != nil {
 					return err
 				}
 			}
 		}
 	}
 	for _, pkg := range list {
-		if w.taken[poetryNode{pkg, ""}] {
+		if w.taken[pkg] {
 			if err := p.poetryPin(pkg); err != nil {
 				return err
 			}
@@ -47,18 +46,14 @@ func (p *parser) poetryWalk(list []*poetryPackage) error {
 	return nil
 }
 
-type poetryNode struct {
-	pkg   *poetryPackage
-	extra string
-}
-
 type poetryWalk struct {
 	p      *parser
 	byName map[string][]*poetryPackage
 	linked map[*poetryPackage]bool // reachable if all markers held
-	taken  map[poetryNode]bool
+	taken  map[*poetryPackage]bool
 }
 
+// link marks everything that pkg can lead to.
 func (w *poetryWalk) link(pkg *poetryPackage) {
 	queue := []*poetryPackage{pkg}
 	w.linked[pkg] = true
@@ -75,68 +70,49 @@ func (w *poetryWalk) link(pkg *poetryPackage) {
 	}
 }
 
-// fits tells whether the package allows the environment's Python.
+// fits tells whether the package allows the environment's Python, and has a file
+// for Linux: Poetry 1 does not say that the project wants it elsewhere only.
 func (w *poetryWalk) fits(pkg *poetryPackage) bool {
+	if pkg.elsewhere {
+		return false
+	}
 	v, err := pep440.Parse(strings.TrimSuffix(w.p.env["python_full_version"], "+"))
 	r, err2 := parsePoetryRange(pkg.python)
 	return err != nil || err2 != nil || r.contains(v)
 }
 
-func (w *poetryWalk) follow(start poetryNode) error {
-	queue := []poetryNode{start}
+// follow takes start and what it leads to. The lock does not say which extras of a
+// package are asked for, but what only others would need is marked optional; so
+// every extra counts, and optional packages are left out.
+func (w *poetryWalk) follow(start *poetryPackage) error {
+	queue := []*poetryPackage{start}
 	w.taken[start] = true
-	visit := func(n poetryNode) {
-		if !w.taken[n] {
-			w.taken[n] = true
-			queue = append(queue, n)
-		}
-	}
 	for len(queue) > 0 {
-		n := queue[0]
+		pkg := queue[0]
 		queue = queue[1:]
-		for _, dep := range n.pkg.needs {
-			if asked := n.pkg.asks(n.extra, dep); !asked {
-				continue
-			}
-			ok, err := w.p.marker(n.pkg.pin.File, n.pkg.line, dep.marker, []string{n.extra}, nil)
+		for _, dep := range pkg.needs {
+			ok, err := w.p.marker(pkg.pin.File, pkg.line, dep.marker, pkg.extras, nil)
 			if err != nil {
 				return err
 			}
 			if !ok {
 				continue
 			}
-			next, err := w.choose(n.pkg, dep)
+			next, err := w.choose(pkg, dep)
 			if err != nil {
 				return err
 			}
-			if next == nil {
-				continue
-			}
-			visit(poetryNode{next, ""})
-			for _, x := range dep.extras {
-				visit(poetryNode{next, pep508.Normalize(x)})
+			if next != nil && !w.taken[next] {
+				w.taken[next] = true
+				queue = append(queue, next)
 			}
 		}
 	}
 	return nil
 }
 
-// asks tells whether a dependency belongs to the package itself (extra "") or to
-// one of its extras.
-func (pkg *poetryPackage) asks(extra string, dep poetryDependency) bool {
-	if !dep.optional {
-		return extra == ""
-	}
-	for _, name := range pkg.extras[extra] {
-		if name == dep.name {
-			return true
-		}
-	}
-	return false
-}
-
 // choose is the package that a dependency means: the version it allows, for this
-// Python. nil: it names what the lock left out, as Poetry does with "setuptools".
+// Python. nil: the lock has none that is not optional.
 func (w *poetryWalk) choose(from *poetryPackage, dep poetryDependency) (*poetryPackage, error) {
 	r, err := parsePoetryRange(dep.constraint)
 	if err != nil {
@@ -145,7 +121,7 @@ func (w *poetryWalk) choose(from *poetryPackage, dep poetryDependency) (*poetryP
 	var found []*poetryPackage
 	for _, pkg := range w.byName[dep.name] {
 		v, err := pep440.Parse(pkg.version)
-		if err == nil && r.contains(v) && w.fits(pkg) {
+		if err == nil && !pkg.optional && r.contains(v) && w.fits(pkg) {
 			found = append(found, pkg)
 		}
 	}

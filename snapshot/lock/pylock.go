@@ -102,8 +102,8 @@ func (p *parser) pylockPackage(d *decoder, t *table, groups []string) error {
 		return err
 	}
 	if dir := d.table(t, "directory"); dir != nil {
-		if path := d.text(dir, "path"); path == "." || path == "./" || path == "" {
-			p.leftOut = append(p.leftOut, pep508.Normalize(name)) // the project itself
+		if path := d.text(dir, "path"); path == "." || path == "./" || d.flag(dir, "editable") {
+			p.leftOut = append(p.leftOut, pep508.Normalize(name)) // the project itself, or one of its workspace
 			return nil
 		}
 	}

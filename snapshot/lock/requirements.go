@@ -85,7 +85,7 @@ func (s *reqSet) option(file string, line int, text, dir string, chain []string)
 	case "-c", "--constraint":
 		return s.include(file, line, arg, dir, true, chain)
 	case "-e", "--editable":
-		return refuse(file, line, "take the line out and install it yourself, without its dependencies: pip install --no-deps -e",
+		return refuse(file, line, "take the line out (uv export has --no-emit-workspace), and install it after: pip install --no-deps -e",
 			"an editable project cannot be pinned")
 	case "--no-binary":
 		if arg != ":none:" {
