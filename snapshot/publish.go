@@ -124,6 +124,7 @@ func (p *publication) syncStaged() error {
 }
 
 func (p *publication) renameObjects() error {
+	p.unsynced = true
 	for o, so := range p.staged {
 		path := o.Path()
 		// Over what may be there: the same bytes, or something damaged that Has did not accept.
@@ -142,6 +143,7 @@ func (p *publication) syncObjects() error {
 			return err
 		}
 	}
+	p.unsynced = false
 	return nil
 }
 

@@ -214,6 +214,28 @@ func TestPublishFailsWhole(t *testing.T) {
 	checkTidy(t, s)
 }
 
+// Objects that got their names and no sync are for the next build to make last: the stage stays,
+// as after a kill.
+func TestFailedRenameLeavesTheStage(t *testing.T) {
+	s := newStore(t)
+	st, err := s.Begin(t.Context())
+	must(t, err)
+	o, err := st.PutBytes([]byte("one"), false)
+	must(t, err)
+	must(t, os.RemoveAll(s.join(objectsName, o.Path()[:2])))
+	if _, _, err := st.Publish(func(*os.File) error { return nil }, nil); err == nil {
+		t.Fatal("published into nothing")
+	}
+	must(t, st.Close())
+	if _, err := os.Stat(st.dir); err != nil {
+		t.Error("the stage is gone:", err)
+	}
+	must(t, os.Mkdir(s.join(objectsName, o.Path()[:2]), 0o755))
+	publish(t, s, "one")
+	checkStore(t, s.Dir())
+	checkTidy(t, s)
+}
+
 // TestMain lets the test binary be the process that is killed.
 func TestMain(m *testing.M) {
 	dir, step := os.Getenv("LARDER_TEST_STORE"), os.Getenv("LARDER_TEST_KILL")

@@ -29,6 +29,9 @@ type Stage struct {
 	mu     sync.Mutex
 	staged map[Object]stagedObject
 	serial int
+	// unsynced: objects have final names that may not last. Close then leaves the stage's
+	// directory, as a kill would, and the next holder of the lock syncs.
+	unsynced bool
 }
 
 type stagedObject struct {
@@ -138,10 +141,12 @@ func (s *Store) sweepStaging() error {
 		return err
 	}
 	var leases []Lease
+	died := false
 	for _, e := range entries {
 		if e.Name() == holderName {
 			continue
 		}
+		died = true
 		path := s.join(stagingName, e.Name())
 		if rest, ok := strings.CutPrefix(e.Name(), gonePrefix); ok {
 			if leases == nil {
@@ -160,7 +165,17 @@ func (s *Store) sweepStaging() error {
 			return err
 		}
 	}
-	return nil
+	if !died {
+		return nil
+	}
+	// It may have died between renaming objects and syncing their directories. They look whole to
+	// the next build, which would not sync names it did not make: so they are made to last here.
+	d, err := os.Open(s.dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return unix.Syncfs(int(d.Fd()))
 }
 
 // Begin takes the writer lock, clears what a dead build left, empties the trash and starts a stage.
@@ -203,6 +218,9 @@ func (st *Stage) Close() error {
 	lock := st.lock
 	st.lock = nil
 	st.disk.Close()
+	if st.unsynced {
+		return lock.Unlock()
+	}
 	parent, err := os.Open(st.store.join(stagingName))
 	if err == nil {
 		err = trash.Remove(parent, strings.TrimPrefix(st.dir, st.store.join(stagingName)+"/"))

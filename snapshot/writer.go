@@ -260,8 +260,12 @@ func (st *Stage) Keep(o Object) error {
 	if err != nil {
 		return st.writeError(err)
 	}
+	err = syncDir(st.store.join(objectsName, o.Path()[:2]))
 	st.mu.Lock()
 	delete(st.staged, o)
+	if err != nil {
+		st.unsynced = true
+	}
 	st.mu.Unlock()
-	return syncDir(st.store.join(objectsName, o.Path()[:2]))
+	return err
 }
