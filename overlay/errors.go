@@ -60,11 +60,6 @@ func (e *Error) Unwrap() []error {
 func newError(op, source, target, kernel string, err error) *Error {
 	e := &Error{Op: op, Source: source, Target: target, Kernel: kernel, Err: err}
 	switch {
-	case op == "mount" && kernel == "" && errors.Is(err, syscall.EINVAL):
-		// The depth is the one thing overlayfs refuses without a word to
-		// the caller (6.18: only the kernel's log has it) that these plans
-		// can meet: upper and work are on one mount, and apart.
-		e.kind, e.Kernel = ErrDepth, "too many stacked file systems?"
 	case errors.Is(err, syscall.ENOSYS), errors.Is(err, syscall.ENODEV), errors.Is(err, syscall.EOPNOTSUPP):
 		e.kind = ErrUnsupported
 	case errors.Is(err, syscall.EBUSY):

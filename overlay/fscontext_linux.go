@@ -73,7 +73,14 @@ func (c *fsContext) fail(op, value string, err error) error {
 	if op != "mount" && op != "fsmount" {
 		return newError("mount "+c.kind+" "+c.source+": set "+op, value, "", c.log(), err)
 	}
-	return newError(op, c.kind+" "+c.source, "", c.log(), err)
+	e := newError(op, c.kind+" "+c.source, "", c.log(), err)
+	if c.kind == "overlay" && e.Kernel == "" && err == unix.EINVAL {
+		// The depth is the one thing overlayfs refuses without a word to the
+		// caller (6.18: only the kernel's log has it) that our plans can meet:
+		// upper and work are on one mount, and apart.
+		e.kind, e.Kernel = ErrDepth, "too many stacked file systems?"
+	}
+	return e
 }
 
 // log reads what the kernel had to say: one message a read, each beginning with

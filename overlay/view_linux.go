@@ -75,6 +75,14 @@ func NewView(v View) (*os.File, error) {
 	}
 	m, err := c.mount(unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV)
 	if err != nil {
+		if v.Volatile {
+			// The marker that keeps a volatile upper from a second mount is
+			// made before the kernel looks at the lowers. Nothing was mounted.
+			_ = unix.Unlink(v.Instance + "/w/work/incompat/volatile/dirty")
+			for _, d := range []string{"/w/work/incompat/volatile", "/w/work/incompat"} {
+				_ = unix.Rmdir(v.Instance + d)
+			}
+		}
 		return nil, err
 	}
 	if err := checkWritable(m); err != nil {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +17,7 @@ import (
 
 	"larder/builder/tags"
 	"larder/overlay/run"
+	"larder/overlay/venv"
 	"larder/snapshot"
 	"larder/snapshot/lock"
 )
@@ -25,11 +27,11 @@ import (
 // pins, so which layers.
 func (r *running) environment(locks []string) func(*os.File) (*run.Environment, error) {
 	return func(tree *os.File) (*run.Environment, error) {
-		venv, err := r.venv()
+		on, err := r.venv()
 		if err != nil {
 			return nil, err
 		}
-		target, python, err := r.target(tree, venv)
+		target, python, err := r.target(tree, on)
 		if err != nil {
 			return nil, err
 		}
@@ -41,10 +43,7 @@ func (r *running) environment(locks []string) func(*os.File) (*run.Environment, 
 		if err != nil {
 			return nil, err
 		}
-		e := &run.Environment{Lowers: found.Lowers, Venv: venv.Dir, Version: target.Python}
-		if python != "" {
-			e.Python = run.BaseInterpreter(python)
-		}
+		e := &run.Environment{Lowers: found.Lowers, Venv: on.Dir, Interpreter: interpreter(target, python)}
 		pinsPip := slices.ContainsFunc(union.Pins, func(p lock.Pin) bool { return p.Name == "pip" })
 		if target.Pip != "" && !pinsPip {
 			e.Pip = snapshot.LayerPath(target.Pip)
@@ -54,6 +53,22 @@ func (r *running) environment(locks []string) func(*os.File) (*run.Environment, 
 		}
 		return e, r.missing(e, found.Missing, target.Tag)
 	}
+}
+
+// interpreter is what a private environment for the target is made of: the
+// executable the snapshot was built with, else the one of that name on PATH.
+func interpreter(t snapshot.Target, path string) venv.Interpreter {
+	in := venv.Interpreter{Version: t.Python}
+	if tag, err := tags.Parse(t.Tag); err == nil {
+		in.FreeThreaded = tag.FreeThreaded()
+		if _, err := os.Stat(path); err != nil {
+			path, _ = exec.LookPath("python" + tag.Python())
+		}
+	}
+	if filepath.IsAbs(path) {
+		in.Path = venv.BaseInterpreter(path)
+	}
+	return in
 }
 
 func fdOf(f *os.File) int { return int(f.Fd()) }
@@ -94,7 +109,7 @@ func (e *missingError) Hint() string {
 }
 
 // venv is the virtual environment to mount on; its Dir is "" for a private one.
-func (r *running) venv() (run.Venv, error) {
+func (r *running) venv() (venv.Venv, error) {
 	dir := r.c.String("venv")
 	named := dir != ""
 	if !named {
@@ -102,14 +117,14 @@ func (r *running) venv() (run.Venv, error) {
 	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {
-		return run.Venv{}, err
+		return venv.Venv{}, err
 	}
-	v, err := run.ReadVenv(dir)
+	v, err := venv.Read(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		if !named {
-			return run.Venv{}, nil
+			return venv.Venv{}, nil
 		}
-		return run.Venv{}, run.Fatal(usagef("%s is no virtual environment: it has no pyvenv.cfg", dir).hint("make one with python -m venv, or leave --venv out"))
+		return venv.Venv{}, run.Fatal(usagef("%s is no virtual environment: it has no pyvenv.cfg", dir).hint("make one with python -m venv, or leave --venv out"))
 	}
 	if err != nil && named {
 		err = run.Fatal(err)
@@ -120,7 +135,7 @@ func (r *running) venv() (run.Venv, error) {
 // target chooses the row of the snapshot to mount: --target, else one for the
 // virtual environment's Python, else the one of an interpreter on this host.
 // python is this host's interpreter for it, "" when unknown.
-func (r *running) target(tree *os.File, venv run.Venv) (t snapshot.Target, python string, err error) {
+func (r *running) target(tree *os.File, on venv.Venv) (t snapshot.Target, python string, err error) {
 	interpreters := r.interpreters()
 	if tag := r.settings.Target; tag != "" {
 		if _, err := tags.Parse(tag); err != nil {
@@ -136,8 +151,8 @@ func (r *running) target(tree *os.File, venv run.Venv) (t snapshot.Target, pytho
 		return t, "", err
 	}
 	fits := func(tag string) bool { return true }
-	if venv.Dir != "" {
-		fits = func(tag string) bool { return targetFits(tag, venv) }
+	if on.Dir != "" {
+		fits = func(tag string) bool { return targetFits(tag, on) }
 	}
 	// The host's own targets first: they are the ones with an interpreter here.
 	candidates := slices.Sorted(maps.Keys(interpreters))
@@ -149,8 +164,8 @@ func (r *running) target(tree *os.File, venv run.Venv) (t snapshot.Target, pytho
 	case len(candidates) == 1:
 		t, err = readTarget(tree, candidates[0])
 		return t, interpreters[candidates[0]], err
-	case len(candidates) == 0 && venv.Dir != "":
-		return t, "", usagef("the snapshot has nothing for Python %s of %s (it has %s)", venv.Version, venv.Dir, strings.Join(all, ", ")).
+	case len(candidates) == 0 && on.Dir != "":
+		return t, "", usagef("the snapshot has nothing for Python %s of %s (it has %s)", on.Version, on.Dir, strings.Join(all, ", ")).
 			hint("build for it with larder build --target")
 	case len(candidates) == 0:
 		return t, "", usagef("the snapshot has no target").hint("build one with larder build --lock")
@@ -173,13 +188,13 @@ func (r *running) interpreters() map[string]string {
 }
 
 // targetFits says whether a target is for the virtual environment's Python.
-func targetFits(tag string, venv run.Venv) bool {
+func targetFits(tag string, on venv.Venv) bool {
 	t, err := tags.Parse(tag)
-	if err != nil || (venv.Version != t.Python() && !strings.HasPrefix(venv.Version, t.Python()+".")) {
+	if err != nil || (on.Version != t.Python() && !strings.HasPrefix(on.Version, t.Python()+".")) {
 		return false
 	}
 	// pyvenv.cfg does not tell a free-threaded Python; its library directory does.
-	_, err = os.Stat(filepath.Join(venv.Dir, "lib", "python"+t.Python()+"t"))
+	_, err = os.Stat(filepath.Join(on.Dir, "lib", "python"+t.Python()+"t"))
 	return t.FreeThreaded() == (err == nil)
 }
 

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/overlay"
+	"larder/overlay/venv"
 )
 
 // Environment is a lock's packages, to be mounted as a virtual environment.
@@ -23,8 +24,8 @@ type Environment struct {
 	Pip string
 	// Venv is an existing virtual environment; "" makes a private one.
 	Venv string
-	// Python is the interpreter of a private environment, Version its version.
-	Python, Version string
+	// Interpreter is what a private environment is made of.
+	Interpreter venv.Interpreter
 	// Missing are lines for the environment's own pip, installed before the
 	// command runs. Hashes follow on the same line.
 	Missing []string
@@ -59,7 +60,7 @@ func (s *session) attachEnvironment() error {
 			s.activate(p.path)
 			return nil
 		}
-		if !errors.Is(err, overlay.ErrDepth) || e.Python == "" {
+		if !errors.Is(err, overlay.ErrDepth) || e.Interpreter.Path == "" {
 			return err
 		}
 		s.Warn(e.Venv + " lies on stacked file systems: its own packages are left out, the environment is a private one")
@@ -83,11 +84,11 @@ func (s *session) attachPrivate() error {
 	if err != nil {
 		return err
 	}
-	if err := skeleton(p, e.Python, e.Version); err != nil {
+	if err := venv.Make(p.path, e.Interpreter, p.owner); err != nil {
 		p.dir.Close()
 		return fmt.Errorf("make a virtual environment: %w", err)
 	}
-	if err := s.attachLowers("private", p, lowers, "python "+e.Version+" "+e.Python); err != nil {
+	if err := s.attachLowers("private", p, lowers, "python "+e.Interpreter.Version+" "+e.Interpreter.Path); err != nil {
 		return err
 	}
 	s.activate(p.path)
@@ -103,58 +104,6 @@ func (s *session) activate(venv string) {
 	}
 	s.set["PATH"] = filepath.Join(venv, "bin") + ":" + path
 	s.unset = append(s.unset, "PYTHONHOME")
-}
-
-// skeleton writes a virtual environment without packages into an empty
-// directory: what `python -m venv --without-pip` leaves, less the scripts that
-// activate it.
-func skeleton(p *point, python, version string) error {
-	parts := strings.SplitN(version, ".", 3)
-	if len(parts) < 2 || !filepath.IsAbs(python) {
-		return fmt.Errorf("no interpreter: %q of version %q", python, version)
-	}
-	minor := "python" + parts[0] + "." + parts[1]
-	real, err := filepath.EvalSymlinks(python)
-	if err != nil {
-		return err
-	}
-	names := []string{".", "bin", "include", "lib", "lib/" + minor, "lib/" + minor + "/site-packages"}
-	for _, d := range names[1:] {
-		if err := os.Mkdir(filepath.Join(p.path, d), 0o755); err != nil {
-			return err
-		}
-	}
-	links := [][2]string{{python, "bin/python"}, {"python", "bin/python3"}, {"python", "bin/" + minor}}
-	if ^uint(0)>>63 == 1 { // 64-bit, as venv asks sys.maxsize
-		links = append(links, [2]string{"lib", "lib64"})
-	}
-	for _, l := range links {
-		if err := os.Symlink(l[0], filepath.Join(p.path, l[1])); err != nil {
-			return err
-		}
-		names = append(names, l[1])
-	}
-	text := fmt.Sprintf("home = %s\ninclude-system-site-packages = false\nversion = %s\nexecutable = %s\n",
-		filepath.Dir(python), version, real)
-	if err := os.WriteFile(filepath.Join(p.path, "pyvenv.cfg"), []byte(text), 0o644); err != nil {
-		return err
-	}
-	for _, name := range append(names, "pyvenv.cfg") {
-		path := filepath.Join(p.path, name)
-		if err := os.Lchown(path, p.owner.UID, p.owner.GID); err != nil {
-			return err
-		}
-		st, err := os.Lstat(path)
-		if err != nil {
-			return err
-		}
-		if st.Mode()&os.ModeSymlink == 0 { // whatever the umask
-			if err := os.Chmod(path, map[bool]os.FileMode{true: 0o755, false: 0o644}[st.IsDir()]); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
 }
 
 // installMissing has the environment's pip install what the snapshot lacks.

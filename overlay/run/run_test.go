@@ -18,6 +18,7 @@ import (
 	"larder/overlay/keep"
 	"larder/overlay/overlaytest"
 	"larder/overlay/run"
+	"larder/overlay/venv"
 )
 
 func must(t testing.TB, err error) {
@@ -187,7 +188,7 @@ func TestMountRunPrivateEnvironment(t *testing.T) {
 	}
 	w.c.Env = append(w.c.Env, "PYTHONHOME=/nowhere")
 	w.env(run.Environment{
-		Lowers: []string{"l/000000000001", "l/000000000002"}, Pip: "l/00000000000f", Python: python, Version: "3.11.7",
+		Lowers: []string{"l/000000000001", "l/000000000002"}, Pip: "l/00000000000f", Interpreter: venv.Interpreter{Path: python, Version: "3.11.7"},
 		Missing: []string{"three==3"},
 	})
 	out, r := w.sh(`echo "$VIRTUAL_ENV" "$PYTHONHOME"; cd $VIRTUAL_ENV; two; cat lib64/python3.11/site-packages/one.py pyvenv.cfg; readlink bin/python bin/python3.11
@@ -208,10 +209,10 @@ func TestMountRunOnVenv(t *testing.T) {
 	}
 	w := newWorld(t)
 	w.c.Required = true
-	venv := filepath.Join(t.TempDir(), ".venv")
-	must(t, os.MkdirAll(filepath.Join(venv, "lib/python3.11/site-packages"), 0o755))
-	must(t, os.WriteFile(filepath.Join(venv, "pyvenv.cfg"), []byte("home = /usr/bin\n"), 0o644))
-	w.env(run.Environment{Lowers: []string{"l/000000000002", "l/000000000001"}, Venv: venv})
+	dir := filepath.Join(t.TempDir(), ".venv")
+	must(t, os.MkdirAll(filepath.Join(dir, "lib/python3.11/site-packages"), 0o755))
+	must(t, os.WriteFile(filepath.Join(dir, "pyvenv.cfg"), []byte("home = /usr/bin\n"), 0o644))
+	w.env(run.Environment{Lowers: []string{"l/000000000002", "l/000000000001"}, Venv: dir})
 	i, err := instance.Keep(filepath.Join(t.TempDir(), "kept"))
 	must(t, err)
 	defer i.Close()
@@ -223,13 +224,13 @@ func TestMountRunOnVenv(t *testing.T) {
 	if out, _ = w.sh(`cat $VIRTUAL_ENV/kept`); out != "kept\n" {
 		t.Errorf("second run: %q", out)
 	}
-	w.env(run.Environment{Lowers: []string{"l/000000000001"}, Venv: venv})
+	w.env(run.Environment{Lowers: []string{"l/000000000001"}, Venv: dir})
 	if _, _, err := w.try("true"); !errors.Is(err, overlay.ErrRefused) {
 		t.Errorf("other lowers: %v", err)
 	} else {
 		t.Log(err)
 	}
-	entries, err := os.ReadDir(filepath.Join(venv, "lib/python3.11/site-packages"))
+	entries, err := os.ReadDir(filepath.Join(dir, "lib/python3.11/site-packages"))
 	must(t, err)
 	if len(entries) != 0 {
 		t.Errorf("the environment's own directory changed: %v", entries)
@@ -328,5 +329,119 @@ func TestMountRunStatus(t *testing.T) {
 				t.Errorf("%v (attached %v): %+v, %v; want %d, %v", c.command, attached, r, err, c.status, c.err)
 			}
 		}
+	}
+}
+
+// A home on stacked file systems: its own cache cannot be a lower, and its
+// virtual environment gives way to a private one.
+func TestMountRunOnStackedFileSystems(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	w := newWorld(t)
+	base, deep := t.TempDir(), t.TempDir()
+	for _, d := range []string{"l1", "u1", "w1", "m1", "u2", "w2"} {
+		must(t, os.Mkdir(filepath.Join(base, d), 0o755))
+	}
+	must(t, os.MkdirAll(filepath.Join(base, "l1/.cache/pip"), 0o755))
+	must(t, os.WriteFile(filepath.Join(base, "l1/.cache/pip/own"), nil, 0o644))
+	must(t, os.MkdirAll(filepath.Join(base, "l1/venv/bin"), 0o755))
+	must(t, unix.Mount("overlay", base+"/m1", "overlay", 0, "lowerdir="+base+"/l1,upperdir="+base+"/u1,workdir="+base+"/w1"))
+	must(t, unix.Mount("overlay", deep, "overlay", 0, "lowerdir="+base+"/m1,upperdir="+base+"/u2,workdir="+base+"/w2"))
+	t.Cleanup(func() { must(t, unix.Unmount(deep, 0)); must(t, unix.Unmount(base+"/m1", 0)) })
+	w.home, w.c.User.Home, w.c.Env = deep, deep, []string{"HOME=" + deep, "PATH=/usr/bin:/bin"}
+	python, err := filepath.EvalSymlinks("/usr/bin/python3")
+	must(t, err)
+	w.env(run.Environment{Lowers: []string{"l/000000000002"}, Venv: deep + "/venv", Interpreter: venv.Interpreter{Path: python, Version: "3.11.7"}})
+	out, r := w.sh(`ls ~/.cache/pip; echo $VIRTUAL_ENV; two`)
+	if out != "http\nhttp-v2\nselfcheck\n"+string(w.c.RunDir)+"/env\ntwo\n" || r.Status != 0 {
+		t.Errorf("status %d, output %q", r.Status, out)
+	}
+	if len(w.warnings) != 2 {
+		t.Errorf("warnings: %q", w.warnings)
+	}
+	t.Log(w.warnings)
+}
+
+// A mount below the mount point would vanish: refused. A run inside a run finds
+// its views there already.
+func TestMountRunInOddPlaces(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	w := newWorld(t)
+	below := filepath.Join(w.home, ".cache/pip/wheels")
+	must(t, os.MkdirAll(below, 0o755))
+	must(t, unix.Mount("tmpfs", below, "tmpfs", 0, ""))
+	out, r := w.sh("ls ~/.cache/pip")
+	if out != "wheels\n" || r.Status != 0 || len(w.warnings) != 1 || !strings.Contains(w.warnings[0], below) {
+		t.Errorf("output %q, warnings %q", out, w.warnings)
+	}
+	must(t, unix.Unmount(below, 0))
+
+	// The cache directory is itself a mount: its content is the lowest lower.
+	w.warnings = nil
+	must(t, unix.Mount("tmpfs", filepath.Join(w.home, ".cache/pip"), "tmpfs", 0, ""))
+	must(t, os.WriteFile(filepath.Join(w.home, ".cache/pip/volume"), nil, 0o644))
+	if out, _ := w.sh("ls ~/.cache/pip"); out != "http\nhttp-v2\nselfcheck\nvolume\n" || len(w.warnings) != 0 {
+		t.Errorf("output %q, warnings %q", out, w.warnings)
+	}
+	must(t, unix.Unmount(filepath.Join(w.home, ".cache/pip"), 0))
+
+	for env, want := range map[string]string{
+		"PIP_CACHE_DIR=" + w.home + "/elsewhere":  w.home + "/elsewhere",
+		"XDG_CACHE_HOME=" + w.home + "/xdg":       w.home + "/xdg/pip",
+		"XDG_CACHE_HOME=relative":                 w.home + "/.cache/pip",
+		"PIP_CACHE_DIR=~/tilde":                   w.home + "/tilde",
+		"PIP_CACHE_DIR=" + w.home + "/a//b/../c/": w.home + "/a/c",
+	} {
+		c := w.c
+		w.c.Env = append([]string{env}, w.c.Env...)
+		_, r := w.sh("true")
+		w.c = c
+		if len(r.Mounts) != 1 || r.Mounts[0].Point != want {
+			t.Errorf("%s: mounts %+v, want one at %s; %q", env, r.Mounts, want, w.warnings)
+		}
+	}
+
+	// Root's own links are followed, somebody's are not.
+	must(t, os.Rename(w.home, w.home+"-real"))
+	must(t, os.Symlink(w.home+"-real", w.home))
+	if _, r := w.sh("true"); len(r.Mounts) != 1 || r.Mounts[0].Point != w.home+"-real/.cache/pip" {
+		t.Errorf("home behind a link of root's: %+v, %q", r.Mounts, w.warnings)
+	}
+}
+
+// Without a home, without a snapshot, with a broken one: the command runs.
+func TestMountRunBestEffort(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	for name, spoil := range map[string]func(w *world){
+		"no home":      func(w *world) { w.c.User.Home = ""; w.c.Env = []string{"PATH=/usr/bin:/bin"} },
+		"no image":     func(w *world) { must(t, os.Remove(w.c.Snapshot.Image)) },
+		"junk image":   func(w *world) { must(t, os.WriteFile(w.c.Snapshot.Image, make([]byte, 65536), 0o644)) },
+		"no pool":      func(w *world) { must(t, os.RemoveAll(w.c.Snapshot.Objects)) },
+		"unknown view": func(w *world) { w.c.Views = []string{"pip", "no-such-view"} },
+		"run directory is a file": func(w *world) {
+			must(t, os.WriteFile(string(w.c.RunDir), nil, 0o644))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			spoil(w)
+			out, r := w.sh("echo ran; exit 5")
+			if out != "ran\n" || r.Status != 5 || len(w.warnings) != 1 || strings.Contains(w.warnings[0], "\n") {
+				t.Errorf("output %q, status %d, warnings %q", out, r.Status, w.warnings)
+			}
+			t.Log(w.warnings)
+			i, err := instance.Create(filepath.Join(t.TempDir(), "i"))
+			must(t, err)
+			defer i.Close()
+			w.c.Instance, w.c.Required = i, true
+			if r, out, err := w.try("sh", "-c", "echo ran"); err == nil || out != "" {
+				t.Errorf("required: %+v, %q, %v", r, out, err)
+			}
+		})
 	}
 }
