@@ -1,16 +1,42 @@
 package index
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/hashicorp/go-retryablehttp"
+	"larder/builder/index/page"
+	"larder/builder/index/pagecache"
+	"larder/builder/index/pipconfig"
+	"larder/builder/index/wire"
+)
+
+// What callers need of the packages below, under one roof.
+type (
+	Config    = pipconfig.Config
+	Proxy     = pipconfig.Proxy
+	File      = page.File
+	Refused   = page.Refused
+	PageCache = pagecache.Cache
+	Error     = wire.Error
+	Stats     = wire.Stats
+)
+
+var (
+	FromPip              = pipconfig.FromPip
+	ProxyFor             = pipconfig.ProxyFor
+	ProxyFromEnvironment = pipconfig.ProxyFromEnvironment
+	OpenPageCache        = pagecache.Open
+
+	ErrConfig      = pipconfig.ErrConfig
+	ErrNotFound    = wire.ErrNotFound
+	ErrUnreachable = wire.ErrUnreachable
+	ErrPage        = wire.ErrPage
+	ErrRefused     = wire.ErrRefused
+	ErrHash        = wire.ErrHash
+	ErrNoHash      = wire.ErrNoHash
 )
 
 // Options are the client's own limits; the zero value is a sound default.
@@ -61,67 +87,46 @@ type Client struct {
 	config  Config
 	options Options
 	roots   []*url.URL
-	http    *retryablehttp.Client
-	slots   chan struct{}
-
-	requests, bytes atomic.Int64
+	wire    *wire.Client
 
 	mu    sync.Mutex
-	pause map[string]time.Time // host -> no request before
-	sizes map[string]int64
-}
-
-// Stats is what a client has cost so far.
-type Stats struct {
-	Requests int64 `json:"requests"` // sent, repeated and redirected ones counted
-	Bytes    int64 `json:"bytes"`    // of bodies received, as they came over the wire
+	sizes map[string]int64 // by URL
 }
 
 // New makes a client. It reads the certificates Config names, and sends nothing.
 func New(config Config, options Options) (*Client, error) {
 	options.fill()
-	c := &Client{
-		config:  config,
-		options: options,
-		slots:   make(chan struct{}, options.Jobs),
-		pause:   map[string]time.Time{},
-		sizes:   map[string]int64{},
-	}
-	if c.config.Timeout <= 0 {
-		c.config.Timeout = 15 * time.Second
+	if config.Timeout <= 0 {
+		config.Timeout = 15 * time.Second
 	}
 	if len(config.Indexes) == 0 {
-		return nil, hinted(fmt.Errorf("%w: no index", ErrConfig), "set index-url in pip's configuration or PIP_INDEX_URL")
+		return nil, pipconfig.Hinted(fmt.Errorf("%w: no index", ErrConfig), "set index-url in pip's configuration or PIP_INDEX_URL")
 	}
-	c.config.Credentials = config.Credentials.clone()
+	c := &Client{config: config, options: options, sizes: map[string]int64{}}
+	c.config.Credentials = config.Credentials.Clone()
 	c.config.Indexes = nil
 	for _, raw := range config.Indexes {
-		u, user, err := parseIndex(raw)
+		u, user, err := pipconfig.ParseIndex(raw)
 		if err != nil {
 			return nil, err
 		}
 		if user != nil {
-			c.config.Credentials.add(u, user)
+			c.config.Credentials.Add(u, user)
 		}
-		if !plainAllowed(u, config.TrustedHosts) {
-			return nil, hinted(fmt.Errorf("%w: index %s is plain http and its host is not trusted", ErrConfig, clean(u)),
+		if !pipconfig.PlainAllowed(u, config.TrustedHosts) {
+			return nil, pipconfig.Hinted(fmt.Errorf("%w: index %s is plain http and its host is not trusted", ErrConfig, pipconfig.Clean(u)),
 				"use https, or name the host in pip's trusted-host option")
 		}
 		c.roots = append(c.roots, u)
-		c.config.Indexes = append(c.config.Indexes, clean(u))
+		c.config.Indexes = append(c.config.Indexes, pipconfig.Clean(u))
 	}
-	transport, err := c.transport()
+	var err error
+	c.wire, err = wire.New(c.config, wire.Limits{
+		Jobs: options.Jobs, StallTime: options.StallTime, MinSpeed: options.MinSpeed,
+		RetryBase: options.RetryBase, RetryMax: options.RetryMax, MaxRetryAfter: options.MaxRetryAfter,
+	}, options.UserAgent)
 	if err != nil {
 		return nil, err
-	}
-	c.http = &retryablehttp.Client{
-		HTTPClient: &http.Client{Transport: transport},
-		RetryMax:   max(config.Retries, 0),
-		CheckRetry: checkRetry,
-		Backoff: func(_, _ time.Duration, attempt int, resp *http.Response) time.Duration {
-			return c.backoff(attempt, resp)
-		},
-		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
 	return c, nil
 }
@@ -130,37 +135,18 @@ func New(config Config, options Options) (*Client, error) {
 func (c *Client) Indexes() []string { return append([]string(nil), c.config.Indexes...) }
 
 // Stats may be read at any time.
-func (c *Client) Stats() Stats { return Stats{c.requests.Load(), c.bytes.Load()} }
+func (c *Client) Stats() Stats { return c.wire.Stats() }
 
 // Close drops idle connections.
-func (c *Client) Close() { c.http.HTTPClient.CloseIdleConnections() }
+func (c *Client) Close() { c.wire.Close() }
 
-// hintError is an error with a next step for the user.
-type hintError struct {
-	error
-	hint string
-}
-
-func (e hintError) Hint() string  { return e.hint }
-func (e hintError) Unwrap() error { return e.error }
-
-func hinted(err error, hint string) error { return hintError{err, hint} }
-
-// acquire waits for one of the Jobs slots.
-func (c *Client) acquire(ctx context.Context) (func(), error) {
-	select {
-	case c.slots <- struct{}{}:
-		var once sync.Once
-		return func() { once.Do(func() { <-c.slots }) }, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+// linkAllowed says whether a page may lead to a file there.
+func (c *Client) linkAllowed(from, to *url.URL) error {
+	if err := c.wire.Allowed(from, to); err != nil {
+		return err
 	}
+	if !pipconfig.PlainAllowed(to, c.config.TrustedHosts) {
+		return errors.New("leads to plain http, and the host is not trusted")
+	}
+	return nil
 }
-
-// Reasons we give up on a connection ourselves.
-var (
-	errSlow    = errors.New("the server sends too slowly")
-	errTooLong = errors.New("it took too long")
-	errCut     = errors.New("the connection was cut")
-	errLarge   = errors.New("the answer is larger than allowed")
-)

@@ -12,6 +12,9 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+
+	"larder/builder/index/pipconfig"
+	"larder/builder/index/wire"
 )
 
 // Sink takes a file's bytes. Truncate forgets all of them: the download
@@ -37,7 +40,7 @@ func (c *Client) Fetch(ctx context.Context, f File, to Sink) (int64, error) {
 		return 0, &Error{Op: op, Name: f.Filename, Kind: ErrRefused, Cause: errors.New("its URL cannot be read")}
 	}
 	refuse := func(kind, cause error) (int64, error) {
-		return 0, &Error{Op: op, Name: f.Filename, URL: clean(u), Kind: kind, Cause: cause}
+		return 0, &Error{Op: op, Name: f.Filename, URL: pipconfig.Clean(u), Kind: kind, Cause: cause}
 	}
 	if f.SHA256 == "" {
 		return refuse(ErrNoHash, nil)
@@ -45,7 +48,7 @@ func (c *Client) Fetch(ctx context.Context, f File, to Sink) (int64, error) {
 	if f.Size > c.options.MaxFile {
 		return refuse(ErrRefused, fmt.Errorf("%d bytes are more than the %d allowed", f.Size, c.options.MaxFile))
 	}
-	call, cancel := within(ctx, c.options.FileTime)
+	call, cancel := wire.Within(ctx, c.options.FileTime)
 	defer cancel()
 	d := &download{client: c, file: f, to: to, hash: sha256.New(), total: f.Size}
 	n, err := d.run(call, u)
@@ -59,7 +62,7 @@ func (c *Client) Fetch(ctx context.Context, f File, to Sink) (int64, error) {
 	case errors.As(err, &sink):
 		return 0, fmt.Errorf("store %s: %w", f.Filename, sink.error)
 	}
-	return 0, c.problem(ctx, op, f.Filename, u, err)
+	return 0, wire.Problem(ctx, op, f.Filename, u, err)
 }
 
 // download is one file on its way.
@@ -119,7 +122,7 @@ func (d *download) run(ctx context.Context, u *url.URL) (int64, error) {
 		if try >= d.client.config.Retries {
 			return 0, fmt.Errorf("%w after %d of %s bytes (%d tries)", cut.error, d.got, sizeText(d.total), try+1)
 		}
-		if sleep(ctx, d.client.backoff(try, nil)) != nil {
+		if d.client.wire.Pause(ctx, try) != nil {
 			return 0, context.Cause(ctx)
 		}
 	}
@@ -144,7 +147,7 @@ func (d *download) leg(ctx context.Context, u *url.URL) error {
 			header.Set("If-Range", d.validator)
 		}
 	}
-	a, err := d.client.send(ctx, http.MethodGet, u, header)
+	a, err := d.client.wire.Send(ctx, http.MethodGet, u, header)
 	if err != nil {
 		return err
 	}
@@ -172,7 +175,7 @@ func (d *download) leg(ctx context.Context, u *url.URL) error {
 	case http.StatusRequestedRangeNotSatisfiable:
 		return errAgain
 	default:
-		return statusError("fetch", d.file.Filename, a)
+		return wire.StatusError("fetch", d.file.Filename, a)
 	}
 	if e := a.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
 		return fmt.Errorf("%w: sent with content encoding %.40q, which nobody asked for", ErrRefused, e)
@@ -181,7 +184,7 @@ func (d *download) leg(ctx context.Context, u *url.URL) error {
 		return fmt.Errorf("%w: %d bytes are more than the %d allowed", ErrRefused, d.total, d.client.options.MaxFile)
 	}
 	d.kind = a.Header.Get("Content-Type")
-	return d.copy(a.body)
+	return d.copy(a.Body)
 }
 
 // copy moves the body to the sink in large writes.
@@ -205,7 +208,7 @@ func (d *download) copy(from io.Reader) error {
 		}
 		switch {
 		case err == io.EOF && d.total >= 0 && d.got < d.total:
-			return &cutError{errCut}
+			return &cutError{wire.ErrCut}
 		case err == io.EOF:
 			return nil
 		case err != nil:
@@ -239,7 +242,7 @@ func (d *download) check() error {
 	}
 	if sum := hex.EncodeToString(d.hash.Sum(nil)); sum != d.file.SHA256 {
 		note := ""
-		if strings.HasPrefix(d.kind, typeHTML) {
+		if strings.HasPrefix(d.kind, "text/html") {
 			note = ", an html page came instead"
 		}
 		return fmt.Errorf("%w: sha256 is %s, published is %s%s", ErrHash, sum, d.file.SHA256, note)

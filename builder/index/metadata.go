@@ -11,6 +11,9 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"larder/builder/index/pipconfig"
+	"larder/builder/index/wire"
 )
 
 // FetchMetadata returns FILE.metadata (PEP 658). The bytes are verified when
@@ -24,42 +27,32 @@ func (c *Client) FetchMetadata(ctx context.Context, f File) ([]byte, error) {
 	}
 	u.RawPath = u.EscapedPath() + ".metadata"
 	u.Path += ".metadata"
-	call, cancel := within(ctx, c.options.PageTime)
+	call, cancel := wire.Within(ctx, c.options.PageTime)
 	defer cancel()
-	for try := 0; ; try++ {
-		b, again, err := c.metadataOnce(call, f, u)
-		if err == nil {
-			return b, nil
-		}
-		var e *Error
-		if errors.As(err, &e) {
-			return nil, err
-		}
-		if !again || try >= c.config.Retries {
-			return nil, c.problem(ctx, op, f.Filename, u, err)
-		}
-		if sleep(call, c.backoff(try, nil)) != nil {
-			return nil, c.problem(ctx, op, f.Filename, u, context.Cause(call))
-		}
-	}
+	var b []byte
+	err = c.repeat(ctx, call, op, f.Filename, u, func() (again bool, err error) {
+		b, again, err = c.metadataOnce(call, f, u)
+		return again, err
+	})
+	return b, err
 }
 
 func (c *Client) metadataOnce(ctx context.Context, f File, u *url.URL) (_ []byte, again bool, _ error) {
 	const op = "fetch metadata of"
-	a, err := c.send(ctx, http.MethodGet, u, http.Header{"Accept-Encoding": {"identity"}})
+	a, err := c.wire.Send(ctx, http.MethodGet, u, http.Header{"Accept-Encoding": {"identity"}})
 	if err != nil {
 		return nil, false, err
 	}
 	defer a.Close()
 	if a.StatusCode != http.StatusOK {
-		return nil, false, statusError(op, f.Filename, a)
+		return nil, false, wire.StatusError(op, f.Filename, a)
 	}
 	if e := a.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
 		return nil, false, fmt.Errorf("%w: sent with content encoding %.40q, which nobody asked for", ErrRefused, e)
 	}
-	b, err := io.ReadAll(&limited{a.body, c.options.MaxMetadata})
+	b, err := io.ReadAll(wire.Limit(a.Body, c.options.MaxMetadata))
 	switch {
-	case errors.Is(err, errLarge):
+	case errors.Is(err, wire.ErrLarge):
 		return nil, false, fmt.Errorf("%w: it is larger than %d bytes", ErrRefused, c.options.MaxMetadata)
 	case err != nil:
 		return nil, true, err
@@ -74,7 +67,7 @@ func (c *Client) metadataOnce(ctx context.Context, f File, u *url.URL) (_ []byte
 		if f.Metadata {
 			return nil, false, fmt.Errorf("%w: the index announced metadata and sent something else", ErrPage)
 		}
-		return nil, false, &Error{Op: op, Name: f.Filename, URL: clean(u), Kind: ErrNotFound, Cause: errors.New("what is there is no metadata")}
+		return nil, false, &Error{Op: op, Name: f.Filename, URL: pipconfig.Clean(u), Kind: ErrNotFound, Cause: errors.New("what is there is no metadata")}
 	}
 	return b, false, nil
 }
@@ -99,14 +92,14 @@ func (c *Client) Size(ctx context.Context, f File) (int64, error) {
 	if ok {
 		return n, nil
 	}
-	if n, ok := c.options.Cache.size(f.URL); ok {
+	if n, ok := c.options.Cache.Size(f.URL); ok {
 		return n, nil
 	}
 	u, err := url.Parse(f.URL)
 	if err != nil {
 		return 0, &Error{Op: op, Name: f.Filename, Kind: ErrRefused, Cause: errors.New("its URL cannot be read")}
 	}
-	call, cancel := within(ctx, c.options.PageTime)
+	call, cancel := wire.Within(ctx, c.options.PageTime)
 	defer cancel()
 	n, err = c.askSize(call, f, u, http.MethodHead)
 	var e *Error
@@ -118,12 +111,12 @@ func (c *Client) Size(ctx context.Context, f File) (int64, error) {
 		if errors.As(err, &e) {
 			return 0, err
 		}
-		return 0, c.problem(ctx, op, f.Filename, u, err)
+		return 0, wire.Problem(ctx, op, f.Filename, u, err)
 	}
 	c.mu.Lock()
 	c.sizes[f.URL] = n
 	c.mu.Unlock()
-	c.options.Cache.putSize(f.URL, n)
+	c.options.Cache.PutSize(f.URL, n)
 	return n, nil
 }
 
@@ -132,7 +125,7 @@ func (c *Client) askSize(ctx context.Context, f File, u *url.URL, method string)
 	if method == http.MethodGet {
 		header.Set("Range", "bytes=0-0")
 	}
-	a, err := c.send(ctx, method, u, header)
+	a, err := c.wire.Send(ctx, method, u, header)
 	if err != nil {
 		return 0, err
 	}
@@ -146,7 +139,7 @@ func (c *Client) askSize(ctx context.Context, f File, u *url.URL, method string)
 			n = -1
 		}
 	default:
-		return 0, statusError("ask the size of", f.Filename, a)
+		return 0, wire.StatusError("ask the size of", f.Filename, a)
 	}
 	if n < 0 {
 		return 0, fmt.Errorf("%w: the server does not tell it", ErrNotFound)

@@ -1,9 +1,7 @@
 package index
 
 import (
-	"bufio"
 	"bytes"
-	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +9,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
+	"larder/builder/index/page"
+	"larder/builder/index/pagecache"
+	"larder/builder/index/pipconfig"
+	"larder/builder/index/wire"
 	"larder/snapshot/pep508"
 )
 
@@ -28,46 +29,13 @@ type Project struct {
 	Refused []Refused
 }
 
-// Refused is a link on a page that is not believed.
-type Refused struct {
-	Filename string // may be hostile: print it with %q
-	Index    string
-	Reason   string
-}
-
-// File is one link on a page.
-type File struct {
-	Filename string
-	// URL is absolute, quoted as pip quotes it, without fragment and
-	// credentials. Its query may be a secret: do not print it.
-	URL            string
-	SHA256         string // lower-case hex; "" if the page tells none
-	Size           int64  // -1 if the page tells none
-	RequiresPython string
-	Yanked         bool
-	YankedReason   string
-	UploadTime     time.Time // zero if the page tells none
-	Metadata       bool      // the page says that URL.metadata is there
-	MetadataSHA256 string    // "" if not told
-	Index          string    // page root, without credentials
-}
-
-// The types pip asks for and the only ones it reads, in its order.
-const (
-	typeJSON   = "application/vnd.pypi.simple.v1+json"
-	typeV1HTML = "application/vnd.pypi.simple.v1+html"
-	typeHTML   = "text/html"
-	accept     = typeJSON + ", " + typeV1HTML + "; q=0.1, " + typeHTML + "; q=0.01"
-)
-
 // Project reads a project's page from all indexes and joins them. An index that does not have or refuses the
 // project is passed over while another one has it, as pip does; one that
 // cannot be reached fails the project, because what pip would choose is then
 // unknown.
 func (c *Client) Project(ctx context.Context, name string) (*Project, error) {
-	const op = "read page of"
 	if !pep508.ValidName(name) {
-		return nil, &Error{Op: op, Name: fmt.Sprintf("%.100q", name), Kind: ErrRefused, Cause: errors.New("not a project name")}
+		return nil, &Error{Op: opPage, Name: fmt.Sprintf("%.100q", name), Kind: ErrRefused, Cause: errors.New("not a project name")}
 	}
 	p := &Project{Name: pep508.Normalize(name)}
 	found := false
@@ -95,15 +63,15 @@ func (c *Client) Project(ctx context.Context, name string) (*Project, error) {
 // join adds a later index's page in front. Of the same file at two indexes pip
 // (since 20.3, tried up to 26.3) takes the last index's, so that is the one
 // kept: its URL is what pip's cache will be asked for.
-func (p *Project) join(pg *page) {
+func (p *Project) join(pg *page.Page) {
 	earlier := p.Files
-	p.Files = pg.files
-	p.Refused = append(p.Refused, pg.refused...)
+	p.Files = pg.Files
+	p.Refused = append(p.Refused, pg.Refused...)
 	if len(earlier) == 0 {
 		return
 	}
-	seen := make(map[string]string, len(pg.files))
-	for _, f := range pg.files {
+	seen := make(map[string]string, len(pg.Files))
+	for _, f := range pg.Files {
 		seen[f.Filename] = f.SHA256
 	}
 	for _, f := range earlier {
@@ -114,153 +82,104 @@ func (p *Project) join(pg *page) {
 }
 
 // page reads one project's page from one index.
-func (c *Client) page(ctx context.Context, root *url.URL, name string) (*page, error) {
-	const op = "read page of"
+func (c *Client) page(ctx context.Context, root *url.URL, name string) (*page.Page, error) {
 	u := *root
 	u.Path = strings.TrimRight(u.Path, "/") + "/" + name + "/"
 	u.RawPath = ""
-	call, cancel := within(ctx, c.options.PageTime)
+	call, cancel := wire.Within(ctx, c.options.PageTime)
 	defer cancel()
+	var pg *page.Page
+	err := c.repeat(ctx, call, opPage, name, &u, func() (again bool, err error) {
+		pg, again, err = c.pageOnce(call, root, &u, name)
+		return again, err
+	})
+	return pg, err
+}
+
+const opPage = "read page of"
+
+// repeat calls once until it succeeds or says that there is no use.
+func (c *Client) repeat(ctx, call context.Context, op, name string, u *url.URL, once func() (again bool, err error)) error {
 	for try := 0; ; try++ {
-		pg, again, err := c.pageOnce(call, root, &u, name)
-		if err == nil {
-			return pg, nil
-		}
-		var e *Error
-		if errors.As(err, &e) {
-			return nil, err
+		again, err := once()
+		var known *Error
+		if err == nil || errors.As(err, &known) {
+			return err
 		}
 		if !again || try >= c.config.Retries {
-			return nil, c.problem(ctx, op, name, &u, err)
+			return wire.Problem(ctx, op, name, u, err)
 		}
-		if sleep(call, c.backoff(try, nil)) != nil {
-			return nil, c.problem(ctx, op, name, &u, context.Cause(call))
+		if c.wire.Pause(call, try) != nil {
+			return wire.Problem(ctx, op, name, u, context.Cause(call))
 		}
 	}
 }
 
 // pageOnce is one try; again says whether a cut connection is to blame.
-func (c *Client) pageOnce(ctx context.Context, root, u *url.URL, name string) (_ *page, again bool, _ error) {
-	const op = "read page of"
-	header := http.Header{"Accept": {accept}, "Accept-Encoding": {"gzip"}}
-	cached := c.options.Cache.page(u)
+func (c *Client) pageOnce(ctx context.Context, root, u *url.URL, name string) (_ *page.Page, again bool, _ error) {
+	header := http.Header{"Accept": {page.Accept}, "Accept-Encoding": {"gzip"}}
+	cached := c.options.Cache.Page(u)
 	if cached != nil {
-		cached.ask(header)
+		cached.Ask(header)
 	}
-	a, err := c.send(ctx, http.MethodGet, u, header)
+	a, err := c.wire.Send(ctx, http.MethodGet, u, header)
 	if err != nil {
 		return nil, false, err
 	}
 	defer a.Close()
+	source := page.Source{
+		Project: name, Index: pipconfig.Clean(root), From: a.From, Type: a.Header.Get("Content-Type"), Encoding: a.Header.Get("Content-Encoding"),
+		MaxBytes: c.options.MaxPage, Allowed: c.linkAllowed,
+	}
 	if a.StatusCode == http.StatusNotModified && cached != nil {
-		if pg, err := c.cachedPage(cached, root, name); err == nil {
+		if pg, err := fromCache(cached, source); err == nil {
 			return pg, false, nil
 		}
-		// The copy is damaged: forget it and ask again without it.
-		c.options.Cache.drop(u)
+		// Forget the copy, and ask again without it.
+		c.options.Cache.Drop(u)
 		return nil, true, errors.New("not modified, but the cached copy is damaged")
 	}
 	if a.StatusCode != http.StatusOK {
-		return nil, false, statusError(op, name, a)
+		return nil, false, wire.StatusError(opPage, name, a)
 	}
+	bad := func(kind, cause error, hint string) error {
+		return &Error{Op: opPage, Name: name, URL: pipconfig.Clean(a.From), Kind: kind, Cause: cause, Next: hint}
+	}
+	tooLarge := fmt.Errorf("the page is larger than %d bytes", c.options.MaxPage)
 	if a.ContentLength > c.options.MaxPage {
-		return nil, false, c.tooLarge(name, a)
+		return nil, false, bad(ErrPage, tooLarge, "")
 	}
-	var raw io.Reader = a.body
-	save := c.options.Cache.newPage(u, a)
+	var raw io.Reader = a.Body
+	save := c.options.Cache.Writer(u, a.From, a.Header)
 	if save != nil {
 		raw = io.TeeReader(raw, save)
 	}
-	pg, err := c.parse(raw, a.Header.Get("Content-Encoding"), a.Header.Get("Content-Type"), a.url, root, name)
+	pg, err := page.Read(raw, source)
 	switch {
-	case a.body.failed != nil:
-		return nil, true, a.body.failed
-	case errors.Is(err, errLarge):
-		return nil, false, c.tooLarge(name, a)
-	case err == nil && pg.unclosed && a.ContentLength < 0 && len(a.TransferEncoding) == 0:
-		return nil, true, errCut
+	case a.Body.Failed != nil:
+		return nil, true, a.Body.Failed
+	case errors.Is(err, wire.ErrLarge):
+		return nil, false, bad(ErrPage, tooLarge, "")
+	case errors.Is(err, page.ErrOther):
+		return nil, false, bad(ErrRefused, err, "")
 	case err != nil:
-		return nil, false, &Error{Op: op, Name: name, URL: clean(a.url), Kind: kindOf(err, ErrPage), Cause: err,
-			hint: "check that index-url is the root of a simple index: pip config list"}
+		return nil, false, bad(ErrPage, err, "check that index-url is the root of a simple index: pip config list")
+	case pg.Unclosed && a.ContentLength < 0 && len(a.TransferEncoding) == 0:
+		return nil, true, wire.ErrCut
 	}
-	save.commit()
+	save.Commit()
 	return pg, false, nil
 }
 
-func kindOf(err, otherwise error) error {
-	if errors.Is(err, ErrRefused) {
-		return ErrRefused
-	}
-	return otherwise
-}
-
-func (c *Client) tooLarge(name string, a *answer) error {
-	return &Error{Op: "read page of", Name: name, URL: clean(a.url), Kind: ErrPage,
-		Cause: fmt.Errorf("the page is larger than %d bytes", c.options.MaxPage)}
-}
-
-func (c *Client) cachedPage(e *cachedPage, root *url.URL, name string) (*page, error) {
-	body, err := e.body()
+// fromCache reads a page again that has not changed.
+func fromCache(cached *pagecache.Page, source page.Source) (*page.Page, error) {
+	body, err := cached.Body()
 	if err != nil {
 		return nil, err
 	}
-	from, err := url.Parse(e.URL)
-	if err != nil {
+	if source.From, err = url.Parse(cached.URL); err != nil {
 		return nil, err
 	}
-	return c.parse(bytes.NewReader(body), e.Encoding, e.Type, from, root, name)
-}
-
-// parse reads a page's body as it came over the wire.
-func (c *Client) parse(r io.Reader, encoding, contentType string, from, root *url.URL, name string) (*page, error) {
-	switch strings.ToLower(encoding) {
-	case "", "identity":
-	case "gzip", "x-gzip":
-		z, err := gzip.NewReader(bufio.NewReader(r))
-		if err != nil {
-			return nil, fmt.Errorf("unpack page: %w", err)
-		}
-		r = z
-	default:
-		return nil, fmt.Errorf("content encoding %.40q was not asked for", encoding)
-	}
-	in := bufio.NewReaderSize(&limited{r, c.options.MaxPage}, 32<<10)
-	pg := &page{client: c, name: name, base: from, index: clean(root), seen: map[string]int{}}
-	kind, _, _ := strings.Cut(strings.ToLower(contentType), ";")
-	var err error
-	switch first := peek(in); {
-	case strings.TrimSpace(kind) == typeJSON:
-		if first == '<' {
-			return nil, errors.New("html where json was promised")
-		}
-		err = pg.readJSON(in)
-	case strings.HasPrefix(kind, typeHTML), strings.HasPrefix(kind, typeV1HTML):
-		if first == '{' || first == '[' {
-			return nil, errors.New("json where html was promised")
-		}
-		err = pg.readHTML(in)
-	case kind == "":
-		err = errors.New("no content type")
-	default:
-		err = fmt.Errorf("content type %.60q is not one of an index", kind)
-	}
-	if err != nil {
-		return nil, err
-	}
-	pg.settle()
-	return pg, nil
-}
-
-// peek returns the first byte that is not white space or a byte order mark.
-func peek(in *bufio.Reader) byte {
-	for n := 1; n <= 1024; n++ {
-		b, err := in.Peek(n)
-		if err != nil {
-			return 0
-		}
-		if bytes.IndexByte([]byte(" \t\r\n\xef\xbb\xbf"), b[n-1]) < 0 {
-			return b[n-1]
-		}
-	}
-	return 0
+	source.Type, source.Encoding = cached.Type, cached.Encoding
+	return page.Read(bytes.NewReader(body), source)
 }

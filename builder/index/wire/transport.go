@@ -1,4 +1,4 @@
-package index
+package wire
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -15,6 +14,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"larder/builder/index/pipconfig"
 )
 
 // connectTime bounds one connection attempt. pip's timeout may be minutes (it
@@ -32,16 +33,16 @@ func (c *Client) transport() (http.RoundTripper, error) {
 	if file := c.config.ClientCert; file != "" {
 		pem, err := os.ReadFile(file)
 		if err != nil {
-			return nil, fmt.Errorf("%w: read client certificate: %w", ErrConfig, err)
+			return nil, fmt.Errorf("%w: read client certificate: %w", pipconfig.ErrConfig, err)
 		}
 		pair, err := tls.X509KeyPair(pem, pem)
 		if err != nil {
-			return nil, hinted(fmt.Errorf("%w: client certificate %s: %w", ErrConfig, file, err),
+			return nil, pipconfig.Hinted(fmt.Errorf("%w: client certificate %s: %w", pipconfig.ErrConfig, file, err),
 				"pip's client-cert is one PEM file with the certificate and its unencrypted key")
 		}
 		tlsConfig.Certificates = []tls.Certificate{pair}
 	}
-	proxy, err := c.config.Proxy.function()
+	proxy, err := c.config.Proxy.Func()
 	if err != nil {
 		return nil, err
 	}
@@ -52,8 +53,8 @@ func (c *Client) transport() (http.RoundTripper, error) {
 		TLSClientConfig:       tlsConfig,
 		TLSHandshakeTimeout:   min(c.config.Timeout, connectTime),
 		ResponseHeaderTimeout: c.config.Timeout,
-		MaxConnsPerHost:       c.options.Jobs,
-		MaxIdleConnsPerHost:   c.options.Jobs,
+		MaxConnsPerHost:       c.limits.Jobs,
+		MaxIdleConnsPerHost:   c.limits.Jobs,
 		IdleConnTimeout:       90 * time.Second,
 		DisableCompression:    true, // wheels must come as they are, pages are unpacked under a limit
 		ReadBufferSize:        32 << 10,
@@ -68,7 +69,7 @@ func (c *Client) transport() (http.RoundTripper, error) {
 }
 
 // authorities returns nil for the system's own.
-func authorities(config Config) (*x509.CertPool, error) {
+func authorities(config pipconfig.Config) (*x509.CertPool, error) {
 	bundles := config.CABundles
 	if len(bundles) == 0 {
 		pool, err := x509.SystemCertPool()
@@ -91,12 +92,12 @@ func authorities(config Config) (*x509.CertPool, error) {
 		for _, f := range files {
 			pem, err := os.ReadFile(f)
 			if err != nil && f == bundle {
-				return nil, hinted(fmt.Errorf("%w: read certificates: %w", ErrConfig, err), hint)
+				return nil, pipconfig.Hinted(fmt.Errorf("%w: read certificates: %w", pipconfig.ErrConfig, err), hint)
 			}
 			found = pool.AppendCertsFromPEM(pem) || found
 		}
 		if !found {
-			return nil, hinted(fmt.Errorf("%w: no certificate in %s", ErrConfig, bundle), hint)
+			return nil, pipconfig.Hinted(fmt.Errorf("%w: no certificate in %s", pipconfig.ErrConfig, bundle), hint)
 		}
 	}
 	return pool, nil
@@ -123,7 +124,7 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 		*n++
 	}
 	pool := m.checked
-	if trusted(r.URL, m.client.config.TrustedHosts) {
+	if pipconfig.Trusted(r.URL, m.client.config.TrustedHosts) {
 		pool = m.unchecked
 	}
 	resp, err := pool.RoundTrip(r)
@@ -136,7 +137,7 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 		delete(resp.Header, "Location")
 	}
 	if d, ok := retryAfter(resp, time.Now()); ok {
-		m.client.pauseHost(r.URL.Host, min(d, m.client.options.MaxRetryAfter))
+		m.client.pauseHost(r.URL.Host, min(d, m.client.limits.MaxRetryAfter))
 	}
 	return resp, nil
 }
@@ -218,11 +219,11 @@ func isAlert(err error) bool {
 // backoff is how long to wait before try number attempt+1.
 func (c *Client) backoff(attempt int, resp *http.Response) time.Duration {
 	if d, ok := retryAfter(resp, time.Now()); ok {
-		return min(d, c.options.MaxRetryAfter)
+		return min(d, c.limits.MaxRetryAfter)
 	}
-	d := c.options.RetryBase << min(attempt, 20)
-	if d <= 0 || d > c.options.RetryMax {
-		d = c.options.RetryMax
+	d := c.limits.RetryBase << min(attempt, 20)
+	if d <= 0 || d > c.limits.RetryMax {
+		d = c.limits.RetryMax
 	}
 	return d/2 + rand.N(d/2+1)
 }
@@ -240,51 +241,4 @@ func retryAfter(resp *http.Response, now time.Time) (time.Duration, bool) {
 		return max(t.Sub(now), 0), true
 	}
 	return 0, false
-}
-
-// body watches the speed of a response and counts its bytes. No single Read
-// may take StallTime, and a stretch of that much time spent in Read must bring
-// MinSpeed bytes a second; time the consumer takes between reads is not the
-// server's fault and does not count.
-type body struct {
-	io.ReadCloser
-	client *Client
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	spent  time.Duration
-	got    int64
-	failed error // what the connection said, if not EOF
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	o := &b.client.options
-	start := time.Now()
-	timer := time.AfterFunc(o.StallTime, func() { b.cancel(errSlow) })
-	n, err := b.ReadCloser.Read(p)
-	timer.Stop()
-	b.client.bytes.Add(int64(n))
-	b.got += int64(n)
-	if b.spent += time.Since(start); b.spent >= o.StallTime {
-		if float64(b.got) < float64(o.MinSpeed)*b.spent.Seconds() {
-			b.cancel(errSlow)
-			b.failed = errSlow
-			return n, errSlow
-		}
-		b.spent, b.got = 0, 0
-	}
-	if err != nil && err != io.EOF {
-		if cause := context.Cause(b.ctx); cause != nil {
-			err = cause
-		} else {
-			err = fmt.Errorf("%w: %w", errCut, err)
-		}
-		b.failed = err
-	}
-	return n, err
-}
-
-func (b *body) Close() error {
-	err := b.ReadCloser.Close()
-	b.cancel(nil)
-	return err
 }

@@ -1,4 +1,4 @@
-package index
+package wire
 
 import (
 	"errors"
@@ -25,9 +25,6 @@ var (
 	ErrHash = errors.New("bytes differ from what the index published")
 	// ErrNoHash: the page publishes no SHA-256 for the file.
 	ErrNoHash = errors.New("index publishes no sha256 for this file")
-	// ErrConfig: pip's configuration cannot be read, or asks for something
-	// that cannot be done.
-	ErrConfig = errors.New("pip configuration not usable")
 )
 
 // Error is what went wrong with one request. URL has neither credentials nor
@@ -36,10 +33,10 @@ type Error struct {
 	Op     string // "read page of", "fetch", ...
 	Name   string // project or file name
 	URL    string
-	Status int   // HTTP status, 0 if there was none
-	Kind   error // one of the sentinels; nil when the caller's context ended
-	Cause  error // may be nil
-	hint   string
+	Status int    // HTTP status, 0 if there was none
+	Kind   error  // one of the sentinels; nil when the caller's context ended
+	Cause  error  // may be nil
+	Next   string // what to do about it, or ""
 }
 
 func (e *Error) Error() string {
@@ -74,4 +71,4 @@ func (e *Error) Unwrap() []error {
 }
 
 // Hint is what to do about it, in one line, or "".
-func (e *Error) Hint() string { return e.hint }
+func (e *Error) Hint() string { return e.Next }

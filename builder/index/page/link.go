@@ -1,4 +1,4 @@
-package index
+package page
 
 import (
 	"cmp"
@@ -11,18 +11,14 @@ import (
 	"larder/snapshot/pep508"
 )
 
-// page is one index's page while it is read, and after.
-type page struct {
-	client   *Client
-	name     string   // normalised, as asked
-	base     *url.URL // where the page came from, or its <base>
-	index    string
-	files    []File
-	refused  []Refused
-	seen     map[string]int // file name -> place in files
-	twice    map[string]bool
-	origin   string // scheme and host of a link that was allowed
-	unclosed bool   // an HTML page whose end tag never came
+// reader is a page while it is read.
+type reader struct {
+	Page
+	Source
+	base   *url.URL       // From, or the page's <base>
+	seen   map[string]int // file name -> place in Files
+	twice  map[string]bool
+	origin string // scheme and host of a link that was allowed
 }
 
 // maxFiles of one page: the largest projects have some ten thousand.
@@ -30,7 +26,7 @@ const maxFiles = 500_000
 
 // add takes one link. claimed is the name a JSON page gives; an HTML link has
 // none: its name is the URL's, which is also the only one pip looks at.
-func (p *page) add(href, claimed string, f File) error {
+func (p *reader) add(href, claimed string, f File) error {
 	where, fragment, name, ok := p.plain(href)
 	if !ok {
 		u, err := p.base.Parse(strings.TrimSpace(href))
@@ -43,11 +39,8 @@ func (p *page) add(href, claimed string, f File) error {
 		if claimed == "" && (err != nil || !distribution(name)) {
 			return nil // a link to something else
 		}
-		if err := p.client.allowed(p.base, u); err != nil {
+		if err := p.Allowed(p.base, u); err != nil {
 			return p.refuse(cmp.Or(claimed, name), err.Error())
-		}
-		if !plainAllowed(u, p.client.config.TrustedHosts) {
-			return p.refuse(cmp.Or(claimed, name), "its URL is plain http and its host is not trusted")
 		}
 		fragment = u.Fragment
 		quotePath(u)
@@ -62,7 +55,7 @@ func (p *page) add(href, claimed string, f File) error {
 	case claimed != "" && claimed != name:
 		return p.refuse(claimed, "its URL ends in another file name")
 	}
-	if project, _, ok := strings.Cut(name, "-"); strings.HasSuffix(name, ".whl") && (!ok || pep508.Normalize(project) != p.name) {
+	if project, _, ok := strings.Cut(name, "-"); strings.HasSuffix(name, ".whl") && (!ok || pep508.Normalize(project) != p.Project) {
 		return p.refuse(name, "it belongs to another project")
 	}
 	if f.SHA256 == "" {
@@ -76,17 +69,17 @@ func (p *page) add(href, claimed string, f File) error {
 	if f.Size < -1 {
 		return p.refuse(name, "its size is negative")
 	}
-	f.Filename, f.URL, f.Index = name, where, p.index
+	f.Filename, f.URL, f.Index = name, where, p.Index
 	at, again := p.seen[name]
 	if !again {
-		if len(p.files) >= maxFiles {
+		if len(p.Files) >= maxFiles {
 			return fmt.Errorf("more than %d files", maxFiles)
 		}
-		p.seen[name] = len(p.files)
-		p.files = append(p.files, f)
+		p.seen[name] = len(p.Files)
+		p.Files = append(p.Files, f)
 		return nil
 	}
-	if p.files[at].SHA256 != f.SHA256 || f.SHA256 == "" {
+	if p.Files[at].SHA256 != f.SHA256 || f.SHA256 == "" {
 		if p.twice == nil {
 			p.twice = map[string]bool{}
 		}
@@ -97,7 +90,7 @@ func (p *page) add(href, claimed string, f File) error {
 
 // plain is the short way for what most links are: an absolute URL at an origin
 // already allowed, with nothing to quote or resolve in it.
-func (p *page) plain(href string) (where, fragment, name string, ok bool) {
+func (p *reader) plain(href string) (where, fragment, name string, ok bool) {
 	path, ok := strings.CutPrefix(href, p.origin)
 	if !ok || p.origin == "" || !strings.HasPrefix(path, "/") {
 		return "", "", "", false
@@ -127,31 +120,30 @@ scan:
 	return href[:len(p.origin)+end], fragment, path[slash+1 : end], true
 }
 
-func (p *page) refuse(name, reason string) error {
-	if len(p.refused) >= maxFiles {
+func (p *reader) refuse(name, reason string) error {
+	if len(p.Refused) >= maxFiles {
 		return fmt.Errorf("more than %d links to refuse", maxFiles)
 	}
 	if len(name) > 300 {
 		name = name[:300] + "…"
 	}
-	p.refused = append(p.refused, Refused{Filename: name, Index: p.index, Reason: reason})
+	p.Refused = append(p.Refused, Refused{Filename: name, Index: p.Index, Reason: reason})
 	return nil
 }
 
 // settle takes out the names that stand for two different files.
-func (p *page) settle() {
+func (p *reader) settle() {
 	if len(p.twice) > 0 {
-		kept := p.files[:0]
-		for _, f := range p.files {
+		kept := p.Files[:0]
+		for _, f := range p.Files {
 			if !p.twice[f.Filename] {
 				kept = append(kept, f)
 				continue
 			}
 			p.refuse(f.Filename, "the page has it twice with different hashes")
 		}
-		p.files = kept
+		p.Files = kept
 	}
-	p.client, p.seen, p.twice, p.base = nil, nil, nil, nil // a plan holds many pages
 }
 
 // basename is the last segment of the path, unquoted.

@@ -1,46 +1,46 @@
-package index
+package wire
 
 import (
 	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/go-retryablehttp"
+
+	"larder/builder/index/pipconfig"
 )
 
 // maxRedirects as most clients have it; pip allows 30.
 const maxRedirects = 10
 
-// answer is a response whose slot and deadlines end with Close.
-type answer struct {
+// Answer is a response whose slot and deadlines end with Close.
+type Answer struct {
 	*http.Response
-	url  *url.URL // where it came from, after redirects
-	body *body
+	From *url.URL // after redirects
+	Body *Body
 	done func()
 }
 
-func (a *answer) Close() {
-	a.body.Close()
+func (a *Answer) Close() {
+	a.Body.Close()
 	a.done()
 }
 
-// send makes one request, repeated and redirected as needed, and returns
+// Send makes one request, repeated and redirected as needed, and returns
 // whatever final status came. ctx carries the deadline of the whole call.
-func (c *Client) send(ctx context.Context, method string, u *url.URL, header http.Header) (*answer, error) {
+func (c *Client) Send(ctx context.Context, method string, u *url.URL, header http.Header) (*Answer, error) {
 	release, err := c.acquire(ctx)
 	if err != nil {
 		return nil, err
 	}
 	tries := 0
 	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, triesKey{}, &tries))
-	fail := func(err error) (*answer, error) {
+	fail := func(err error) (*Answer, error) {
 		cancel(nil)
 		release()
 		return nil, err
@@ -51,8 +51,8 @@ func (c *Client) send(ctx context.Context, method string, u *url.URL, header htt
 			return fail(errors.New("not a usable URL")) // the parser's error quotes it
 		}
 		r.Header = header.Clone()
-		r.Header.Set("User-Agent", c.options.UserAgent)
-		if user := c.config.Credentials.find(u); user != nil {
+		r.Header.Set("User-Agent", c.userAgent)
+		if user := c.config.Credentials.Find(u); user != nil {
 			password, _ := user.Password()
 			r.SetBasicAuth(user.Username(), password)
 		}
@@ -68,9 +68,9 @@ func (c *Client) send(ctx context.Context, method string, u *url.URL, header htt
 		}
 		location := resp.Header.Get(locationKey)
 		if !redirect(resp.StatusCode) || location == "" {
-			b := &body{ReadCloser: resp.Body, client: c, ctx: ctx, cancel: cancel}
+			b := &Body{ReadCloser: resp.Body, client: c, ctx: ctx, cancel: cancel}
 			resp.Body = b
-			return &answer{Response: resp, url: u, body: b, done: release}, nil
+			return &Answer{Response: resp, From: u, Body: b, done: release}, nil
 		}
 		resp.Body.Close() // not drained: a redirect's body may be slow or endless
 		next, err := c.follow(u, location, hop)
@@ -92,29 +92,29 @@ func redirect(status int) bool {
 // follow checks one redirect.
 func (c *Client) follow(from *url.URL, location string, hop int) (*url.URL, error) {
 	if hop+1 > maxRedirects {
-		return nil, fmt.Errorf("%w: more than %d redirects, the last at %s", ErrUnreachable, maxRedirects, clean(from))
+		return nil, fmt.Errorf("%w: more than %d redirects, the last at %s", ErrUnreachable, maxRedirects, pipconfig.Clean(from))
 	}
 	to, err := from.Parse(location)
 	if err != nil {
-		return nil, fmt.Errorf("%w: redirect from %s to something that is no URL", ErrRefused, clean(from))
+		return nil, fmt.Errorf("%w: redirect from %s to something that is no URL", ErrRefused, pipconfig.Clean(from))
 	}
 	to.User, to.Fragment, to.RawFragment = nil, "", ""
-	if err := c.allowed(from, to); err != nil {
-		return nil, fmt.Errorf("%w: redirect to %s: %w", ErrRefused, clean(to), err)
+	if err := c.Allowed(from, to); err != nil {
+		return nil, fmt.Errorf("%w: redirect to %s: %w", ErrRefused, pipconfig.Clean(to), err)
 	}
 	return to, nil
 }
 
-// allowed says whether a page or a redirect may send us from one URL to another.
-func (c *Client) allowed(from, to *url.URL) error {
+// Allowed says whether a page or a redirect may send us from one URL to another.
+func (c *Client) Allowed(from, to *url.URL) error {
 	switch {
 	case to.Scheme != "http" && to.Scheme != "https":
 		return fmt.Errorf("scheme %.20q is not http or https", to.Scheme)
 	case to.Hostname() == "":
 		return errors.New("no host in the URL")
-	case from.Scheme == "https" && to.Scheme == "http" && !trusted(to, c.config.TrustedHosts):
+	case from.Scheme == "https" && to.Scheme == "http" && !pipconfig.Trusted(to, c.config.TrustedHosts):
 		return errors.New("leads from https to plain http")
-	case loopback(to) && !loopback(from), linkLocal(to) && !linkLocal(from):
+	case pipconfig.Loopback(to) && !pipconfig.Loopback(from), pipconfig.LinkLocal(to) && !pipconfig.LinkLocal(from):
 		return errors.New("leads to an address of this machine or link")
 	}
 	return nil
@@ -149,18 +149,18 @@ func bare(err error) error {
 	return err
 }
 
-// problem makes the error for a request that brought no usable answer.
-func (c *Client) problem(ctx context.Context, op, name string, u *url.URL, err error) error {
+// Problem makes the error for a request that brought no usable answer.
+func Problem(ctx context.Context, op, name string, u *url.URL, err error) error {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
-		return &Error{Op: op, Name: name, URL: clean(u), Cause: ctx.Err()}
+		return &Error{Op: op, Name: name, URL: pipconfig.Clean(u), Cause: ctx.Err()}
 	}
-	e := &Error{Op: op, Name: name, URL: clean(u), Cause: err, Kind: ErrUnreachable}
+	e := &Error{Op: op, Name: name, URL: pipconfig.Clean(u), Cause: err, Kind: ErrUnreachable}
 	for _, kind := range []error{ErrRefused, ErrPage, ErrHash, ErrNotFound} {
 		if errors.Is(err, kind) {
 			e.Kind = kind
 		}
 	}
-	e.hint = hintFor(err)
+	e.Next = hintFor(err)
 	return e
 }
 
@@ -181,7 +181,7 @@ func hintFor(err error) string {
 		return "put the proxy's user and password in pip's proxy option"
 	case errors.As(err, &dns):
 		return "check index-url and the name server: pip config list"
-	case errors.Is(err, errSlow), errors.Is(err, errTooLong):
+	case errors.Is(err, ErrSlow), errors.Is(err, ErrTooLong):
 		return "try again later, or use a nearer index"
 	case errors.Is(err, ErrRefused), errors.Is(err, ErrHash):
 		return ""
@@ -189,53 +189,28 @@ func hintFor(err error) string {
 	return "check the network, the proxy and index-url: pip config list"
 }
 
-// statusError makes the error for an answer whose status is no success.
-func statusError(op, name string, a *answer) error {
-	e := &Error{Op: op, Name: name, URL: clean(a.url), Status: a.StatusCode, Kind: ErrUnreachable}
+// StatusError makes the error for an answer whose status is no success.
+func StatusError(op, name string, a *Answer) error {
+	e := &Error{Op: op, Name: name, URL: pipconfig.Clean(a.From), Status: a.StatusCode, Kind: ErrUnreachable}
 	switch s := a.StatusCode; {
 	case s == http.StatusNotFound, s == http.StatusGone:
 		e.Kind = ErrNotFound
 	case s == http.StatusUnauthorized:
-		e.hint = "put user and password in pip's index-url or in ~/.netrc"
+		e.Next = "put user and password in pip's index-url or in ~/.netrc"
 	case s == http.StatusProxyAuthRequired:
-		e.hint = "put the proxy's user and password in pip's proxy option"
+		e.Next = "put the proxy's user and password in pip's proxy option"
 	case s == http.StatusForbidden, s == http.StatusUnavailableForLegalReasons:
 		e.Kind, e.Cause = ErrRefused, errors.New("the index refuses it")
-		e.hint = "ask who runs the index, or leave it out"
+		e.Next = "ask who runs the index, or leave it out"
 	case s == http.StatusRequestTimeout:
 	case s == http.StatusTooManyRequests:
-		e.hint = "the index asks for fewer requests: try again later, or with fewer jobs"
+		e.Next = "the index asks for fewer requests: try again later, or with fewer jobs"
 	case s >= 500:
-		e.hint = "the index has a fault: try again later"
+		e.Next = "the index has a fault: try again later"
 	case s >= 400:
 		e.Kind, e.Cause = ErrRefused, errors.New("the index refuses it")
 	default:
 		e.Cause = errors.New("an answer that is neither success nor error")
 	}
 	return e
-}
-
-// limited reads at most n bytes and then says errLarge instead of EOF.
-type limited struct {
-	r io.Reader
-	n int64
-}
-
-func (l *limited) Read(p []byte) (int, error) {
-	if l.n < 0 {
-		return 0, errLarge
-	}
-	if int64(len(p)) > l.n+1 {
-		p = p[:l.n+1]
-	}
-	n, err := l.r.Read(p)
-	if l.n -= int64(n); l.n < 0 {
-		return n - 1, errLarge
-	}
-	return n, err
-}
-
-// within bounds a whole call.
-func within(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, d, errTooLong)
 }

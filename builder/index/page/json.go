@@ -1,4 +1,4 @@
-package index
+package page
 
 import (
 	"bytes"
@@ -66,7 +66,7 @@ func (h *hashes) UnmarshalJSON(b []byte) error {
 }
 
 // readJSON reads a PEP 691 page, one file at a time.
-func (p *page) readJSON(r io.Reader) error {
+func (p *reader) readJSON(r io.Reader) error {
 	err := p.readObject(r)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("the json ends early")
@@ -74,7 +74,7 @@ func (p *page) readJSON(r io.Reader) error {
 	return err
 }
 
-func (p *page) readObject(r io.Reader) error {
+func (p *reader) readObject(r io.Reader) error {
 	d := json.NewDecoder(r)
 	if err := open(d, '{'); err != nil {
 		return err
@@ -106,8 +106,8 @@ func (p *page) readObject(r io.Reader) error {
 			if err := d.Decode(&name); err != nil {
 				return fmt.Errorf("name: %w", err)
 			}
-			if pep508.Normalize(name) != p.name {
-				return fmt.Errorf("%w: the index answers for project %.80q", ErrRefused, name)
+			if pep508.Normalize(name) != p.Project {
+				return fmt.Errorf("%w: %.80q", ErrOther, name)
 			}
 		case "files":
 			if err := p.readFiles(d); err != nil {
@@ -134,14 +134,14 @@ func (p *page) readObject(r io.Reader) error {
 	return nil
 }
 
-func (p *page) readFiles(d *json.Decoder) error {
+func (p *reader) readFiles(d *json.Decoder) error {
 	if err := open(d, '['); err != nil {
 		return fmt.Errorf("files: %w", err)
 	}
 	for d.More() {
 		var in jsonFile
 		if err := d.Decode(&in); err != nil {
-			return fmt.Errorf("file %d: %w", len(p.files)+len(p.refused)+1, err)
+			return fmt.Errorf("file %d: %w", len(p.Files)+len(p.Refused)+1, err)
 		}
 		f := File{SHA256: in.Hashes["sha256"], Size: -1, Yanked: in.Yanked.set, YankedReason: in.Yanked.text}
 		if in.RequiresPython != nil {

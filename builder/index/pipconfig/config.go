@@ -1,6 +1,7 @@
-package index
+package pipconfig
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -10,6 +11,10 @@ import (
 
 	"golang.org/x/net/http/httpproxy"
 )
+
+// ErrConfig: pip's configuration cannot be read, or asks for something that
+// cannot be done.
+var ErrConfig = errors.New("pip configuration not usable")
 
 // Config is where the indexes are and how they are reached: what pip would
 // use. It may be printed: credentials stay hidden.
@@ -57,13 +62,13 @@ func (c Credentials) String() string {
 // GoString keeps %#v from printing them.
 func (c Credentials) GoString() string { return c.String() }
 
-// add remembers a user for an origin; the first one wins, as pip asks the
+// Add remembers a user for an origin; the first one wins, as pip asks the
 // first index URL that matches.
-func (c *Credentials) add(u *url.URL, user *url.Userinfo) {
+func (c *Credentials) Add(u *url.URL, user *url.Userinfo) {
 	if c.origins == nil {
 		c.origins = map[string]*url.Userinfo{}
 	}
-	if key := origin(u); c.origins[key] == nil {
+	if key := Origin(u); c.origins[key] == nil {
 		c.origins[key] = user
 	}
 }
@@ -81,9 +86,9 @@ func (c *Credentials) addHost(host, login, password string) {
 	c.hosts[strings.ToLower(host)] = user
 }
 
-// find returns the user for a request, or nil.
-func (c *Credentials) find(u *url.URL) *url.Userinfo {
-	if user := c.origins[origin(u)]; user != nil {
+// Find returns the user for a request, or nil.
+func (c *Credentials) Find(u *url.URL) *url.Userinfo {
+	if user := c.origins[Origin(u)]; user != nil {
 		return user
 	}
 	if user := c.hosts[strings.ToLower(u.Hostname())]; user != nil {
@@ -92,7 +97,8 @@ func (c *Credentials) find(u *url.URL) *url.Userinfo {
 	return c.other
 }
 
-func (c Credentials) clone() Credentials {
+// Clone lets a copy grow on its own.
+func (c Credentials) Clone() Credentials {
 	out := Credentials{hosts: c.hosts, other: c.other}
 	for k, v := range c.origins {
 		if out.origins == nil {
@@ -107,7 +113,7 @@ func (c Credentials) clone() Credentials {
 type Proxy struct{ config httpproxy.Config }
 
 // ProxyFor sends everything through one proxy, as pip's proxy option does.
-// Unlike the environment's proxies it is used for loopback hosts too.
+// Unlike the environment's proxies it is used for Loopback hosts too.
 func ProxyFor(rawURL string) Proxy {
 	return Proxy{httpproxy.Config{HTTPProxy: rawURL, HTTPSProxy: rawURL, NoProxy: optionProxy}}
 }
@@ -146,9 +152,9 @@ func (p Proxy) String() string {
 // GoString keeps %#v from printing it.
 func (p Proxy) GoString() string { return p.String() }
 
-// function returns what http.Transport wants. The URLs are checked here: a
+// Func returns what http.Transport wants. The URLs are checked here: a
 // bad one must fail at the start, without being printed.
-func (p Proxy) function() (func(*url.URL) (*url.URL, error), error) {
+func (p Proxy) Func() (func(*url.URL) (*url.URL, error), error) {
 	for _, raw := range []string{p.config.HTTPProxy, p.config.HTTPSProxy} {
 		if raw == "" {
 			continue
@@ -177,8 +183,8 @@ func (p Proxy) function() (func(*url.URL) (*url.URL, error), error) {
 	return p.config.ProxyFunc(), nil
 }
 
-// parseIndex checks one index URL and splits off its user.
-func parseIndex(raw string) (*url.URL, *url.Userinfo, error) {
+// ParseIndex checks one index URL and splits off its user.
+func ParseIndex(raw string) (*url.URL, *url.Userinfo, error) {
 	u, err := url.Parse(strings.TrimSpace(raw))
 	if err != nil || u.Hostname() == "" || u.Opaque != "" {
 		if err == nil && u.Scheme == "file" {
@@ -188,15 +194,15 @@ func parseIndex(raw string) (*url.URL, *url.Userinfo, error) {
 		return nil, nil, fmt.Errorf("%w: an index URL is not of the form https://host/path", ErrConfig)
 	}
 	if u.Scheme != "http" && u.Scheme != "https" {
-		return nil, nil, fmt.Errorf("%w: index %s has scheme %q, only http and https are supported", ErrConfig, clean(u), u.Scheme)
+		return nil, nil, fmt.Errorf("%w: index %s has scheme %q, only http and https are supported", ErrConfig, Clean(u), u.Scheme)
 	}
 	user := u.User
 	u.User, u.Fragment, u.RawFragment = nil, "", ""
 	return u, user, nil
 }
 
-// clean is the only form in which a URL is shown: no user, query, fragment.
-func clean(u *url.URL) string {
+// Clean is the only form in which a URL is shown: no user, query, fragment.
+func Clean(u *url.URL) string {
 	if u == nil {
 		return ""
 	}
@@ -204,8 +210,8 @@ func clean(u *url.URL) string {
 	return c.String()
 }
 
-// origin is scheme, host and port in one canonical form.
-func origin(u *url.URL) string {
+// Origin is scheme, host and port in one canonical form.
+func Origin(u *url.URL) string {
 	port := u.Port()
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[strings.ToLower(u.Scheme)]
@@ -213,11 +219,11 @@ func origin(u *url.URL) string {
 	return strings.ToLower(u.Scheme) + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
-// trusted tells whether pip's trusted-host covers the URL: by host, or by
+// Trusted tells whether pip's trusted-host covers the URL: by host, or by
 // host and port.
-func trusted(u *url.URL, hosts []string) bool {
+func Trusted(u *url.URL, hosts []string) bool {
 	name := strings.ToLower(u.Hostname())
-	_, port, _ := net.SplitHostPort(strings.TrimPrefix(origin(u), strings.ToLower(u.Scheme)+"://"))
+	_, port, _ := net.SplitHostPort(strings.TrimPrefix(Origin(u), strings.ToLower(u.Scheme)+"://"))
 	for _, h := range hosts {
 		h = strings.ToLower(strings.TrimSpace(h))
 		host, p := h, ""
@@ -232,8 +238,8 @@ func trusted(u *url.URL, hosts []string) bool {
 	return false
 }
 
-// loopback tells whether a host is, by its literal form, this machine.
-func loopback(u *url.URL) bool {
+// Loopback tells whether a host is, by its literal form, this machine.
+func Loopback(u *url.URL) bool {
 	h := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
 	if h == "localhost" || strings.HasSuffix(h, ".localhost") {
 		return true
@@ -242,14 +248,26 @@ func loopback(u *url.URL) bool {
 	return err == nil && (a.Unmap().IsLoopback() || a.IsUnspecified())
 }
 
-// linkLocal tells whether a host is a literal link-local address, where
+// LinkLocal tells whether a host is a literal link-local address, where
 // clouds keep their instance credentials.
-func linkLocal(u *url.URL) bool {
+func LinkLocal(u *url.URL) bool {
 	a, err := netip.ParseAddr(u.Hostname())
 	return err == nil && a.Unmap().IsLinkLocalUnicast()
 }
 
-// plainAllowed: pip believes http only of loopback and of trusted hosts.
-func plainAllowed(u *url.URL, hosts []string) bool {
-	return u.Scheme == "https" || trusted(u, hosts) || loopback(u)
+// PlainAllowed: pip believes http only of Loopback and of trusted hosts.
+func PlainAllowed(u *url.URL, hosts []string) bool {
+	return u.Scheme == "https" || Trusted(u, hosts) || Loopback(u)
 }
+
+// hintError is an error with a next step for the user.
+type hintError struct {
+	error
+	hint string
+}
+
+func (e hintError) Hint() string  { return e.hint }
+func (e hintError) Unwrap() error { return e.error }
+
+// Hinted gives an error a Hint method.
+func Hinted(err error, hint string) error { return hintError{err, hint} }

@@ -1,4 +1,4 @@
-package index
+package page
 
 import (
 	"fmt"
@@ -42,9 +42,9 @@ func BenchmarkPage(b *testing.B) {
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
 			for b.Loop() {
-				pg, err := parsePage(b, kind, body, Options{})
-				if err != nil || len(pg.files) != 100 {
-					b.Fatal(len(pg.files), err)
+				pg, err := parsePage(b, kind, body, 1<<30)
+				if err != nil || len(pg.Files) != 100 {
+					b.Fatal(len(pg.Files), err)
 				}
 			}
 		})

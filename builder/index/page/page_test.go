@@ -1,4 +1,4 @@
-package index
+package page
 
 import (
 	"encoding/json"
@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"larder/builder/index/wire"
 )
 
 const (
@@ -19,14 +21,20 @@ const (
 )
 
 // parsePage reads a page as if it came from https://index.example/simple/demo/.
-func parsePage(t testing.TB, contentType, body string, options Options) (*page, error) {
+func parsePage(t testing.TB, contentType, body string, max int64) (*Page, error) {
 	t.Helper()
-	c, err := New(Config{Indexes: []string{"https://index.example/simple"}}, options)
-	if err != nil {
-		t.Fatal(err)
-	}
 	u, _ := url.Parse("https://index.example/simple/demo/")
-	return c.parse(strings.NewReader(body), "", contentType, u, c.roots[0], "demo")
+	return Read(strings.NewReader(body), Source{
+		Project: "demo", Index: "https://index.example/simple", From: u, Type: contentType, MaxBytes: max, Allowed: allowed,
+	})
+}
+
+// allowed stands in for wire's rules.
+func allowed(from, to *url.URL) error {
+	if from.Scheme != to.Scheme || to.Hostname() == "" || to.Hostname() == "localhost" {
+		return fmt.Errorf("not to %s://%s", to.Scheme, to.Hostname())
+	}
+	return nil
 }
 
 func jsonPage(files string) string {
@@ -38,7 +46,7 @@ func TestJSONPage(t *testing.T) {
 		{"filename":"demo-1.0-py3-none-any.whl","url":"https://files.example/a/demo-1.0-py3-none-any.whl","hashes":{"sha256":"`+strings.ToUpper(sumA)+`","md5":"x"},
 		 "requires-python":">=3.8","size":123,"upload-time":"2024-05-06T07:08:09.123456Z","yanked":"broken","core-metadata":{"sha256":"`+sumB+`"},"provenance":null,"gpg-sig":true},
 		{"filename":"demo-1.1.tar.gz","url":"../../f/demo-1.1.tar.gz","hashes":{},"yanked":true,"requires-python":null,"dist-info-metadata":true},
-		{"filename":"demo-1.2-py3-none-any.whl","url":"/f/demo-1.2-py3-none-any.whl?sig=1#x","hashes":{"sha256":"`+sumA+`"},"yanked":false,"core-metadata":false}`), Options{})
+		{"filename":"demo-1.2-py3-none-any.whl","url":"/f/demo-1.2-py3-none-any.whl?sig=1#x","hashes":{"sha256":"`+sumA+`"},"yanked":false,"core-metadata":false}`), 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,8 +57,8 @@ func TestJSONPage(t *testing.T) {
 		{Filename: "demo-1.1.tar.gz", URL: "https://index.example/f/demo-1.1.tar.gz", Size: -1, Yanked: true, Metadata: true, Index: root},
 		{Filename: "demo-1.2-py3-none-any.whl", URL: "https://index.example/f/demo-1.2-py3-none-any.whl?sig=1", SHA256: sumA, Size: -1, Index: root},
 	}
-	if diff := cmp.Diff(want, pg.files); diff != "" || len(pg.refused) != 0 {
-		t.Fatalf("%s\nrefused %v", diff, pg.refused)
+	if diff := cmp.Diff(want, pg.Files); diff != "" || len(pg.Refused) != 0 {
+		t.Fatalf("%s\nrefused %v", diff, pg.Refused)
 	}
 }
 
@@ -61,7 +69,7 @@ func TestHTMLPage(t *testing.T) {
 		<A HREF="x/demo-1.0-py3-none-any.whl#sha256=`+sumA+`" data-requires-python="&gt;=3.8,&lt;4" data-yanked="bad &amp; ugly" data-dist-info-metadata="sha256=`+sumB+`">whatever</A>
 		<a href=../y/Demo-1.1-py3-none-any.whl#md5=d41d8cd98f00b204e9800998ecf8427e data-yanked data-core-metadata=true data-upload-time="2010-04-16T14:29:37.458396Z">Demo-1.1</a>
 		<a href="//other.example/demo-1.2%2Bcpu-py3-none-any.whl#egg=x&amp;sha256=`+sumA+`">x</a>
-		<a href="z/demo-1.3.tar.gz#sha256=`+sumA+`">x<br/></body></html>`, Options{})
+		<a href="z/demo-1.3.tar.gz#sha256=`+sumA+`">x<br/></body></html>`, 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,8 +82,8 @@ func TestHTMLPage(t *testing.T) {
 		{Filename: "demo-1.2+cpu-py3-none-any.whl", URL: "https://other.example/demo-1.2%2Bcpu-py3-none-any.whl", SHA256: sumA, Size: -1, Index: root},
 		{Filename: "demo-1.3.tar.gz", URL: "https://files.example/base/z/demo-1.3.tar.gz", SHA256: sumA, Size: -1, Index: root},
 	}
-	if diff := cmp.Diff(want, pg.files); diff != "" || len(pg.refused) != 0 {
-		t.Fatalf("%s\nrefused %v", diff, pg.refused)
+	if diff := cmp.Diff(want, pg.Files); diff != "" || len(pg.Refused) != 0 {
+		t.Fatalf("%s\nrefused %v", diff, pg.Refused)
 	}
 }
 
@@ -109,24 +117,24 @@ func TestBadPages(t *testing.T) {
 		"size is too large":  {asJSON, jsonPage(`{"filename":"a","url":"a","size":1e308}`), "file 1: ", false},
 		"yanked is a number": {asJSON, jsonPage(`{"filename":"a","url":"a","yanked":1}`), "neither a boolean nor a string", false},
 		"metadata is a list": {asJSON, jsonPage(`{"filename":"a","url":"a","core-metadata":[]}`), "neither a boolean nor an object", false},
-		"other project":      {asJSON, `{"name":"demo2","files":[]}`, `answers for project "demo2"`, true},
-		"hostile name":       {asJSON, `{"name":"../../etc\n","files":[]}`, `answers for project "../../etc\n"`, true},
+		"other project":      {asJSON, `{"name":"demo2","files":[]}`, `another project: "demo2"`, true},
+		"hostile name":       {asJSON, `{"name":"../../etc\n","files":[]}`, `another project: "../../etc\n"`, true},
 		"version 2":          {asJSON, `{"meta":{"api-version":"2.0"},"name":"demo","files":[]}`, `speaks version "2.0"`, false},
 		"html version 2":     {asHTML, `<meta name="pypi:repository-version" content="2.0">` + link, `speaks version "2.0"`, false},
 		"error page":         {asHTML, `<html><body><h1>502 Bad Gateway</h1><a href="/">home</a></body></html>`, "without a link to any file", false},
 		"empty html":         {asHTML, "", "without a link to any file", false},
-		"base is file":       {asHTML, `<base href="file:///etc/">` + link, `scheme "file"`, false},
-		"base is loopback":   {asHTML, `<base href="https://127.0.0.1/">` + link, "address of this machine", false},
+		"base is file":       {asHTML, `<base href="file:///etc/">` + link, "not to file://", false},
+		"base elsewhere":     {asHTML, `<base href="https://localhost/">` + link, "not to https://localhost", false},
 		"huge tag":           {asHTML, `<a href="` + strings.Repeat("x", 2<<20) + `">`, "larger than 1 MiB", false},
-		"too large":          {asHTML, "<html>" + strings.Repeat(link, 1<<17), errLarge.Error(), false},
+		"too large":          {asHTML, "<html>" + strings.Repeat(link, 1<<17), wire.ErrLarge.Error(), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := parsePage(t, c.kind, c.body, Options{MaxPage: 8 << 20})
+			_, err := parsePage(t, c.kind, c.body, 8<<20)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("got %v, want %q", err, c.want)
 			}
-			if errors.Is(err, ErrRefused) != c.refused {
-				t.Fatalf("%v: ErrRefused is %v", err, !c.refused)
+			if errors.Is(err, ErrOther) != c.refused {
+				t.Fatalf("%v: ErrOther is %v", err, !c.refused)
 			}
 			if len(err.Error()) > 300 || strings.ContainsAny(err.Error(), "\n\x00") {
 				t.Fatalf("not one short line: %q", err)
@@ -145,38 +153,37 @@ func TestBadLinks(t *testing.T) {
 	}
 	const name = "demo-1-py3-none-any.whl"
 	for what, c := range map[string]struct{ body, reason string }{
-		"slash":         {file("../"+name, "https://h.example/"+name, ""), "file name is not acceptable"},
-		"backslash":     {file(`..\\`+name, "https://h.example/"+name, ""), "file name is not acceptable"},
-		"control":       {file("demo\u0001.whl", "https://h.example/x", ""), "file name is not acceptable"},
-		"option":        {file("--index-url", "https://h.example/--index-url", ""), "file name is not acceptable"},
-		"dots":          {file("..", "https://h.example/..", ""), "file name is not acceptable"},
-		"long":          {file(strings.Repeat("x", 300), "https://h.example/x", ""), "file name is not acceptable"},
-		"hidden slash":  {file(name, "https://h.example/..%2F"+name, ""), "file name is not acceptable"},
-		"not utf-8":     {file(name, "https://h.example/%ff"+name, ""), "file name is not acceptable"},
-		"bad escape":    {file(name, "https://h.example/%zz/"+name, ""), "URL cannot be read"},
-		"other name":    {file(name, "https://h.example/demo-2-py3-none-any.whl", ""), "ends in another file name"},
-		"file scheme":   {file(name, "file:///srv/"+name, ""), `scheme "file" is not http or https`},
-		"ftp scheme":    {file(name, "ftp://h.example/"+name, ""), `scheme "ftp" is not http or https`},
-		"plain http":    {file(name, "http://h.example/"+name, ""), "from https to plain http"},
-		"loopback":      {file(name, "https://localhost/"+name, ""), "address of this machine"},
-		"metadata host": {file(name, "https://169.254.169.254/"+name, ""), "address of this machine"},
-		"no host":       {file(name, "https:///"+name, ""), "no host"},
-		"no url":        {file(name, "", ""), "no name or no URL"},
-		"no filename":   {file("", "https://h.example/"+name, ""), "no name or no URL"},
-		"negative size": {file(name, "https://h.example/"+name, `,"size":-5`), "size is negative"},
-		"minus one":     {file(name, "https://h.example/"+name, `,"size":-1`), "size is negative"},
-		"short hash":    {strings.Replace(file(name, "https://h.example/"+name, ""), sumA, sumA[:63], 1), "not 64 hex digits"},
-		"no hex":        {strings.Replace(file(name, "https://h.example/"+name, ""), sumA, sumA[:63]+"g", 1), "not 64 hex digits"},
-		"other project": {file("other-1-py3-none-any.whl", "https://h.example/other-1-py3-none-any.whl", ""), "belongs to another project"},
-		"no version":    {file("demo.whl", "https://h.example/demo.whl", ""), "belongs to another project"},
+		"slash":           {file("../"+name, "https://h.example/"+name, ""), "file name is not acceptable"},
+		"backslash":       {file(`..\\`+name, "https://h.example/"+name, ""), "file name is not acceptable"},
+		"control":         {file("demo\u0001.whl", "https://h.example/x", ""), "file name is not acceptable"},
+		"option":          {file("--index-url", "https://h.example/--index-url", ""), "file name is not acceptable"},
+		"dots":            {file("..", "https://h.example/..", ""), "file name is not acceptable"},
+		"long":            {file(strings.Repeat("x", 300), "https://h.example/x", ""), "file name is not acceptable"},
+		"hidden slash":    {file(name, "https://h.example/..%2F"+name, ""), "file name is not acceptable"},
+		"not utf-8":       {file(name, "https://h.example/%ff"+name, ""), "file name is not acceptable"},
+		"bad escape":      {file(name, "https://h.example/%zz/"+name, ""), "URL cannot be read"},
+		"other name":      {file(name, "https://h.example/demo-2-py3-none-any.whl", ""), "ends in another file name"},
+		"file scheme":     {file(name, "file:///srv/"+name, ""), "not to file://"},
+		"ftp scheme":      {file(name, "ftp://h.example/"+name, ""), "not to ftp://"},
+		"plain http":      {file(name, "http://h.example/"+name, ""), "not to http://"},
+		"elsewhere":       {file(name, "https://localhost/"+name, ""), "not to https://localhost"},
+		"not to https://": {file(name, "https:///"+name, ""), "not to https://"},
+		"no url":          {file(name, "", ""), "no name or no URL"},
+		"no filename":     {file("", "https://h.example/"+name, ""), "no name or no URL"},
+		"negative size":   {file(name, "https://h.example/"+name, `,"size":-5`), "size is negative"},
+		"minus one":       {file(name, "https://h.example/"+name, `,"size":-1`), "size is negative"},
+		"short hash":      {strings.Replace(file(name, "https://h.example/"+name, ""), sumA, sumA[:63], 1), "not 64 hex digits"},
+		"no hex":          {strings.Replace(file(name, "https://h.example/"+name, ""), sumA, sumA[:63]+"g", 1), "not 64 hex digits"},
+		"other project":   {file("other-1-py3-none-any.whl", "https://h.example/other-1-py3-none-any.whl", ""), "belongs to another project"},
+		"no version":      {file("demo.whl", "https://h.example/demo.whl", ""), "belongs to another project"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			pg, err := parsePage(t, typeJSON, jsonPage(c.body+","+good), Options{})
+			pg, err := parsePage(t, typeJSON, jsonPage(c.body+","+good), 1<<20)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(pg.files) != 1 || len(pg.refused) != 1 || !strings.Contains(pg.refused[0].Reason, c.reason) {
-				t.Fatalf("files %v, refused %v, want %q", pg.files, pg.refused, c.reason)
+			if len(pg.Files) != 1 || len(pg.Refused) != 1 || !strings.Contains(pg.Refused[0].Reason, c.reason) {
+				t.Fatalf("files %v, refused %v, want %q", pg.Files, pg.Refused, c.reason)
 			}
 		})
 	}
@@ -184,12 +191,12 @@ func TestBadLinks(t *testing.T) {
 
 func TestSameNameTwice(t *testing.T) {
 	link := func(name, sum string) string { return `<a href="` + name + `#sha256=` + sum + `">x</a>` }
-	pg, err := parsePage(t, typeHTML, link("demo-1.tar.gz", sumA)+link("demo-2.tar.gz", sumA)+link("demo-1.tar.gz", sumB)+link("demo-2.tar.gz", sumA)+link("demo-1.tar.gz", sumA), Options{})
+	pg, err := parsePage(t, typeHTML, link("demo-1.tar.gz", sumA)+link("demo-2.tar.gz", sumA)+link("demo-1.tar.gz", sumB)+link("demo-2.tar.gz", sumA)+link("demo-1.tar.gz", sumA), 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(pg.files) != 1 || pg.files[0].Filename != "demo-2.tar.gz" || len(pg.refused) != 1 || !strings.Contains(pg.refused[0].Reason, "twice with different hashes") {
-		t.Fatalf("files %v, refused %v", pg.files, pg.refused)
+	if len(pg.Files) != 1 || pg.Files[0].Filename != "demo-2.tar.gz" || len(pg.Refused) != 1 || !strings.Contains(pg.Refused[0].Reason, "twice with different hashes") {
+		t.Fatalf("files %v, refused %v", pg.Files, pg.Refused)
 	}
 }
 
@@ -199,11 +206,11 @@ func TestEmptyProject(t *testing.T) {
 		"<html><head><title>Links for demo</title></head><body><h1>Links for demo</h1></body></html>",
 		`<html><head><meta name="pypi:repository-version" content="1.3"></head><body></body></html>`,
 	} {
-		if pg, err := parsePage(t, typeHTML, body, Options{}); err != nil || len(pg.files) != 0 {
+		if pg, err := parsePage(t, typeHTML, body, 1<<20); err != nil || len(pg.Files) != 0 {
 			t.Errorf("%q: %v %v", body, pg, err)
 		}
 	}
-	if pg, err := parsePage(t, typeJSON, jsonPage(""), Options{}); err != nil || len(pg.files) != 0 {
+	if pg, err := parsePage(t, typeJSON, jsonPage(""), 1<<20); err != nil || len(pg.Files) != 0 {
 		t.Errorf("json: %v %v", pg, err)
 	}
 }
@@ -249,12 +256,12 @@ func FuzzPage(f *testing.F) {
 		if asJSON {
 			kind = typeJSON
 		}
-		pg, err := parsePage(t, kind, body, Options{MaxPage: 1 << 20})
+		pg, err := parsePage(t, kind, body, 1<<20)
 		if err != nil {
 			return
 		}
 		seen := map[string]bool{}
-		for _, file := range pg.files {
+		for _, file := range pg.Files {
 			u, err := url.Parse(file.URL)
 			if err != nil || u.Scheme != "https" || u.User != nil || u.Fragment != "" || u.Host == "" {
 				t.Fatalf("bad URL %q: %v", file.URL, err)

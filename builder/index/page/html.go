@@ -1,4 +1,4 @@
-package index
+package page
 
 import (
 	"bytes"
@@ -13,7 +13,7 @@ import (
 const maxToken = 1 << 20
 
 // readHTML reads a PEP 503 page by its tags, keeping nothing else.
-func (p *page) readHTML(r io.Reader) error {
+func (p *reader) readHTML(r io.Reader) error {
 	z := html.NewTokenizer(r)
 	z.SetMaxBuf(maxToken)
 	var opened, closed, based, index bool
@@ -27,8 +27,8 @@ func (p *page) readHTML(r io.Reader) error {
 				}
 				return err
 			}
-			p.unclosed = opened && !closed
-			if len(p.files)+len(p.refused) == 0 && !index {
+			p.Unclosed = opened && !closed
+			if len(p.Files)+len(p.Refused) == 0 && !index {
 				return errNoLinks
 			}
 			return nil
@@ -56,7 +56,7 @@ func (p *page) readHTML(r io.Reader) error {
 					if err != nil {
 						return errors.New("the page's base is no URL")
 					}
-					if err := p.client.allowed(p.base, u); err != nil {
+					if err := p.Allowed(p.base, u); err != nil {
 						return err
 					}
 					p.base = u
@@ -91,7 +91,7 @@ func attributes(z *html.Tokenizer, more bool) map[string]string {
 }
 
 // anchor reads one link's attributes; the first of a name counts, as in HTML.
-func (p *page) anchor(z *html.Tokenizer, more bool) error {
+func (p *reader) anchor(z *html.Tokenizer, more bool) error {
 	var href, core, old string
 	var linked, cored, olded, yanked bool
 	f := File{Size: -1}

@@ -1,4 +1,4 @@
-package index
+package pipconfig
 
 import (
 	"bytes"
@@ -76,22 +76,22 @@ func (a *pipAnswer) config(python string, getenv func(string) string) (Config, e
 		Timeout: time.Duration(a.Timeout * float64(time.Second)),
 	}
 	if a.NoIndex {
-		return Config{}, hinted(fmt.Errorf("%w: no-index is set", ErrConfig), "unset no-index (PIP_NO_INDEX): the packages come from an index")
+		return Config{}, Hinted(fmt.Errorf("%w: no-index is set", ErrConfig), "unset no-index (PIP_NO_INDEX): the packages come from an index")
 	}
 	if a.IndexURL == "" {
 		if a.Pip == "" {
-			return Config{}, hinted(fmt.Errorf("%w: %s has no pip to ask for the default index, and none is configured", ErrConfig, python),
+			return Config{}, Hinted(fmt.Errorf("%w: %s has no pip to ask for the default index, and none is configured", ErrConfig, python),
 				"install pip for it, or set PIP_INDEX_URL")
 		}
-		return Config{}, hinted(fmt.Errorf("%w: index-url is empty", ErrConfig), "set index-url in pip's configuration or PIP_INDEX_URL")
+		return Config{}, Hinted(fmt.Errorf("%w: index-url is empty", ErrConfig), "set index-url in pip's configuration or PIP_INDEX_URL")
 	}
 	for _, raw := range append([]string{a.IndexURL}, a.Extra...) {
-		u, user, err := parseIndex(raw)
+		u, user, err := ParseIndex(raw)
 		if err != nil {
-			return Config{}, hinted(err, "see pip config list, and PIP_INDEX_URL and PIP_EXTRA_INDEX_URL")
+			return Config{}, Hinted(err, "see pip config list, and PIP_INDEX_URL and PIP_EXTRA_INDEX_URL")
 		}
 		if user != nil {
-			c.Credentials.add(u, user)
+			c.Credentials.Add(u, user)
 		}
 		c.Indexes = append(c.Indexes, u.String())
 	}
@@ -121,7 +121,7 @@ var userinfo = regexp.MustCompile(`//[^/\s'"]*@`)
 func pipFailed(python string, err error, output string) error {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
-		return hinted(fmt.Errorf("%w: start %s: %w", ErrConfig, python, err), "name the interpreter whose pip is to be asked")
+		return Hinted(fmt.Errorf("%w: start %s: %w", ErrConfig, python, err), "name the interpreter whose pip is to be asked")
 	}
 	said := "it said nothing"
 	for line := range strings.Lines(output) {
@@ -133,5 +133,5 @@ func pipFailed(python string, err error, output string) error {
 	if len(said) > 300 {
 		said = said[:300] + "…"
 	}
-	return hinted(fmt.Errorf("%w: pip of %s: %s", ErrConfig, python, said), "try: "+python+" -m pip config list")
+	return Hinted(fmt.Errorf("%w: pip of %s: %s", ErrConfig, python, said), "try: "+python+" -m pip config list")
 }

@@ -1,4 +1,4 @@
-package index
+package pagecache
 
 import (
 	"bufio"
@@ -15,23 +15,22 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 )
 
-// PageCache keeps pages that carry an ETag or a Last-Modified, so that an
+// Cache keeps pages that carry an ETag or a Last-Modified, so that an
 // unchanged page costs one small answer (304), and the sizes that HEADs told.
 // It is a cache only: every damage reads as a miss, nothing in it is needed,
 // and failures to write are silent. Several processes may share one.
 //
-//	pages/ab/cdef…   SHA-256 of the rest, one JSON line (pageHead), the body as
+//	pages/ab/cdef…   SHA-256 of the rest, one JSON line (Head), the body as
 //	                 it came; the name is the SHA-256 of the page's URL
 //	sizes            lines "SHA-256-of-URL size"
 //
-// A nil *PageCache caches nothing.
-type PageCache struct {
+// A nil *Cache caches nothing.
+type Cache struct {
 	dir string
 	max int64
 
@@ -40,24 +39,21 @@ type PageCache struct {
 	known map[string]int64
 }
 
-// maxSizes bounds the file of sizes: about 800,000 lines.
-const maxSizes = 64 << 20
-
-// OpenPageCache uses dir, making it if need be, private to its owner. When
+// Open uses dir, making it if need be, private to its owner. When
 // the pages exceed max bytes (0: 1 GiB) the ones longest unused go.
-func OpenPageCache(dir string, max int64) (*PageCache, error) {
+func Open(dir string, max int64) (*Cache, error) {
 	if max <= 0 {
 		max = 1 << 30
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "pages"), 0o700); err != nil {
 		return nil, fmt.Errorf("open page cache: %w", err)
 	}
-	return &PageCache{dir: dir, max: max, used: -1}, nil
+	return &Cache{dir: dir, max: max, used: -1}, nil
 }
 
-// pageHead is the second line of a cached page. Nothing in it is secret: pages
+// Head is the second line of a cached page. Nothing in it is secret: pages
 // whose URL has a query are not kept.
-type pageHead struct {
+type Head struct {
 	URL          string `json:"url"` // where it came from, after redirects
 	ETag         string `json:"etag,omitempty"`
 	LastModified string `json:"last_modified,omitempty"`
@@ -65,12 +61,13 @@ type pageHead struct {
 	Encoding     string `json:"encoding,omitempty"`
 }
 
-type cachedPage struct {
-	pageHead
+// Page is one kept page's head.
+type Page struct {
+	Head
 	path string
 }
 
-func (c *PageCache) path(u *url.URL) string {
+func (c *Cache) path(u *url.URL) string {
 	h := urlKey(u.String())
 	return filepath.Join(c.dir, "pages", h[:2], h[2:])
 }
@@ -80,12 +77,12 @@ func urlKey(s string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// page finds the entry for a URL, or nil.
-func (c *PageCache) page(u *url.URL) *cachedPage {
+// Page finds the entry for a URL, or nil.
+func (c *Cache) Page(u *url.URL) *Page {
 	if c == nil {
 		return nil
 	}
-	e := &cachedPage{path: c.path(u)}
+	e := &Page{path: c.path(u)}
 	f, err := os.Open(e.path)
 	if err != nil {
 		return nil
@@ -96,13 +93,14 @@ func (c *PageCache) page(u *url.URL) *cachedPage {
 		return nil
 	}
 	line, err := in.ReadBytes('\n')
-	if err != nil || json.Unmarshal(line, &e.pageHead) != nil || e.ETag == "" && e.LastModified == "" {
+	if err != nil || json.Unmarshal(line, &e.Head) != nil || e.ETag == "" && e.LastModified == "" {
 		return nil
 	}
 	return e
 }
 
-func (e *cachedPage) ask(h http.Header) {
+// Ask makes a request conditional.
+func (e *Page) Ask(h http.Header) {
 	if e.ETag != "" {
 		h.Set("If-None-Match", e.ETag)
 	}
@@ -111,17 +109,17 @@ func (e *cachedPage) ask(h http.Header) {
 	}
 }
 
-// body reads the whole entry and its head again: another process may have
-// written it since.
-func (e *cachedPage) body() ([]byte, error) {
+// Body reads the entry; an error means that it is damaged, or that another
+// process has written it since Page looked.
+func (e *Page) Body() ([]byte, error) {
 	b, err := os.ReadFile(e.path)
 	if err != nil {
 		return nil, err
 	}
 	want, rest, _ := bytes.Cut(b, []byte("\n"))
 	line, b, _ := bytes.Cut(rest, []byte("\n"))
-	var head pageHead
-	if sum := sha256.Sum256(rest); hex.EncodeToString(sum[:]) != string(want) || json.Unmarshal(line, &head) != nil || head != e.pageHead {
+	var head Head
+	if sum := sha256.Sum256(rest); hex.EncodeToString(sum[:]) != string(want) || json.Unmarshal(line, &head) != nil || head != e.Head {
 		return nil, errors.New("damaged")
 	}
 	now := time.Now()
@@ -129,41 +127,44 @@ func (e *cachedPage) body() ([]byte, error) {
 	return b, nil
 }
 
-func (c *PageCache) drop(u *url.URL) { os.Remove(c.path(u)) }
+// Drop forgets a page.
+func (c *Cache) Drop(u *url.URL) { os.Remove(c.path(u)) }
 
-// pageWriter gathers a page's body; commit makes it an entry.
-type pageWriter struct {
-	cache *PageCache
+// Writer gathers a page's body; Commit makes it an entry.
+type Writer struct {
+	cache *Cache
 	path  string
-	head  pageHead
+	head  Head
 	body  bytes.Buffer
 	over  bool
 }
 
-// newPage returns nil when the answer is not to be kept.
-func (c *PageCache) newPage(u *url.URL, a *answer) *pageWriter {
-	if c == nil || a.url.RawQuery != "" || u.RawQuery != "" || strings.Contains(strings.ToLower(a.Header.Get("Cache-Control")), "no-store") {
+// Writer for the answer to a request for page u, which came from another URL if
+// there were redirects. nil when the answer is not to be kept.
+func (c *Cache) Writer(u, from *url.URL, header http.Header) *Writer {
+	if c == nil || from.RawQuery != "" || u.RawQuery != "" || strings.Contains(strings.ToLower(header.Get("Cache-Control")), "no-store") {
 		return nil
 	}
-	h := pageHead{
-		URL: clean(a.url), ETag: a.Header.Get("ETag"), LastModified: a.Header.Get("Last-Modified"),
-		Type: a.Header.Get("Content-Type"), Encoding: a.Header.Get("Content-Encoding"),
+	h := Head{
+		URL: from.String(), ETag: header.Get("ETag"), LastModified: header.Get("Last-Modified"),
+		Type: header.Get("Content-Type"), Encoding: header.Get("Content-Encoding"),
 	}
 	if h.ETag == "" && h.LastModified == "" {
 		return nil
 	}
-	return &pageWriter{cache: c, path: c.path(u), head: h}
+	return &Writer{cache: c, path: c.path(u), head: h}
 }
 
 // Write never fails: a page that cannot be kept is still read.
-func (w *pageWriter) Write(p []byte) (int, error) {
+func (w *Writer) Write(p []byte) (int, error) {
 	if w.over = w.over || int64(w.body.Len()+len(p)) > w.cache.max/4; !w.over {
 		w.body.Write(p)
 	}
 	return len(p), nil
 }
 
-func (w *pageWriter) commit() {
+// Commit does nothing on a nil Writer.
+func (w *Writer) Commit() {
 	if w == nil || w.over {
 		return
 	}
@@ -190,7 +191,7 @@ func (w *pageWriter) commit() {
 
 // account keeps pages below max, sweeping down to three quarters. A page
 // written over counts twice until the next sweep, which only makes it earlier.
-func (c *PageCache) account(n int64) {
+func (c *Cache) account(n int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.used >= 0 {
@@ -224,56 +225,6 @@ func (c *PageCache) account(n int64) {
 		}
 		if os.Remove(e.path) == nil {
 			c.used -= e.size
-		}
-	}
-}
-
-func (c *PageCache) size(fileURL string) (int64, bool) {
-	if c == nil {
-		return 0, false
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.loadSizes()
-	n, ok := c.known[urlKey(fileURL)]
-	return n, ok
-}
-
-func (c *PageCache) putSize(fileURL string, n int64) {
-	if c == nil {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.loadSizes()
-	key := urlKey(fileURL)
-	c.known[key] = n
-	f, err := os.OpenFile(filepath.Join(c.dir, "sizes"), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-	if err != nil {
-		return
-	}
-	defer f.Close()
-	fmt.Fprintf(f, "%s %d\n", key, n) // one write: lines of several processes do not mix
-}
-
-func (c *PageCache) loadSizes() {
-	if c.known != nil {
-		return
-	}
-	c.known = map[string]int64{}
-	path := filepath.Join(c.dir, "sizes")
-	if info, err := os.Stat(path); err == nil && info.Size() > maxSizes {
-		os.Remove(path)
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return
-	}
-	for line := range strings.Lines(string(b)) {
-		key, size, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-		n, err := strconv.ParseInt(size, 10, 64)
-		if ok && err == nil && n >= 0 && len(key) == 64 && strings.HasSuffix(line, "\n") {
-			c.known[key] = n
 		}
 	}
 }

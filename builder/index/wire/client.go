@@ -1,0 +1,93 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+
+	"larder/builder/index/pipconfig"
+)
+
+// Limits bound what a Client waits for and repeats. All must be set.
+type Limits struct {
+	Jobs          int           // requests under way at once
+	StallTime     time.Duration // a body must bring MinSpeed over each such stretch
+	MinSpeed      int64         // bytes a second
+	RetryBase     time.Duration // first pause; doubles, with jitter, up to RetryMax
+	RetryMax      time.Duration
+	MaxRetryAfter time.Duration // longest Retry-After obeyed in full
+}
+
+// Client sends requests. It may be used by many goroutines at once.
+type Client struct {
+	config    pipconfig.Config
+	limits    Limits
+	userAgent string
+	http      *retryablehttp.Client
+	slots     chan struct{}
+
+	requests, bytes atomic.Int64
+
+	mu    sync.Mutex
+	pause map[string]time.Time // host -> no request before
+}
+
+// New reads the certificates that config names, and sends nothing.
+func New(config pipconfig.Config, limits Limits, userAgent string) (*Client, error) {
+	c := &Client{config: config, limits: limits, userAgent: userAgent, slots: make(chan struct{}, limits.Jobs), pause: map[string]time.Time{}}
+	transport, err := c.transport()
+	if err != nil {
+		return nil, err
+	}
+	c.http = &retryablehttp.Client{
+		HTTPClient: &http.Client{Transport: transport},
+		RetryMax:   max(config.Retries, 0),
+		CheckRetry: checkRetry,
+		Backoff: func(_, _ time.Duration, attempt int, resp *http.Response) time.Duration {
+			return c.backoff(attempt, resp)
+		},
+		ErrorHandler: retryablehttp.PassthroughErrorHandler,
+	}
+	return c, nil
+}
+
+// Stats is what a client has cost so far.
+type Stats struct {
+	Requests int64 `json:"requests"` // sent, repeated and redirected ones counted
+	Bytes    int64 `json:"bytes"`    // of bodies received, as they came over the wire
+}
+
+// Stats may be read at any time.
+func (c *Client) Stats() Stats { return Stats{c.requests.Load(), c.bytes.Load()} }
+
+// Close drops idle connections.
+func (c *Client) Close() { c.http.HTTPClient.CloseIdleConnections() }
+
+// Pause waits before try number attempt+1 of something a caller repeats.
+func (c *Client) Pause(ctx context.Context, attempt int) error {
+	return sleep(ctx, c.backoff(attempt, nil))
+}
+
+// acquire waits for one of the Jobs slots.
+func (c *Client) acquire(ctx context.Context) (func(), error) {
+	select {
+	case c.slots <- struct{}{}:
+		var once sync.Once
+		return func() { once.Do(func() { <-c.slots }) }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+// Reasons we give up on a connection ourselves.
+var (
+	ErrSlow    = errors.New("the server sends too slowly")
+	ErrTooLong = errors.New("it took too long")
+	ErrCut     = errors.New("the connection was cut")
+	ErrLarge   = errors.New("the answer is larger than allowed")
+)
