@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
 
 	"larder/overlay"
 	"larder/overlay/instance"
@@ -139,6 +142,7 @@ func (s *session) mount(inst *instance.Instance, p place) (*os.File, error) {
 	v := overlay.View{
 		Tree: t.file, Lowers: p.lowers, Lowest: p.point.Below, Instance: dir,
 		Source: fmt.Sprintf("larder:%s:%s", s.id.Short(), p.name), Label: s.spec.MountLabel,
+		Volatile: true, // the upper is new, and trash when the container ends
 	}
 	m, err := overlay.NewView(v)
 	if errors.Is(err, overlay.ErrDepth) && t.how == keep.FromFile {
@@ -146,13 +150,27 @@ func (s *session) mount(inst *instance.Instance, p place) (*os.File, error) {
 			return nil, err
 		}
 		v.Tree = t.file
-		m, err = overlay.NewView(v)
+		m, err = again(v)
 	}
 	if errors.Is(err, overlay.ErrDepth) && v.Lowest != nil && !p.keep {
 		v.Lowest = nil
-		m, err = overlay.NewView(v)
+		if m, err = again(v); err == nil {
+			s.note(p.name + " without what was there, which lies on too many stacked file systems")
+		}
 	}
 	return m, err
+}
+
+// again tries a view once more. The kernel marks a volatile upper as used before
+// it looks at the lowers, and then refuses it; nothing was ever written to this
+// one, so the mark may go (Documentation/filesystems/overlayfs.rst, "Volatile
+// mount").
+func again(v overlay.View) (*os.File, error) {
+	err := unix.Rmdir(filepath.Join(v.Instance, "w/work/incompat/volatile"))
+	if err != nil && err != unix.ENOENT {
+		return nil, fmt.Errorf("use instance again: %w", err)
+	}
+	return overlay.NewView(v)
 }
 
 // readOnlyView is a clone of a tree: its superblock has no upper, so nobody

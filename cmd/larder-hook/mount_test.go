@@ -218,6 +218,27 @@ func TestMountHookKeepsWhatWasThere(t *testing.T) {
 	}
 }
 
+// What is at the mount point lies on two overlays: with it below, the kernel
+// would have to stack three. The cache does without it, and says so.
+func TestMountHookDepth(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	store := filepath.Join(t.TempDir(), "store")
+	publish(t, store, nil)
+	f := start(t, store, "c1", 0)
+	must(t, os.MkdirAll(f.rootfs+"/home/a/.cache/pip/mine", 0o755))
+	for i := range 2 {
+		f.sh(fmt.Sprintf(`D=$(mktemp -d) && mkdir $D/u $D/w && mount -t overlay o%d -o lowerdir=$R/home,upperdir=$D/u,workdir=$D/w $R/home 2>&1 || mount -t overlay o%d -o lowerdir=$R/home:$D/u $R/home`, i, i))
+	}
+	status, stderr := f.attach("--required")
+	if status != 0 || !strings.Contains(stderr, "pip without what was there, which lies on too many stacked file systems") {
+		t.Errorf("exit %d, %q", status, stderr)
+	}
+	f.sh(`test "$(cat $R/home/a/.cache/pip/http-v2/a/body)" = "a wheel" && ! test -e $R/home/a/.cache/pip/mine`)
+	f.sh(`echo x > $R/home/a/.cache/pip/new`)
+}
+
 // What makes one place impossible leaves the others alone, names itself in one
 // line, and with --required nothing is attached and nothing left.
 func TestMountHookLeavesOut(t *testing.T) {
