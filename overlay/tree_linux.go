@@ -46,7 +46,7 @@ func OpenTree(image *os.File, objects string, owner Owner) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open pool %s: %w", objects, err)
 	}
-	defer pool.Close()
+	defer unix.Close(pool)
 
 	c, err := newContext("overlay", TreeSource)
 	if err != nil {
@@ -56,7 +56,7 @@ func OpenTree(image *os.File, objects string, owner Owner) (*os.File, error) {
 	if err := c.setFd("lowerdir+", "image", fdOf(lower)); err != nil {
 		return nil, layerError(err)
 	}
-	if err := c.setFd("datadir+", objects, fdOf(pool)); err != nil {
+	if err := c.setFd("datadir+", objects, pool); err != nil {
 		return nil, layerError(err)
 	}
 	// What the image says is trusted: we wrote it. Kernels before 6.16 want
@@ -95,17 +95,21 @@ func CloneDir(path string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-// openBelow opens a directory inside an open one: no symbolic links, no "..".
-func openBelow(dir *os.File, path string) (*os.File, error) {
-	how := unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
-	}
-	fd, err := openat2(dir, path, &how)
+// below is how a directory inside an open one is opened: no symbolic links, no
+// "..".
+var below = unix.OpenHow{
+	Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+	Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS,
+}
+
+// openBelow returns a plain descriptor: there is one for each of up to 500
+// lowers, and an os.File costs a call and a finalizer more.
+func openBelow(dir *os.File, path string) (int, error) {
+	fd, err := openat2(dir, path, &below)
 	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+		return -1, &os.PathError{Op: "open", Path: path, Err: err}
 	}
-	return os.NewFile(uintptr(fd), path), nil
+	return fd, nil
 }
 
 // layerError names the reason behind a kernel that knows layers, but not by

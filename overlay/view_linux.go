@@ -24,8 +24,8 @@ func NewView(v View) (*os.File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open lower: %w", err)
 		}
-		err = c.setFd("lowerdir+", l, fdOf(dir))
-		dir.Close()
+		err = c.setFd("lowerdir+", l, dir)
+		unix.Close(dir)
 		if err != nil {
 			return nil, layerError(err)
 		}
@@ -46,8 +46,8 @@ func NewView(v View) (*os.File, error) {
 		if err != nil {
 			return nil, fmt.Errorf("open instance %s: %w", v.Instance, err)
 		}
-		err = c.setFd(d.key, v.Instance+"/"+d.name, fdOf(dir))
-		dir.Close()
+		err = c.setFd(d.key, v.Instance+"/"+d.name, dir)
+		unix.Close(dir)
 		if err != nil {
 			return nil, layerError(err)
 		}
