@@ -80,7 +80,7 @@ func TestStageConcurrent(t *testing.T) {
 	for g := range 8 {
 		wg.Go(func() {
 			for i := range 300 {
-				content := strings.Repeat(fmt.Sprintf("content %d ", i), 1+i%3*bufferSize/8)
+				content := strings.Repeat(fmt.Sprintf("content %d ", i), 1+i%3*bufferSize/24)
 				if g%2 == 0 {
 					if _, err := st.PutBytes([]byte(content), false); err != nil {
 						t.Error(err)
