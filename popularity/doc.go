@@ -1,5 +1,8 @@
 // Package popularity says which projects people install most: it reads
-// rankings that others publish, and merges them into one.
+// rankings that others publish, merges the months of one, and blends several.
+// It is pure: readers in, lists out. Its rooms are sources (opens files,
+// addresses and databases), misses (what this host's containers lacked),
+// versions (which versions of a project) and budget (which wheels fit).
 //
 // # Words
 //
@@ -27,8 +30,8 @@
 //     are like that is refused.
 //   - At most 64 MiB and 1,000,000 rows are read from one source; more is
 //     refused, and memory stays bounded whatever comes in.
-//   - The same inputs give the same ranking, in any order of the sources.
-//   - Credentials and the query of an address are never printed or stored.
+//   - The same inputs give the same order of projects, in whatever order the
+//     sources are given.
 //
 // # Merging months
 //
@@ -38,13 +41,18 @@
 // hold: 1 of 1, 2 of 2, 2 of 3, 3 of 4. A genuine newcomer therefore comes in
 // its second month.
 //
+// # Blending sources
+//
+// Counts of different sources cannot be compared, ranks can: [Blend] adds up
+// what a project's places are worth, each source with its weight, and lets
+// nobody steer it who can only make a source count many things once.
+//
 // # Limits
 //
 // A count is downloads, not installs, and knows nothing of what a host's own
-// users do. The counts of two kinds of source cannot be compared; ranks can.
+// users do.
 //
 // # Left to others
 //
-// Which versions and wheels of a project to stock, whether a project exists on
-// the index at all, and the order of versions (PEP 440).
+// Whether a project exists on the index at all, and the order of versions (PEP 440).
 package popularity

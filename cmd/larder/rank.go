@@ -177,6 +177,7 @@ type explanation struct {
 	Project  string               `json:"project"`
 	Rank     int                  `json:"rank"` // 0: not ranked
 	Of       int                  `json:"of"`
+	Top      int                  `json:"top"` // a build stocks so many
 	Places   []popularity.Place   `json:"places"`
 	Versions []popularity.Version `json:"versions"`
 	Stocked  []stockedWheel       `json:"stocked"` // in the current snapshot
@@ -190,7 +191,14 @@ type stockedWheel struct {
 // explain says where a project is ranked, by whom, and what the current
 // snapshot has of it.
 func explain(c *cli.Context, r popularity.Ranking, project string) error {
-	e := explanation{Project: project, Of: len(r.Entries), Places: []popularity.Place{}, Versions: []popularity.Version{}, Stocked: []stockedWheel{}}
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return err
+	}
+	e := explanation{Project: project, Of: len(r.Entries), Top: cfg.Rank.Top, Places: []popularity.Place{}, Versions: []popularity.Version{}, Stocked: []stockedWheel{}}
+	if c.IsSet("top") {
+		e.Top = c.Int("top")
+	}
 	for _, entry := range r.Entries {
 		if entry.Project == project {
 			e.Rank = entry.Rank
@@ -211,10 +219,13 @@ func explain(c *cli.Context, r popularity.Ranking, project string) error {
 		return printJSON(c, e)
 	}
 	var b strings.Builder
-	if e.Rank == 0 {
+	switch {
+	case e.Rank == 0:
 		fmt.Fprintf(&b, "%s is in none of the rankings\n", project)
-	} else {
-		fmt.Fprintf(&b, "%s is %d of %d\n", project, e.Rank, e.Of)
+	case e.Rank > e.Top:
+		fmt.Fprintf(&b, "%s is %d of %d, behind the %d that a build stocks\n", project, e.Rank, e.Of, e.Top)
+	default:
+		fmt.Fprintf(&b, "%s is %d of %d, among the %d that a build stocks\n", project, e.Rank, e.Of, e.Top)
 	}
 	for _, p := range e.Places {
 		fmt.Fprintf(&b, "  rank %d in %s\n", p.Rank, printable(p.Source))
