@@ -266,11 +266,13 @@ func (w *uvWalk) find(dep uvDependency) (*uvPackage, error) {
 				}
 			}
 		}
-		found = here
+		if len(here) > 0 {
+			found = here
+		}
 	}
 	switch len(found) {
 	case 0:
-		return nil, refuse(w.file, dep.line, uvFix, "depends on %s %s, which the lock lacks", show(dep.name), show(dep.version))
+		return nil, refuse(w.file, dep.line, uvFix, "depends on %s, which the lock lacks", show(strings.TrimSpace(dep.name+" "+dep.version)))
 	case 1:
 		return found[0], nil
 	}
