@@ -57,11 +57,21 @@ type Object struct {
 
 // Path is the object's place below objects/: "ab/cdef…", and ".x" after it when executable.
 func (o Object) Path() string {
-	s := o.Digest.String()
+	var b [objectPathLen]byte
+	return string(o.AppendPath(b[:0]))
+}
+
+const objectPathLen = 2*sha256.Size + len("/") + len(".x")
+
+// AppendPath appends Path to b: an image has hundreds of thousands of them.
+func (o Object) AppendPath(b []byte) []byte {
+	b = hex.AppendEncode(b, o.Digest[:1])
+	b = append(b, '/')
+	b = hex.AppendEncode(b, o.Digest[1:])
 	if o.Exec {
-		return s[:2] + "/" + s[2:] + ".x"
+		b = append(b, ".x"...)
 	}
-	return s[:2] + "/" + s[2:]
+	return b
 }
 
 func (o Object) String() string { return o.Path() }

@@ -38,6 +38,11 @@ func (t *Tree) Write(w io.WriteSeeker) error {
 // source shows a tree to go-erofs. It implements what fs.WalkDir and CopyFrom ask for and no more.
 type source struct {
 	root *node
+
+	// Scratch for one entry at a time.
+	stat erofs.Stat
+	path []byte
+	hole [1]erofs.DataRange
 }
 
 func (s *source) Open(name string) (fs.File, error) {
@@ -48,7 +53,7 @@ func (s *source) Stat(name string) (fs.FileInfo, error) {
 	if name != "." {
 		return nil, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrNotExist}
 	}
-	return &entry{n: s.root}, nil
+	return &entry{n: s.root, src: s}, nil
 }
 
 func (s *source) ReadDir(name string) ([]fs.DirEntry, error) {
@@ -66,7 +71,7 @@ func (s *source) ReadDir(name string) ([]fs.DirEntry, error) {
 	list := make([]fs.DirEntry, len(names))
 	entries := make([]entry, len(names))
 	for i, name := range names {
-		entries[i].n = d.children[name]
+		entries[i] = entry{n: d.children[name], src: s}
 		list[i] = &entries[i]
 	}
 	return list, nil
@@ -82,7 +87,8 @@ func (s *source) ReadLink(name string) (string, error) {
 
 // entry is a node as fs.DirEntry and fs.FileInfo.
 type entry struct {
-	n *node
+	n   *node
+	src *source
 }
 
 func (e *entry) Name() string               { return e.n.name }
@@ -105,8 +111,11 @@ func (e *entry) Mode() fs.FileMode {
 	}
 }
 
+// Sys is read at once and never kept by CopyFrom, so one Stat serves all entries; only what it
+// points to must be new.
 func (e *entry) Sys() any {
-	st := &erofs.Stat{Mtime: uint64(e.n.mtime), Nlink: 1}
+	st := &e.src.stat
+	*st = erofs.Stat{Mtime: uint64(e.n.mtime), Nlink: 1}
 	switch {
 	case e.n.isDir():
 		st.Nlink = 2
@@ -117,9 +126,10 @@ func (e *entry) Sys() any {
 		}
 	case e.n.isLink() || e.n.size == 0:
 	default:
+		e.src.path = e.n.object.AppendPath(append(e.src.path[:0], '/'))
 		st.Xattrs = map[string]string{
 			xattrMetacopy: "",
-			xattrRedirect: "/" + e.n.object.Path(),
+			xattrRedirect: string(e.src.path),
 		}
 	}
 	return st
@@ -127,5 +137,6 @@ func (e *entry) Sys() any {
 
 // DataRange says that the image holds none of a file's bytes.
 func (e *entry) DataRange() []erofs.DataRange {
-	return []erofs.DataRange{{Offset: -1, Size: e.n.size}}
+	e.src.hole[0] = erofs.DataRange{Offset: -1, Size: e.n.size}
+	return e.src.hole[:]
 }
