@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
-
-	"golang.org/x/sys/unix"
 
 	"larder/overlay"
 	"larder/overlay/instance"
@@ -150,27 +147,15 @@ func (s *session) mount(inst *instance.Instance, p place) (*os.File, error) {
 			return nil, err
 		}
 		v.Tree = t.file
-		m, err = again(v)
+		m, err = overlay.NewView(v)
 	}
 	if errors.Is(err, overlay.ErrDepth) && v.Lowest != nil && !p.keep {
 		v.Lowest = nil
-		if m, err = again(v); err == nil {
+		if m, err = overlay.NewView(v); err == nil {
 			s.note(p.name + " without what was there, which lies on too many stacked file systems")
 		}
 	}
 	return m, err
-}
-
-// again tries a view once more. The kernel marks a volatile upper as used before
-// it looks at the lowers, and then refuses it; nothing was ever written to this
-// one, so the mark may go (Documentation/filesystems/overlayfs.rst, "Volatile
-// mount").
-func again(v overlay.View) (*os.File, error) {
-	err := unix.Rmdir(filepath.Join(v.Instance, "w/work/incompat/volatile"))
-	if err != nil && err != unix.ENOENT {
-		return nil, fmt.Errorf("use instance again: %w", err)
-	}
-	return overlay.NewView(v)
 }
 
 // readOnlyView is a clone of a tree: its superblock has no upper, so nobody

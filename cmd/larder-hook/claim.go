@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -13,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/overlay/keep"
-	"larder/overlay/oci/container"
 	"larder/snapshot"
 )
 
@@ -50,50 +48,37 @@ func (s *session) unprovisioned() error {
 		// None; or one that says nothing, and then the new one replaces it.
 		return nil
 	}
-	boot, err := bootID()
-	if err != nil {
-		return err
+	if dead, _ := l.Dead(); dead {
+		return nil
 	}
-	if start, err := container.StartTime(l.PID); err == nil && l.PID > 0 && l.BootID == boot && start == l.PIDStart {
-		return fmt.Errorf("%w: process %d has a lease on snapshot %s", errProvisioned, l.PID, l.Snapshot.Short())
-	}
-	return nil
+	return fmt.Errorf("%w: process %d has a lease on snapshot %s", errProvisioned, l.PID, l.Snapshot.Short())
 }
 
 // claim chooses the snapshot and notes that this container uses it.
 func (s *session) claim() error {
-	start, err := s.c.Start()
-	if err != nil {
-		return err
-	}
-	boot, err := bootID()
-	if err != nil {
-		return err
-	}
 	s.onFailure(func() { _ = s.store.DropLease(s.state.ID) })
 	// A gc can take the snapshot between the look and the lease: once, since
 	// it never takes the current one.
 	for try := 0; ; try++ {
-		if s.id, err = s.store.Resolve(s.profile.Snapshot); err != nil {
+		id, err := s.store.Resolve(s.profile.Snapshot)
+		if err != nil {
 			return err
 		}
-		err = s.store.AcquireLease(snapshot.Lease{
-			Container: s.state.ID, Snapshot: s.id, PID: s.state.PID, PIDStart: start, BootID: boot,
-			Instance: s.store.InstanceDir(s.state.ID),
-		})
+		l, err := snapshot.ProcessLease(s.state.ID, id, s.state.PID)
+		if err != nil {
+			return err
+		}
+		// What was read is of our process only if that still is.
+		if err := s.c.Alive(); err != nil {
+			return err
+		}
+		l.Instance = s.store.InstanceDir(s.state.ID)
+		s.id = id
+		err = s.store.AcquireLease(l)
 		if err == nil || !errors.Is(err, snapshot.ErrNoSnapshot) || try == 1 {
 			return err
 		}
 	}
-}
-
-// bootID names this boot of the host.
-func bootID() (string, error) {
-	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return "", fmt.Errorf("read boot id: %w", err)
-	}
-	return string(bytes.TrimSpace(b)), nil
 }
 
 // trashInstance parks the instance in constant time. What is in it stays

@@ -1,7 +1,6 @@
 package container
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -86,31 +85,6 @@ func (c *Container) identify() error {
 		}
 	}
 	return c.Alive()
-}
-
-// Start is when the process started, in clock ticks since boot: with the pid
-// and the boot it names a process for good.
-func (c *Container) Start() (uint64, error) {
-	start, err := StartTime(c.pid)
-	if err != nil {
-		return 0, fmt.Errorf("%w: %w", ErrContainer, err)
-	}
-	return start, c.Alive()
-}
-
-// StartTime is field 22 of /proc/PID/stat. The name before it is the
-// process's own choice and may hold anything, so it is skipped from behind.
-func StartTime(pid int) (uint64, error) {
-	name := "/proc/" + strconv.Itoa(pid) + "/stat"
-	stat, err := os.ReadFile(name)
-	if err != nil {
-		return 0, err
-	}
-	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 20 {
-		return 0, fmt.Errorf("%s has %d fields", name, len(fields))
-	}
-	return strconv.ParseUint(fields[19], 10, 64)
 }
 
 // Alive fails when the process has exited.

@@ -156,9 +156,7 @@ func TestMountEnterRefuses(t *testing.T) {
 	}
 	// A zombie has a pid and no namespaces.
 	c := enter(t, f)
-	if start, err := c.Start(); err != nil || start == 0 {
-		t.Errorf("start %d, %v", start, err)
-	}
+	must(t, c.Alive())
 	must(t, syscall.Kill(f.pid, syscall.SIGKILL))
 	for i := 0; c.Alive() == nil && i < 100; i++ {
 		time.Sleep(10 * time.Millisecond)
