@@ -139,7 +139,15 @@ for kind in "${kinds[@]}"; do
   row "larder run" "$work/run-$kind" "$work/plain-$kind" "$(upper_bytes "$work/instance-$kind")" -
 done
 
-# container ID ROOT-COMMAND...: one runc container of the cached root, hook attached.
+say "2. and the same packages as a mounted environment: nothing is installed at all"
+start=$(now)
+bin/larder run -r "$lock" -- python -c 'import flask, requests, numpy, pandas'
+mkdir -p "$work/env"
+since "$start" >"$work/env/seconds"
+echo - >"$work/env/pip"; echo "$(wc -l <"$lock") 0 0" >"$work/env/wheels"
+row "larder run -r LOCK, and import" "$work/env" "$work/plain-new" 0 -
+
+# A runc container of the cached root, with or without the hook.
 bundle() { # ID WITH-HOOK COMMAND
   local b=$work/bundles/$1
   mkdir -p "$b"/{upper,work,rootfs,out}
@@ -168,7 +176,7 @@ for key in ("PIP_CERT", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
 if hook == "yes":
     env = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
     c["hooks"] = {
-        "createRuntime": [{"path": binary, "args": ["larder-hook", "attach", "--required", "--store", store], "env": env, "timeout": 15}],
+        "createRuntime": [{"path": binary, "args": ["larder-hook", "attach", "--required", "--store", store, "--log", work + "/hook.log"], "env": env, "timeout": 15}],
         "poststop": [{"path": binary, "args": ["larder-hook", "release", "--store", store], "env": env, "timeout": 10}],
     }
 json.dump(c, open(b + "/config.json", "w"))
@@ -176,11 +184,8 @@ PY
 }
 unbundle() { umount "$work/bundles/$1/rootfs"; }
 
-hook_ms() { # CONTAINER: what the hook noted in the lease
-  python3 -c 'import glob, json, sys
-for f in glob.glob(sys.argv[1] + "/leases/*.json"):
-    d = json.load(open(f))
-    if d.get("container") == sys.argv[2] and d.get("attach_ms"): print("%.1f" % d["attach_ms"])' "$LARDER_STORE" "$1"
+hook_ms() { # what the hook itself noted, attach only
+  sed -nE 's/.*attach.*\(([0-9.]+) ms.*/\1/p' "$work/hook.log" 2>/dev/null | tail -n 1
 }
 
 if [ -n "$why_not" ]; then
@@ -198,7 +203,7 @@ else
     until [ -e "$work/bundles/$id/out/done" ] || ! kill -0 $pid 2>/dev/null; do sleep 0.2; done
     [ -e "$work/bundles/$id/out/done" ] || { echo "demo: the container failed" >&2; exit 1; }
     if [ "$hook" = yes ]; then
-      ms=$(hook_ms "$id"); upper=$(du -sB1 "$LARDER_STORE"/instances | cut -f1)
+      ms=$(hook_ms); upper=$(du -sB1 "$LARDER_STORE"/instances | cut -f1)
     fi
     echo >&9; exec 9>&-
     wait $pid
