@@ -18,22 +18,17 @@ import (
 // twenty files.
 //
 // The bytes depend on the interpreter, the path and the source only, whatever the
-// number of workers, the order, and what a worker compiled before:
-//
-//   - Strings hash alike everywhere (PYTHONHASHSEED=0), and so does None, which
-//     before 3.12 hashes by its address: the processes run without address space
-//     randomisation. Constant sets are marshalled in hash order before 3.11. Where
-//     a sandbox forbids personality(2), such sets of None are the one thing that
-//     may differ between two builds on 3.8 to 3.10.
-//   - marshal writes an object that is referred to once otherwise than a shared
-//     one, so a number that something else in the worker also holds would change
-//     the bytes. Workers hold nothing between two requests.
+// number of workers, the order, and what a worker compiled before: what comes out of
+// marshal is put into a canonical form. For a CPython newer than this program, whose
+// code it does not know, that is left out, and with it the promise.
 //
 // TestCompilerIsDeterministic tries this over the standard library and more.
 type Compiler struct {
 	interpreter Interpreter
 	magic       [4]byte
 	cacheTag    string // as in x.cpython-311.pyc
+	minor       int    // of Python 3
+	program     string // what the workers run
 	timeout     time.Duration
 
 	jobs   chan *job
@@ -54,7 +49,7 @@ type job struct {
 }
 
 //go:embed worker.py
-var workerSource string
+var workerProgram string
 
 const (
 	// Sources longer than this get no bytecode. The largest met is 11 MB.
@@ -72,8 +67,12 @@ const (
 // NewCompiler starts jobs workers (at least one). Cancelling ctx ends them; so
 // does Close.
 func NewCompiler(ctx context.Context, in Interpreter, jobs int) (*Compiler, error) {
+	return newCompiler(ctx, in, jobs, workerProgram, compileTimeout)
+}
+
+func newCompiler(ctx context.Context, in Interpreter, jobs int, program string, timeout time.Duration) (*Compiler, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	c := &Compiler{interpreter: in, timeout: compileTimeout, jobs: make(chan *job), ctx: ctx, cancel: cancel}
+	c := &Compiler{interpreter: in, program: program, timeout: timeout, jobs: make(chan *job), ctx: ctx, cancel: cancel}
 	// The first one is waited for: it tells whether the interpreter works at all.
 	first, err := startWorker(c)
 	if err != nil {
@@ -81,6 +80,7 @@ func NewCompiler(ctx context.Context, in Interpreter, jobs int) (*Compiler, erro
 		return nil, err
 	}
 	c.magic, c.cacheTag = first.magic, first.cacheTag
+	c.minor = first.minor
 	for i := range max(jobs, 1) {
 		w := first
 		if i > 0 {

@@ -46,6 +46,6 @@ gc.disable()
 out = sys.stdout.buffer
 import importlib.util
 magic, tag = importlib.util.MAGIC_NUMBER, sys.implementation.cache_tag.encode()
-out.write(magic + len(tag).to_bytes(4, "little") + tag)
+out.write(magic + sys.version_info[1].to_bytes(4, "little") + len(tag).to_bytes(4, "little") + tag)
 out.flush()
 serve(sys.stdin.buffer.read, out.write, out.flush)

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -30,6 +29,7 @@ type worker struct {
 	stderr   *tail
 	magic    [4]byte
 	cacheTag string
+	minor    int
 	timedOut bool // set by receive, read after it
 }
 
@@ -38,7 +38,7 @@ func startWorker(c *Compiler) (*worker, error) {
 	exe := c.interpreter.Executable
 	// Not -I: that ignores PYTHONHASHSEED. The environment is all ours instead, and
 	// the program takes the working directory out of its path first.
-	cmd := exec.CommandContext(c.ctx, exe, "-s", "-S", "-B", "-W", "ignore", "-c", workerSource)
+	cmd := exec.CommandContext(c.ctx, exe, "-s", "-S", "-B", "-W", "ignore", "-c", c.program)
 	cmd.Dir = "/"
 	cmd.Env = []string{"PYTHONHASHSEED=0", "PYTHONUTF8=1"}
 	if v, ok := os.LookupEnv("LD_LIBRARY_PATH"); ok {
@@ -56,7 +56,7 @@ func startWorker(c *Compiler) (*worker, error) {
 		return nil, err
 	}
 	w.in, w.inPipe, w.out = bufio.NewWriterSize(in, 64<<10), in, bufio.NewReaderSize(out, 64<<10)
-	if err := startWithoutRandomisation(cmd); err != nil {
+	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the compiler: %w", err)
 	}
 	if err := w.handshake(); err != nil {
@@ -69,33 +69,15 @@ func startWorker(c *Compiler) (*worker, error) {
 	return w, nil
 }
 
-// addrNoRandomize is ADDR_NO_RANDOMIZE of personality(2).
-const addrNoRandomize = 0x0040000
-
-// startWithoutRandomisation starts the command with a fixed address space: the
-// personality is the thread's, and a child gets that of the thread that forks it.
-func startWithoutRandomisation(cmd *exec.Cmd) error {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	old, _, errno := unix.Syscall(unix.SYS_PERSONALITY, 0xffffffff, 0, 0)
-	if errno == 0 {
-		if _, _, errno = unix.Syscall(unix.SYS_PERSONALITY, old|addrNoRandomize, 0, 0); errno == 0 {
-			defer unix.Syscall(unix.SYS_PERSONALITY, old, 0, 0)
-		}
-	}
-	return cmd.Start()
-}
-
 func (w *worker) handshake() error {
-	if _, err := io.ReadFull(w.out, w.magic[:]); err != nil {
+	var head [12]byte
+	if _, err := io.ReadFull(w.out, head[:]); err != nil {
 		return err
 	}
-	var n [4]byte
-	if _, err := io.ReadFull(w.out, n[:]); err != nil {
-		return err
-	}
-	size := binary.LittleEndian.Uint32(n[:])
-	if size == 0 || size > 64 {
+	w.magic = [4]byte(head[:])
+	w.minor = int(binary.LittleEndian.Uint32(head[4:]))
+	size := binary.LittleEndian.Uint32(head[8:])
+	if w.minor > 99 || size == 0 || size > 64 {
 		return errors.New("no answer a Python gives")
 	}
 	tag := make([]byte, size)
@@ -189,6 +171,9 @@ func (w *worker) reply() ([]byte, error) {
 	}
 	if head[0] != '+' {
 		return nil, nil
+	}
+	if code, err := canonical(data, w.minor); err == nil {
+		return code, nil
 	}
 	return data, nil
 }
