@@ -210,7 +210,11 @@ func TestSharedCache(t *testing.T) {
 }
 
 func TestOpenPageCacheError(t *testing.T) {
-	if _, err := index.OpenPageCache(filepath.Join(write(t, "file", "x"), "below"), 0); err == nil || !strings.Contains(err.Error(), "open page cache: ") {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := index.OpenPageCache(filepath.Join(file, "below"), 0); err == nil || !strings.Contains(err.Error(), "open page cache: ") {
 		t.Fatal(err)
 	}
 }

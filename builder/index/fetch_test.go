@@ -105,7 +105,9 @@ func TestFetchFaults(t *testing.T) {
 			t.Parallel()
 			s, _, f, data := bigFile(t, c.server, n, quick)
 			s.Fault(s.FilePath(f.Filename), c.fault)
-			client := newClient(t, index.Config{Indexes: []string{s.URL()}, Retries: 2, Timeout: 300 * time.Millisecond}, quick)
+			config, o := index.Config{Indexes: []string{s.URL()}, Retries: 2}, quick
+			impatient(&config, &o, c.fault)
+			client := newClient(t, config, o)
 			var to memory
 			got, err := client.Fetch(t.Context(), f, &to)
 			if c.kind == nil {

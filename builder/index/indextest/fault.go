@@ -64,17 +64,15 @@ func (f *Fault) serve(w http.ResponseWriter, r *http.Request, good http.HandlerF
 	if f.RetryAfter != "" {
 		w.Header().Set("Retry-After", f.RetryAfter)
 	}
-	switch {
-	case f.Redirect != "":
+	if f.Redirect != "" {
 		w.Header()["Location"] = []string{f.Redirect}
 		w.WriteHeader(http.StatusFound)
 		return
-	case f.Status != 0:
-		http.Error(w, f.Body, f.Status)
-		return
 	}
 	was := httptest.NewRecorder()
-	if f.Replace != nil {
+	if f.Status != 0 {
+		http.Error(was, f.Body, f.Status)
+	} else if f.Replace != nil {
 		was.Header().Set("ETag", `"replaced"`)
 		http.ServeContent(was, r, "", time.Time{}, bytes.NewReader(f.Replace))
 	} else {
@@ -85,7 +83,7 @@ func (f *Fault) serve(w http.ResponseWriter, r *http.Request, good http.HandlerF
 	for k, v := range was.Header() {
 		h[k] = v
 	}
-	if f.Body != "" {
+	if f.Body != "" && f.Status == 0 {
 		body = []byte(f.Body)
 		h.Del("Content-Encoding")
 	}
@@ -106,6 +104,10 @@ func (f *Fault) serve(w http.ResponseWriter, r *http.Request, good http.HandlerF
 		body = padded(body, f.Pad)
 	}
 	if r.Method == http.MethodHead {
+		w.WriteHeader(was.Code)
+		return
+	}
+	if was.Code == http.StatusNotModified || was.Code == http.StatusNoContent {
 		w.WriteHeader(was.Code)
 		return
 	}

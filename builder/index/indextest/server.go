@@ -78,6 +78,7 @@ type Server struct {
 	files    map[string]*File // by path
 	faults   map[string]*Fault
 	log      []*Request
+	opened   int
 }
 
 // New starts an index. It has no projects yet.
@@ -94,6 +95,13 @@ func New(t testing.TB, options Options) *Server {
 	s.idle = sync.NewCond(&s.mu)
 	s.server = httptest.NewUnstartedServer(http.HandlerFunc(s.handle))
 	s.server.Config.ErrorLog = quiet(t)
+	s.server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.opened++
+		}
+	}
 	if options.Listen != "" {
 		l, err := net.Listen("tcp", options.Listen)
 		if err != nil {
@@ -254,6 +262,13 @@ func (s *Server) Requests() []Request {
 		out[i] = *r
 	}
 	return out
+}
+
+// Connections is how many were opened so far.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.opened
 }
 
 // Active is how many requests are being answered now.

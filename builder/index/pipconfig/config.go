@@ -231,7 +231,7 @@ func Trusted(u *url.URL, hosts []string) bool {
 			host, p = a, b
 		}
 		host = strings.Trim(host, "[]")
-		if host == name && (p == "" || p == port) {
+		if host != "" && host == name && (p == "" || p == port) {
 			return true
 		}
 	}

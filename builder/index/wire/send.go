@@ -72,7 +72,6 @@ func (c *Client) Send(ctx context.Context, method string, u *url.URL, header htt
 			resp.Body = b
 			return &Answer{Response: resp, From: u, Body: b, done: release}, nil
 		}
-		resp.Body.Close() // not drained: a redirect's body may be slow or endless
 		next, err := c.follow(u, location, hop)
 		if err != nil {
 			return fail(err)

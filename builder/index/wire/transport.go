@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -136,10 +137,25 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 		resp.Header[locationKey] = l
 		delete(resp.Header, "Location")
 	}
+	if resp.StatusCode >= 300 && resp.StatusCode != http.StatusNotModified {
+		m.client.bytes.Add(discard(resp))
+	}
 	if d, ok := retryAfter(resp, time.Now()); ok {
 		m.client.pauseHost(r.URL.Host, min(d, m.client.limits.MaxRetryAfter))
 	}
 	return resp, nil
+}
+
+// discard reads the body of an answer that is only a status, so that its
+// connection can be used again: a little, for a moment. Whoever retries would
+// otherwise wait for a slow one.
+func discard(resp *http.Response) int64 {
+	timer := time.AfterFunc(time.Second, func() { resp.Body.Close() })
+	n, _ := io.CopyN(io.Discard, resp.Body, 16<<10)
+	timer.Stop()
+	resp.Body.Close()
+	resp.Body = http.NoBody
+	return n
 }
 
 func (m *meter) CloseIdleConnections() {

@@ -1,4 +1,4 @@
-package index_test
+package pipconfig_test
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 
 	"larder/builder/index"
 	"larder/builder/index/indextest"
+	"larder/builder/index/pipconfig"
+	"larder/builder/wheel/wheeltest"
 )
 
 // cleanEnv takes away what this machine has configured for pip.
@@ -65,7 +67,7 @@ timeout = 9
 			t.Setenv("PIP_CERT", "/ca.pem")
 			t.Setenv("REQUESTS_CA_BUNDLE", "/other.pem")
 			t.Setenv("PIP_CLIENT_CERT", "/client.pem")
-			c, err := index.FromPip(t.Context(), python)
+			c, err := pipconfig.FromPip(t.Context(), python)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -83,45 +85,62 @@ timeout = 9
 	}
 }
 
+// serve starts an index with one project.
+func serve(t *testing.T, project string, o indextest.Options) *indextest.Server {
+	t.Helper()
+	s := indextest.New(t, o)
+	w := wheeltest.Wheel{Name: project, Version: "1.0"}
+	s.AddFile(project, indextest.File{Name: w.Filename(), Data: w.Bytes()})
+	return s
+}
+
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+func (discard) Truncate() error             { return nil }
+
 // TestFromPipUse: what FromPip finds is enough to reach an index, as for pip.
 func TestFromPipUse(t *testing.T) {
 	for name, python := range askers {
 		t.Run(name, func(t *testing.T) {
 			cleanEnv(t)
-			use := func(project string) {
+			use := func(projects ...string) {
 				t.Helper()
-				config, err := index.FromPip(t.Context(), python)
+				config, err := pipconfig.FromPip(t.Context(), python)
 				if err != nil {
 					t.Fatal(err)
 				}
-				p, err := newClient(t, config, quick).Project(t.Context(), project)
-				if err != nil || len(p.Files) != 1 {
-					t.Fatal(p, err)
-				}
-				if _, err := newClient(t, config, quick).Fetch(t.Context(), p.Files[0], &memory{}); err != nil {
+				c, err := index.New(config, index.Options{})
+				if err != nil {
 					t.Fatal(err)
+				}
+				defer c.Close()
+				for _, project := range projects {
+					p, err := c.Project(t.Context(), project)
+					if err != nil || len(p.Files) != 1 {
+						t.Fatal(p, err)
+					}
+					if _, err := c.Fetch(t.Context(), p.Files[0], discard{}); err != nil {
+						t.Fatal(err)
+					}
 				}
 			}
 			// The environment wins over the file; user and password in the URL.
-			s := indextest.New(t, indextest.Options{User: "someone", Password: "p:@/ss"})
-			add(s, "demo", "1.0")
+			s := serve(t, "demo", indextest.Options{User: "someone", Password: "p:@/ss"})
 			t.Setenv("PIP_CONFIG_FILE", write(t, "pip.conf", "[global]\nindex-url = https://nowhere.invalid/simple\n"))
 			t.Setenv("PIP_INDEX_URL", s.AuthURL())
 			use("demo")
 			// netrc, and an extra index with a client certificate.
 			t.Setenv("PIP_INDEX_URL", s.URL())
 			t.Setenv("NETRC", write(t, "netrc", "machine other.example login x password y\nmachine 127.0.0.1 login someone password p:@/ss\n"))
-			more := indextest.New(t, indextest.Options{TLS: true, ClientCert: true})
-			add(more, "more", "1.0")
+			more := serve(t, "more", indextest.Options{TLS: true, ClientCert: true})
 			t.Setenv("PIP_EXTRA_INDEX_URL", more.URL())
 			t.Setenv("PIP_CERT", more.CA.File)
 			t.Setenv("PIP_CLIENT_CERT", more.CA.ClientFile(t))
-			use("demo")
-			use("more")
 			// A proxy, by pip's option.
 			proxy := indextest.NewProxy(t, "via", "p@ss")
 			t.Setenv("PIP_PROXY", proxy.URL())
-			use("more")
+			use("demo", "more")
 			if n := len(proxy.Requests()); n == 0 {
 				t.Fatal("the proxy saw nothing")
 			}
@@ -133,9 +152,9 @@ func TestFromPipUse(t *testing.T) {
 // carries answers; where a distribution has taken ensurepip out, nobody does.
 func TestFromPipBundled(t *testing.T) {
 	cleanEnv(t)
-	c, err := index.FromPip(t.Context(), []string{"python3", "-S"})
+	c, err := pipconfig.FromPip(t.Context(), []string{"python3", "-S"})
 	if exec.Command("python3", "-c", "import ensurepip").Run() != nil {
-		check(t, err, index.ErrConfig, "has no pip to ask")
+		check(t, err, pipconfig.ErrConfig, "has no pip to ask")
 		return
 	}
 	if err != nil || len(c.Indexes) != 1 || !strings.HasPrefix(c.Indexes[0], "https://") || c.Retries == 0 || c.FallbackCA != "" {
@@ -175,8 +194,8 @@ func TestFromPipErrors(t *testing.T) {
 			if key, v, ok := strings.Cut(c.env, "="); ok {
 				t.Setenv(key, v)
 			}
-			_, err := index.FromPip(t.Context(), c.python)
-			check(t, err, index.ErrConfig, c.words)
+			_, err := pipconfig.FromPip(t.Context(), c.python)
+			check(t, err, pipconfig.ErrConfig, c.words)
 			if !strings.Contains(hint(err), c.hint) || strings.Contains(err.Error()+hint(err), "secret") {
 				t.Fatalf("%v, hint %q", err, hint(err))
 			}
@@ -186,8 +205,8 @@ func TestFromPipErrors(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		start := time.Now()
-		_, err := index.FromPip(ctx, []string{script("exec sleep 20")})
-		if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, index.ErrConfig) || time.Since(start) > 5*time.Second {
+		_, err := pipconfig.FromPip(ctx, []string{script("exec sleep 20")})
+		if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, pipconfig.ErrConfig) || time.Since(start) > 5*time.Second {
 			t.Fatal(err, time.Since(start))
 		}
 	})
@@ -201,7 +220,23 @@ func TestNotFromHere(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(dir)
-	if _, err := index.FromPip(t.Context(), nil); err != nil {
+	if _, err := pipconfig.FromPip(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// check asserts an error: its kind, and one line that has words.
+func check(t testing.TB, err, kind error, words string) {
+	t.Helper()
+	if !errors.Is(err, kind) || !strings.Contains(err.Error(), words) || strings.ContainsAny(err.Error(), "\n\r") {
+		t.Fatalf("got %v, want one line that is %q and says %q", err, kind, words)
+	}
+}
+
+func hint(err error) string {
+	var h interface{ Hint() string }
+	if errors.As(err, &h) {
+		return h.Hint()
+	}
+	return ""
 }
