@@ -1,6 +1,7 @@
 package container
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -24,11 +25,19 @@ func (c *Container) Attach(mounts []Mount) error {
 				for _, done := range mounts[:i] {
 					detach(done.Mount)
 				}
-				return fmt.Errorf("attach at %.80q: %w", m.Point.Path, err)
+				return attachError(m.Point.Path, err)
 			}
 		}
 		return nil
 	})
+}
+
+// attachError says what the kernel means by "no space": not a disk.
+func attachError(place string, err error) error {
+	if errors.Is(err, unix.ENOSPC) {
+		return fmt.Errorf("attach at %.80q: limit of mounts reached (sysctl fs.mount-max): %w", place, err)
+	}
+	return fmt.Errorf("attach at %.80q: %w", place, err)
 }
 
 // detach unmounts by descriptor: the thread goes to the mount's root, and "."

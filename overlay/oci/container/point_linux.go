@@ -8,7 +8,6 @@ import (
 	"path"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
@@ -137,119 +136,6 @@ func (c *Container) mounts() ([]*mountinfo.Info, error) {
 		return nil, fmt.Errorf("%w: read its mount table: %w", ErrContainer, err)
 	}
 	return table, nil
-}
-
-// makeAll makes the directories that are missing on the way to want, below the
-// deepest that is there.
-func (c *Container) makeAll(p *Point, want string, o PointOptions) error {
-	parts := strings.Split(strings.Trim(want, "/"), "/")
-	at, dir := len(parts)-1, (*os.File)(nil)
-	for ; ; at-- {
-		var err error
-		dir, err = overlay.Resolve(c.root, "/"+strings.Join(parts[:at], "/"))
-		if err == nil {
-			break
-		}
-		if !errors.Is(err, unix.ENOENT) || at == 0 {
-			return err
-		}
-	}
-	st, err := status(dir)
-	if err == nil && at > 0 {
-		err = c.judgeParent(dir, want)
-	}
-	if err == nil && st.Mnt_id != c.rootMount && !o.Cover {
-		err = errors.New("it would have to be made in a volume")
-	}
-	if err != nil {
-		dir.Close()
-		return err
-	}
-	for _, name := range parts[at:] {
-		child, err := makeDir(dir, name, o.UID, o.GID)
-		if err != nil {
-			dir.Close()
-			return err
-		}
-		p.made = append(p.made, madeDir{dir, name})
-		dir = child
-	}
-	p.dir = dir
-	return nil
-}
-
-// judgeParent refuses to make anything in the kernel's directories: a mkdir in
-// a cgroup is a cgroup. The other rules are for the directory itself.
-func (c *Container) judgeParent(dir *os.File, want string) error {
-	magic, err := filesystem(dir)
-	if err != nil {
-		return err
-	}
-	if err := checkFilesystem(want, magic); err != nil {
-		return err
-	}
-	place, err := c.pathOf(dir)
-	if err != nil {
-		return err
-	}
-	return checkResolved(want, path.Join(c.inRoot(place), "missing"))
-}
-
-// makeDir makes one directory and opens it. Another container that shares the
-// file system could exchange it meanwhile, so what is given away afterwards is
-// only what looks as mkdir left it.
-func makeDir(parent *os.File, name string, uid, gid uint32) (*os.File, error) {
-	if err := unix.Mkdirat(int(parent.Fd()), name, 0o700); err != nil {
-		if err == unix.EEXIST {
-			return nil, errors.New("a dangling link is in its way")
-		}
-		return nil, &os.PathError{Op: "mkdir", Path: name, Err: err}
-	}
-	fail := func(err error) (*os.File, error) {
-		_ = unix.Unlinkat(int(parent.Fd()), name, unix.AT_REMOVEDIR)
-		return nil, &os.PathError{Op: "mkdir", Path: name, Err: err}
-	}
-	how := unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV,
-	}
-	fd, err := retryAgain(func() (int, error) { return unix.Openat2(int(parent.Fd()), name, &how) })
-	if err != nil {
-		return fail(err)
-	}
-	dir := os.NewFile(uintptr(fd), name)
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		dir.Close()
-		return fail(err)
-	}
-	if st.Uid != uint32(os.Geteuid()) || st.Mode&0o777&^0o700 != 0 {
-		dir.Close()
-		return nil, fmt.Errorf("mkdir %s: exchanged by somebody else", name)
-	}
-	if err := unix.Fchown(fd, int(uid), int(gid)); err != nil {
-		dir.Close()
-		return fail(err)
-	}
-	// After the owner: chown clears what chmod may set.
-	if err := unix.Fchmod(fd, 0o755); err != nil {
-		dir.Close()
-		return fail(err)
-	}
-	return dir, nil
-}
-
-// retryAgain repeats a scoped open: the kernel gives up with EAGAIN when
-// something is renamed on the host meanwhile, which a container can provoke,
-// so not for ever.
-func retryAgain(call func() (int, error)) (int, error) {
-	deadline := time.Now().Add(50 * time.Millisecond)
-	for {
-		fd, err := call()
-		if err != unix.EINTR && err != unix.EAGAIN || time.Now().After(deadline) {
-			return fd, err
-		}
-	}
 }
 
 // empty says whether a directory has nothing in it.

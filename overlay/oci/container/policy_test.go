@@ -161,3 +161,12 @@ func FuzzParseIDMap(f *testing.F) {
 		}
 	})
 }
+
+func TestAttachError(t *testing.T) {
+	if err := attachError("/x", unix.ENOSPC); !errors.Is(err, unix.ENOSPC) || !strings.Contains(err.Error(), "fs.mount-max") {
+		t.Error(err)
+	}
+	if err := attachError("/x", unix.EPERM); strings.Contains(err.Error(), "fs.mount-max") {
+		t.Error(err)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -66,4 +67,17 @@ func (c *Container) readFile(name string, limit int64) ([]byte, error) {
 		return fail(fmt.Errorf("larger than %d bytes", limit))
 	}
 	return data, nil
+}
+
+// retryAgain repeats a scoped open: the kernel gives up with EAGAIN when
+// something is renamed on the host meanwhile, which a container can provoke,
+// so not for ever.
+func retryAgain(call func() (int, error)) (int, error) {
+	deadline := time.Now().Add(50 * time.Millisecond)
+	for {
+		fd, err := call()
+		if err != unix.EINTR && err != unix.EAGAIN || time.Now().After(deadline) {
+			return fd, err
+		}
+	}
 }
