@@ -34,7 +34,11 @@ var TooLarge = fmt.Sprintf("larger than %d MiB", MaxBytes>>20)
 // Every error is [ErrRefused]. Rows that cannot be used are left out and
 // counted in a warning.
 func Parse(source string, r io.Reader) (Ranking, []Warning, error) {
-	limited := &limitedReader{r: r, left: MaxBytes}
+	return parseUpTo(MaxBytes, source, r)
+}
+
+func parseUpTo(most int64, source string, r io.Reader) (Ranking, []Warning, error) {
+	limited := &limitedReader{r: r, left: most}
 	in := bufio.NewReaderSize(limited, 64<<10)
 	c := collector{index: map[string]int{}}
 	err := parse(in, &c)

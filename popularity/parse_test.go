@@ -172,57 +172,62 @@ func TestNormalize(t *testing.T) {
 // endless gives the same line for ever.
 type endless struct {
 	line string
-	read int64
+	read int
 }
 
 func (e *endless) Read(p []byte) (int, error) {
-	n := 0
-	for n < len(p) {
-		n += copy(p[n:], e.line)
+	for n := 0; n < len(p); {
+		k := copy(p[n:], e.line[e.read%len(e.line):])
+		n += k
+		e.read += k
 	}
-	e.read += int64(n)
-	return n, nil
+	return len(p), nil
 }
 
 // A gigabyte and more costs the cap, not the gigabyte.
 func TestParseEndless(t *testing.T) {
-	for name, e := range map[string]*endless{
-		"one line":    {line: "aaaaaaaaaaaaaaaa"},
-		"list":        {line: "some-project-name\n"},
-		"long lines":  {line: strings.Repeat("a", 200<<10) + "\n"},
-		"csv":         {line: "flask,5\n"},
-		"csv quote":   {line: "\"flask,5\n"},
-		"json rows":   {line: ""},
-		"json string": {line: ""},
-		"json deep":   {line: ""},
-		"blanks":      {line: "\n\n\n\n"},
+	for _, tc := range []struct{ name, begin, line, want string }{
+		{"one line", "", "aaaaaaaaaaaaaaaa", "larger than 64 MiB"},
+		{"list", "", "some-project-name\n", "larger than 64 MiB"},
+		{"long lines", "", strings.Repeat("a", 200<<10) + "\n", "larger than 64 MiB"},
+		{"csv", "", "flask,5\n", "larger than 64 MiB"},
+		{"csv, one quote", "flask,5\n\"", "aaaaaaaa\n", "larger than 64 MiB"},
+		{"json rows", `{"rows":[`, `{"download_count":1,"project":"flask"},`, "larger than 64 MiB"},
+		{"json lines", "", `{"count":1,"project":"flask"}` + "\n", "larger than 64 MiB"},
+		{"json string", `{"last_update":"`, "aaaaaaaa", "larger than 64 MiB"},
+		{"json blanks", `{"rows":[`, "        ", "larger than 64 MiB"},
+		{"json deep", "", `{"rows":`, `"rows" is not an array`},
+		{"blanks", "", "\n\n\n\n", "larger than 64 MiB"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			var in io.Reader = e
-			switch name {
-			case "json rows":
-				e.line = `{"download_count":1,"project":"flask"},`
-				in = io.MultiReader(strings.NewReader(`{"rows":[`), e)
-			case "json string":
-				e.line = "aaaaaaaa"
-				in = io.MultiReader(strings.NewReader(`{"last_update":"`), e)
-			case "json deep":
-				e.line = `{"rows":`
+		t.Run(tc.name, func(t *testing.T) {
+			e := &endless{line: tc.line}
+			const most = 4 << 20
+			_, _, err := parseUpTo(most, "x", io.MultiReader(strings.NewReader(tc.begin), e))
+			if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), tc.want) {
+				t.Fatalf("got %v, want %q", err, tc.want)
 			}
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			_, _, err := Parse("x", in)
-			runtime.ReadMemStats(&after)
-			if !errors.Is(err, ErrRefused) {
-				t.Fatalf("got %v, want ErrRefused", err)
-			}
-			if e.read > MaxBytes+1<<20 {
+			if e.read > most+1<<20 {
 				t.Errorf("read %d bytes", e.read)
 			}
-			if held := after.HeapSys - before.HeapSys; after.HeapSys > before.HeapSys && held > 400<<20 {
-				t.Errorf("heap grew by %d MiB", held>>20)
-			}
 		})
+	}
+}
+
+// The real bounds, on rows and on memory: a million rows are not yet 64 MiB.
+func TestParseBounds(t *testing.T) {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	_, _, err := Parse("x", &endless{line: "some-project-name\n"})
+	runtime.ReadMemStats(&after)
+	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "more than 1000000 rows") {
+		t.Errorf("got %v", err)
+	}
+	if after.HeapSys > before.HeapSys+200<<20 {
+		t.Errorf("the heap grew by %d MiB", (after.HeapSys-before.HeapSys)>>20)
+	}
+	if _, _, err := Parse("x", &endless{line: strings.Repeat("a", 99) + "\n"}); err == nil || !strings.Contains(err.Error(), "larger than 64 MiB") {
+		t.Errorf("got %v", err)
 	}
 }
 

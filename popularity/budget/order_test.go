@@ -150,7 +150,9 @@ func TestOrderSpeed(t *testing.T) {
 	start := time.Now()
 	o := NewOrder(wheels)
 	o.Take(50e9)
-	if d := time.Since(start); d > 3*time.Second { // the goal is 1 s on a quiet machine
+	// The goal of 1 s is the benchmark's to show; a busy machine and the race
+	// detector need more. What is not linear takes minutes.
+	if d := time.Since(start); d > 20*time.Second {
 		t.Errorf("100,000 wheels took %v", d)
 	}
 }

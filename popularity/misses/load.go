@@ -27,7 +27,8 @@ const (
 
 // Load reads the days of dir that count at now into a ranking: a project's
 // count is, added up over the days, how many tenants missed it, at most ten a
-// day; versions are counted likewise. No misses, or no dir, is an empty ranking.
+// day; versions are counted likewise. No misses, or no dir, is an empty ranking
+// without an origin.
 func Load(dir string, now time.Time) (popularity.Ranking, []popularity.Warning, error) {
 	days, err := daysOf(dir, now)
 	if err != nil {
@@ -46,10 +47,11 @@ func Load(dir string, now time.Time) (popularity.Ranking, []popularity.Warning, 
 		}
 	}
 	r := popularity.Ranking{Entries: t.entries()}
-	r.Origins = []popularity.Origin{{Source: "misses", Projects: len(r.Entries)}}
-	if len(days) > 0 {
-		r.Origins[0].Updated, _ = time.Parse(time.DateOnly, strings.TrimSuffix(days[len(days)-1], ".jsonl"))
+	if len(r.Entries) == 0 {
+		return r, warnings, nil // nothing comes from here
 	}
+	r.Origins = []popularity.Origin{{Source: "misses", Projects: len(r.Entries)}}
+	r.Origins[0].Updated, _ = time.Parse(time.DateOnly, strings.TrimSuffix(days[len(days)-1], ".jsonl"))
 	return r, warnings, nil
 }
 

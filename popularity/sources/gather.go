@@ -97,6 +97,9 @@ func Gather(ctx context.Context, b Blend, opts Options) (popularity.Ranking, []p
 		parts = append(parts, popularity.Part{Name: starter.Origins[0].Source, Weight: 1, Ranking: starter})
 	}
 	r, err := popularity.Blend(parts, b.Allow, b.Deny)
+	if err == nil && b.OnlyMisses && len(r.Entries) == 0 {
+		warnings = append(warnings, popularity.Warning{Source: "misses", Text: "none that count"})
+	}
 	return r, warnings, err
 }
 

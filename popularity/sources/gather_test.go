@@ -82,6 +82,9 @@ func TestGatherBlends(t *testing.T) {
 	if r, warned, err = gather(t, Blend{Sources: []Source{{Weight: 1, Misses: missed(t, "b", "a")}}, OnlyMisses: true}, Options{}); err != nil || warned != "[]" || strings.Join(names(r), " ") != "a b" {
 		t.Errorf("misses only: %q %s %v", names(r), warned, err)
 	}
+	if r, warned, err = gather(t, Blend{Sources: []Source{{Weight: 1, Misses: t.TempDir()}}, OnlyMisses: true}, Options{}); err != nil || warned != "[misses: none that count]" || len(r.Entries)+len(r.Origins) != 0 {
+		t.Errorf("no misses: %q %s %v", names(r), warned, err)
+	}
 	html := ranked(t, "<html>")
 	b.Sources = append(b.Sources, Source{Name: "broken", Weight: 1, Months: html})
 	if r, warned, err = gather(t, b, Options{}); err != nil || len(r.Entries) != 4 || !strings.Contains(warned, "an HTML or XML page") {
