@@ -73,6 +73,9 @@ func runRank(c *cli.Context) error {
 	}
 	ranking = ranking.Top(c.Int("top"))
 	if jsonWanted(c) {
+		// Lists are lists, never null.
+		ranking.Origins = append([]popularity.Origin{}, ranking.Origins...)
+		ranking.Entries = append([]popularity.Entry{}, ranking.Entries...)
 		return printJSON(c, struct {
 			popularity.Ranking
 			Warnings []popularity.Warning `json:"warnings"`

@@ -92,6 +92,13 @@ func TestRankMissesAndExplain(t *testing.T) {
 	if _, err := misses.Append(s.MissesDir(), misses.Report{Time: time.Now(), Instance: "c1", Misses: []misses.Miss{{Project: "own-thing", Version: "1.2", Kind: misses.Downloaded}}}); err != nil {
 		t.Fatal(err)
 	}
+	empty := filepath.Join(t.TempDir(), "empty")
+	if _, err := snapshot.Create(empty); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := rank(t, empty, "--json", "--source", "misses"); err != nil || strings.Contains(out, "null") || !strings.Contains(out, `"entries": []`) {
+		t.Errorf("no misses: %v\n%s", err, out)
+	}
 	file := rankingFile(t, "flask\nsix\n")
 	for _, tc := range []struct {
 		args []string
