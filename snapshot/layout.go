@@ -29,7 +29,11 @@ const (
 	imageName     = "image.erofs"
 	publishedName = "published.json"
 	holderName    = "holder.json" // in staging/: who holds the writer lock, for people
-	gonePrefix    = "gone-"       // in staging/: a snapshot gc took away and is about to trash
+
+	// In staging/: what gc took out of sight and is about to trash.
+	gonePrefix     = "gone-"
+	leasePrefix    = "lease-"
+	instancePrefix = "instance-"
 )
 
 var storeDirs = []string{objectsName, snapshotsName, leasesName, instancesName, stagingName, trashName, missesName}

@@ -101,8 +101,11 @@ func (s *Store) Leases() ([]Lease, error) {
 	return leases, nil
 }
 
-func readLease(path string) Lease {
-	l := Lease{File: filepath.Base(path)}
+func readLease(path string) Lease { return readLeaseAs(path, filepath.Base(path)) }
+
+// readLeaseAs reads the lease whose file's name is, or was, name.
+func readLeaseAs(path, name string) Lease {
+	l := Lease{File: name}
 	b, err := readSmall(path, maxLease)
 	if err != nil {
 		l.Unreadable = err

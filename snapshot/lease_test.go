@@ -183,3 +183,51 @@ func TestLockRestoresALeasedSnapshot(t *testing.T) {
 		})
 	}
 }
+
+func TestReap(t *testing.T) {
+	s := newStore(t)
+	id := publish(t, s, "one")
+	exists := func(path string) bool { _, err := os.Lstat(path); return err == nil }
+	take := func(pid int) Lease {
+		t.Helper()
+		must(t, s.AcquireLease(Lease{Container: "c", Snapshot: id, PID: pid}))
+		must(t, os.MkdirAll(s.InstanceDir("c")+"/u", 0o700))
+		l, err := s.Lease("c")
+		must(t, err)
+		return l
+	}
+	old := take(1)
+	newer := take(2) // the id is used again after gc has looked
+	if done, err := s.Reap(old); done || err != nil || !exists(s.InstanceDir("c")) {
+		t.Error("reaped a newer container:", done, err)
+	}
+	if l, err := s.Lease("c"); err != nil || !sameLease(l, newer) {
+		t.Error("lost the newer lease:", l, err)
+	}
+	if done, err := s.ReapInstance(filepath.Base(s.InstanceDir("c"))); done || err != nil || !exists(s.InstanceDir("c")) {
+		t.Error("took the instance of a lease:", done, err)
+	}
+	if done, err := s.Reap(newer); !done || err != nil || exists(s.InstanceDir("c")) {
+		t.Error("did not reap:", done, err)
+	}
+	if done, err := s.Reap(newer); done || err != nil {
+		t.Error("reaped twice:", done, err)
+	}
+	take(3)
+	must(t, s.DropLease("c"))
+	if done, err := s.ReapInstance(filepath.Base(s.InstanceDir("c"))); !done || err != nil || exists(s.InstanceDir("c")) {
+		t.Error(done, err)
+	}
+	// A gc that died in the middle: both are back.
+	l := take(4)
+	must(t, os.Rename(s.leasePath("c"), s.join(stagingName, leasePrefix+filepath.Base(s.leasePath("c")))))
+	must(t, os.Rename(s.InstanceDir("c"), s.join(stagingName, instancePrefix+filepath.Base(s.InstanceDir("c")))))
+	lock, err := s.Lock()
+	must(t, err)
+	must(t, lock.Unlock())
+	if got, err := s.Lease("c"); err != nil || !sameLease(got, l) || !exists(s.InstanceDir("c")+"/u") {
+		t.Error("a dead gc took a lease with it:", got, err)
+	}
+	must(t, s.EmptyTrash())
+	checkTidy(t, s)
+}

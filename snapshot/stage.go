@@ -2,15 +2,12 @@ package snapshot
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"strconv"
 	"strings"
 	"sync"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -37,145 +34,6 @@ type Stage struct {
 type stagedObject struct {
 	path string
 	size int64
-}
-
-// Lock is the writer lock of a store, held by one build or gc at a time.
-type Lock struct {
-	dir *os.File
-}
-
-type holder struct {
-	PID   int       `json:"pid"`
-	Since time.Time `json:"since"`
-}
-
-// Lock takes the writer lock without waiting: whoever comes second gets ErrBusy and is told who
-// holds it. The lock is the kernel's (flock on staging/), so a killed holder leaves none behind.
-// What a dead holder left in staging/ is moved to the trash.
-func (s *Store) Lock() (*Lock, error) {
-	dir, err := os.Open(s.join(stagingName))
-	if err != nil {
-		return nil, &problem{kind: ErrStore, msg: fmt.Sprintf("lock store %q", s.dir), err: errno(err),
-			hint: "the store has lost a directory: larder verify"}
-	}
-	ok := false
-	defer func() {
-		if !ok {
-			dir.Close()
-		}
-	}()
-	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, s.busy()
-		}
-		return nil, fmt.Errorf("lock store %q: %w", s.dir, err)
-	}
-	if err := s.oneFileSystem(); err != nil {
-		return nil, err
-	}
-	b, err := json.Marshal(holder{PID: os.Getpid(), Since: time.Now().UTC().Truncate(time.Second)})
-	if err != nil {
-		return nil, err
-	}
-	// Information only, so it is neither synced nor needed: an old one is simply overwritten.
-	if err := os.WriteFile(s.join(stagingName, holderName), b, 0o600); err != nil {
-		return nil, s.unwritable("lock store "+strconv.Quote(s.dir), err)
-	}
-	if err := s.sweepStaging(); err != nil {
-		return nil, s.unwritable("clear staging of store "+strconv.Quote(s.dir), err)
-	}
-	ok = true
-	return &Lock{dir: dir}, nil
-}
-
-// Unlock lets the next one in.
-func (l *Lock) Unlock() error { return l.dir.Close() }
-
-func (s *Store) busy() error {
-	p := &problem{kind: ErrBusy, msg: fmt.Sprintf("store %q is locked by another build or gc", s.dir),
-		hint: "wait for it to end, then try again"}
-	var h holder
-	if b, err := os.ReadFile(s.join(stagingName, holderName)); err == nil && json.Unmarshal(b, &h) == nil && h.PID > 0 {
-		p.msg = fmt.Sprintf("store %q is locked by process %d since %s", s.dir, h.PID, h.Since.Format(time.RFC3339))
-	}
-	return p
-}
-
-func (s *Store) unwritable(op string, err error) error {
-	if errors.Is(err, unix.EROFS) {
-		return &problem{kind: ErrStore, msg: op, err: unix.EROFS,
-			hint: "its file system is mounted read-only: mount -o remount,rw it; what is published can still be used"}
-	}
-	return spaceError(op, s.dir, 0, err)
-}
-
-// oneFileSystem refuses a store stitched together from mounts: publishing is a rename, and a
-// silent copy instead would be neither atomic nor quick.
-func (s *Store) oneFileSystem() error {
-	var root, st unix.Stat_t
-	if err := unix.Stat(s.dir, &root); err != nil {
-		return fmt.Errorf("lock store %q: %w", s.dir, err)
-	}
-	for _, name := range storeDirs {
-		switch err := unix.Lstat(s.join(name), &st); {
-		case err != nil:
-			return &problem{kind: ErrStore, msg: fmt.Sprintf("store %q has no directory %s", s.dir, name), err: err,
-				hint: "larder verify says what else is missing"}
-		case st.Mode&unix.S_IFMT != unix.S_IFDIR:
-			return &problem{kind: ErrStore, msg: fmt.Sprintf("%s in store %q is not a directory", name, s.dir),
-				hint: "larder verify says what else is wrong"}
-		case st.Dev != root.Dev:
-			return &problem{kind: ErrStore, msg: fmt.Sprintf("%s in store %q is on another file system", name, s.dir),
-				hint: "unmount it: a store lives on one file system"}
-		}
-	}
-	return nil
-}
-
-// sweepStaging moves what a dead build left into the trash. A snapshot that a dead gc had taken
-// away goes back to its place when a lease names it, since that gc may have died between taking
-// it and looking again.
-func (s *Store) sweepStaging() error {
-	entries, err := os.ReadDir(s.join(stagingName))
-	if err != nil {
-		return err
-	}
-	var leases []Lease
-	died := false
-	for _, e := range entries {
-		if e.Name() == holderName {
-			continue
-		}
-		died = true
-		path := s.join(stagingName, e.Name())
-		if rest, ok := strings.CutPrefix(e.Name(), gonePrefix); ok {
-			if leases == nil {
-				if leases, err = s.Leases(); err != nil {
-					return err
-				}
-			}
-			if id, err := ParseDigest(rest); err == nil && Leased(leases, id) {
-				if err := s.Restore(id); err != nil {
-					return err
-				}
-				continue
-			}
-		}
-		if err := s.Trash(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	if !died {
-		return nil
-	}
-	// It may have died between renaming objects and syncing their directories. They look whole to
-	// the next build, which would not sync names it did not make: so they are made to last here.
-	d, err := os.Open(s.dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return unix.Syncfs(int(d.Fd()))
 }
 
 // Begin takes the writer lock, clears what a dead build left, empties the trash and starts a stage.

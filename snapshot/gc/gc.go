@@ -124,12 +124,10 @@ func (r *run) reap() error {
 			continue
 		}
 		if !r.opts.DryRun {
-			// The instance before the lease: killed in between, the next run does both again.
-			if err := r.store.Trash(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+			if done, err := r.store.Reap(l); err != nil {
 				return err
-			}
-			if err := r.store.DropLease(l.Container); err != nil {
-				return err
+			} else if !done {
+				continue // released, or a new container of that id, since we looked
 			}
 		}
 		r.report.Reaped = append(r.report.Reaped, Container{ID: l.Container, Reason: why})
@@ -139,12 +137,14 @@ func (r *run) reap() error {
 		if owned[e.Name()] || inUse(dir) {
 			continue
 		}
-		r.report.Instances++
 		if !r.opts.DryRun {
-			if err := r.store.Trash(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+			if done, err := r.store.ReapInstance(e.Name()); err != nil {
 				return err
+			} else if !done {
+				continue
 			}
 		}
+		r.report.Instances++
 	}
 	return nil
 }

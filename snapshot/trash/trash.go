@@ -180,6 +180,9 @@ func unlock(dirfd int, name string) (changed bool) {
 	if t := st.Mode & unix.S_IFMT; t != unix.S_IFREG && t != unix.S_IFDIR {
 		return changed
 	}
+	if st.Mode&unix.S_IFMT == unix.S_IFDIR && st.Mode&0o700 != 0o700 {
+		changed = allow(dirfd, name) || changed
+	}
 	fd, err := unix.Openat(dirfd, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return changed
@@ -201,21 +204,27 @@ func openDir(dir *os.File, name string) (*os.File, error) {
 	how := &unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_NO_XDEV | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_BENEATH}
 	fd, err := unix.Openat2(int(dir.Fd()), name, how)
-	if errors.Is(err, unix.EACCES) && os.Geteuid() != 0 {
-		// Mode 0000 stops everybody but root: open the directory as a mere place, and change
-		// the mode of what was opened, not of what the name means by then.
-		how.Flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
-		if p, perr := unix.Openat2(int(dir.Fd()), name, how); perr == nil {
-			_ = unix.Chmod("/proc/self/fd/"+strconv.Itoa(p), 0o700)
-			_ = unix.Close(p)
-			how.Flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
-			fd, err = unix.Openat2(int(dir.Fd()), name, how)
-		}
+	if errors.Is(err, unix.EACCES) && allow(int(dir.Fd()), name) {
+		fd, err = unix.Openat2(int(dir.Fd()), name, how)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return os.NewFile(uintptr(fd), name), nil
+}
+
+// allow gives a directory of mode 0000 back to its owner; root needs no mode. It is opened as a
+// mere place, so that the mode changes of what was opened and not of what the name means by then.
+func allow(dirfd int, name string) bool {
+	if os.Geteuid() == 0 {
+		return false
+	}
+	fd, err := unix.Openat(dirfd, name, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	return unix.Chmod("/proc/self/fd/"+strconv.Itoa(fd), 0o700) == nil
 }
 
 // list returns names of dir from its start: n at most, or all.
