@@ -22,6 +22,7 @@ import (
 
 	"larder/overlay/overlaytest"
 	"larder/snapshot"
+	"larder/snapshot/gc"
 )
 
 // fake is a container without a runtime: a shell in namespaces of its own, in
@@ -294,6 +295,46 @@ func TestMountHookLeavesOut(t *testing.T) {
 				t.Errorf("%s mounts, want %q", got, tc.rest)
 			}
 		})
+	}
+}
+
+// poststop is not always run (crun leaves it out when a later hook fails): gc
+// takes what a dead container left, and nothing of a live one.
+func TestMountHookReaped(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	store := filepath.Join(t.TempDir(), "store")
+	publish(t, store, nil)
+	s, err := snapshot.Open(store)
+	must(t, err)
+	f := start(t, store, "c1", 0)
+	if status, stderr := f.attach("--required"); status != 0 {
+		t.Fatalf("attach: exit %d, %q", status, stderr)
+	}
+	used := publish(t, store, map[string]string{"views/pip/http-v2/c/body": "newer"})
+	if _, err := gc.Run(t.Context(), s, gc.Options{Keep: 1}); err != nil {
+		t.Error(err)
+	}
+	if all, err := s.List(); err != nil || len(all) != 2 {
+		t.Errorf("snapshots while one is in use: %v, %v", all, err)
+	}
+	f.sh(`test "$(cat $R/home/a/.cache/pip/http-v2/a/body)" = "a wheel"`)
+	f.stop()
+	// The namespace goes a moment after its last process.
+	for range 50 {
+		_, err = gc.Run(t.Context(), s, gc.Options{Keep: 1})
+		must(t, err)
+		if all, _ := s.List(); len(all) == 1 {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if all, err := s.List(); err != nil || len(all) != 1 || all[0].ID != used {
+		t.Errorf("snapshots afterwards: %v, %v", all, err)
+	}
+	if got := left(t, store); got != "0 leases 0 instances 0 trash" {
+		t.Errorf("after gc: %s", got)
 	}
 }
 
