@@ -80,6 +80,9 @@ const (
 	flagUTF8       = 1 << 11
 	flagMasked     = 1 << 13
 
+	// Python's zipfile reads no entry that needs more than version 6.3.
+	maxVersion = 63
+
 	methodStored  = 0
 	methodDeflate = 8
 )
@@ -182,6 +185,9 @@ func parseEntry(b []byte) (entry, error) {
 	e.name = string(e.rawName)
 	if disk := le16(b[34:]); disk != 0 {
 		return e, refuseEntry(e.name, "is on another disk")
+	}
+	if needed := b[6]; needed > maxVersion {
+		return e, refuseEntry(e.name, "needs version %d.%d of the zip format", needed/10, needed%10)
 	}
 	x, err := parseExtra(e.name, e.extra)
 	if err != nil {

@@ -55,7 +55,9 @@ type Entry struct {
 	Extra  string // in both headers
 	Zip64  bool   // sizes in a ZIP64 extra field, in both headers
 	Disk   uint16
-	Time   uint32 // DOS date and time; 0 means 1980-01-01
+	// Version is what is needed to extract, times ten; 0 means 2.0.
+	Version uint16
+	Time    uint32 // DOS date and time; 0 means 1980-01-01
 
 	// Central directory only.
 	CRC          uint32 // added to the right one
@@ -201,6 +203,13 @@ func (h header) time() uint32 {
 	return h.Time
 }
 
+func (h header) needed() uint16 {
+	if h.Version == 0 {
+		return 20
+	}
+	return h.Version
+}
+
 func (h header) local() string {
 	name := h.Name
 	if h.LocalName != "" {
@@ -215,7 +224,7 @@ func (h header) local() string {
 		extra += Zip64Extra(uint64(size), uint64(packed))
 		packed, size = 0xffffffff, 0xffffffff
 	}
-	return "PK\x03\x04" + le16(20) + le16(h.flags()^h.LocalFlags) + le16(h.method^h.LocalMethod) + le32(h.time()) +
+	return "PK\x03\x04" + le16(h.needed()) + le16(h.flags()^h.LocalFlags) + le16(h.method^h.LocalMethod) + le32(h.time()) +
 		le32(crc) + le32(uint32(packed)) + le32(uint32(size)) +
 		le16(uint16(len(name))) + le16(uint16(len(extra))) + name + extra
 }
@@ -245,7 +254,7 @@ func (h header) central(at int64) string {
 		extra += Zip64Extra(uint64(size), uint64(packed))
 		packed, size = 0xffffffff, 0xffffffff
 	}
-	return "PK\x01\x02" + le16(made) + le16(20) + le16(h.flags()) + le16(h.method) + le32(h.time()) +
+	return "PK\x01\x02" + le16(made) + le16(h.needed()) + le16(h.flags()) + le16(h.method) + le32(h.time()) +
 		le32(h.crc+h.CRC) + le32(uint32(packed)) + le32(uint32(size)) +
 		le16(uint16(len(h.Name))) + le16(uint16(len(extra))) + le16(uint16(len(h.Comment))) +
 		le16(h.Disk) + le16(0) + le32(h.Mode<<16) + le32(uint32(at+h.Offset)) + h.Name + extra + h.Comment
