@@ -162,7 +162,7 @@ func TestDamagedObjectIsReplaced(t *testing.T) {
 	o := Object{Digest: Sum([]byte("content"))}
 	path := s.join(objectsName, o.Path())
 	for _, damage := range []func(){
-		func() { must(t, os.Truncate(path, 3)) },
+		func() { must(t, os.Chmod(path, 0o600)); must(t, os.Truncate(path, 3)); must(t, os.Chmod(path, 0o444)) },
 		func() { must(t, os.Chmod(path, 0o600)) },
 		func() { must(t, os.Remove(path)) },
 		func() { must(t, os.Remove(path)); must(t, os.Symlink("/etc/passwd", path)) },

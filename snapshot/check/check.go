@@ -2,16 +2,12 @@ package check
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"larder/snapshot"
 	"larder/snapshot/image"
@@ -223,60 +219,6 @@ func (c *checker) checkManifest(img *image.Image, id snapshot.ID) error {
 		c.find(kindManifest, id, "%v", err)
 	}
 	return nil
-}
-
-// digest reads a plain file, without following a link or waiting on a pipe. A read that fails is
-// tried once more: some disks need that.
-func digest(ctx context.Context, path string, read func(int64)) (sum snapshot.Digest, size int64, err error) {
-	for try := 0; ; try++ {
-		sum, size, err = digestOnce(ctx, path, read)
-		if err == nil || try > 0 || !errors.Is(err, unix.EIO) {
-			return sum, size, err
-		}
-	}
-}
-
-func digestOnce(ctx context.Context, path string, read func(int64)) (snapshot.Digest, int64, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOATIME|unix.O_CLOEXEC, 0)
-	if errors.Is(err, unix.EPERM) {
-		f, err = os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	}
-	if err != nil {
-		return snapshot.Digest{}, 0, cause(err)
-	}
-	defer f.Close()
-	if fi, err := f.Stat(); err != nil || !fi.Mode().IsRegular() {
-		return snapshot.Digest{}, 0, errors.New("not a plain file")
-	}
-	h := sha256.New()
-	buf := make([]byte, 256<<10)
-	var size int64
-	for {
-		if err := ctx.Err(); err != nil {
-			return snapshot.Digest{}, 0, err
-		}
-		n, err := f.Read(buf)
-		h.Write(buf[:n])
-		size += int64(n)
-		if read != nil {
-			read(int64(n))
-		}
-		if err == io.EOF {
-			return snapshot.Digest(h.Sum(nil)), size, nil
-		}
-		if err != nil {
-			return snapshot.Digest{}, size, cause(err)
-		}
-	}
-}
-
-// cause drops the path from an error: the finding names it shorter.
-func cause(err error) error {
-	var pe *os.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }
 
 // name adds to each damaged object the snapshots and paths that use it.

@@ -86,10 +86,10 @@ func TestDamage(t *testing.T) {
 	}{
 		{"bit flipped", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { flip(t, object(s, plain), 1) }, false,
 			[]string{"object " + plain.Path(), "its bytes have digest", "used by", "l/aaaaaaaaaaaa/f1"}},
-		{"truncated", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { must(t, os.Truncate(object(s, plain), 1)) }, true,
+		{"truncated", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { truncate(t, object(s, plain), 1) }, true,
 			[]string{plain.Path(), "1 bytes, want 3", "l/aaaaaaaaaaaa/f1"}},
-		{"emptied", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { must(t, os.Truncate(object(s, plain), 0)) }, true, []string{"0 bytes, want 3"}},
-		{"extended", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { must(t, os.Truncate(object(s, plain), 9)) }, true, []string{"9 bytes, want 3"}},
+		{"emptied", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { truncate(t, object(s, plain), 0) }, true, []string{"0 bytes, want 3"}},
+		{"extended", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { truncate(t, object(s, plain), 9) }, true, []string{"9 bytes, want 3"}},
 		{"missing", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { must(t, os.Remove(object(s, exec))) }, true,
 			[]string{exec.Path() + ": missing; used by", "l/aaaaaaaaaaaa/f0"}},
 		{"a link", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
@@ -119,7 +119,7 @@ func TestDamage(t *testing.T) {
 			must(t, os.RemoveAll(filepath.Join(s.ObjectsDir(), "77")))
 		}, true, []string{"objects/77"}},
 		{"image flipped", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { flip(t, s.ImagePath(id), 4200) }, true, []string{"image: its", "have digest"}},
-		{"image truncated", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { must(t, os.Truncate(s.ImagePath(id), 100)) }, true, []string{"image: its 100 bytes"}},
+		{"image truncated", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { truncate(t, s.ImagePath(id), 100) }, true, []string{"image: its 100 bytes"}},
 		{"image missing", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { must(t, os.Remove(s.ImagePath(id))) }, true, []string{"image: no such file"}},
 		{"extra file in the snapshot", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
 			must(t, os.WriteFile(filepath.Join(s.SnapshotDir(id), "extra"), nil, 0o600))
@@ -231,6 +231,15 @@ func TestBesideBuildsAndGC(t *testing.T) {
 	}
 	close(stop)
 	wg.Wait()
+}
+
+func truncate(t *testing.T, path string, size int64) {
+	t.Helper()
+	fi, err := os.Stat(path)
+	must(t, err)
+	must(t, os.Chmod(path, 0o600))
+	must(t, os.Truncate(path, size))
+	must(t, os.Chmod(path, fi.Mode()))
 }
 
 func must1[T any](v T, err error) T {

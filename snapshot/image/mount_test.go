@@ -151,6 +151,7 @@ func specialTree(t testing.TB, objects string) (*Tree, map[string]wanted) {
 		if len(content) > 0 {
 			op := filepath.Join(objects, o.Path())
 			must(t, os.MkdirAll(filepath.Dir(op), 0o755))
+			must(t, os.RemoveAll(op))
 			must(t, os.WriteFile(op, content, 0o444))
 		}
 		mtime := snapshot.Epoch + n - 1 // the first has the image's own time: a compact inode
