@@ -1,7 +1,7 @@
 package index
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"net/url"
 	"sync"
@@ -49,14 +49,15 @@ type Options struct {
 	MaxMetadata int64 // bytes of one .metadata; default 16 MiB
 	MaxFile     int64 // bytes of one file; default 8 GiB
 
-	PageTime  time.Duration // whole call for a page, a HEAD or metadata; default 5 min
+	// Waiting for one of the Jobs does not count.
+	PageTime  time.Duration // whole call for a page, a HEAD or metadata; default 10 min
 	FileTime  time.Duration // whole call for a file; default 2 h
 	StallTime time.Duration // a body must bring MinSpeed over each such stretch; default 30 s
 	MinSpeed  int64         // bytes a second; default 2 KiB
 
 	RetryBase     time.Duration // first pause; doubles, with jitter, up to RetryMax; default 500 ms
 	RetryMax      time.Duration // default 30 s
-	MaxRetryAfter time.Duration // longest Retry-After obeyed in full; default 2 min
+	MaxRetryAfter time.Duration // longest Retry-After obeyed in full; default 1 min
 }
 
 func (o *Options) fill() {
@@ -65,13 +66,13 @@ func (o *Options) fill() {
 	def(&o.MaxPage, 64<<20)
 	def(&o.MaxMetadata, 16<<20)
 	def(&o.MaxFile, 8<<30)
-	def(&o.PageTime, 5*time.Minute)
+	def(&o.PageTime, 10*time.Minute)
 	def(&o.FileTime, 2*time.Hour)
 	def(&o.StallTime, 30*time.Second)
 	def(&o.MinSpeed, 2<<10)
 	def(&o.RetryBase, 500*time.Millisecond)
 	def(&o.RetryMax, 30*time.Second)
-	def(&o.MaxRetryAfter, 2*time.Minute)
+	def(&o.MaxRetryAfter, time.Minute)
 }
 
 func def[T comparable](p *T, v T) {
@@ -140,13 +141,15 @@ func (c *Client) Stats() Stats { return c.wire.Stats() }
 // Close drops idle connections.
 func (c *Client) Close() { c.wire.Close() }
 
-// linkAllowed says whether a page may lead to a file there.
-func (c *Client) linkAllowed(from, to *url.URL) error {
-	if err := c.wire.Allowed(from, to); err != nil {
-		return err
+// begin takes a slot and starts the clock of a call.
+func (c *Client) begin(ctx context.Context, limit time.Duration) (call context.Context, end func(), _ error) {
+	release, err := c.wire.Slot(ctx)
+	if err != nil {
+		return nil, nil, err
 	}
-	if !pipconfig.PlainAllowed(to, c.config.TrustedHosts) {
-		return errors.New("leads to plain http, and the host is not trusted")
-	}
-	return nil
+	call, cancel := wire.Within(ctx, limit)
+	return call, func() {
+		cancel()
+		release()
+	}, nil
 }

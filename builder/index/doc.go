@@ -14,6 +14,9 @@
 // reaches them, because a cache is keyed by URL: a snapshot made from another
 // index would never be hit. No index is named in this source.
 //
+// The work is done by packages below this one: pipconfig (what pip is
+// configured for), wire (one request), page (reading), pagecache.
+//
 // Client.Project reads a project's page from every index and joins them.
 // Client.Fetch streams a file into a Sink, hashing as it goes, carrying on
 // with Range after a cut. Client.FetchMetadata gets FILE.metadata (PEP 658),
@@ -37,8 +40,10 @@
 //
 // # Limits
 //
-// find-links, keyring, file: indexes and client certificates with an encrypted
-// key are not supported; the first is passed over, the others are errors. Only
+// find-links and keyring are passed over; indexes of scheme file and client
+// certificates with an encrypted key are errors. netrc's default entry is sent
+// to every host, as requests, below pip, does. Plain http goes to trusted hosts
+// and loopback only; pip would also follow other plain links and redirects. Only
 // SHA-256 counts as a hash. A host name that resolves to a loopback address is
 // not seen through, only literal addresses and localhost are: through a proxy
 // nobody but the proxy knows the address.

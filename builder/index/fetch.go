@@ -48,8 +48,11 @@ func (c *Client) Fetch(ctx context.Context, f File, to Sink) (int64, error) {
 	if f.Size > c.options.MaxFile {
 		return refuse(ErrRefused, fmt.Errorf("%d bytes are more than the %d allowed", f.Size, c.options.MaxFile))
 	}
-	call, cancel := wire.Within(ctx, c.options.FileTime)
-	defer cancel()
+	call, end, err := c.begin(ctx, c.options.FileTime)
+	if err != nil {
+		return 0, wire.Problem(ctx, op, f.Filename, u, err)
+	}
+	defer end()
 	d := &download{client: c, file: f, to: to, hash: sha256.New(), total: f.Size}
 	n, err := d.run(call, u)
 	var known *Error
@@ -168,6 +171,7 @@ func (d *download) leg(ctx context.Context, u *url.URL) error {
 		}
 	case http.StatusPartialContent:
 		start, total, ok := contentRange(a.Header.Get("Content-Range"))
+		// The end is not looked at: a leg that ends early is a cut like any.
 		if d.got == 0 || !ok || start != d.got || d.total >= 0 && total >= 0 && total != d.total {
 			return errAgain
 		}
@@ -271,7 +275,7 @@ func contentRange(v string) (start, total int64, ok bool) {
 	if all != "*" {
 		total, err3 = strconv.ParseInt(all, 10, 64)
 	}
-	if !ok || !ok2 || !ok3 || err != nil || err2 != nil || err3 != nil || start < 0 || end < start || total >= 0 && end != total-1 {
+	if !ok || !ok2 || !ok3 || err != nil || err2 != nil || err3 != nil || start < 0 || end < start || total >= 0 && end >= total {
 		return 0, 0, false
 	}
 	return start, total, true

@@ -27,8 +27,11 @@ func (c *Client) FetchMetadata(ctx context.Context, f File) ([]byte, error) {
 	}
 	u.RawPath = u.EscapedPath() + ".metadata"
 	u.Path += ".metadata"
-	call, cancel := wire.Within(ctx, c.options.PageTime)
-	defer cancel()
+	call, end, err := c.begin(ctx, c.options.PageTime)
+	if err != nil {
+		return nil, wire.Problem(ctx, op, f.Filename, u, err)
+	}
+	defer end()
 	var b []byte
 	err = c.repeat(ctx, call, op, f.Filename, u, func() (again bool, err error) {
 		b, again, err = c.metadataOnce(call, f, u)
@@ -79,10 +82,11 @@ func looksLikeMetadata(b []byte) bool {
 	return bytes.HasPrefix(head, []byte("metadata-version:")) || bytes.Contains(head, []byte("\nmetadata-version:"))
 }
 
+const opSize = "ask the size of"
+
 // Size returns a file's length: what the page told, or what one HEAD tells,
 // which is remembered in the client and in its cache.
 func (c *Client) Size(ctx context.Context, f File) (int64, error) {
-	const op = "ask the size of"
 	if f.Size >= 0 {
 		return f.Size, nil
 	}
@@ -97,21 +101,26 @@ func (c *Client) Size(ctx context.Context, f File) (int64, error) {
 	}
 	u, err := url.Parse(f.URL)
 	if err != nil {
-		return 0, &Error{Op: op, Name: f.Filename, Kind: ErrRefused, Cause: errors.New("its URL cannot be read")}
+		return 0, &Error{Op: opSize, Name: f.Filename, Kind: ErrRefused, Cause: errors.New("its URL cannot be read")}
 	}
-	call, cancel := wire.Within(ctx, c.options.PageTime)
-	defer cancel()
+	call, end, err := c.begin(ctx, c.options.PageTime)
+	if err != nil {
+		return 0, wire.Problem(ctx, opSize, f.Filename, u, err)
+	}
+	defer end()
 	n, err = c.askSize(call, f, u, http.MethodHead)
-	var e *Error
-	if errors.As(err, &e) && e.Status != 0 && e.Kind != ErrNotFound && e.Kind != ErrUnreachable {
+	if errors.Is(err, ErrRefused) || err == nil && n < 0 {
 		// Some servers know no HEAD: one byte by GET tells the same.
 		n, err = c.askSize(call, f, u, http.MethodGet)
 	}
-	if err != nil {
-		if errors.As(err, &e) {
-			return 0, err
-		}
-		return 0, wire.Problem(ctx, op, f.Filename, u, err)
+	var known *Error
+	switch {
+	case errors.As(err, &known):
+		return 0, err
+	case err != nil:
+		return 0, wire.Problem(ctx, opSize, f.Filename, u, err)
+	case n < 0:
+		return 0, &Error{Op: opSize, Name: f.Filename, URL: pipconfig.Clean(u), Kind: ErrNotFound, Cause: errors.New("the server does not tell it")}
 	}
 	c.mu.Lock()
 	c.sizes[f.URL] = n
@@ -120,6 +129,7 @@ func (c *Client) Size(ctx context.Context, f File) (int64, error) {
 	return n, nil
 }
 
+// askSize returns -1 when the answer does not tell.
 func (c *Client) askSize(ctx context.Context, f File, u *url.URL, method string) (int64, error) {
 	header := http.Header{"Accept-Encoding": {"identity"}}
 	if method == http.MethodGet {
@@ -130,19 +140,14 @@ func (c *Client) askSize(ctx context.Context, f File, u *url.URL, method string)
 		return 0, err
 	}
 	defer a.Close()
-	n := a.ContentLength
 	switch a.StatusCode {
 	case http.StatusOK:
+		return a.ContentLength, nil
 	case http.StatusPartialContent:
-		_, total, span := strings.Cut(a.Header.Get("Content-Range"), "/")
-		if _, err := fmt.Sscanf(total, "%d", &n); !span || err != nil {
-			n = -1
+		if _, total, ok := contentRange(a.Header.Get("Content-Range")); ok {
+			return total, nil
 		}
-	default:
-		return 0, wire.StatusError("ask the size of", f.Filename, a)
+		return -1, nil
 	}
-	if n < 0 {
-		return 0, fmt.Errorf("%w: the server does not tell it", ErrNotFound)
-	}
-	return n, nil
+	return 0, wire.StatusError(opSize, f.Filename, a)
 }

@@ -29,10 +29,10 @@ type Project struct {
 	Refused []Refused
 }
 
-// Project reads a project's page from all indexes and joins them. An index that does not have or refuses the
-// project is passed over while another one has it, as pip does; one that
-// cannot be reached fails the project, because what pip would choose is then
-// unknown.
+// Project reads a project's page from all indexes and joins them. An index that
+// does not have or refuses the project is passed over while another one has it,
+// as pip does; one that cannot be reached fails the project, because what pip
+// would choose is then unknown.
 func (c *Client) Project(ctx context.Context, name string) (*Project, error) {
 	if !pep508.ValidName(name) {
 		return nil, &Error{Op: opPage, Name: fmt.Sprintf("%.100q", name), Kind: ErrRefused, Cause: errors.New("not a project name")}
@@ -86,10 +86,13 @@ func (c *Client) page(ctx context.Context, root *url.URL, name string) (*page.Pa
 	u := *root
 	u.Path = strings.TrimRight(u.Path, "/") + "/" + name + "/"
 	u.RawPath = ""
-	call, cancel := wire.Within(ctx, c.options.PageTime)
-	defer cancel()
+	call, end, err := c.begin(ctx, c.options.PageTime)
+	if err != nil {
+		return nil, wire.Problem(ctx, opPage, name, &u, err)
+	}
+	defer end()
 	var pg *page.Page
-	err := c.repeat(ctx, call, opPage, name, &u, func() (again bool, err error) {
+	err = c.repeat(ctx, call, opPage, name, &u, func() (again bool, err error) {
 		pg, again, err = c.pageOnce(call, root, &u, name)
 		return again, err
 	})
@@ -129,7 +132,7 @@ func (c *Client) pageOnce(ctx context.Context, root, u *url.URL, name string) (_
 	defer a.Close()
 	source := page.Source{
 		Project: name, Index: pipconfig.Clean(root), From: a.From, Type: a.Header.Get("Content-Type"), Encoding: a.Header.Get("Content-Encoding"),
-		MaxBytes: c.options.MaxPage, Allowed: c.linkAllowed,
+		MaxBytes: c.options.MaxPage, Allowed: c.wire.Allowed,
 	}
 	if a.StatusCode == http.StatusNotModified && cached != nil {
 		if pg, err := fromCache(cached, source); err == nil {

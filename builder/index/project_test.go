@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -384,6 +385,31 @@ func TestCancel(t *testing.T) {
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		t.Fatalf("%v looks like the caller's", err)
 	}
+}
+
+// TestWaitingInLine: the time a call waits for its turn is not the index's.
+func TestWaitingInLine(t *testing.T) {
+	s := indextest.New(t, indextest.Options{})
+	add(s, "demo", "1.0")
+	o := quick
+	o.Jobs, o.PageTime = 1, time.Second
+	c := client(t, s, o)
+	var wg sync.WaitGroup
+	for _, name := range []string{"slow1", "slow2"} {
+		s.Fault(s.PagePath(name), indextest.Fault{Hang: true})
+		wg.Go(func() {
+			if _, err := c.Project(t.Context(), name); !errors.Is(err, index.ErrUnreachable) || !strings.Contains(err.Error(), "it took too long") {
+				t.Error(err)
+			}
+		})
+	}
+	for s.Active() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := c.Project(t.Context(), "demo"); err != nil {
+		t.Error(err)
+	}
+	wg.Wait()
 }
 
 // TestJobs: never more requests under way than allowed.

@@ -177,7 +177,7 @@ func TestRedirects(t *testing.T) {
 	proxy.Hosts["index.example"] = public.Host()
 	for _, to := range []string{"http://127.0.0.1:1/", "http://localhost/x", "http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://169.254.169.254/latest/", "http://[fe80::1]/", "http://0.0.0.0/"} {
 		public.Fault(public.PagePath("demo"), indextest.Fault{Redirect: to})
-		config := index.Config{Indexes: []string{"http://index.example/simple/"}, TrustedHosts: []string{"index.example"}, Proxy: index.ProxyFor(proxy.URL())}
+		config := index.Config{Indexes: []string{"http://index.example/simple/"}, TrustedHosts: []string{"index.example", "169.254.169.254", "fe80::1"}, Proxy: index.ProxyFor(proxy.URL())}
 		_, err := newClient(t, config, quick).Project(t.Context(), "demo")
 		check(t, err, index.ErrRefused, "address of this machine or link")
 	}

@@ -31,6 +31,9 @@ func (p *reader) add(href, claimed string, f File) error {
 	if !ok {
 		u, err := p.base.Parse(strings.TrimSpace(href))
 		if err != nil {
+			if claimed == "" {
+				return nil // nobody knows to what
+			}
 			return p.refuse(claimed, "its URL cannot be read")
 		}
 		if name, err = basename(u); err != nil {

@@ -79,6 +79,7 @@ type File struct {
 
 // Read reads a page's body as it came over the wire.
 func Read(r io.Reader, s Source) (*Page, error) {
+	r = wire.Limit(r, s.MaxBytes) // what is packed may be endless and empty
 	switch strings.ToLower(s.Encoding) {
 	case "", "identity":
 	case "gzip", "x-gzip":

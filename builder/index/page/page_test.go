@@ -1,9 +1,11 @@
 package page
 
 import (
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os/exec"
 	"strings"
@@ -65,7 +67,7 @@ func TestJSONPage(t *testing.T) {
 func TestHTMLPage(t *testing.T) {
 	pg, err := parsePage(t, "text/html; charset=UTF-8", `<!DOCTYPE html><html><head><meta name="pypi:repository-version" content="1.0">
 		<base href="https://files.example/base/"><title>Links for Demo</title></head><body>
-		<a href="/">home</a> <a name="top"></a> <a href="mailto:a@b.example">write</a>
+		<a href="/">home</a> <a name="top"></a> <a href="mailto:a@b.example">write</a> <a href="http://[bad/x.whl">bad</a>
 		<A HREF="x/demo-1.0-py3-none-any.whl#sha256=`+sumA+`" data-requires-python="&gt;=3.8,&lt;4" data-yanked="bad &amp; ugly" data-dist-info-metadata="sha256=`+sumB+`">whatever</A>
 		<a href=../y/Demo-1.1-py3-none-any.whl#md5=d41d8cd98f00b204e9800998ecf8427e data-yanked data-core-metadata=true data-upload-time="2010-04-16T14:29:37.458396Z">Demo-1.1</a>
 		<a href="//other.example/demo-1.2%2Bcpu-py3-none-any.whl#egg=x&amp;sha256=`+sumA+`">x</a>
@@ -186,6 +188,34 @@ func TestBadLinks(t *testing.T) {
 				t.Fatalf("files %v, refused %v, want %q", pg.Files, pg.Refused, c.reason)
 			}
 		})
+	}
+}
+
+// TestPacked: gzip is unpacked within the bound, and so is what never unpacks.
+func TestPacked(t *testing.T) {
+	pack := func(s string) string {
+		var b strings.Builder
+		z := gzip.NewWriter(&b)
+		io.WriteString(z, s)
+		z.Close()
+		return b.String()
+	}
+	read := func(body string) error {
+		u, _ := url.Parse("https://index.example/simple/demo/")
+		_, err := Read(strings.NewReader(body), Source{Project: "demo", From: u, Type: typeJSON, Encoding: "gzip", MaxBytes: 1 << 20, Allowed: allowed})
+		return err
+	}
+	if err := read(pack(jsonPage(""))); err != nil {
+		t.Error(err)
+	}
+	if err := read(pack(jsonPage("") + strings.Repeat(" ", 1<<20))); !errors.Is(err, wire.ErrLarge) {
+		t.Errorf("bomb: %v", err)
+	}
+	if err := read(strings.Repeat(pack(""), 1<<16)); !errors.Is(err, wire.ErrLarge) {
+		t.Errorf("empty for ever: %v", err)
+	}
+	if err := read(pack(jsonPage(""))[:40]); err == nil || err.Error() != "the json ends early" {
+		t.Errorf("cut: %v", err)
 	}
 }
 

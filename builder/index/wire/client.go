@@ -73,12 +73,13 @@ func (c *Client) Pause(ctx context.Context, attempt int) error {
 	return sleep(ctx, c.backoff(attempt, nil))
 }
 
-// acquire waits for one of the Jobs slots.
-func (c *Client) acquire(ctx context.Context) (func(), error) {
+// Slot waits for one of Jobs slots and returns what gives it back. A call takes
+// one before its deadline starts, and keeps it until it is through with all its
+// requests and pauses: waiting in line is not the index being slow.
+func (c *Client) Slot(ctx context.Context) (func(), error) {
 	select {
 	case c.slots <- struct{}{}:
-		var once sync.Once
-		return func() { once.Do(func() { <-c.slots }) }, nil
+		return func() { <-c.slots }, nil
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}

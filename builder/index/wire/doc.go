@@ -5,7 +5,7 @@
 // cut connections before the answer) with growing pauses, obeys Retry-After for
 // the whole host, follows redirects within bounds, and gives credentials to
 // their own origin only. An Answer's Body fails when it comes too slowly.
-// Bodies that are cut are the caller's to repeat or to resume: only it knows
+// At most Limits.Jobs calls are under way (Slot). Bodies that are cut are the caller's to repeat or to resume: only it knows
 // what it has.
 //
 // Error, made by Problem and StatusError, never shows a user, a query or a

@@ -18,31 +18,23 @@ import (
 // maxRedirects as most clients have it; pip allows 30.
 const maxRedirects = 10
 
-// Answer is a response whose slot and deadlines end with Close.
+// Answer is a response; it must be closed.
 type Answer struct {
 	*http.Response
 	From *url.URL // after redirects
 	Body *Body
-	done func()
 }
 
-func (a *Answer) Close() {
-	a.Body.Close()
-	a.done()
-}
+func (a *Answer) Close() { a.Body.Close() }
 
 // Send makes one request, repeated and redirected as needed, and returns
-// whatever final status came. ctx carries the deadline of the whole call.
+// whatever final status came; of answers that are no success only the head.
+// The caller holds a Slot, and ctx carries the deadline of the whole call.
 func (c *Client) Send(ctx context.Context, method string, u *url.URL, header http.Header) (*Answer, error) {
-	release, err := c.acquire(ctx)
-	if err != nil {
-		return nil, err
-	}
 	tries := 0
 	ctx, cancel := context.WithCancelCause(context.WithValue(ctx, triesKey{}, &tries))
 	fail := func(err error) (*Answer, error) {
 		cancel(nil)
-		release()
 		return nil, err
 	}
 	for hop := 0; ; hop++ {
@@ -70,7 +62,7 @@ func (c *Client) Send(ctx context.Context, method string, u *url.URL, header htt
 		if !redirect(resp.StatusCode) || location == "" {
 			b := &Body{ReadCloser: resp.Body, client: c, ctx: ctx, cancel: cancel}
 			resp.Body = b
-			return &Answer{Response: resp, From: u, Body: b, done: release}, nil
+			return &Answer{Response: resp, From: u, Body: b}, nil
 		}
 		next, err := c.follow(u, location, hop)
 		if err != nil {
@@ -106,13 +98,16 @@ func (c *Client) follow(from *url.URL, location string, hop int) (*url.URL, erro
 
 // Allowed says whether a page or a redirect may send us from one URL to another.
 func (c *Client) Allowed(from, to *url.URL) error {
+	plain := to.Scheme == "http" && !pipconfig.Trusted(to, c.config.TrustedHosts)
 	switch {
 	case to.Scheme != "http" && to.Scheme != "https":
 		return fmt.Errorf("scheme %.20q is not http or https", to.Scheme)
 	case to.Hostname() == "":
 		return errors.New("no host in the URL")
-	case from.Scheme == "https" && to.Scheme == "http" && !pipconfig.Trusted(to, c.config.TrustedHosts):
+	case plain && from.Scheme == "https":
 		return errors.New("leads from https to plain http")
+	case plain && !pipconfig.Loopback(to):
+		return errors.New("leads to plain http, and the host is not trusted")
 	case pipconfig.Loopback(to) && !pipconfig.Loopback(from), pipconfig.LinkLocal(to) && !pipconfig.LinkLocal(from):
 		return errors.New("leads to an address of this machine or link")
 	}
@@ -150,7 +145,7 @@ func bare(err error) error {
 
 // Problem makes the error for a request that brought no usable answer.
 func Problem(ctx context.Context, op, name string, u *url.URL, err error) error {
-	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+	if ctx.Err() != nil { // the caller's; our own deadlines are below it
 		return &Error{Op: op, Name: name, URL: pipconfig.Clean(u), Cause: ctx.Err()}
 	}
 	e := &Error{Op: op, Name: name, URL: pipconfig.Clean(u), Cause: err, Kind: ErrUnreachable}

@@ -109,7 +109,9 @@ func TestBodySpeed(t *testing.T) {
 func TestAllowed(t *testing.T) {
 	c := &Client{config: pipconfig.Config{TrustedHosts: []string{"trusted.example"}}}
 	for pair, want := range map[string]string{
-		"https://a.example/ https://b.example/": "", "http://a.example/ https://b.example/": "", "http://a.example/ http://b.example/": "",
+		"https://a.example/ https://b.example/": "", "http://a.example/ https://b.example/": "", "http://a.example/ http://b.example/": "not trusted",
+		"http://trusted.example/ http://b.example/": "not trusted", "http://b.example/ http://trusted.example/": "", "http://127.0.0.1/ http://localhost/": "",
+		"https://localhost/ http://localhost/": "plain http",
 		"https://a.example/ http://a.example/": "plain http", "https://a.example/ http://trusted.example/": "",
 		"https://a.example/ file:///x": "scheme", "https://a.example/ data:x": "scheme", "https://a.example/ https:///x": "no host",
 		"https://a.example/ https://127.0.0.1/": "this machine", "https://localhost/ https://127.0.0.1/": "", "https://127.0.0.1/ https://169.254.1.1/": "this machine",
