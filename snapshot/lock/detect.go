@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"path/filepath"
 	"strings"
+
+	"larder/snapshot/lock/pins"
+	"larder/snapshot/lock/tomltree"
 )
 
 // Format is a kind of lock file.
@@ -47,46 +50,46 @@ func detect(name string, data []byte) (Format, error) {
 	}
 	for _, f := range foreign {
 		if base == f.name {
-			return "", refuse(name, 0, f.fix, "this is %s", f.what)
+			return "", pins.Refuse(name, 0, f.fix, "this is %s", f.what)
 		}
 	}
 	text := bytes.TrimSpace(data)
 	switch {
 	case bytes.HasPrefix(text, []byte("{")):
 		if bytes.Contains(text, []byte(`"_meta"`)) {
-			return "", refuse(name, 0, foreign[0].fix, "this is %s", foreign[0].what)
+			return "", pins.Refuse(name, 0, foreign[0].fix, "this is %s", foreign[0].what)
 		}
-		return "", refuse(name, 0, formats, "this is JSON and no lock that can be read")
+		return "", pins.Refuse(name, 0, formats, "this is JSON and no lock that can be read")
 	case bytes.HasPrefix(text, []byte("<")):
-		return "", refuse(name, 0, formats, "this is HTML or XML and no lock")
+		return "", pins.Refuse(name, 0, formats, "this is HTML or XML and no lock")
 	case hasLine(text, "@EXPLICIT"):
-		return "", refuse(name, 0, foreign[5].fix, "this is a lock of conda")
+		return "", pins.Refuse(name, 0, foreign[5].fix, "this is a lock of conda")
 	case hasLine(text, "[[packages]]"):
 		return Pylock, nil
 	case hasLine(text, "[[package]]"):
 		return detectTOML(name, text)
 	case hasLine(text, "dependencies:") || hasLine(text, "channels:"):
-		return "", refuse(name, 0, foreign[5].fix, "this is %s", foreign[5].what)
+		return "", pins.Refuse(name, 0, foreign[5].fix, "this is %s", foreign[5].what)
 	}
 	return Requirements, nil
 }
 
 func detectTOML(name string, text []byte) (Format, error) {
-	t, err := parseTOML(name, text)
+	t, err := tomltree.Parse(name, text)
 	if err != nil {
 		return "", err
 	}
-	d := decoder{file: name}
-	meta := d.table(t, "metadata")
+	d := tomltree.Decoder{File: name}
+	meta := d.Table(t, "metadata")
 	switch {
-	case t.has("version"):
+	case t.Has("version"):
 		return UV, nil
-	case meta.has("content-hash") || meta.has("python-versions"):
+	case meta.Has("content-hash") || meta.Has("python-versions"):
 		return Poetry, nil
-	case meta.has("lock_version"):
-		return "", refuse(name, 0, foreign[2].fix, "this is %s", foreign[2].what)
+	case meta.Has("lock_version"):
+		return "", pins.Refuse(name, 0, foreign[2].fix, "this is %s", foreign[2].what)
 	}
-	return "", refuse(name, 0, formats, "this is TOML and no lock that can be read")
+	return "", pins.Refuse(name, 0, formats, "this is TOML and no lock that can be read")
 }
 
 // isPylockName: PEP 751 allows pylock.toml and pylock.NAME.toml, no dot in NAME.

@@ -1,7 +1,6 @@
 package lock
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -10,25 +9,27 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
+	"larder/snapshot/lock/pins"
+	"larder/snapshot/lock/poetrylock"
+	"larder/snapshot/lock/pylock"
+	"larder/snapshot/lock/reqfile"
+	"larder/snapshot/lock/uvlock"
 	"larder/snapshot/pep440"
-	"larder/snapshot/pep508"
 )
 
-// Environment is the values markers are evaluated with.
-type Environment map[string]string
+// Environment is the values that markers are evaluated with.
+type Environment = pins.Environment
 
 // Pin is one project at one version.
-type Pin struct {
-	Name      string   // normalised
-	Version   string   // normalised, as the lock writes it: "1.0.0" stays apart from "1.0"
-	Hashes    []string // hex SHA-256 of files that may be used, sorted; empty: any file of the version
-	SdistOnly bool     // the lock lists files, and none is a wheel
-	File      string   // where it stands, for messages
-	Line      int      // 0 when not known
-}
+type Pin = pins.Pin
+
+// Refusal says why a lock cannot be used as it stands.
+type Refusal = pins.Refusal
+
+// ErrRefused is what errors.Is finds in every *Refusal.
+var ErrRefused = pins.ErrRefused
 
 // Lock is what a lock file pins for one environment.
 type Lock struct {
@@ -37,10 +38,8 @@ type Lock struct {
 	LeftOut []string // the user's own source trees, which are not installed; sorted names
 }
 
-const (
-	maxBytes = 16 << 20 // of all files of one lock; the largest seen is 3 MB
-	maxPins  = 20_000
-)
+// maxBytes bounds all files of one lock together; the largest seen has 3 MB.
+const maxBytes = 16 << 20
 
 // Opener opens a file that a lock includes. The name is relative to the directory
 // of the lock, or absolute. The caller decides what may be opened.
@@ -66,8 +65,8 @@ func Read(path string, env Environment) (*Lock, error) {
 // Parse reads a lock from r. Name is its path, which decides the format and is
 // used in messages. Without open, a file that includes others is refused.
 func Parse(name string, r io.Reader, env Environment, open Opener) (*Lock, error) {
-	p := &parser{env: env, open: open, left: maxBytes, name: name}
-	data, err := p.read(name, r)
+	b := budget(maxBytes)
+	data, err := b.read(name, r)
 	if err != nil {
 		return nil, err
 	}
@@ -75,31 +74,26 @@ func Parse(name string, r io.Reader, env Environment, open Opener) (*Lock, error
 	if err != nil {
 		return nil, err
 	}
+	set := &pins.Set{Env: env}
 	switch format {
 	case Pylock:
-		err = p.pylock(name, data)
+		err = pylock.Read(set, name, data)
 	case UV:
-		err = p.uv(name, data)
+		err = uvlock.Read(set, name, data)
 	case Poetry:
-		err = p.poetry(name, data)
+		err = poetrylock.Read(set, name, data)
 	default:
-		err = p.requirements(name, data)
+		err = reqfile.Read(set, name, data, b.include(open))
 	}
 	if err != nil {
 		return nil, err
 	}
-	l := &Lock{Format: format, LeftOut: p.leftOut}
-	for _, pin := range p.pins {
-		l.Pins = append(l.Pins, *pin)
-	}
-	slices.SortFunc(l.Pins, func(a, b Pin) int { return cmp.Compare(a.Name, b.Name) })
-	slices.Sort(l.LeftOut)
-	l.LeftOut = slices.Compact(l.LeftOut)
-	return l, nil
+	return &Lock{Format: format, Pins: set.Pins(), LeftOut: set.LeftOut()}, nil
 }
 
 // Digest names what the lock pins: 64 hexadecimal digits, the SHA-256 of one line
-// for each pin with its name, its version without trailing zeros, and its hashes.
+// for each pin with its name, its version without trailing zeros, and its hashes
+// or "sdist".
 // Where the pins stand in the file, and what the file looks like, do not matter.
 func (l *Lock) Digest() string {
 	h := sha256.New()
@@ -109,92 +103,43 @@ func (l *Lock) Digest() string {
 		if err == nil {
 			version = v.Canonical()
 		}
-		fmt.Fprintf(h, "%s==%s %s\n", p.Name, version, strings.Join(p.Hashes, ","))
+		hashes := strings.Join(p.Hashes, ",")
+		if p.SdistOnly {
+			hashes = "sdist"
+		}
+		fmt.Fprintf(h, "%s==%s %s\n", p.Name, version, hashes)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// parser holds one reading: its budget and what it found so far.
-type parser struct {
-	env     Environment
-	open    Opener
-	name    string // of the lock itself
-	left    int64  // bytes that may still be read
-	files   int    // included so far
-	pins    map[string]*Pin
-	leftOut []string
-}
+// budget is how many bytes may still be read.
+type budget int64
 
-func (p *parser) read(name string, r io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, p.left+1))
-	if err != nil {
-		var pe *fs.PathError
-		if errors.As(err, &pe) { // "read /path: is a directory"
-			return nil, fmt.Errorf("read lock: %w", err)
-		}
-		return nil, fmt.Errorf("read lock %s: %w", show(name), err)
+func (b *budget) read(name string, r io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, int64(*b)+1))
+	var pe *fs.PathError
+	switch {
+	case errors.As(err, &pe): // names the file: "read /path: is a directory"
+		return nil, fmt.Errorf("read lock: %w", err)
+	case err != nil:
+		return nil, fmt.Errorf("read lock %s: %w", pins.Show(name), err)
 	}
-	if p.left -= int64(len(data)); p.left < 0 {
-		return nil, refuse(name, 0, "use a smaller lock", "larger than %d MiB, includes counted", maxBytes>>20)
+	if *b -= budget(len(data)); *b < 0 {
+		return nil, pins.Refuse(name, 0, "use a smaller lock", "larger than %d MiB, includes counted", maxBytes>>20)
 	}
 	return toUTF8(name, data)
 }
 
-// add takes one pin in, checks and normalises it, and merges it with what is
-// already known of the project.
-func (p *parser) add(pin Pin) error {
-	if !pep508.ValidName(pin.Name) {
-		return refuse(pin.File, pin.Line, "correct the name", "%s is no project name", show(pin.Name))
-	}
-	pin.Name = pep508.Normalize(pin.Name)
-	v, err := pep440.Parse(pin.Version)
-	if err != nil {
-		return refuse(pin.File, pin.Line, "lock a release with a version as PEP 440 writes it", "%s: %s is no version", pin.Name, show(pin.Version))
-	}
-	pin.Version = v.String()
-	slices.Sort(pin.Hashes)
-	pin.Hashes = slices.Compact(pin.Hashes)
-	old := p.pins[pin.Name]
-	if old == nil {
-		if len(p.pins) == maxPins {
-			return refuse(pin.File, pin.Line, "use a smaller lock", "more than %d projects", maxPins)
-		}
-		if p.pins == nil {
-			p.pins = make(map[string]*Pin)
-		}
-		p.pins[pin.Name] = &pin
+func (b *budget) include(open Opener) reqfile.Opener {
+	if open == nil {
 		return nil
 	}
-	if w, _ := pep440.Parse(old.Version); v.Compare(w) != 0 {
-		return refuse(pin.File, pin.Line, "keep one of the two, or give them markers that do not hold together",
-			"%s %s, but %s pins %s", pin.Name, pin.Version, where(old.File, old.Line), old.Version)
+	return func(name, shown string) ([]byte, error) {
+		f, err := open(name)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		return b.read(shown, f)
 	}
-	old.SdistOnly = old.SdistOnly && pin.SdistOnly
-	if len(old.Hashes) == 0 || len(pin.Hashes) == 0 {
-		old.Hashes = append(old.Hashes, pin.Hashes...) // the stricter of the two
-		return nil
-	}
-	old.Hashes = append(old.Hashes, pin.Hashes...)
-	slices.Sort(old.Hashes)
-	old.Hashes = slices.Compact(old.Hashes)
-	return nil
-}
-
-// sha256Hex tells whether s is a digest as locks write it; it returns lower case.
-func sha256Hex(s string) (string, bool) {
-	if len(s) != 64 {
-		return "", false
-	}
-	b, err := hex.DecodeString(s)
-	return hex.EncodeToString(b), err == nil
-}
-
-// pythonAllowed tells whether the environment's Python satisfies a
-// requires-python clause, pre-releases of Python included.
-func (p *parser) pythonAllowed(clause string) (bool, error) {
-	list, err := pep440.ParseSpecifiers(clause)
-	if err != nil {
-		return false, err
-	}
-	return list.ContainsText(strings.TrimSuffix(p.env["python_full_version"], "+"), true), nil
 }

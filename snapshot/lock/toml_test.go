@@ -191,41 +191,12 @@ func TestPoetryRefused(t *testing.T) {
 	}
 }
 
-func TestTOMLRefused(t *testing.T) {
-	for content, want := range map[string]string{
-		"version = 1\nx\n":                    "uv.lock:2: not TOML",
-		"version = 1\nversion = 1\n":          "uv.lock:2: not TOML: version is defined twice",
-		"[a]\n[a]\n":                          "uv.lock:2: not TOML: a is defined twice",
-		"a = 1\n[a]\n":                        "a is defined twice",
-		"a = 1\n[[a]]\n":                      "a is defined twice",
-		"a = 1\na.b = 1\n":                    "a is defined twice",
-		"a = [1]\n[[a]]\n":                    "a is defined twice",
-		"[[a]]\n[a]\n":                        "a is defined twice",
-		"[a.b]\n[[a]]\n":                      "a is defined twice",
-		"a = {b = 1}\na.c = 1\n":              "a is an inline table and closed",
-		"a = {b = 1}\n[a.c]\n":                "a is an inline table and closed",
-		"a = {b = 1, b = 2}\n":                "b is defined twice",
-		"a = \"\"\"\nx\n\"\"\"\nb = \"\x01\"": "uv.lock:4: not TOML",
-		"a = \"x":                             "uv.lock:1: not TOML",
-		"[[package]]\nname = \"a\"\n<<<<<<< HEAD\nversion = \"1\"\n": "uv.lock:3: not TOML",
-	} {
-		_, err := parse(t, "uv.lock", content, nil)
-		wantRefusal(t, err, want)
+// fuzzFormat reads mutations of the seeds as one format.
+func fuzzFormat(f *testing.F, name string, seeds ...string) {
+	for _, s := range seeds {
+		f.Add(s)
 	}
-}
-
-func FuzzParse(f *testing.F) {
-	for name, content := range map[string]string{
-		"r.txt":       "a==1 ; os_name == 'posix' \\\n --hash=sha256:" + sumA + "\n-r more.txt\n-c c.txt\nb[x]\n--pre\n",
-		"uv.lock":     uvRoot + "dependencies = [{ name = \"a\", extra = [\"x\"], marker = \"os_name == 'posix'\" }]\n" + uvEntry("a", "1", ""),
-		"pylock.toml": pylockHead + pylockEntry("a", "1", "marker = \"'x' in extras\"\n") + pylockEntry("b", "1", ""),
-		"poetry.lock": poetryEntry("a", "1", "groups = [\"main\"]\nmarkers = {main = \"os_name == 'nt'\"}\n[package.dependencies]\nb = [{version = \"^1\"}]\n") + poetryTail,
-		"old.lock":    poetryEntry("a", "1", "[package.dependencies]\nb = \"~1.2 || >=3,<4\"\n") + poetryEntry("b", "1.2.3", "") + strings.Replace(poetryTail, "2.1", "1.1", 1),
-		"any":         "\xff\xfea\x00=\x00=\x001\x00",
-	} {
-		f.Add(name, content)
-	}
-	f.Fuzz(func(t *testing.T, name, content string) {
+	f.Fuzz(func(t *testing.T, content string) {
 		more := map[string]string{"more.txt": "c==1\n-r more.txt\n", "c.txt": content}
 		l, err := parse(t, name, content, more)
 		if err != nil {
@@ -245,6 +216,36 @@ func FuzzParse(f *testing.F) {
 			if strings.ContainsAny(p.Name+p.Version, "/\\ \n\x00") || p.Name == "" || p.Version == "" {
 				t.Fatalf("pin %+v", p)
 			}
+		}
+	})
+}
+
+func FuzzRequirements(f *testing.F) {
+	fuzzFormat(f, "r.txt", "a==1 ; os_name == 'posix' \\\n --hash=sha256:"+sumA+"\n", "-r more.txt\n-c c.txt\nb[x]==1\n--pre\n", "a\n-c c.txt\n# c\n-e .\n", "\xff\xfea\x00=\x00=\x001\x00")
+}
+
+func FuzzUV(f *testing.F) {
+	fuzzFormat(f, "uv.lock", uvRoot+"dependencies = [{ name = \"a\", extra = [\"x\"], marker = \"os_name == 'posix'\" }]\n"+uvEntry("a", "1", ""),
+		uvRoot+"[package.dev-dependencies]\ndev = [{ name = \"a\", version = \"1\" }]\n"+uvEntry("a", "1", "resolution-markers = [\"os_name == 'posix'\"]\n")+uvEntry("a", "2", ""))
+}
+
+func FuzzPylock(f *testing.F) {
+	fuzzFormat(f, "pylock.toml", pylockHead+pylockEntry("a", "1", "marker = \"'x' in extras\"\n")+pylockEntry("b", "1", ""),
+		pylockHead+"requires-python = \">=3\"\nenvironments = [\"os_name == 'posix'\"]\npackages = []\n")
+}
+
+func FuzzPoetry(f *testing.F) {
+	fuzzFormat(f, "poetry.lock", poetryEntry("a", "1", "groups = [\"main\"]\nmarkers = {main = \"os_name == 'nt'\"}\n[package.dependencies]\nb = [{version = \"^1\"}]\n")+poetryTail,
+		poetryEntry("a", "1", "[package.dependencies]\nb = \"~1.2 || >=3,<4\"\n")+poetryEntry("b", "1.2.3", "")+strings.Replace(poetryTail, "2.1", "1.1", 1))
+}
+
+func FuzzFormat(f *testing.F) {
+	for name, content := range map[string]string{"x.lock": uvRoot, "pylock.x.toml": pylockHead, "Pipfile.lock": "{}", "y": "[[package]]\n[metadata]\nlock_version = \"4\"\n"} {
+		f.Add(name, content)
+	}
+	f.Fuzz(func(t *testing.T, name, content string) {
+		if _, err := parse(t, name, content, nil); err != nil && strings.ContainsAny(err.Error(), "\n\r\x1b") {
+			t.Fatalf("message %q", err)
 		}
 	})
 }

@@ -17,7 +17,8 @@
 //
 // # Limits
 //
-// A version longer than 512 bytes is refused (packaging stops at 4,300 digits).
+// A version longer than 512 bytes is refused (packaging stops at 4,300 digits), and
+// a list of more than 1,000 clauses.
 // Versions from before PEP 440 ("1.0-final", dates with letters) are refused, as
 // every pip since 24.1 does.
 //

@@ -29,6 +29,7 @@ func TestParseSpecifiersRefusesInOneLine(t *testing.T) {
 		"==one":                          "not a PEP 440 version",
 		"===a;b":                         "white space",
 		">=" + strings.Repeat("1", 1000): "longer than",
+		strings.Repeat(">=1,", 1001):     "more than 1000 clauses",
 	} {
 		_, err := ParseSpecifiers(text)
 		if !errors.Is(err, ErrSpecifier) || !strings.Contains(err.Error(), want) {

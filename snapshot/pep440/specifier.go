@@ -21,6 +21,9 @@ type Specifier struct {
 // lists are satisfied by every version.
 type Specifiers []Specifier
 
+// maxClauses keeps a hostile list from taking memory; real ones have a dozen.
+const maxClauses = 1000
+
 var operators = [...]string{"===", "~=", "==", "!=", "<=", ">=", "<", ">"}
 
 // ParseSpecifiers reads a comma separated list. Empty items are ignored and the
@@ -31,6 +34,9 @@ func ParseSpecifiers(text string) (Specifiers, error) {
 		item = strings.TrimFunc(item, isSpace)
 		if item == "" {
 			continue
+		}
+		if len(list) == maxClauses {
+			return nil, fmt.Errorf("%w: more than %d clauses", ErrSpecifier, maxClauses)
 		}
 		s, err := ParseSpecifier(item)
 		if err != nil {

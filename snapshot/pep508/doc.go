@@ -18,7 +18,8 @@
 // when the right side is a specifier; everything else is equal or not, and < and
 // > of plain text are false; every comparison is made, so an undefined one is an
 // error even where the result no longer depends on it.
-// No input makes it panic or recurse more than 100 levels (fuzzed): the hook
+// No input makes it panic or recurse more than 100 levels (fuzzed), text of more
+// than 256 KiB is refused: the hook
 // reads container-controlled markers with it.
 //
 // # Limits

@@ -35,8 +35,10 @@ type operand struct {
 	variable bool
 }
 
-// maxDepth bounds parentheses; real markers nest to three.
-const maxDepth = 100
+const (
+	maxDepth = 100     // of parentheses; real markers nest to three
+	maxText  = 1 << 18 // bytes of a marker or requirement; uv's longest markers have some 10,000
+)
 
 var variables = [...]string{
 	"python_version", "python_full_version", "os_name", "os.name", "sys_platform", "sys.platform",
@@ -48,6 +50,9 @@ var variables = [...]string{
 
 // ParseMarker reads one marker.
 func ParseMarker(text string) (Marker, error) {
+	if len(text) > maxText {
+		return Marker{}, fmt.Errorf("%w: longer than %d bytes", ErrMarker, maxText)
+	}
 	s := scanner{text: text}
 	m, err := s.marker(0)
 	if err == nil && !s.end() {

@@ -2,6 +2,7 @@ package pep508
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	"larder/snapshot/pep440"
@@ -23,8 +24,11 @@ type Requirement struct {
 
 // ParseRequirement reads one requirement.
 func ParseRequirement(text string) (Requirement, error) {
-	s := scanner{text: text}
 	var r Requirement
+	if len(text) > maxText {
+		return r, fmt.Errorf("%w: longer than %d bytes", ErrRequirement, maxText)
+	}
+	s := scanner{text: text}
 	s.space()
 	name, ok := s.identifier()
 	if !ok {

@@ -1,4 +1,4 @@
-package lock
+package reqfile
 
 import (
 	"errors"
@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"larder/snapshot/lock/pins"
 	"larder/snapshot/pep440"
 	"larder/snapshot/pep508"
 )
@@ -14,6 +15,10 @@ import (
 const (
 	maxIncludes     = 64 // files of one lock
 	maxIncludeDepth = 16
+	maxWanted       = 100_000 // requirements, repeated ones counted
+	maxLimits       = 64      // constraints on one project
+	maxLine         = 1 << 20 // bytes, once joined
+	maxHashes       = 2000    // of one line; the largest releases have a few hundred files
 )
 
 // reqLine is one requirement or constraint whose marker holds.
@@ -26,26 +31,33 @@ type reqLine struct {
 
 // reqSet is what a requirements file and its includes say.
 type reqSet struct {
-	p           *parser
+	set         *pins.Set
+	name        string // of the first file
+	open        Opener
+	files       int // included so far
 	wanted      []reqLine
 	constraints map[string][]reqLine // by normalised name
 	hashes      string               // where --require-hashes stands, "" if nowhere
 	any         bool                 // some line was a requirement, marker true or not
 }
 
-// requirements reads a requirements file as pip does (pip/_internal/req/req_file.py).
-func (p *parser) requirements(name string, data []byte) error {
-	s := &reqSet{p: p, constraints: make(map[string][]reqLine)}
+// Opener reads a file that another one includes. The name is relative to the
+// directory of the first file, or absolute; shown is its name for messages.
+type Opener func(name, shown string) ([]byte, error)
+
+// Read reads a requirements file as pip does (pip/_internal/req/req_file.py).
+func Read(set *pins.Set, name string, data []byte, open Opener) error {
+	s := &reqSet{set: set, name: name, open: open, constraints: make(map[string][]reqLine)}
 	if err := s.file(name, data, "", false, []string{path.Clean(name)}); err != nil {
 		return err
 	}
 	if !s.any {
-		return refuse(name, 0, formats, "holds no requirement")
+		return pins.Refuse(name, 0, "give a lock: uv pip compile, pip-compile or pip freeze make one", "holds no requirement")
 	}
 	for _, w := range s.wanted {
 		pin, err := s.pin(w)
 		if err == nil {
-			err = p.add(pin)
+			err = set.Add(pin)
 		}
 		if err != nil {
 			return err
@@ -57,16 +69,18 @@ func (p *parser) requirements(name string, data []byte) error {
 // file reads one file. Dir is where it is, relative to the directory of the lock.
 // The chain is the files being read, to find circles.
 func (s *reqSet) file(name string, data []byte, dir string, constraint bool, chain []string) error {
-	for _, l := range joinLines(string(data)) {
-		text := stripComment(l.text)
-		if text == "" {
+	for n, text := range joinLines(string(data)) {
+		if text = stripComment(text); text == "" {
 			continue
+		}
+		if len(text) > maxLine {
+			return pins.Refuse(name, n, "make the lock anew", "a line of more than %d bytes", maxLine)
 		}
 		var err error
 		if strings.HasPrefix(text, "-") {
-			err = s.option(name, l.n, text, dir, chain)
+			err = s.option(name, n, text, dir, chain)
 		} else {
-			err = s.requirement(name, l.n, text, constraint)
+			err = s.requirement(name, n, text, constraint)
 		}
 		if err != nil {
 			return err
@@ -85,18 +99,18 @@ func (s *reqSet) option(file string, line int, text, dir string, chain []string)
 	case "-c", "--constraint":
 		return s.include(file, line, arg, dir, true, chain)
 	case "-e", "--editable":
-		return refuse(file, line, "take the line out (uv export has --no-emit-workspace), and install it after: pip install --no-deps -e",
+		return pins.Refuse(file, line, "take the line out (uv export has --no-emit-workspace), and install it after: pip install --no-deps -e",
 			"an editable project cannot be pinned")
 	case "--no-binary":
 		if arg != ":none:" {
-			return refuse(file, line, "take the line out, or build a wheel and put it on your index", "--no-binary asks for a build from source, only wheels are used")
+			return pins.Refuse(file, line, "take the line out, or build a wheel and put it on your index", "--no-binary asks for a build from source, only wheels are used")
 		}
 	case "--require-hashes":
-		s.hashes = where(file, line)
+		s.hashes = pins.Where(file, line)
 	case "-i", "--index-url", "--pypi-url", "--extra-index-url", "--no-index", "-f", "--find-links", "--trusted-host",
 		"--only-binary", "--prefer-binary", "--pre", "--use-feature", "--all-releases", "--only-final", "--uploaded-prior-to":
 	default:
-		return refuse(file, line, "take the line out", "unknown option %s", show(opt))
+		return pins.Refuse(file, line, "take the line out", "unknown option %s", pins.Show(opt))
 	}
 	return nil
 }
@@ -108,18 +122,18 @@ func (s *reqSet) include(file string, line int, arg, dir string, constraint bool
 	}
 	switch {
 	case arg == "":
-		return refuse(file, line, "name the file", "includes no file")
+		return pins.Refuse(file, line, "name the file", "includes no file")
 	case strings.Contains(arg, "://"):
-		return refuse(file, line, "download it, and include the file", "includes %s from a URL", kind)
+		return pins.Refuse(file, line, "download it, and include the file", "includes %s from a URL", kind)
 	case strings.Contains(arg, "${"):
-		return refuse(file, line, "write the name of the file", "environment variables are not expanded: %s", show(arg))
-	case s.p.open == nil:
-		return refuse(file, line, "make one file of it", "includes %s", show(arg))
+		return pins.Refuse(file, line, "write the name of the file", "environment variables are not expanded: %s", pins.Show(arg))
+	case s.open == nil:
+		return pins.Refuse(file, line, "make one file of it", "includes %s", pins.Show(arg))
 	case len(chain) > maxIncludeDepth:
-		return refuse(file, line, "make one file of it", "includes nested deeper than %d", maxIncludeDepth)
+		return pins.Refuse(file, line, "make one file of it", "includes nested deeper than %d", maxIncludeDepth)
 	}
-	if s.p.files++; s.p.files > maxIncludes {
-		return refuse(file, line, "make one file of it", "more than %d included files", maxIncludes)
+	if s.files++; s.files > maxIncludes {
+		return pins.Refuse(file, line, "make one file of it", "more than %d included files", maxIncludes)
 	}
 	name := arg
 	if !path.IsAbs(arg) {
@@ -127,25 +141,25 @@ func (s *reqSet) include(file string, line int, arg, dir string, constraint bool
 	}
 	shown := name
 	if !path.IsAbs(name) {
-		shown = path.Join(path.Dir(s.p.name), name)
+		shown = path.Join(path.Dir(s.name), name)
 	}
 	if slices.Contains(chain, shown) {
-		return refuse(file, line, "take one of the includes out", "includes %s, which includes this file: a circle", show(arg))
+		return pins.Refuse(file, line, "take one of the includes out", "includes %s, which includes this file: a circle", pins.Show(arg))
 	}
-	f, err := s.p.open(name)
-	if err != nil {
-		why := "cannot be opened"
-		if errors.Is(err, fs.ErrNotExist) {
-			why = "does not exist"
-		} else if errors.Is(err, fs.ErrPermission) {
-			why = "may not be read"
-		}
-		return refuse(file, line, "correct the name, it is relative to this file", "the included %s %s", show(arg), why)
-	}
-	defer f.Close()
-	data, err := s.p.read(shown, f)
-	if err != nil {
+	data, err := s.open(name, shown)
+	why := ""
+	switch {
+	case errors.Is(err, pins.ErrRefused):
 		return err
+	case errors.Is(err, fs.ErrNotExist):
+		why = "does not exist"
+	case errors.Is(err, fs.ErrPermission):
+		why = "may not be read"
+	case err != nil:
+		why = "cannot be read"
+	}
+	if why != "" {
+		return pins.Refuse(file, line, "correct the name, it is relative to this file", "the included %s %s", pins.Show(arg), why)
 	}
 	return s.file(shown, data, path.Dir(name), constraint, append(slices.Clip(chain), shown))
 }
@@ -157,35 +171,40 @@ func (s *reqSet) requirement(file string, line int, text string, constraint bool
 		return err
 	}
 	if what, fix := direct(spec); what != "" {
-		return refuse(file, line, fix, "%s is no pin", what)
+		return pins.Refuse(file, line, fix, "%s is no pin", what)
 	}
 	r, err := pep508.ParseRequirement(spec)
 	if err != nil {
-		return refuse(file, line, "write it as NAME==VERSION", "%s", err)
+		return pins.Refuse(file, line, "write it as NAME==VERSION", "%s", err)
 	}
 	if r.URL != "" {
-		return refuse(file, line, "pin a released version: "+show(r.Name)+"==VERSION", "%s comes from a URL, which is no pin", show(r.Name))
+		return pins.Refuse(file, line, "pin a released version: "+pins.Show(r.Name)+"==VERSION", "%s comes from a URL, which is no pin", pins.Show(r.Name))
 	}
 	s.any = s.any || !constraint
-	ok, err := r.Marker.Evaluate(s.p.env)
+	ok, err := r.Marker.Evaluate(s.set.Env)
 	if err != nil {
-		return refuse(file, line, "correct the marker", "%s", err)
+		return pins.Refuse(file, line, "correct the marker", "%s", err)
 	}
 	if !ok {
 		return nil
 	}
 	l := reqLine{file, line, r, hashes}
-	if !constraint {
+	name := pep508.Normalize(r.Name)
+	switch {
+	case len(s.wanted) == maxWanted:
+		return pins.Refuse(file, line, "use a smaller lock", "more than %d requirements", maxWanted)
+	case len(s.constraints[name]) == maxLimits:
+		return pins.Refuse(file, line, "use fewer constraints", "more than %d constraints on %s", maxLimits, pins.Show(name))
+	case !constraint:
 		s.wanted = append(s.wanted, l)
 		return nil
 	}
-	name := pep508.Normalize(r.Name)
 	s.constraints[name] = append(s.constraints[name], l)
 	return nil
 }
 
 // pin finds the one version a line and its constraints allow.
-func (s *reqSet) pin(w reqLine) (Pin, error) {
+func (s *reqSet) pin(w reqLine) (pins.Pin, error) {
 	name := pep508.Normalize(w.req.Name)
 	limits := s.constraints[name]
 	specs, hashes := w.req.Specifiers, w.hashes
@@ -200,21 +219,21 @@ func (s *reqSet) pin(w reqLine) (Pin, error) {
 		}
 	}
 	if !ok {
-		return Pin{}, refuse(w.file, w.line, "write "+show(name)+"==VERSION, or compile a lock: uv pip compile, pip-compile", "%s is not pinned", show(w.req.Name))
+		return pins.Pin{}, pins.Refuse(w.file, w.line, "write "+pins.Show(name)+"==VERSION, or compile a lock: uv pip compile, pip-compile", "%s is not pinned", pins.Show(w.req.Name))
 	}
 	if !allows(specs, v) {
-		at := where(w.file, w.line)
+		at := pins.Where(w.file, w.line)
 		for _, c := range limits {
 			if !allows(c.req.Specifiers, v) {
-				at = where(c.file, c.line)
+				at = pins.Where(c.file, c.line)
 			}
 		}
-		return Pin{}, refuse(w.file, w.line, "make the two agree", "%s %s does not satisfy %s", show(w.req.Name), v, at)
+		return pins.Pin{}, pins.Refuse(w.file, w.line, "make the two agree", "%s %s does not satisfy %s", pins.Show(w.req.Name), v, at)
 	}
 	if hashes != nil && len(hashes) == 0 {
-		return Pin{}, refuse(w.file, w.line, "make the two agree", "%s has no hash in common with its constraint", show(w.req.Name))
+		return pins.Pin{}, pins.Refuse(w.file, w.line, "make the two agree", "%s has no hash in common with its constraint", pins.Show(w.req.Name))
 	}
-	return Pin{Name: name, Version: v.String(), Hashes: slices.Clone(hashes), File: w.file, Line: w.line}, nil
+	return pins.Pin{Name: name, Version: v.String(), Hashes: slices.Clone(hashes), File: w.file, Line: w.line}, nil
 }
 
 // exact finds a version that some clause names outright.
@@ -261,21 +280,19 @@ func common(a, b []string) []string {
 // needs one.
 func (s *reqSet) checkHashes() error {
 	because := s.hashes
-	names := make([]string, 0, len(s.p.pins))
-	for name, pin := range s.p.pins {
-		names = append(names, name)
+	list := s.set.Pins()
+	for _, pin := range list {
 		if because == "" && len(pin.Hashes) > 0 {
-			because = where(pin.File, pin.Line)
+			because = pins.Where(pin.File, pin.Line)
 		}
 	}
 	if because == "" {
 		return nil
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		if pin := s.p.pins[name]; len(pin.Hashes) == 0 {
-			return refuse(pin.File, pin.Line, "write its hashes too (uv pip compile --generate-hashes), or none at all",
-				"%s has no hash, but there are hashes", name)
+	for _, pin := range list {
+		if len(pin.Hashes) == 0 {
+			return pins.Refuse(pin.File, pin.Line, "write its hashes too (uv pip compile --generate-hashes), or none at all",
+				"%s has no hash, but %s asks for hashes", pin.Name, because)
 		}
 	}
 	return nil

@@ -1,49 +1,48 @@
-package lock
+package reqfile
 
 import (
+	"iter"
 	"strings"
+
+	"larder/snapshot/lock/pins"
 )
 
-type numbered struct {
-	n    int // of its first line
-	text string
-}
-
-// joinLines splits a requirements file and joins lines that end in a backslash,
-// as pip does: a comment line ends what it continues.
-func joinLines(text string) []numbered {
-	var out []numbered
-	var open strings.Builder
-	first, n := 0, 0
-	for line := range splitLines(text) {
-		n++
-		comment := strings.HasPrefix(strings.TrimLeft(line, " \t"), "#")
-		if strings.HasSuffix(line, `\`) && !comment {
-			if open.Len() == 0 {
-				first = n
+// joinLines yields the lines of a requirements file with their numbers, and joins
+// lines that end in a backslash, as pip does: a comment line ends what it continues.
+func joinLines(text string) iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		var open strings.Builder
+		first, n := 0, 0 // first > 0: a line is being continued
+		for line := range splitLines(text) {
+			n++
+			comment := strings.HasPrefix(strings.TrimLeft(line, " \t\f\v"), "#")
+			if strings.HasSuffix(line, `\`) && !comment {
+				if first == 0 {
+					first = n
+				}
+				open.WriteString(strings.Trim(line, `\`))
+				continue
 			}
-			open.WriteString(strings.Trim(line, `\`))
-			continue
-		}
-		if comment {
-			line = " " + line // keeps "#" behind white space once joined
+			if comment {
+				line = " " + line // keeps "#" behind white space once joined
+			}
+			at := n
+			if first > 0 {
+				at, line, first = first, open.String()+line, 0
+				open.Reset()
+			}
+			if !yield(at, line) {
+				return
+			}
 		}
 		if first > 0 {
-			out = append(out, numbered{first, open.String() + line})
-			open.Reset()
-			first = 0
-			continue
+			yield(first, open.String())
 		}
-		out = append(out, numbered{n, line})
 	}
-	if first > 0 {
-		out = append(out, numbered{first, open.String()})
-	}
-	return out
 }
 
 // splitLines knows the line ends that people's editors write.
-func splitLines(text string) func(func(string) bool) {
+func splitLines(text string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for text != "" {
 			n := strings.IndexAny(text, "\n\r")
@@ -121,19 +120,21 @@ func splitHashes(file string, line int, text string) (spec string, hashes []stri
 				foreign = algorithm
 				continue
 			}
-			h, ok := sha256Hex(digest)
+			h, ok := pins.Digest(digest)
 			if !ok {
-				return "", nil, refuse(file, line, "write the 64 hexadecimal digits of the SHA-256", "bad hash %s", show(arg))
+				return "", nil, pins.Refuse(file, line, "write the 64 hexadecimal digits of the SHA-256", "bad hash %s", pins.Show(arg))
 			}
-			hashes = append(hashes, h)
+			if hashes = append(hashes, h); len(hashes) > maxHashes {
+				return "", nil, pins.Refuse(file, line, "make the lock anew", "more than %d hashes", maxHashes)
+			}
 		case "--config-settings", "--config-setting", "-C", "--global-option", "--build-option", "--install-option":
 			// only builds from source heed them
 		default:
-			return "", nil, refuse(file, line, "take the option out", "unknown option %s", show(opt))
+			return "", nil, pins.Refuse(file, line, "take the option out", "unknown option %s", pins.Show(opt))
 		}
 	}
 	if hashes == nil && foreign != "" {
-		return "", nil, refuse(file, line, "add --hash=sha256:…", "only a %s hash, SHA-256 is needed", show(foreign))
+		return "", nil, pins.Refuse(file, line, "add --hash=sha256:…", "only a %s hash, SHA-256 is needed", pins.Show(foreign))
 	}
 	return spec, hashes, nil
 }
