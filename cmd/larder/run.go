@@ -4,18 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
-	"time"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
 	"larder/cmd/internal/config"
-	"larder/overlay/instance"
 	"larder/overlay/keep"
 	"larder/overlay/run"
 	"larder/snapshot"
@@ -174,119 +169,6 @@ func (r *running) options() error {
 		}
 	}
 	return nil
-}
-
-// open finds the snapshot, takes a lease on it, and makes the instance.
-func (r *running) open() error {
-	store, err := openStore(r.c)
-	if err != nil {
-		return err
-	}
-	r.store = store
-	kept := r.c.String("instance")
-	if kept != "" {
-		if kept, err = filepath.Abs(kept); err != nil {
-			return err
-		}
-		return r.openKept(kept)
-	}
-	if r.id, err = store.Resolve(r.settings.Snapshot); err != nil {
-		return err
-	}
-	start, err := processStart()
-	if err != nil {
-		return err
-	}
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return fmt.Errorf("read boot id: %w", err)
-	}
-	name := fmt.Sprintf("larder-run-%d-%d", os.Getpid(), start)
-	dir := store.InstanceDir(name)
-	// The lease first: what is in instances/ without one is rubbish to gc.
-	err = store.AcquireLease(snapshot.Lease{
-		Container: name, Snapshot: r.id, PID: os.Getpid(), PIDStart: start,
-		BootID: strings.TrimSpace(string(boot)), Instance: dir, Time: time.Now().UTC(),
-	})
-	if err != nil {
-		return err
-	}
-	r.container, r.throwAway = name, dir
-	if r.Instance, err = instance.Create(dir); err != nil {
-		return err
-	}
-	return r.attach()
-}
-
-// openKept opens an instance that outlives the command. Its lease is the
-// directory's, not ours; the snapshot is the one it was made with.
-func (r *running) openKept(dir string) (err error) {
-	name := "instance:" + dir
-	had, err := r.store.Lease(name)
-	fresh := errors.Is(err, fs.ErrNotExist)
-	if fresh || r.c.IsSet("snapshot") || err != nil {
-		if r.id, err = r.store.Resolve(r.settings.Snapshot); err != nil {
-			return err
-		}
-	} else {
-		r.id = had.Snapshot
-	}
-	if r.Instance, err = instance.Keep(dir); err != nil {
-		return err
-	}
-	if fresh {
-		err = r.store.AcquireLease(snapshot.Lease{Container: name, Snapshot: r.id, Instance: dir, Time: time.Now().UTC()})
-		if err != nil {
-			return err
-		}
-	}
-	return r.attach()
-}
-
-func (r *running) attach() error {
-	r.Snapshot = keep.Snapshot{ID: r.id.String(), Image: r.store.ImagePath(r.id), Objects: r.store.ObjectsDir()}
-	if locks := r.c.StringSlice("requirement"); len(locks) > 0 {
-		r.Environment = r.environment(locks)
-	}
-	return nil
-}
-
-// finish throws the instance away. Whatever fails here, gc does again.
-func (r *running) finish() {
-	if r.Instance != nil {
-		r.Instance.Close()
-	}
-	if r.container == "" {
-		return
-	}
-	err := r.store.Trash(r.throwAway)
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		err = r.store.DropLease(r.container)
-	}
-	if err == nil {
-		err = r.store.EmptyTrash()
-	}
-	if err != nil {
-		warnf("clean up: %v; larder gc does it", err)
-	}
-}
-
-// processStart is our own start time: field 22 of /proc/self/stat, counted
-// after the name, which may contain anything.
-func processStart() (uint64, error) {
-	b, err := os.ReadFile("/proc/self/stat")
-	if err != nil {
-		return 0, fmt.Errorf("read own start time: %w", err)
-	}
-	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
-	var start uint64
-	if len(fields) < 20 {
-		return 0, errors.New("read own start time: /proc/self/stat is short")
-	}
-	if _, err := fmt.Sscan(fields[19], &start); err != nil {
-		return 0, fmt.Errorf("read own start time: %w", err)
-	}
-	return start, nil
 }
 
 // writeRunReport writes what scripts ask after a run; standard output is the

@@ -3,12 +3,15 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"larder/overlay/overlaytest"
@@ -336,6 +339,68 @@ func TestAddLock(t *testing.T) {
 		}
 		if err != nil || !slices.Equal(got, c.want) {
 			t.Errorf("%s: %q, %v", c.name, got, err)
+		}
+	}
+}
+
+// Killed, a run leaves its instance and its lease, and gc takes both.
+func TestMountRunKilledIsReaped(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	p := newProgram(t)
+	s, _ := runStore(t, p, "/usr/bin/python3")
+	cmd := exec.Command(p.bin, "run", "--run-dir="+filepath.Join(t.TempDir(), "run"), "--", "sh", "-c", "echo x > ~/.cache/pip/new; echo ready; sleep 60")
+	cmd.Env = p.env
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
+		t.Fatalf("%q, %v", line, err)
+	}
+	p.must("larder", "gc")
+	if i, l := entries(t, s, "instances"), entries(t, s, "leases"); i != 1 || l != 1 {
+		t.Errorf("while it runs gc leaves %d instances and %d leases, want 1 and 1", i, l)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	p.must("larder", "gc")
+	for _, name := range []string{"instances", "leases", "trash"} {
+		if n := entries(t, s, name); n != 0 {
+			t.Errorf("%d left in %s", n, name)
+		}
+	}
+}
+
+// Twenty at once, each with its own upper, and nothing left.
+func TestMountRunAtOnce(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	p := newProgram(t)
+	s, _ := runStore(t, p, "/usr/bin/python3")
+	runDir := "--run-dir=" + filepath.Join(t.TempDir(), "run")
+	var wg sync.WaitGroup
+	for n := range 20 {
+		wg.Go(func() {
+			want := fmt.Sprintf("%d\nwheel", n)
+			out, errs, status := p.try("larder", "run", runDir, "--required", "--", "sh", "-c",
+				fmt.Sprintf("echo %d > ~/.cache/pip/mine; sleep 0.1; cat ~/.cache/pip/mine ~/.cache/pip/http-v2/body", n))
+			if out != want || status != 0 || errs != "" {
+				t.Errorf("status %d, output %q, want %q; %s", status, out, want, errs)
+			}
+		})
+	}
+	wg.Wait()
+	for _, name := range []string{"instances", "leases", "trash"} {
+		if n := entries(t, s, name); n != 0 {
+			t.Errorf("%d left in %s", n, name)
 		}
 	}
 }

@@ -1,0 +1,193 @@
+package probe
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"larder/overlay"
+	"larder/overlay/instance"
+)
+
+// images mounts the image both ways, and the tree over each.
+func (h *host) images() {
+	fix := "load the module: modprobe erofs; or a kernel with CONFIG_EROFS_FS"
+	var works bool
+	for _, b := range []overlay.Backing{overlay.BackedByFile, overlay.BackedByLoop} {
+		name, advice := "erofs from a file", "not needed where loop devices work"
+		if b == overlay.BackedByLoop {
+			name, advice = "erofs from a loop device", "load the module: modprobe loop"
+		}
+		image, _, err := overlay.OpenImage(h.image, b)
+		if err != nil {
+			h.try(name, false, "", err, advice)
+			continue
+		}
+		works = true
+		tree, err := overlay.OpenTree(image, h.pool, overlay.Owner{})
+		image.Close()
+		if err == nil {
+			err = readAt(tree, "l/one/a")
+		}
+		if h.try(name, false, "", err, "a kernel of 6.15 or later") {
+			h.trees = append(h.trees, tree)
+		} else if tree != nil {
+			tree.Close()
+		}
+	}
+	var err error
+	switch {
+	case !works:
+		err = errors.New("no image can be mounted")
+	case len(h.trees) == 0:
+		err, fix = errors.New("no tree can be mounted: see above"), "a kernel of 6.15 or later"
+	}
+	h.try("tree", true, "overlay 1: the image over the pool", err, fix)
+}
+
+func readAt(dir *os.File, name string) error {
+	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", name, err)
+	}
+	defer unix.Close(fd)
+	buf := make([]byte, 16)
+	n, err := unix.Read(fd, buf)
+	if err != nil || string(buf[:n]) != content {
+		return fmt.Errorf("read %s: %q, %v", name, buf[:n], err)
+	}
+	return nil
+}
+
+// newView makes a view over the tree in an instance of its own.
+func (h *host) newView(tree *os.File, name string, o overlay.Owner) (*os.File, error) {
+	i, err := instance.Create(filepath.Join(h.dir, name))
+	if err != nil {
+		return nil, err
+	}
+	defer i.Close()
+	dir, _, err := i.Add("view", nil, o, 0o755)
+	if err != nil {
+		return nil, err
+	}
+	return overlay.NewView(overlay.View{Tree: tree, Lowers: []string{"l/one", "l/two"}, Instance: dir, Source: "larder:doctor"})
+}
+
+func writeAt(dir *os.File, name string) error {
+	fd, err := unix.Openat(int(dir.Fd()), name, unix.O_WRONLY|unix.O_CREAT|unix.O_CLOEXEC, 0o644)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	defer unix.Close(fd)
+	if _, err := unix.Write(fd, []byte("new")); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
+}
+
+// view makes overlay 2 over each tree: some kernels count a file-backed image
+// as a level of the stack, and then only the loop device is left.
+func (h *host) view() {
+	var last error = errors.New("no tree")
+	var works []*os.File
+	for n, tree := range h.trees {
+		m, err := h.newView(tree, fmt.Sprintf("view-%d", n), overlay.Owner{})
+		if err == nil {
+			err = errors.Join(readAt(m, "a"), readAt(m, "b"), writeAt(m, "a"), writeAt(m, "c"), readAt(tree, "l/one/a"))
+			m.Close()
+		}
+		if err == nil {
+			works = append(works, tree)
+		} else {
+			tree.Close()
+			last = err
+		}
+	}
+	h.trees = works
+	if len(works) > 0 {
+		last = nil
+	}
+	h.try("view", true, "overlay 2: two lowers of the tree, and an upper", last,
+		"a kernel of 6.15 or later, and a store on ext4, xfs or btrfs (not on an overlay)")
+}
+
+// idmap gives the tree to another user.
+func (h *host) idmap() {
+	const uid, gid = 1234, 4321
+	err := func() error {
+		if len(h.trees) == 0 {
+			return errors.New("no tree")
+		}
+		image, _, err := overlay.OpenImage(h.image, overlay.AnyBacking)
+		if err != nil {
+			return err
+		}
+		defer image.Close()
+		tree, err := overlay.OpenTree(image, h.pool, overlay.Owner{UID: uid, GID: gid})
+		if err != nil {
+			return err
+		}
+		defer tree.Close()
+		m, err := h.newView(tree, "idmap", overlay.Owner{UID: uid, GID: gid})
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		var st unix.Stat_t
+		if err := unix.Fstatat(int(m.Fd()), "a", &st, 0); err != nil {
+			return err
+		}
+		if st.Uid != uid || st.Gid != gid {
+			return fmt.Errorf("owner is %d:%d, want %d:%d", st.Uid, st.Gid, uid, gid)
+		}
+		return nil
+	}()
+	h.try("idmap", false, "trees for users other than root", err,
+		"a kernel with user namespaces, and user.max_user_namespaces above 0 (sysctl)")
+}
+
+// attach puts a view on a directory in a mount namespace of its own.
+func (h *host) attach() {
+	err := overlay.OnThread(func() error {
+		if len(h.trees) == 0 {
+			return errors.New("no view")
+		}
+		if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS); err != nil {
+			return fmt.Errorf("unshare: %w", err)
+		}
+		if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
+			return fmt.Errorf("make mounts slave: %w", err)
+		}
+		m, err := h.newView(h.trees[0], "attach", overlay.Owner{})
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		point := filepath.Join(h.dir, "point")
+		if err := os.Mkdir(point, 0o755); err != nil {
+			return err
+		}
+		root, err := os.Open("/")
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		p, err := overlay.Resolve(root, point)
+		if err != nil {
+			return err
+		}
+		defer p.Close()
+		if err := overlay.Attach(m, p); err != nil {
+			return err
+		}
+		if b, err := os.ReadFile(filepath.Join(point, "b")); err != nil || strings.TrimSpace(string(b)) != content {
+			return fmt.Errorf("read through the mount point: %q, %w", b, err)
+		}
+		return unix.Unmount(point, unix.MNT_DETACH)
+	})
+	h.try("attach", true, "a mount namespace, openat2 and move_mount", err, "run as root outside of containers, or with CAP_SYS_ADMIN")
+}
