@@ -40,7 +40,11 @@ type session struct {
 	id      snapshot.ID
 	trees   map[overlay.Owner]tree
 	places  []place
+	taken   []taken
 }
+
+// taken is a mount point that somebody has.
+type taken struct{ name, path string }
 
 type tree struct {
 	file *os.File
@@ -195,7 +199,7 @@ func (s *session) findPlaces() (view *container.Point) {
 		}
 		var p *container.Point
 		if cause == nil {
-			p, cause = s.point(want, container.PointOptions{Make: true, UID: uid, GID: gid, Cover: s.profile.Override, Keep: true})
+			p, cause = s.point(client.name, want, container.PointOptions{Make: true, UID: uid, GID: gid, Cover: s.profile.Override, Keep: true})
 		}
 		if cause != nil {
 			s.skip(client.name, cause)
@@ -222,7 +226,7 @@ func (s *session) findView(want string) *container.Point {
 			return nil // said for the caches already
 		}
 	}
-	p, err := s.point(want, container.PointOptions{Make: true, UID: uid, GID: gid, Cover: s.profile.Override})
+	p, err := s.point("view", want, container.PointOptions{Make: true, UID: uid, GID: gid, Cover: s.profile.Override})
 	if err != nil {
 		s.skip("view", err)
 		return nil
@@ -230,18 +234,20 @@ func (s *session) findView(want string) *container.Point {
 	return p
 }
 
-// point resolves a place and sees to it that a failure leaves nothing made.
-func (s *session) point(want string, o container.PointOptions) (*container.Point, error) {
+// point resolves a place for name and sees to it that a failure leaves nothing
+// made.
+func (s *session) point(name, want string, o container.PointOptions) (*container.Point, error) {
 	p, err := s.c.Point(want, o)
 	if err != nil {
 		return nil, err
 	}
-	for _, other := range s.places {
-		if overlaps(p.Path, other.point.Path) {
+	for _, other := range s.taken {
+		if overlaps(p.Path, other.path) {
 			s.c.Abandon(p)
-			return nil, fmt.Errorf("%w %q overlaps that of %s", container.ErrPoint, p.Path, other.name)
+			return nil, fmt.Errorf("%w %.80q overlaps that of %s", container.ErrPoint, p.Path, other.name)
 		}
 	}
+	s.taken = append(s.taken, taken{name, p.Path})
 	s.onFailure(func() { s.c.Abandon(p) })
 	return p, nil
 }

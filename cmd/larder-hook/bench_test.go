@@ -12,6 +12,9 @@ import (
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"larder/overlay/keep"
+	"larder/snapshot"
 )
 
 // BenchmarkRunc times `runc run` of a container that does nothing, without a
@@ -19,9 +22,26 @@ import (
 // order. The machine's noise only ever adds, so the lower decile is what is
 // compared; the spread between it and the median says how noisy it was.
 //
+// Once with a tree of its own for each container and once with the tree that
+// larder mount keeps.
+//
 //	LARDER_E2E=1 go test ./cmd/larder-hook -run '^$' -bench Runc -benchtime 200x
 func BenchmarkRunc(b *testing.B) {
-	w := newWorld(b, "")
+	b.Run("own", func(b *testing.B) { benchmarkRunc(b, newWorld(b, "")) })
+	b.Run("kept", func(b *testing.B) {
+		w := newWorld(b, "")
+		store, err := snapshot.Open(w.store)
+		must(b, err)
+		id, err := store.Current()
+		must(b, err)
+		run := keep.Dir(keep.DefaultDir)
+		must(b, run.Mount(keep.Snapshot{ID: id.String(), Image: store.ImagePath(id), Objects: store.ObjectsDir()}))
+		defer func() { must(b, run.Unmount(id.String())) }()
+		benchmarkRunc(b, w)
+	})
+}
+
+func benchmarkRunc(b *testing.B, w *world) {
 	kinds := []struct {
 		name   string
 		change func(*specs.Spec)

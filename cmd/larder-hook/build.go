@@ -26,7 +26,7 @@ func (s *session) build(view *container.Point, wanted *environment) ([]container
 		if p.views != nil {
 			var err error
 			if p.lowers, err = s.viewLowers(p); err != nil {
-				s.skip(p.name, err)
+				s.leaveOut(p.name, p.point, err)
 				continue
 			}
 		}
@@ -41,7 +41,7 @@ func (s *session) build(view *container.Point, wanted *environment) ([]container
 		}
 		m, err := s.mount(inst, p)
 		if err != nil {
-			s.skip(p.name, err)
+			s.leaveOut(p.name, p.point, err)
 			continue
 		}
 		mounts = append(mounts, container.Mount{Mount: m, Point: p.point})
@@ -50,13 +50,19 @@ func (s *session) build(view *container.Point, wanted *environment) ([]container
 	if view != nil {
 		m, err := s.readOnlyView()
 		if err != nil {
-			s.skip("view", err)
+			s.leaveOut("view", view, err)
 		} else {
 			mounts = append(mounts, container.Mount{Mount: m, Point: view})
 			s.attached("view", view)
 		}
 	}
 	return mounts, nil
+}
+
+// leaveOut skips a place, and takes away what was made for it.
+func (s *session) leaveOut(name string, p *container.Point, err error) {
+	s.skip(name, err)
+	s.c.Abandon(p)
 }
 
 func (s *session) attached(name string, p *container.Point) {

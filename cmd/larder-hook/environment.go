@@ -64,7 +64,7 @@ func (s *session) wantEnvironment() (*environment, error) {
 		if venv == "" {
 			continue
 		}
-		if e.point, err = s.point(venv, container.PointOptions{Cover: s.profile.Override, Keep: true}); err == nil {
+		if e.point, err = s.point("env", venv, container.PointOptions{Cover: s.profile.Override, Keep: true}); err == nil {
 			e.venv = venv
 			return e, nil
 		}

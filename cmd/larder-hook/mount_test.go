@@ -240,6 +240,30 @@ func TestMountHookDepth(t *testing.T) {
 	f.sh(`echo x > $R/home/a/.cache/pip/new`)
 }
 
+// Another profile: a view the snapshot lacks, a mount point of the operator's,
+// no read-only view.
+func TestMountHookProfile(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	store := filepath.Join(t.TempDir(), "store")
+	id := publish(t, store, nil)
+	profiles := filepath.Join(t.TempDir(), "config.toml")
+	must(t, os.WriteFile(profiles, []byte(fmt.Sprintf(`
+[profile.odd]
+views = ["uv", "pip-old"]
+mount_points = { pip = "/srv/pip" }
+view = ""
+snapshot = %q
+`, id.Short())), 0o600))
+	f := start(t, store, "c1", 0)
+	status, stderr := f.attach("--config", profiles, "--profile", "odd")
+	if status != 0 || !strings.Contains(stderr, `pip at "/srv/pip"; left out: uv: snapshot `+id.Short()+" has no such view") {
+		t.Errorf("exit %d, %q", status, stderr)
+	}
+	f.sh(`test -e $R/srv/pip/http/b && ! test -e $R/srv/pip/http-v2 && ! test -e $R/home/a/.cache && ! test -e $R/mnt/cacache`)
+}
+
 // What makes one place impossible leaves the others alone, names itself in one
 // line, and with --required nothing is attached and nothing left.
 func TestMountHookLeavesOut(t *testing.T) {
@@ -263,6 +287,7 @@ func TestMountHookLeavesOut(t *testing.T) {
 		{"dots", ":", specs.Process{Env: []string{"PIP_CACHE_DIR=/a/../../etc"}}, "a .. in it", "view"},
 		{"control characters", ":", specs.Process{Env: []string{"PIP_CACHE_DIR=a\nlarder-hook: all is well"}}, `"a\nlarder-hook: all is well"`, "view"},
 		{"overlapping the view", ":", specs.Process{Env: []string{"PIP_CACHE_DIR=/mnt/cacache/x"}}, "view: mount point", "pip"},
+		{"same as the view", ":", specs.Process{Env: []string{"PIP_CACHE_DIR=/mnt/cacache"}}, `view: mount point "/mnt/cacache" overlaps that of pip`, "pip"},
 		{"view is a file", "rmdir $R/mnt/cacache $R/mnt; echo > $R/mnt", specs.Process{}, "view: mount point", "pip"},
 		{"read-only root", "mount -o remount,ro,bind $R", specs.Process{}, "file system is read-only", "view"},
 	} {

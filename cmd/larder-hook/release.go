@@ -17,9 +17,11 @@ func (j *job) release(stdin *os.File) error {
 		return err
 	}
 	j.id = state.ID
-	cfg, err := config.Load(j.config)
-	if err != nil && j.store == "" {
-		return err // which store is not known
+	var cfg config.Config
+	if j.store == "" { // else the file has nothing to say
+		if cfg, err = config.Load(j.config); err != nil {
+			return err
+		}
 	}
 	store, err := openStore(j.store, cfg)
 	if err != nil {
