@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,7 +12,18 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"larder/builder"
+	"larder/builder/index"
+	"larder/builder/layer"
+	"larder/builder/tags"
+	"larder/builder/wheel"
+	"larder/cmd/internal/config"
+	"larder/overlay"
+	"larder/popularity"
 	"larder/snapshot"
+	"larder/snapshot/gc"
+	"larder/snapshot/image"
+	"larder/snapshot/lock"
 )
 
 // The exit codes of every command (design, section 8). An unknown code is a
@@ -42,17 +54,46 @@ var exitCodes = []struct {
 	code int
 }{
 	{errInterrupted, exitInterrupted},
+	{context.Canceled, exitInterrupted}, // only a signal ends the command's context
 	{errUsage, exitUsage},
+	{config.ErrConfig, exitUsage},
+	{popularity.ErrConfig, exitUsage},
+	{index.ErrConfig, exitUsage},
+	{tags.ErrTarget, exitUsage},
+	{gc.ErrOptions, exitUsage},
 	{snapshot.ErrNoSnapshot, exitUsage},
 	{snapshot.ErrStore, exitUsage},
-	{snapshot.ErrDamaged, exitDamage},
-	{snapshot.ErrBusy, exitBusy},
 	{snapshot.ErrNoStore, exitNoStore},
 	{snapshot.ErrFormat, exitNoStore},
+	{snapshot.ErrBusy, exitBusy},
+	{overlay.ErrBusy, exitBusy},
+	{snapshot.ErrDamaged, exitDamage},
+	// A full disk before what it was met in: a wheel that could not be written
+	// down is not a wheel refused.
+	{snapshot.ErrSpace, exitSpace},
 	{unix.ENOSPC, exitSpace},
 	{unix.EDQUOT, exitSpace},
 	{unix.EFBIG, exitSpace},
 	{unix.EMFILE, exitSpace},
+	{overlay.ErrUnsupported, exitUnsupported},
+	{overlay.ErrDepth, exitUnsupported},
+	{layer.ErrInterpreter, exitUnsupported},
+	// A silent index before a refused lock: what a lock names and nobody could
+	// ask for is the network's fault.
+	{builder.ErrUnreachable, exitNetwork},
+	{index.ErrUnreachable, exitNetwork},
+	{index.ErrPage, exitNetwork},
+	{popularity.ErrUnreachable, exitNetwork},
+	{builder.ErrRefused, exitRefused},
+	{popularity.ErrRefused, exitRefused},
+	{lock.ErrRefused, exitRefused},
+	{wheel.ErrRefused, exitRefused},
+	{image.ErrRefused, exitRefused},
+	{index.ErrRefused, exitRefused},
+	{index.ErrNotFound, exitRefused},
+	{index.ErrHash, exitRefused},
+	{index.ErrNoHash, exitRefused},
+	{overlay.ErrRefused, exitRefused},
 }
 
 // exitCode returns the code that an error ends the program with.
