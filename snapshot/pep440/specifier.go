@@ -152,7 +152,7 @@ func (l Specifiers) Exact() (Version, bool) {
 
 func (s Specifier) matches(v Version, text string) bool {
 	if s.Operator == "===" {
-		return strings.ToLower(text) == strings.ToLower(s.Text)
+		return strings.EqualFold(text, s.Text)
 	}
 	if v.IsZero() {
 		return false

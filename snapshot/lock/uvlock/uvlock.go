@@ -61,7 +61,7 @@ func Read(set *pins.Set, file string, data []byte) error {
 	clause := d.Text(root, "requires-python")
 	supported := d.Texts(root, "supported-markers")
 	manifest := d.Table(root, "manifest")
-	w := &walk{set: set, file: file, members: make(map[string]bool), byName: make(map[string][]*entry), here: make(map[*entry]bool)}
+	w := &walk{set: set, file: file, members: make(map[string]bool), byName: make(map[string][]*entry), found: make(map[wanted]*entry), here: make(map[*entry]bool)}
 	for _, m := range d.Texts(manifest, "members") {
 		w.members[pep508.Normalize(m)] = true
 	}
@@ -143,6 +143,9 @@ func dependencies(d *tomltree.Decoder, t *tomltree.Table, key string) []dependen
 	return list
 }
 
+// wanted is what a dependency says of the package it means.
+type wanted struct{ name, version, source, place string }
+
 type node struct {
 	pkg   *entry
 	extra string // "" for the package itself
@@ -156,8 +159,9 @@ type walk struct {
 	byName  map[string][]*entry
 	seen    map[node]bool
 	queue   []node
-	here    map[*entry]bool // whether the resolution markers of a package hold, once known
-	active  []string        // what conflict markers ask for, as uv encodes it
+	found   map[wanted]*entry // what find answered
+	here    map[*entry]bool   // whether the resolution markers of a package hold, once known
+	active  []string          // what conflict markers ask for, as uv encodes it
 }
 
 func (w *walk) run(manifest []dependency) error {
@@ -171,6 +175,7 @@ func (w *walk) run(manifest []dependency) error {
 		before := slices.Clone(w.active)
 		w.seen, w.queue = make(map[node]bool), nil
 		clear(w.here)
+		clear(w.found)
 		for _, r := range roots {
 			w.activate("project", r.name, "")
 			w.activate("group", r.name, "dev")
@@ -273,6 +278,10 @@ func (w *walk) follow(deps []dependency) error {
 // find is the package a dependency means. uv writes version and source only where
 // several packages have the name.
 func (w *walk) find(dep dependency) (*entry, error) {
+	key := wanted{dep.name, dep.version, dep.source, dep.place}
+	if pkg := w.found[key]; pkg != nil {
+		return pkg, nil
+	}
 	var found []*entry
 	for _, pkg := range w.byName[dep.name] {
 		if (dep.version == "" || dep.version == pkg.version) && (dep.source == "" || dep.source == pkg.source && dep.place == pkg.place) {
@@ -298,6 +307,7 @@ func (w *walk) find(dep dependency) (*entry, error) {
 	case 0:
 		return nil, pins.Refuse(w.file, dep.line, fix, "depends on %s, which the lock lacks", pins.Show(strings.TrimSpace(dep.name+" "+dep.version)))
 	case 1:
+		w.found[key] = found[0]
 		return found[0], nil
 	}
 	return nil, pins.Refuse(w.file, dep.line, fix, "depends on %s, and %s and %s may be meant", pins.Show(dep.name),
