@@ -126,7 +126,7 @@ func (b *build) makePlan(ctx context.Context) error {
 			switch {
 			case gctx.Err() != nil:
 				return gctx.Err()
-			case errors.Is(err, index.ErrUnreachable):
+			case isSilence(err):
 				silent++
 				if len(w.pins) > 0 || answered == 0 && silent >= min(3, len(wants)) {
 					return unreachable(err)
@@ -193,7 +193,7 @@ func (b *build) skip(project, version string, target int, err error) {
 	if len(b.Targets) > 1 {
 		s.Target = b.Targets[target].Tag
 	}
-	if errors.Is(err, index.ErrUnreachable) {
+	if isSilence(err) {
 		b.report.unreachable++
 	}
 	b.report.Skipped = append(b.report.Skipped, s)
@@ -261,6 +261,12 @@ func lockMissing(missing []missingPin) error {
 		fmt.Errorf("%w: %s; nothing was published", ErrRefused, strings.Join(lines, "; ")),
 		"a lock is stocked whole or not at all: lock again for this target, or take the line out",
 	}
+}
+
+// isSilence says whether an error is the index's, not the project's: no answer, or
+// something that is no index page (an error page with status 200, a login form).
+func isSilence(err error) bool {
+	return errors.Is(err, index.ErrUnreachable) || errors.Is(err, index.ErrPage)
 }
 
 // unreachable marks an error as the index's silence.

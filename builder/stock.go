@@ -322,7 +322,7 @@ func (s *stocking) fail(j *stockJob, err error) error {
 	j.out = nil
 	for _, p := range j.picks {
 		switch {
-		case p.locked && errors.Is(err, index.ErrUnreachable):
+		case p.locked && isSilence(err):
 			return unreachable(err)
 		case p.locked:
 			return &hinted{
