@@ -135,9 +135,10 @@ for p in both:
     if stat.S_IMODE(os.stat(ours[p]).st_mode) != stat.S_IMODE(os.stat(pips[p]).st_mode):
         print("mode differs:", p, oct(os.stat(ours[p]).st_mode), oct(os.stat(pips[p]).st_mode))
     if p.endswith(".pyc"):
-        source = p.replace("__pycache__/", "").rsplit(".", 2)[0] + ".py"
-        if read(ours[source]) == read(pips[source]) and (
-                a[:8] != b[:8] or not same_code(marshal.loads(a[16:]), marshal.loads(b[16:]))):
+        stem = p.replace("__pycache__/", "").rsplit(".", 2)[0]
+        sources = [s for s in (stem + ".py", stem[:-2] + ".py") if s in ours]
+        if a != b and (not sources or read(ours[sources[0]]) == read(pips[sources[0]]) and (
+                a[:8] != b[:8] or not same_code(marshal.loads(a[16:]), marshal.loads(b[16:])))):
             print("bytecode differs:", p)
         continue
     if installed(p, "RECORD"):
@@ -150,11 +151,10 @@ for p in both:
         continue
     # Entry points and rewritten scripts: what follows the line that names the
     # interpreter, and for entry points pip's template of another age, aside.
-    end = b"' '''\n"
-    first, rest = b.split(b"\n", 1)
+    first, rest = b.split(b"\n", 1) if b"\n" in b else (b, b"")
     if p.startswith("bin/") and first.startswith(b"#!" + venv.encode()):
-        body = a.split(end, 1)[1] if end in a else a.split(b"\n", 1)[1]
-        norm = lambda s: [l for l in s.splitlines() if l and l not in (
+        body = a.split(b"\n", 1)[1]
+        norm = lambda s: [l for l in s.splitlines() if l and not l.startswith(b"'''exec' ") and l not in (b"' '''",
             b"# -*- coding: utf-8 -*-", b"import re", b"import sys", b"    if sys.argv[0].endswith('.exe'):",
             b"        sys.argv[0] = sys.argv[0][:-4]", b"    sys.argv[0] = sys.argv[0].removesuffix('.exe')",
             b"    sys.argv[0] = re.sub(r'(-script\\.pyw|\\.exe)?$', '', sys.argv[0])")]

@@ -24,38 +24,62 @@ func FuzzWheel(f *testing.F) {
 	for _, form := range goodForms() {
 		f.Add(form.Bytes())
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
-		w, err := OpenLimits(bytes.NewReader(b), int64(len(b)), "demo-1.0-py3-none-any.whl", Limits{Files: 1000, TotalSize: 1 << 24})
-		if err == nil {
-			err = w.Verify()
+	f.Fuzz(checkAgainstZip)
+}
+
+func checkAgainstZip(t *testing.T, b []byte) {
+	w, err := OpenLimits(bytes.NewReader(b), int64(len(b)), "demo-1.0-py3-none-any.whl", Limits{Files: 1000, TotalSize: 1 << 24})
+	if err == nil {
+		err = w.Verify()
+	}
+	if err != nil {
+		if !errors.Is(err, ErrRefused) || strings.ContainsFunc(err.Error(), unicode.IsControl) {
+			t.Fatalf("error %q", err)
 		}
-		if err != nil {
-			if !errors.Is(err, ErrRefused) || strings.ContainsFunc(err.Error(), unicode.IsControl) {
-				t.Fatalf("error %q", err)
-			}
+		return
+	}
+	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatalf("archive/zip: %v", err)
+	}
+	i := 0
+	for _, entry := range z.File {
+		if strings.HasSuffix(entry.Name, "/") {
+			continue
+		}
+		g := w.Files()[i]
+		i++
+		if g.Name != entry.Name || path.Clean("/"+g.Name) != "/"+g.Name {
+			t.Fatalf("names %q and %q", g.Name, entry.Name)
+		}
+		if !bytes.Equal(content(t, w, g), zipContent(t, entry)) {
+			t.Fatalf("%q has two contents", g.Name)
+		}
+	}
+	if i != len(w.Files()) {
+		t.Fatalf("%d files, archive/zip sees %d", len(w.Files()), i)
+	}
+}
+
+// The same, with the mutations where they get past the first check.
+func FuzzEntry(f *testing.F) {
+	f.Add("a/b.py", "", "x", "", uint16(0), uint32(0o100644), int64(0), int64(0), int64(0), uint8(0))
+	f.Add("a", "b", "x", wheeltest.UnicodePath("a", "b"), uint16(8), uint32(0o120777), int64(1), int64(-1), int64(30), uint8(0xff))
+	f.Add("ä/", "", "", wheeltest.Zip64Extra(1, 2), uint16(1<<11), uint32(0o040755), int64(0xfffffffe), int64(0), int64(-5), uint8(0x55))
+	f.Fuzz(func(t *testing.T, name, local, data, extra string, flags uint16, mode uint32, packed, size, offset int64, how uint8) {
+		if len(name) > 2000 || len(extra) > 2000 || len(data) > 1<<16 {
 			return
 		}
-		z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
-		if err != nil {
-			t.Fatalf("archive/zip: %v", err)
+		bit := func(n int) bool { return how>>n&1 == 1 }
+		e := wheeltest.Entry{Name: name, LocalName: local, Data: data, Extra: extra, Flags: flags, Mode: mode & 0xffff,
+			Packed: packed, Size: size, Offset: offset, Stored: bit(0), Descriptor: bit(1), Desc64: bit(2), DescNoSig: bit(3), Zip64: bit(4)}
+		if bit(5) {
+			e.LocalPacked, e.LocalSize = packed, size
 		}
-		i := 0
-		for _, entry := range z.File {
-			if strings.HasSuffix(entry.Name, "/") {
-				continue
-			}
-			g := w.Files()[i]
-			i++
-			if g.Name != entry.Name || path.Clean("/"+g.Name) != "/"+g.Name {
-				t.Fatalf("names %q and %q", g.Name, entry.Name)
-			}
-			if !bytes.Equal(content(t, w, g), zipContent(t, entry)) {
-				t.Fatalf("%q has two contents", g.Name)
-			}
-		}
-		if i != len(w.Files()) {
-			t.Fatalf("%d files, archive/zip sees %d", len(w.Files()), i)
-		}
+		checkAgainstZip(t, wheeltest.Wheel{Edit: func(a *wheeltest.Archive) {
+			a.Entries = append([]wheeltest.Entry{e}, a.Entries...)
+			a.Zip64, a.SeeZip64 = bit(6), bit(7)
+		}}.Bytes())
 	})
 }
 
