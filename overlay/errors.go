@@ -69,7 +69,8 @@ func newError(op, source, target, kernel string, err error) *Error {
 }
 
 // refusal is an input we turn down before the kernel sees it.
-type refusal struct{ msg string }
+type refusal struct{ msg, hint string }
 
 func (r *refusal) Error() string        { return r.msg }
+func (r *refusal) Hint() string         { return r.hint }
 func (r *refusal) Is(target error) bool { return target == ErrRefused }

@@ -51,7 +51,7 @@ func OpenImage(path string, want Backing) (*os.File, Backing, error) {
 		return nil, 0, &os.PathError{Op: "stat image", Path: path, Err: err}
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, 0, &refusal{fmt.Sprintf("open image %s: not a regular file", path)}
+		return nil, 0, &refusal{msg: fmt.Sprintf("open image %s: not a regular file", path)}
 	}
 	if want == AnyBacking && warningsPanic() {
 		// The first cold file-backed mount raises a warning inside ext4 on

@@ -47,24 +47,25 @@ func (v View) Check() error {
 	}
 	switch {
 	case n == 0:
-		return &refusal{"plan view: no lower"}
+		return &refusal{msg: "plan view: no lower"}
 	case n > MaxLowers:
-		return &refusal{fmt.Sprintf("plan view: %d lowers, the kernel takes %d", n, MaxLowers)}
+		return &refusal{fmt.Sprintf("plan view: %d lowers, the kernel takes %d", n, MaxLowers),
+			"give the lock to larder build --lock: its layers are then merged into one"}
 	case !strings.HasPrefix(v.Source, "larder:") || len(v.Source) > 255 || strings.ContainsAny(v.Source, " \t\n\\"):
-		return &refusal{fmt.Sprintf("plan view: source %q: want larder:…, at most 255 bytes, no blanks", v.Source)}
+		return &refusal{msg: fmt.Sprintf("plan view: source %q: want larder:…, at most 255 bytes, no blanks", v.Source)}
 	}
 	seen := make(map[string]bool, len(v.Lowers))
 	for _, l := range v.Lowers {
 		if l == "" || l == "." || path.IsAbs(l) || path.Clean(l) != l || strings.HasPrefix(l, "..") || strings.ContainsRune(l, 0) {
-			return &refusal{fmt.Sprintf("plan view: lower %q is not a plain path inside the tree", l)}
+			return &refusal{msg: fmt.Sprintf("plan view: lower %q is not a plain path inside the tree", l)}
 		}
 		if seen[l] {
-			return &refusal{fmt.Sprintf("plan view: lower %q twice", l)}
+			return &refusal{msg: fmt.Sprintf("plan view: lower %q twice", l)}
 		}
 		seen[l] = true
 	}
 	if size := v.mountinfo(); size > maxMountinfo {
-		return &refusal{fmt.Sprintf("plan view: its line in mountinfo would have %d bytes, more than %d", size, maxMountinfo)}
+		return &refusal{msg: fmt.Sprintf("plan view: its line in mountinfo would have %d bytes, more than %d", size, maxMountinfo)}
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"larder/overlay/keep"
 	"larder/overlay/run"
 	"larder/snapshot"
+	"larder/snapshot/lock"
 )
 
 // larder run keeps its command's exit status. Its own failures are those of a
@@ -47,10 +49,17 @@ func runCommand() *cli.Command {
 			&cli.StringFlag{Name: "report", Usage: "write to `FILE`, as JSON, what was attached and what the command left in the upper"},
 			runDirFlag(),
 		},
+		OnUsageError: func(c *cli.Context, err error, sub bool) error {
+			report(c.App.Writer, os.Stderr, false, onUsageError(c, err, sub))
+			return statusError(exitRunFailed)
+		},
 		Action: func(c *cli.Context) error {
 			status, err := runRun(c)
 			if err == nil {
 				return statusOrNil(status)
+			}
+			if errors.Is(err, context.Canceled) {
+				return errInterrupted // before the command began
 			}
 			// Said here, not in exit.go: its table has no code for these.
 			report(c.App.Writer, os.Stderr, false, err)
@@ -84,8 +93,10 @@ type running struct {
 	settings  config.Run
 	store     *snapshot.Store
 	id        snapshot.ID
-	container string // of the lease, "" without one
-	throwAway string // instance to trash, "" when kept
+	container string     // of the lease, "" without one
+	throwAway string     // instance to trash, "" when kept
+	lacked    []lock.Pin // of the locks, not in the snapshot
+	python    string     // the minor version they are lacked for
 }
 
 func runRun(c *cli.Context) (int, error) {
@@ -148,6 +159,7 @@ func (r *running) options() error {
 			}
 		}
 	}
+	r.Measure = c.String("report") != ""
 	r.Command, r.Env = c.Args().Slice(), os.Environ()
 	r.Required = c.Bool("required") || r.settings.Required
 	if !slices.Equal(r.settings.Views, config.Default().Run.Views) {

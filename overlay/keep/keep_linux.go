@@ -5,6 +5,7 @@
 //
 //	RUN/snapshots/               0700, a private mount of its own
 //	  <id>/image                 the image, through a loop device
+//	  <id>/pool                  a link that names the pool below the trees
 //	  <id>/tree                  the tree, root's
 //	  <id>/tree-<uid>-<gid>      the tree for another owner
 //	RUN/lock                     flock of mount and unmount
@@ -90,8 +91,8 @@ func (d Dir) Mount(s Snapshot, owners ...overlay.Owner) error {
 		return fmt.Errorf("keep snapshot: make %s private: %w", d.snapshots(), err)
 	}
 	dir := d.snapshot(s.ID)
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("keep snapshot: %w", err)
+	if err := d.claim(s); err != nil {
+		return err
 	}
 	image, err := d.clone(s.ID, "image", unix.EROFS_SUPER_MAGIC_V1)
 	if err != nil {
@@ -200,6 +201,12 @@ func (d Dir) unmount(id string) error {
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(b.Name(), a.Name()) })
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
+		if e.Name() == "pool" {
+			if err := os.Remove(path); err != nil {
+				return fmt.Errorf("let go of snapshot %.12s: %w", id, err)
+			}
+			continue
+		}
 		if !e.IsDir() {
 			return fmt.Errorf("let go of snapshot %.12s: %s is not ours", id, path)
 		}

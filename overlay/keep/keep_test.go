@@ -200,3 +200,24 @@ func TestMountKeepAtOnce(t *testing.T) {
 		t.Errorf("%d loop devices left", n)
 	}
 }
+
+// The same snapshot of another store, whose pool may be gone, is not used.
+func TestMountKeepOtherPool(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	d, s := fixture(t)
+	must(t, d.Mount(s))
+	_, other := fixture(t)
+	must(t, os.RemoveAll(s.Objects))
+	openHow(t, d, other, overlay.Owner{}, keep.FromFile)
+	must(t, d.Mount(other))
+	openHow(t, d, other, overlay.Owner{}, keep.FromTree)
+	if m := kept(t, d); len(m) != 3 {
+		t.Errorf("mounted: %v", m)
+	}
+	if n := loops(t, s.Image); n != 0 {
+		t.Errorf("%d loop devices left of the first", n)
+	}
+	must(t, d.UnmountAll())
+}

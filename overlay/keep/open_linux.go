@@ -23,14 +23,15 @@ const (
 // level a view over the tree fails with ErrDepth; backing BackedByLoop avoids
 // that.
 func (d Dir) Open(s Snapshot, owner overlay.Owner, backing overlay.Backing) (*os.File, How, error) {
-	if idRule.MatchString(s.ID) {
+	if d.keeps(s) {
 		if tree, err := d.clone(s.ID, treeName(owner), unix.OVERLAYFS_SUPER_MAGIC); err == nil {
 			return tree, FromTree, nil
 		}
 		if image, err := d.clone(s.ID, "image", unix.EROFS_SUPER_MAGIC_V1); err == nil {
 			defer image.Close()
-			tree, err := overlay.OpenTree(image, s.Objects, owner)
-			return tree, FromImage, err
+			if tree, err := overlay.OpenTree(image, s.Objects, owner); err == nil {
+				return tree, FromImage, nil
+			}
 		}
 	}
 	image, got, err := overlay.OpenImage(s.Image, backing)

@@ -36,7 +36,7 @@ func (s *session) instanceError(err error) error {
 
 // enter gives the thread its own mount namespace.
 func (s *session) enter() error {
-	cwd, _ := os.Getwd() // "" when it was removed: then it stays what it is
+	s.cwd, _ = os.Getwd()
 	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS); err != nil {
 		if errors.Is(err, unix.EPERM) {
 			return &problem{kind: overlay.ErrUnsupported, msg: "not permitted", hint: "run as root, or with CAP_SYS_ADMIN"}
@@ -48,12 +48,6 @@ func (s *session) enter() error {
 	if err := mount.MakeRSlave("/"); err != nil {
 		return err
 	}
-	s.report.Mounts = nil
-	defer func() {
-		if cwd != "" {
-			_ = unix.Chdir(cwd)
-		}
-	}()
 	// Trees are opened first: what is kept is about to be hidden.
 	if _, err := s.tree(s.User.Owner, overlay.AnyBacking); err != nil {
 		return err

@@ -1,13 +1,13 @@
 package run
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -108,7 +108,12 @@ func (s *session) activate(venv string) {
 
 // installMissing has the environment's pip install what the snapshot lacks.
 // What pip prints is not the command's output: it goes to standard error.
-func (s *session) installMissing(env []string) error {
+func (s *session) installMissing(ctx context.Context, env []string) error {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return fmt.Errorf("install what the snapshot lacks: %w", err)
+	}
+	defer null.Close()
 	// One line with a hash makes pip want one on every line.
 	var hashed, plain []string
 	for _, line := range s.env.Missing {
@@ -127,24 +132,13 @@ func (s *session) installMissing(env []string) error {
 		if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
 			return fmt.Errorf("install what the snapshot lacks: %w", err)
 		}
-		attr := &os.ProcAttr{
-			Env:   env,
-			Files: []*os.File{nil, os.Stderr, os.Stderr},
-			Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
-		}
-		if s.User.Switch {
-			attr.Sys.Credential = credential(s.User)
-		}
-		p, err := os.StartProcess(python, []string{python, "-m", "pip", "install", "--no-deps", "--disable-pip-version-check", "-r", file}, attr)
-		if err != nil {
-			return fmt.Errorf("install what the snapshot lacks: start pip: %w", err)
-		}
-		state, err := p.Wait()
+		command := []string{python, "-m", "pip", "install", "--no-deps", "--disable-pip-version-check", "-r", file}
+		status, _, err := start(ctx, command, env, s.User, []*os.File{null, os.Stderr, os.Stderr})
 		if err != nil {
 			return fmt.Errorf("install what the snapshot lacks: %w", err)
 		}
-		if !state.Success() {
-			return &problem{kind: errPip, msg: "install what the snapshot lacks: pip: " + state.String(),
+		if status != 0 {
+			return &problem{kind: errPip, msg: fmt.Sprintf("install what the snapshot lacks: pip: exit status %d", status),
 				hint: "pip's own message is above"}
 		}
 		_ = unix.Unlink(file)

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -18,14 +19,14 @@ var forwarded = []os.Signal{
 }
 
 // start runs a command as a child of this thread, in its namespace, and waits.
-func start(command, env []string, u User) (status int, signaled bool, err error) {
+func start(ctx context.Context, command, env []string, u User, files []*os.File) (status int, signaled bool, err error) {
 	path, err := lookPath(command[0], lookup(env, "PATH"))
 	if err != nil {
 		return 0, false, err
 	}
 	attr := &os.ProcAttr{
 		Env:   env,
-		Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
+		Files: files,
 		// The parent is this thread, which waits: if the process is killed, so
 		// is the command, and with it the namespace.
 		Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
@@ -42,6 +43,10 @@ func start(command, env []string, u User) (status int, signaled bool, err error)
 		}
 	}
 	defer signal.Stop(signals)
+	// A signal before this line is the context's, one after it the command's.
+	if err := ctx.Err(); err != nil {
+		return 0, false, err
+	}
 	p, err := os.StartProcess(path, command, attr)
 	if err != nil {
 		return 0, false, startError(command[0], err)

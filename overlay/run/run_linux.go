@@ -32,6 +32,8 @@ type Config struct {
 	// Environment finds what a lock needs in the snapshot's tree; nil: no lock.
 	Environment func(tree *os.File) (*Environment, error)
 
+	// Measure counts what the command left in the uppers.
+	Measure bool
 	// Required makes every part that cannot be attached an error.
 	Required bool
 	// Warn is told, one line each, what is left out.
@@ -84,6 +86,7 @@ type session struct {
 	unset  []string
 	points []*point // attached, in order
 	env    *Environment
+	cwd    string // "" when it has no name, or nothing is attached
 }
 
 type tree struct {
@@ -99,21 +102,25 @@ func (s *session) run(ctx context.Context) error {
 		}
 		s.report.Attach = time.Since(begin)
 	}
-	if err := ctx.Err(); err != nil {
-		return err
+	if s.cwd != "" {
+		// Again by its path: the directory may be below a mount point.
+		_ = unix.Chdir(s.cwd)
 	}
 	env := environ(s.Env, s.User, s.set, s.unset...)
 	if s.env != nil && len(s.env.Missing) > 0 && s.set["VIRTUAL_ENV"] != "" {
-		if err := s.installMissing(env); err != nil {
+		if err := s.installMissing(ctx, env); err != nil {
 			return err
 		}
 	}
-	status, signaled, err := start(s.Command, env, s.User)
+	files := []*os.File{os.Stdin, os.Stdout, os.Stderr}
+	status, signaled, err := start(ctx, s.Command, env, s.User, files)
 	if err != nil {
 		return err
 	}
 	s.report.Status, s.report.Signaled = status, signaled
-	s.measure()
+	if s.Measure {
+		s.measure()
+	}
 	return nil
 }
 

@@ -57,6 +57,7 @@ func newWorld(t *testing.T) *world {
 		Env:      []string{"HOME=" + w.home, "PATH=/usr/bin:/bin"},
 		User:     run.User{Home: w.home},
 		Snapshot: keep.Snapshot{ID: "0123456789abcdef", Image: s.Image, Objects: s.Objects},
+		Measure:  true,
 		RunDir:   keep.Dir(filepath.Join(t.TempDir(), "run")),
 		Warn:     func(line string) { w.warnings = append(w.warnings, line) },
 	}

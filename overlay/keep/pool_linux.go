@@ -1,0 +1,55 @@
+package keep
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// poolID names a pool for good: another directory at the same path, even with
+// the same inode number, was born at another time.
+func poolID(objects string) (string, error) {
+	var st unix.Statx_t
+	if err := unix.Statx(unix.AT_FDCWD, objects, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_INO|unix.STATX_BTIME, &st); err != nil {
+		return "", fmt.Errorf("stat pool: %w", &os.PathError{Op: "statx", Path: objects, Err: err})
+	}
+	return fmt.Sprintf("%d:%d:%d:%d.%d", st.Dev_major, st.Dev_minor, st.Ino, st.Btime.Sec, st.Btime.Nsec), nil
+}
+
+// claim makes the snapshot's directory. Two stores can hold the same snapshot,
+// and one of them may be gone: mounts over another pool than s's are let go.
+func (d Dir) claim(s Snapshot) error {
+	want, err := poolID(s.Objects)
+	if err != nil {
+		return fmt.Errorf("keep snapshot %.12s: %w", s.ID, err)
+	}
+	dir := d.snapshot(s.ID)
+	if had, err := os.Readlink(filepath.Join(dir, "pool")); err == nil && had == want {
+		return nil
+	}
+	if err := d.unmount(s.ID); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return fmt.Errorf("keep snapshot: %w", err)
+	}
+	if err := os.Symlink(want, filepath.Join(dir, "pool")); err != nil {
+		return fmt.Errorf("keep snapshot: %w", err)
+	}
+	return nil
+}
+
+// keeps says whether what is kept under the snapshot's id is over its pool.
+func (d Dir) keeps(s Snapshot) bool {
+	if !idRule.MatchString(s.ID) {
+		return false
+	}
+	had, err := os.Readlink(filepath.Join(d.snapshot(s.ID), "pool"))
+	if err != nil {
+		return false
+	}
+	id, err := poolID(s.Objects)
+	return err == nil && id == had
+}
