@@ -65,6 +65,8 @@ func runBuild(c *cli.Context) error {
 	if b.Store, err = open(dir); err != nil {
 		return err
 	}
+	// Before the stage empties the trash, whether or not a ranking is wanted.
+	collectMisses(c.Context, b.Store, missTime)
 	if b.ranks {
 		ranking, _, err := loadRanking(c.Context, c)
 		if err != nil {

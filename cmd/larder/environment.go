@@ -51,6 +51,9 @@ func (r *running) environment(locks []string) func(*os.File) (*run.Environment, 
 		if len(union.LeftOut) > 0 {
 			warnf("%s: not packages of an index, left out: %s", strings.Join(locks, ", "), strings.Join(union.LeftOut, ", "))
 		}
+		if tag, err := tags.Parse(target.Tag); err == nil {
+			r.lack(found.Missing, tag.Python())
+		}
 		return e, r.missing(e, found.Missing, target.Tag)
 	}
 }

@@ -47,6 +47,7 @@ func runGC(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	opts.Parked = func() { collectMisses(c.Context, s, missTime) }
 	r, err := gc.Run(c.Context, s, opts)
 	if r == nil {
 		return err

@@ -13,7 +13,6 @@ import (
 
 	"larder/cmd/internal/config"
 	"larder/popularity"
-	"larder/popularity/misses"
 	"larder/popularity/sources"
 	"larder/snapshot"
 )
@@ -111,25 +110,13 @@ func loadRanking(ctx context.Context, c *cli.Context) (popularity.Ranking, []pop
 	store := rankingStore(c)
 	if store != nil {
 		opts.CacheDir = filepath.Join(store.Dir(), "rankings")
-		collectMisses(ctx, store)
+		collectMisses(ctx, store, missTime)
 	}
 	ranking, warnings, err := sources.Gather(ctx, blendOf(c, cfg, store), opts)
 	for _, w := range warnings {
 		warnf("%s", w)
 	}
 	return ranking, warnings, err
-}
-
-// collectMisses reads what containers that are gone left in the trash, before
-// somebody empties it. Nothing that goes wrong with it stops a build.
-func collectMisses(ctx context.Context, s *snapshot.Store) {
-	c, err := misses.Collect(ctx, filepath.Join(s.Dir(), "trash"), s.MissesDir(), time.Now(), misses.Limits{Time: time.Second})
-	if err != nil && ctx.Err() == nil {
-		warnf("%v", err)
-	}
-	for _, note := range c.Notes {
-		warnf("misses: %s", note)
-	}
 }
 
 // blendOf says what a ranking is made of. A ranking named on the command line

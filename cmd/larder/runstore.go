@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -91,6 +92,8 @@ func (r *running) finish() {
 	if r.container == "" {
 		return
 	}
+	r.noteMisses()
+	collectMisses(context.WithoutCancel(r.c.Context), r.store, missTimeRun) // of others, before the trash is emptied
 	err := r.store.Trash(r.throwAway)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
 		err = r.store.DropLease(r.container)

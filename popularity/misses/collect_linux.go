@@ -23,13 +23,17 @@ type Collected struct {
 // when its owner empties the place they are parked in. Misses are a sample.
 const maxParked = 1000
 
+// readMark is a file in an instance that was read.
+const readMark = "misses-read"
+
 // Collect reads every instance parked in a directory (an instance holds, for
 // each of its mounts, a directory with its upper, u) and appends what each
 // missed to the day's file in log, which is made if need be. The limits are
 // those of one instance; all together may take ten times its time.
 //
-// What is parked stays there: removing it is its owner's. An instance is known
-// by its name in that directory, so one that is collected twice counts once.
+// What is parked stays there: removing it is its owner's. An instance that was
+// read gets a mark beside its mounts, where its container never was, and is not
+// read again under whatever name it is found later.
 func Collect(ctx context.Context, parked, log string, now time.Time, limits Limits) (Collected, error) {
 	c := Collected{Notes: []string{}}
 	limits = limits.filled()
@@ -64,6 +68,10 @@ func Collect(ctx context.Context, parked, log string, now time.Time, limits Limi
 // appends what it missed to the day's file in log under the name it is known by.
 func CollectInstance(ctx context.Context, dir, name, log string, now time.Time, limits Limits) (Collected, error) {
 	c := Collected{Notes: []string{}}
+	var st unix.Stat_t
+	if unix.Lstat(filepath.Join(dir, readMark), &st) == nil {
+		return c, nil
+	}
 	found, ok, err := scanInstance(ctx, dir, limits)
 	if ctx.Err() != nil {
 		return c, ctx.Err()
@@ -78,14 +86,22 @@ func CollectInstance(ctx context.Context, dir, name, log string, now time.Time, 
 	if found.Stopped != "" {
 		c.Notes = append(c.Notes, name+": "+found.Stopped)
 	}
-	if len(found.Misses) == 0 {
-		return c, nil
+	if len(found.Misses) > 0 {
+		if err := os.MkdirAll(log, 0o700); err != nil {
+			return c, fmt.Errorf("append misses: %w", err)
+		}
+		if c.Misses, err = Append(log, Report{Time: now, Instance: name, Misses: found.Misses}); err != nil {
+			return c, err
+		}
 	}
-	if err := os.MkdirAll(log, 0o700); err != nil {
-		return c, fmt.Errorf("append misses: %w", err)
+	// Marked after the lines are written: killed in between, an instance is read
+	// twice under one name, which counts once. A mark that cannot be made costs
+	// no more than that either.
+	fd, err := unix.Open(filepath.Join(dir, readMark), unix.O_CREAT|unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err == nil {
+		_ = unix.Close(fd)
 	}
-	c.Misses, err = Append(log, Report{Time: now, Instance: name, Misses: found.Misses})
-	return c, err
+	return c, nil
 }
 
 // scanInstance scans the uppers of an instance within one set of limits; ok is

@@ -22,18 +22,32 @@ func TestCollect(t *testing.T) {
 	if err := os.Symlink(filepath.Join(parked, "one/pip/u"), filepath.Join(parked, "evil/pip/u")); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // the second time finds the same, and counts nothing twice
+	const mark = "one/" + readMark
+	for i, want := range []int{3, 3, 0} {
+		if i == 1 { // killed before it could mark them: the same names count once
+			for _, name := range []string{"one", "two", "empty"} {
+				if err := os.Remove(filepath.Join(parked, name, readMark)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
 		c, err := Collect(t.Context(), parked, log, day, Limits{})
-		if err != nil || c.Instances != 3 || c.Misses != 3 || len(c.Notes) != 0 {
-			t.Errorf("%+v %v", c, err)
+		if err != nil || c.Instances != want || c.Misses != want || len(c.Notes) != 0 {
+			t.Errorf("round %d: %+v %v", i, c, err)
 		}
 		if got, _ := counts(t, log); got != "a:2 b:1" {
-			t.Errorf("counted %q", got)
+			t.Errorf("round %d: counted %q", i, got)
 		}
+	}
+	if err := os.Remove(filepath.Join(parked, mark)); err != nil {
+		t.Fatal(err)
 	}
 	c, err := Collect(t.Context(), parked, log, day, Limits{Names: 1})
 	if err != nil || !strings.Contains(strings.Join(c.Notes, "\n"), "one: more than 1 names") {
 		t.Errorf("%+v %v", c, err)
+	}
+	if err := os.Remove(filepath.Join(parked, mark)); err != nil {
+		t.Fatal(err)
 	}
 	alone := filepath.Join(t.TempDir(), "misses")
 	if c, err := CollectInstance(t.Context(), filepath.Join(parked, "one"), "run-1", alone, day, Limits{}); err != nil || c.Instances != 1 || c.Misses != 2 {

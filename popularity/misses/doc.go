@@ -22,7 +22,9 @@
 // pip's cache, and one that is not the public one sends no x-pypi-file headers;
 // there only site-packages and locally built wheels tell. Not pip and
 // setuptools: every new virtual environment has them, without a download.
-// Poetry's and other clients' caches are not read.
+// Poetry's and other clients' caches are not read. A container that removes its
+// cache before it ends (an image build that cleans up) has hidden what it
+// fetched. Of an instance that is kept (larder run --instance) nothing is read.
 //
 // # Promises
 //
@@ -37,7 +39,8 @@
 //     most ten tenants for one of them, so that one tenant, or one bad day,
 //     cannot steer a ranking. One tenant writes at most 2,000 lines a day.
 //   - Reporting an instance twice, on whatever days (a job that was killed
-//     between writing and removing the upper), counts it once.
+//     between writing and removing the upper), counts it once. An instance that
+//     was read is marked and not read again.
 //
 // # Limits
 //

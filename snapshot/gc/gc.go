@@ -18,6 +18,9 @@ type Options struct {
 	Keep      int           // the newest N snapshots stay, at least 1; current always does
 	OlderThan time.Duration // only snapshots published longer ago than this go; 0: any age
 	DryRun    bool          // say what would go, and leave it
+	// Parked is called when the instances of dead containers are in the trash and
+	// nothing is removed yet: the last chance to read what they left. nil for none.
+	Parked func()
 }
 
 // Report is what was done, or with DryRun what would be.
@@ -72,6 +75,9 @@ func Run(ctx context.Context, s *snapshot.Store, opts Options) (*Report, error) 
 		Removed: []Snapshot{}, Kept: []Snapshot{}, Reaped: []Container{}, Warnings: []string{}}}
 	err = r.collect(ctx)
 	if !opts.DryRun {
+		if opts.Parked != nil {
+			opts.Parked()
+		}
 		if terr := s.EmptyTrash(); terr != nil {
 			r.warn("%v", terr)
 		}
