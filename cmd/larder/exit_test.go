@@ -1,12 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"syscall"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"larder/builder"
 	"larder/builder/index"
@@ -18,41 +19,54 @@ import (
 	"larder/popularity"
 	"larder/snapshot"
 	"larder/snapshot/gc"
-	"larder/snapshot/image"
 	"larder/snapshot/lock"
 )
 
-// TestExitCodes says the whole table once more, from the outside: design,
-// section 8, and every sentinel of the packages that reaches a command.
-func TestExitCodes(t *testing.T) {
+// Every error that a caller can tell apart has the documented code, wrapped or not.
+func TestExitCode(t *testing.T) {
 	for _, c := range []struct {
 		err  error
 		code int
 	}{
 		{nil, 0},
-		{errors.New("nobody foresaw"), 1},
-		{errUsage, 2}, {usagef("no"), 2}, {config.ErrConfig, 2}, {popularity.ErrConfig, 2}, {index.ErrConfig, 2},
-		{tags.ErrTarget, 2}, {gc.ErrOptions, 2}, {snapshot.ErrNoSnapshot, 2}, {snapshot.ErrStore, 2},
+		{errors.New("nobody foresaw this"), 1},
+		{usagef("x"), 2}, {config.ErrConfig, 2}, {index.ErrConfig, 2}, {popularity.ErrConfig, 2}, {tags.ErrTarget, 2}, {gc.ErrOptions, 2},
+		{snapshot.ErrNoSnapshot, 2}, {snapshot.ErrStore, 2},
 		{snapshot.ErrDamaged, 3},
-		{builder.ErrRefused, 4}, {popularity.ErrRefused, 4}, {lock.ErrRefused, 4}, {wheel.ErrRefused, 4}, {image.ErrRefused, 4},
-		{index.ErrRefused, 4}, {index.ErrHash, 4}, {index.ErrNoHash, 4}, {index.ErrNotFound, 4}, {overlay.ErrRefused, 4},
+		{builder.ErrRefused, 4}, {lock.ErrRefused, 4}, {popularity.ErrRefused, 4}, {wheel.ErrRefused, 4},
 		{snapshot.ErrBusy, 5}, {overlay.ErrBusy, 5},
-		{snapshot.ErrSpace, 6}, {unix.ENOSPC, 6}, {unix.EDQUOT, 6}, {unix.EFBIG, 6}, {unix.EMFILE, 6},
+		{snapshot.ErrSpace, 6}, {syscall.ENOSPC, 6}, {syscall.EDQUOT, 6}, {syscall.EFBIG, 6}, {syscall.EMFILE, 6},
 		{snapshot.ErrNoStore, 7}, {snapshot.ErrFormat, 7},
 		{statusError(exitSkips), 8},
-		{overlay.ErrUnsupported, 9}, {overlay.ErrDepth, 9}, {layer.ErrInterpreter, 9},
-		{builder.ErrUnreachable, 10}, {popularity.ErrUnreachable, 10}, {index.ErrUnreachable, 10}, {index.ErrPage, 10},
+		{overlay.ErrUnsupported, 9}, {layer.ErrInterpreter, 9},
+		{builder.ErrUnreachable, 10}, {popularity.ErrUnreachable, 10}, {index.ErrUnreachable, 10},
 		{errInterrupted, 130}, {context.Canceled, 130},
-		// Of two reasons in one error the one a person has to act on decides.
-		{fmt.Errorf("%w: %w", builder.ErrRefused, unix.ENOSPC), 6},
-		{fmt.Errorf("%w: %w", builder.ErrRefused, index.ErrUnreachable), 10},
-		{fmt.Errorf("%w: %w", snapshot.ErrDamaged, snapshot.ErrNoStore), 7},
+		// What the host lacks outranks what became of an input; silence, what it means for a lock.
+		{fmt.Errorf("%w: %w", builder.ErrRefused, syscall.ENOSPC), 6},
+		{fmt.Errorf("%w: %w", builder.ErrRefused, builder.ErrUnreachable), 10},
+		{fmt.Errorf("%w: %w", builder.ErrRefused, index.ErrHash), 4},
 	} {
-		if c.err != nil {
-			c.err = fmt.Errorf("do it: %w", c.err)
+		err := c.err
+		if got := exitCode(err); got != c.code {
+			t.Errorf("%v: %d, want %d", err, got, c.code)
 		}
-		if got := exitCode(c.err); got != c.code {
-			t.Errorf("%v: exit code %d, want %d", c.err, got, c.code)
+		if err == nil {
+			continue
 		}
+		if got := exitCode(fmt.Errorf("read the thing: %w", err)); got != c.code {
+			t.Errorf("wrapped %v: %d, want %d", err, got, c.code)
+		}
+	}
+}
+
+// One message is one line, whatever it quotes; JSON has the same text.
+func TestReportIsOneLine(t *testing.T) {
+	var out, errs bytes.Buffer
+	code := report(&out, &errs, true, usagef("no file %s", "a\nb\x1b[2J\xff\u202e").hint("try\n%s", "c"))
+	if want := "larder: no file a\\x0ab\\x1b[2J\\xff\\u202e\nhint: try\\x0ac\n"; code != 2 || errs.String() != want {
+		t.Errorf("code %d, stderr %q, want %q", code, errs.String(), want)
+	}
+	if s := out.String(); strings.Count(s, "\n") != 1 || !strings.Contains(s, `"exit":2`) || !strings.Contains(s, `"hint":`) {
+		t.Errorf("stdout %q", s)
 	}
 }
