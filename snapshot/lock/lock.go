@@ -1,6 +1,7 @@
 package lock
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -116,7 +117,14 @@ func (l *Lock) Digest() string {
 type budget int64
 
 func (b *budget) read(name string, r io.Reader) ([]byte, error) {
-	data, err := io.ReadAll(io.LimitReader(r, int64(*b)+1))
+	var buf bytes.Buffer
+	if f, ok := r.(interface{ Stat() (fs.FileInfo, error) }); ok {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			buf.Grow(int(min(info.Size(), int64(*b))) + bytes.MinRead)
+		}
+	}
+	_, err := buf.ReadFrom(io.LimitReader(r, int64(*b)+1))
+	data := buf.Bytes()
 	var pe *fs.PathError
 	switch {
 	case errors.As(err, &pe): // names the file: "read /path: is a directory"

@@ -6,8 +6,6 @@
 package poetrylock
 
 import (
-	"maps"
-	"slices"
 	"strings"
 
 	"larder/snapshot/lock/pins"
@@ -61,7 +59,7 @@ func Read(set *pins.Set, file string, data []byte) error {
 	files := d.Table(meta, "files") // where 1.0 to 1.2 have them
 	byName := make(map[string][]*tomltree.Table)
 	if files != nil {
-		for key := range files.Keys {
+		for key := range files.Keys() {
 			byName[pep508.Normalize(key)] = d.Tables(files, key)
 		}
 	}
@@ -134,7 +132,7 @@ func decode(set *pins.Set, d *tomltree.Decoder, t *tomltree.Table, files map[str
 	pkg.pin.SdistOnly = wheels == 0 && len(listed) > 0
 	pkg.needs = needs(d, d.Table(t, "dependencies"))
 	if extras := d.Table(t, "extras"); extras != nil {
-		for key := range extras.Keys {
+		for key := range extras.Keys() {
 			pkg.extras = append(pkg.extras, key)
 		}
 	}
@@ -144,10 +142,11 @@ func decode(set *pins.Set, d *tomltree.Decoder, t *tomltree.Table, files map[str
 // markers: text, or a table of groups. A group without a marker always
 // needs the package, and is then missing from the table.
 func markers(d *tomltree.Decoder, t *tomltree.Table) []string {
-	if !t.Has("markers") {
+	value, ok := t.Get("markers")
+	if !ok {
 		return nil
 	}
-	byGroup, isTable := t.Keys["markers"].V.(*tomltree.Table)
+	byGroup, isTable := value.V.(*tomltree.Table)
 	if !isTable {
 		return []string{d.Text(t, "markers")}
 	}
@@ -163,8 +162,7 @@ func needs(d *tomltree.Decoder, t *tomltree.Table) []dependency {
 		return nil
 	}
 	var list []dependency
-	for _, key := range slices.Sorted(maps.Keys(t.Keys)) {
-		v := t.Keys[key]
+	for key, v := range t.Keys() {
 		alternatives := []tomltree.Value{v}
 		switch a := v.V.(type) {
 		case []tomltree.Value:

@@ -12,11 +12,8 @@ type Decoder struct {
 // Get returns a value of type T and its line; false when it is absent or another
 // type, which kind names in the message.
 func Get[T any](d *Decoder, t *Table, key, kind string) (zero T, line int, ok bool) {
-	if t == nil || d.Err != nil {
-		return zero, 0, false
-	}
-	v, ok := t.Keys[key]
-	if !ok {
+	v, ok := t.Get(key)
+	if !ok || d.Err != nil {
 		return zero, 0, false
 	}
 	got, ok := v.V.(T)
@@ -46,8 +43,8 @@ func (d *Decoder) Table(t *Table, key string) *Table {
 
 // List returns an array, or an array of [[tables]].
 func (d *Decoder) List(t *Table, key string) []Value {
-	if t.Has(key) {
-		if headers, ok := t.Keys[key].V.(*[]Value); ok {
+	if v, ok := t.Get(key); ok {
+		if headers, ok := v.V.(*[]Value); ok {
 			return *headers
 		}
 	}

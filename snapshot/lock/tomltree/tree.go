@@ -3,6 +3,7 @@ package tomltree
 import (
 	"bytes"
 	"errors"
+	"iter"
 	"slices"
 
 	"github.com/pelletier/go-toml/v2/unstable"
@@ -19,10 +20,21 @@ const (
 // Table is a TOML table.
 type Table struct {
 	Line   int
-	Keys   map[string]Value
-	header bool // defined by its own [header]
-	closed bool // an inline table: nothing may be added
+	pairs  []pair         // in the order of the file
+	index  map[string]int // into pairs, once there are many
+	header bool           // defined by its own [header]
+	closed bool           // an inline table: nothing may be added
 }
+
+type pair struct {
+	key   string
+	value Value
+}
+
+// indexFrom is how many keys a table has before it gets a map: a lock has tens of
+// thousands of tables with three keys, and a map for each takes longer than all
+// the rest.
+const indexFrom = 16
 
 // Value is a value in a table or array.
 type Value struct {
@@ -33,19 +45,61 @@ type Value struct {
 // Scalar is a number, date or time, as written.
 type Scalar string
 
+// Get returns the value of a key; false when the table, which may be nil, lacks it.
+func (t *Table) Get(key string) (Value, bool) {
+	if t == nil {
+		return Value{}, false
+	}
+	if t.index != nil {
+		if i, ok := t.index[key]; ok {
+			return t.pairs[i].value, true
+		}
+		return Value{}, false
+	}
+	for i := range t.pairs {
+		if t.pairs[i].key == key {
+			return t.pairs[i].value, true
+		}
+	}
+	return Value{}, false
+}
+
 // Has tells whether the table, which may be nil, has the key.
 func (t *Table) Has(key string) bool {
-	if t == nil {
-		return false
-	}
-	_, ok := t.Keys[key]
+	_, ok := t.Get(key)
 	return ok
 }
 
-func newTable(line int) *Table { return &Table{Line: line, Keys: make(map[string]Value)} }
+// Keys yields the keys and values in the order of the file.
+func (t *Table) Keys() iter.Seq2[string, Value] {
+	return func(yield func(string, Value) bool) {
+		for i := range t.pairs {
+			if !yield(t.pairs[i].key, t.pairs[i].value) {
+				return
+			}
+		}
+	}
+}
+
+// add appends a key that the table does not have.
+func (t *Table) add(key string, v Value) {
+	if t.pairs == nil {
+		t.pairs = make([]pair, 0, 4)
+	}
+	t.pairs = append(t.pairs, pair{key, v})
+	if t.index != nil {
+		t.index[key] = len(t.pairs) - 1
+	} else if len(t.pairs) > indexFrom {
+		t.index = make(map[string]int)
+		for i, p := range t.pairs {
+			t.index[p.key] = i
+		}
+	}
+}
 
 type treeBuilder struct {
 	file   string
+	text   string // the whole file; what is kept of it shares its memory
 	parser unstable.Parser
 	offset int // up to which lines have been counted
 	line   int
@@ -55,23 +109,21 @@ type treeBuilder struct {
 
 // Parse reads a file. Errors are refusals that name file and line.
 func Parse(file string, data []byte) (*Table, error) {
-	values := 0
 	line := 1
 	for text := range bytes.Lines(data) {
 		if len(text) > maxLine {
 			return nil, pins.Refuse(file, line, "make the lock anew", "a line of more than %d bytes", maxLine)
 		}
-		for _, c := range text {
-			if c == ',' || c == '=' || c == '[' || c == '{' {
-				values++
-			}
-		}
 		line++
+	}
+	values := 0
+	for _, separator := range []string{",", "=", "[", "{"} {
+		values += bytes.Count(data, []byte(separator))
 	}
 	if values > maxValues {
 		return nil, pins.Refuse(file, 0, "use a smaller lock", "more than %d values", maxValues)
 	}
-	b := &treeBuilder{file: file, line: 1, root: newTable(1)}
+	b := &treeBuilder{file: file, line: 1, text: string(data), root: &Table{Line: 1}}
 	b.now = b.root
 	data = slices.Clip(data) // else the parser may panic when it locates an error
 	b.parser.Reset(data)
@@ -100,6 +152,14 @@ func (b *treeBuilder) lineAt(r unstable.Range) int {
 	return b.line
 }
 
+// string is what the parser read, without a copy unless it had escapes.
+func (b *treeBuilder) string(data []byte) string {
+	if at := cap(b.parser.Data()) - cap(data); len(data) > 0 && at >= 0 && at < len(b.text) && &b.parser.Data()[at] == &data[0] {
+		return b.text[at : at+len(data)]
+	}
+	return string(data)
+}
+
 func (b *treeBuilder) bad(line int, format string, args ...any) error {
 	return pins.Refuse(b.file, line, "make the lock anew", "not TOML: "+format, args...)
 }
@@ -112,7 +172,7 @@ func (b *treeBuilder) expression(n *unstable.Node) error {
 		if len(path) == 0 {
 			line = b.lineAt(keys.Node().Raw)
 		}
-		if path = append(path, string(keys.Node().Data)); len(path) > maxNest {
+		if path = append(path, b.string(keys.Node().Data)); len(path) > maxNest {
 			return b.bad(line, "more than %d parts in a key", maxNest)
 		}
 	}
@@ -129,24 +189,23 @@ func (b *treeBuilder) expression(n *unstable.Node) error {
 	case unstable.KeyValue:
 		return b.set(t, last, n.Value(), line, 0)
 	case unstable.ArrayTable:
-		next := newTable(line)
-		next.header = true
-		old, ok := t.Keys[last]
+		next := &Table{Line: line, header: true}
+		old, ok := t.Get(last)
 		list, isList := old.V.(*[]Value)
 		if ok && !isList {
 			return b.bad(line, "%s is defined twice", pins.Show(last))
 		}
 		if !ok {
 			list = new([]Value)
-			t.Keys[last] = Value{line, list}
+			t.add(last, Value{line, list})
 		}
 		*list = append(*list, Value{line, next})
 		b.now = next
 	case unstable.Table:
-		old, ok := t.Keys[last]
+		old, ok := t.Get(last)
 		if !ok {
-			old = Value{line, newTable(line)}
-			t.Keys[last] = old
+			old = Value{line, &Table{Line: line}}
+			t.add(last, old)
 		}
 		next, isTable := old.V.(*Table)
 		if !isTable || next.header || next.closed {
@@ -162,10 +221,10 @@ func (b *treeBuilder) expression(n *unstable.Node) error {
 // tables it goes to the last one.
 func (b *treeBuilder) walk(t *Table, path []string, line int, dotted bool) (*Table, error) {
 	for _, key := range path {
-		old, ok := t.Keys[key]
+		old, ok := t.Get(key)
 		if !ok {
-			old = Value{line, newTable(line)}
-			t.Keys[key] = old
+			old = Value{line, &Table{Line: line}}
+			t.add(key, old)
 		}
 		switch v := old.V.(type) {
 		case *Table:
@@ -191,7 +250,7 @@ func (b *treeBuilder) set(t *Table, key string, n *unstable.Node, line, depth in
 	}
 	v, err := b.value(n, line, depth)
 	if err == nil {
-		t.Keys[key] = Value{line, v}
+		t.add(key, Value{line, v})
 	}
 	return err
 }
@@ -202,7 +261,7 @@ func (b *treeBuilder) value(n *unstable.Node, line, depth int) (any, error) {
 	}
 	switch n.Kind {
 	case unstable.String:
-		return string(n.Data), nil
+		return b.string(n.Data), nil
 	case unstable.Bool:
 		return n.Data[0] == 't', nil
 	case unstable.Array:
@@ -225,7 +284,7 @@ func (b *treeBuilder) value(n *unstable.Node, line, depth int) (any, error) {
 		}
 		return list, nil
 	case unstable.InlineTable:
-		t := newTable(line)
+		t := &Table{Line: line}
 		for it := n.Children(); it.Next(); {
 			if it.Node().Kind != unstable.KeyValue {
 				continue
@@ -237,13 +296,13 @@ func (b *treeBuilder) value(n *unstable.Node, line, depth int) (any, error) {
 		t.closed = true
 		return t, nil
 	}
-	return Scalar(n.Data), nil
+	return Scalar(b.string(n.Data)), nil
 }
 
 func (b *treeBuilder) inlineKey(t *Table, n *unstable.Node, line, depth int) error {
 	var path []string
 	for keys := n.Key(); keys.Next(); {
-		if path = append(path, string(keys.Node().Data)); len(path) > maxNest {
+		if path = append(path, b.string(keys.Node().Data)); len(path) > maxNest {
 			return b.bad(line, "more than %d parts in a key", maxNest)
 		}
 	}

@@ -39,13 +39,14 @@ func TestLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := &Decoder{File: "x"}
+	a, _ := root.Get("a")
 	table := d.Table(root, "t")
 	list := d.Tables(table, "b")
 	headers := d.Tables(root, "l")
 	if len(list) != 2 || len(headers) != 2 || d.Err != nil {
 		t.Fatalf("%d, %d, %v", len(list), len(headers), d.Err)
 	}
-	for i, got := range []int{root.Keys["a"].Line, table.Line, list[0].Line, list[1].Line, headers[0].Line, headers[1].Line} {
+	for i, got := range []int{a.Line, table.Line, list[0].Line, list[1].Line, headers[0].Line, headers[1].Line} {
 		if want := []int{2, 3, 5, 7, 11, 13}[i]; got != want {
 			t.Errorf("place %d is line %d, want %d", i, got, want)
 		}

@@ -120,7 +120,7 @@ func sets(d *tomltree.Decoder, t *tomltree.Table) map[string][]dependency {
 		return nil
 	}
 	sets := make(map[string][]dependency)
-	for key := range t.Keys {
+	for key := range t.Keys() {
 		name := pep508.Normalize(key)
 		sets[name] = append(sets[name], dependencies(d, t, key)...)
 	}
