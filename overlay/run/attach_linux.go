@@ -45,14 +45,13 @@ func (s *session) enter() error {
 	}
 	// Slave, not private: what the host unmounts goes away here too, so a long
 	// command does not keep its disks busy. Nothing goes the other way.
-	if err := mount.MakeRSlave("/"); err != nil {
-		return err
-	}
-	// Trees are opened first: what is kept is about to be hidden.
-	if _, err := s.tree(s.User.Owner, overlay.AnyBacking); err != nil {
-		return err
-	}
-	return s.coverRunDir()
+	return mount.MakeRSlave("/")
+}
+
+// openTree opens the tree for the user the command runs as.
+func (s *session) openTree() error {
+	_, err := s.tree(s.User.Owner, overlay.AnyBacking)
+	return err
 }
 
 // coverRunDir puts an empty file system on the run directory: a place for our

@@ -139,14 +139,25 @@ func (s *session) part(what string, f func() error) error {
 }
 
 func (s *session) attachAll() error {
-	entered := false
-	err := s.part("make a private mount namespace", func() error {
-		err := s.enter()
-		entered = err == nil
-		return err
-	})
-	if err != nil || !entered {
-		return err
+	// Without these there is nothing to attach, or nowhere.
+	for _, step := range []struct {
+		what string
+		do   func() error
+	}{
+		{"make a private mount namespace", s.enter},
+		// Opened before the run directory is covered: kept trees are in it.
+		{"open the snapshot", s.openTree},
+		{"cover the run directory", s.coverRunDir},
+	} {
+		done := false
+		err := s.part(step.what, func() error {
+			err := step.do()
+			done = err == nil
+			return err
+		})
+		if err != nil || !done {
+			return err
+		}
 	}
 	if err := s.part("attach the snapshot", s.attachView); err != nil {
 		return err
