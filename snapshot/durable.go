@@ -34,20 +34,30 @@ func writeFile(path string, b []byte, mode os.FileMode) (err error) {
 // replaceFile puts b under its final name by one rename, durably: readers see the old file or
 // the new one, whole, also after a power cut.
 func replaceFile(path string, b []byte, mode os.FileMode) error {
-	dir := filepath.Dir(path)
-	tmp, err := os.CreateTemp(dir, ".new-*")
+	if err := replace(path, b, mode, (*os.File).Sync); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// replaceFileUnsynced is replaceFile for what no power cut outlives: atomic, not durable.
+func replaceFileUnsynced(path string, b []byte, mode os.FileMode) error {
+	return replace(path, b, mode, func(*os.File) error { return nil })
+}
+
+func replace(path string, b []byte, mode os.FileMode, sync func(*os.File) error) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return err
 	}
-	name := tmp.Name()
 	_, err = tmp.Write(b)
-	err = errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close())
+	err = errors.Join(err, tmp.Chmod(mode), sync(tmp), tmp.Close())
 	if err == nil {
-		if err = os.Rename(name, path); err == nil {
-			return syncDir(dir)
+		if err = os.Rename(tmp.Name(), path); err == nil {
+			return nil
 		}
 	}
-	_ = removeFile(name) // never after the rename: the name would be somebody else's
+	_ = removeFile(tmp.Name()) // never after the rename: the name would be somebody else's
 	return err
 }
 

@@ -37,9 +37,13 @@ type Lease struct {
 
 const maxLease = 1 << 20 // a lease with 500 lowers is 15 kB
 
-// AcquireLease writes the lease, durably, and then checks that the snapshot is still there: gc
+// AcquireLease writes the lease and then checks that the snapshot is still there: gc
 // takes a snapshot away first and looks for leases after, so one of the two sees the other.
 // ErrNoSnapshot means: gone since it was looked up; resolve again and retry.
+//
+// The lease of a kept instance is durable. That of a process is not synced, which would be a
+// quarter of an attach: the power cut that tears the file ends the process too, and whoever
+// locks the store next removes such a file (dropTornLeases).
 func (s *Store) AcquireLease(l Lease) error {
 	// JSON would change bytes that are not UTF-8, and the file's name would no longer be theirs.
 	if l.Container == "" || !utf8.ValidString(l.Container) {
@@ -53,7 +57,11 @@ func (s *Store) AcquireLease(l Lease) error {
 		return fmt.Errorf("acquire lease: %w", err)
 	}
 	path := s.leasePath(l.Container)
-	if err := replaceFile(path, append(b, '\n'), 0o600); err != nil {
+	replace := replaceFile
+	if l.PID != 0 {
+		replace = replaceFileUnsynced
+	}
+	if err := replace(path, append(b, '\n'), 0o600); err != nil {
 		return s.unwritable("acquire lease", err)
 	}
 	var st unix.Stat_t
@@ -128,6 +136,35 @@ func Leased(leases []Lease, id ID) bool {
 		}
 	}
 	return false
+}
+
+// dropTornLeases removes what a power cut left of the leases of processes: files that cannot be
+// read and were last written before this boot. A damaged one of this boot stays, and holds every
+// snapshot until somebody looks. The caller holds the writer lock.
+func (s *Store) dropTornLeases() error {
+	leases, err := s.Leases()
+	if err != nil {
+		return err
+	}
+	var up unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &up); err != nil {
+		return fmt.Errorf("tell the time of the boot: %w", err)
+	}
+	boot := time.Now().Add(-time.Duration(up.Nano()))
+	for _, l := range leases {
+		if l.Unreadable == nil {
+			continue
+		}
+		path := s.join(leasesName, l.File)
+		var st unix.Stat_t
+		if unix.Lstat(path, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || !time.Unix(st.Mtim.Unix()).Before(boot) {
+			continue
+		}
+		if err := removeFile(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("drop torn lease %s: %w", l.File, err)
+		}
+	}
+	return nil
 }
 
 func (s *Store) leasePath(container string) string {

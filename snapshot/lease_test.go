@@ -6,8 +6,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -230,4 +232,33 @@ func TestReap(t *testing.T) {
 	}
 	must(t, s.EmptyTrash())
 	checkTidy(t, s)
+}
+
+// The lease of a process is not synced, so a power cut may leave an empty file. That must not
+// keep every snapshot for ever; a damaged file of this boot must.
+func TestTornLeases(t *testing.T) {
+	s := newStore(t)
+	id := publish(t, s, "one")
+	must(t, s.AcquireLease(Lease{Container: "whole", Snapshot: id, PID: 1}))
+	before := time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, name := range []string{"torn.json", "zeros.json", "today.json"} {
+		must(t, os.WriteFile(s.join(leasesName, name), make([]byte, len(name)-len("torn.json")), 0o600))
+	}
+	for _, name := range []string{"torn.json", "zeros.json", filepath.Base(s.leasePath("whole"))} {
+		must(t, os.Chtimes(s.join(leasesName, name), before, before))
+	}
+	l, err := s.Lock()
+	must(t, err)
+	must(t, l.Unlock())
+	want := []string{filepath.Base(s.leasePath("whole")), "today.json"}
+	var got []string
+	entries, err := os.ReadDir(s.join(leasesName))
+	must(t, err)
+	for _, e := range entries {
+		got = append(got, e.Name())
+	}
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("left %v, want %v", got, want)
+	}
 }

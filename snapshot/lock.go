@@ -55,6 +55,9 @@ func (s *Store) Lock() (*Lock, error) {
 	if err := os.WriteFile(s.join(stagingName, holderName), b, 0o600); err != nil {
 		return nil, s.unwritable("lock store "+strconv.Quote(s.dir), err)
 	}
+	if err := s.dropTornLeases(); err != nil {
+		return nil, err
+	}
 	if err := s.sweepStaging(); err != nil {
 		return nil, s.unwritable("clear staging of store "+strconv.Quote(s.dir), err)
 	}
