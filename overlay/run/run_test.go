@@ -45,7 +45,6 @@ type world struct {
 	c        run.Config
 	home     string
 	warnings []string
-	out      bytes.Buffer
 }
 
 func newWorld(t *testing.T) *world {
@@ -230,6 +229,12 @@ func TestMountRunOnVenv(t *testing.T) {
 		t.Errorf("other lowers: %v", err)
 	} else {
 		t.Log(err)
+	}
+	// Called from below the mount point, the command sees the view there too.
+	w.env(run.Environment{Lowers: []string{"l/000000000002", "l/000000000001"}, Venv: dir})
+	t.Chdir(filepath.Join(dir, "lib"))
+	if out, _ := w.sh(`ls python3.11/site-packages`); out != "one.py\ntwo.py\n" {
+		t.Errorf("from below the mount point: %q", out)
 	}
 	entries, err := os.ReadDir(filepath.Join(dir, "lib/python3.11/site-packages"))
 	must(t, err)
