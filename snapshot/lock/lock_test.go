@@ -213,7 +213,7 @@ func TestHostileInputIsFast(t *testing.T) {
 	for what, c := range map[string]struct{ name, content string }{
 		"keys":              {"uv.lock", "version = 1\n" + repeat(300_000, "k%d = 1\n")},
 		"members":           {"uv.lock", uvRoot + "[manifest]\nmembers = [\n" + repeat(200_000, "\"m%d\",\n") + "]\n" + repeat(100_000, "[[package]]\nname = \"x%d\"\n")},
-		"forks":             {"uv.lock", uvRoot + "dependencies = [\n" + repeat(100_000, "{ name = \"a\", version = \"%d\" },\n") + "]\n" + repeat(50_000, "[[package]]\nname = \"a\"\nversion = \"%d\"\n")},
+		"forks":             {"uv.lock", uvRoot + "dependencies = [\n" + repeat(40_000, "{ name = \"a\", version = \"%d\" },\n") + "]\n" + repeat(20_000, "[[package]]\nname = \"a\"\nversion = \"%d\"\n")},
 		"few forks":         {"uv.lock", uvRoot + "dependencies = [\n" + repeat(100_000, "{ name = \"a\" },\n") + "]\n" + repeat(255, "[[package]]\nname = \"a\"\nversion = \"%d\"\nresolution-markers = [\"os_name == 'nt'\"]\n") + uvEntry("a", "999", "resolution-markers = [\"os_name == 'posix'\"]\n")},
 		"poetry files":      {"poetry.lock", repeat(50_000, "[[package]]\nname = \"p%d\"\nversion = \"1\"\n") + old + "[metadata.files]\n" + repeat(50_000, "f%d = []\n")},
 		"poetry forks":      {"poetry.lock", poetryEntry("a", "1", "[package.dependencies]\nb = [\n"+repeat(50_000, "\"<%d\",\n")+"]\n") + repeat(256, "[[package]]\nname = \"b\"\nversion = \"%d\"\noptional = true\n") + old},
