@@ -26,6 +26,9 @@ type candidate struct {
 // a pin only files of that version, and with one of its hashes if it has any. When
 // nothing fits, the error is the reason, in words for a person.
 func choose(files []index.File, project string, t tags.Target, python string, pin *lock.Pin) (candidate, error) {
+	if pin != nil && pin.SdistOnly {
+		return candidate{}, fmt.Errorf("the lock has only its source archive")
+	}
 	interpreter, err := pep440.Parse(python)
 	if err != nil {
 		return candidate{}, fmt.Errorf("version %q of the interpreter: %w", python, err)
@@ -43,15 +46,18 @@ func choose(files []index.File, project string, t tags.Target, python string, pi
 	if len(fit) == 0 {
 		return candidate{}, no.err(t, pin)
 	}
-	return slices.MaxFunc(fit, func(a, b candidate) int {
-		return cmp.Or(
-			a.version.Compare(b.version),
-			cmp.Compare(b.rank, a.rank),
-			tags.CompareBuild(a.name.Build, b.name.Build),
-			// Nothing is left to tell them apart: any order will do that is always the same.
-			cmp.Compare(b.file.Filename, a.file.Filename),
-		)
-	}), nil
+	return slices.MaxFunc(fit, better), nil
+}
+
+// better orders candidates as pip prefers them.
+func better(a, b candidate) int {
+	return cmp.Or(
+		a.version.Compare(b.version),
+		cmp.Compare(b.rank, a.rank),
+		tags.CompareBuild(a.name.Build, b.name.Build),
+		// Nothing is left to tell them apart: any order will do that is always the same.
+		cmp.Compare(b.file.Filename, a.file.Filename),
+	)
 }
 
 // consider says whether one file may be chosen, or why not.

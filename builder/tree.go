@@ -81,7 +81,7 @@ func (l *layout) add(s *stocked) error {
 }
 
 func (l *layout) addLayer(s *stocked, tag string) error {
-	dir := "l/" + s.layer.id
+	dir := snapshot.LayerPath(s.layer.id)
 	row := snapshot.ManifestLayer{ID: s.layer.id, Target: tag, Project: s.project, Version: s.version.String(), Wheel: s.body.Digest}
 	if s.layer.reused {
 		if err := l.tree.CopyFrom(l.previous.image, dir); err != nil {
@@ -99,11 +99,13 @@ func (l *layout) addLayer(s *stocked, tag string) error {
 		}
 	}
 	l.manifest.Layers = append(l.manifest.Layers, row)
-	return l.tree.Symlink("by-hash/"+tag+"/"+s.file.SHA256, "../../"+dir)
+	path := snapshot.ByHashPath(tag, s.body.Digest)
+	return l.tree.Symlink(path, snapshot.LinkTarget(path, dir))
 }
 
-// byName links the layers by project and version. Of several wheels of one version
-// that locks brought in, pip's order decides.
+// byName links the layers by project and version: as the wheel spells it, without
+// trailing zeros, and as the locks that asked for it do. Of several wheels of one
+// version that locks brought in, pip's order decides.
 func (l *layout) byName(all []stocked) error {
 	best := map[string]*stocked{}
 	for i := range all {
@@ -111,17 +113,32 @@ func (l *layout) byName(all []stocked) error {
 		if s.layer == nil {
 			continue
 		}
-		path := "by-name/" + l.Targets[s.target].Tag + "/" + s.project + "/" + s.version.String()
-		if old := best[path]; old == nil || cmp.Or(cmp.Compare(s.rank, old.rank), strings.Compare(s.file.Filename, old.file.Filename)) < 0 {
-			best[path] = s
+		for _, version := range l.spellings(s) {
+			path := snapshot.ByNamePath(l.Targets[s.target].Tag, s.project, version)
+			if old := best[path]; old == nil || cmp.Or(cmp.Compare(s.rank, old.rank), strings.Compare(s.file.Filename, old.file.Filename)) < 0 {
+				best[path] = s
+			}
 		}
 	}
 	for path, s := range best {
-		if err := l.tree.Symlink(path, "../../../l/"+s.layer.id); err != nil {
+		if err := l.tree.Symlink(path, snapshot.LinkTarget(path, snapshot.LayerPath(s.layer.id))); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (l *layout) spellings(s *stocked) []string {
+	all := []string{s.version.String(), s.version.Canonical()}
+	for _, lp := range l.locks {
+		for i := range lp.pins[s.target].Pins {
+			pin := &lp.pins[s.target].Pins[i]
+			if pin.Name == s.project && len(pin.Hashes) == 0 && s.locked && pinned(s.version, pin) && !strings.ContainsAny(pin.Version, "/\x00") {
+				all = append(all, pin.Version)
+			}
+		}
+	}
+	return all
 }
 
 // environments merges the layers of each lock into one tree, when all its pins have one.
@@ -146,13 +163,14 @@ func (l *layout) environments(all []stocked) error {
 				done["e/"+id] = true
 				srcs := make([]string, len(layers))
 				for i, id := range layers {
-					srcs[i] = "l/" + id
+					srcs[i] = snapshot.LayerPath(id)
 				}
-				if err := l.tree.Merge("e/"+id, srcs); err != nil {
+				if err := l.tree.Merge(snapshot.MergedPath(id), srcs); err != nil {
 					return fmt.Errorf("merge the environment of %s: %w", lp.path, err)
 				}
 			}
-			if err := l.tree.Symlink("by-lock/"+tag+"/"+digest, "../../e/"+id); err != nil {
+			path := snapshot.ByLockPath(tag, digest)
+			if err := l.tree.Symlink(path, snapshot.LinkTarget(path, snapshot.MergedPath(id))); err != nil {
 				return err
 			}
 		}
@@ -170,7 +188,7 @@ func (l *layout) targets(all []stocked) error {
 			}
 		}
 		l.manifest.Targets = append(l.manifest.Targets, row)
-		if err := l.json("targets/"+t.Tag+".json", row); err != nil {
+		if err := l.json(snapshot.TargetPath(t.Tag), row); err != nil {
 			return err
 		}
 	}
@@ -189,7 +207,7 @@ func (l *layout) writeManifest() error {
 	if err != nil {
 		return err
 	}
-	return l.bytes("manifest.json", raw)
+	return l.bytes(snapshot.ManifestPath, raw)
 }
 
 // bytes stages content and places it at path.

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/snapshot/lock"
+	"larder/snapshot/pep440"
 )
 
 // Environment is how a mounted snapshot provides a lock's packages.
@@ -56,15 +57,36 @@ func FindEnvironment(tree int, target string, l *lock.Lock) (Environment, error)
 			env.Lowers = append(env.Lowers, dir)
 		}
 	}
-	return env, nil
+	return env, env.merged(tree)
+}
+
+// merged replaces a whole stack of layers by the environment the build merged of the same ones:
+// another lock, or another format of it, may name the very same wheels.
+func (e *Environment) merged(tree int) error {
+	if len(e.Missing) > 0 || len(e.Lowers) < 2 {
+		return nil
+	}
+	ids := make([]string, len(e.Lowers))
+	for i, dir := range e.Lowers {
+		ids[i] = strings.TrimPrefix(dir, "l/")
+	}
+	dir := MergedPath(EnvironmentID(ids))
+	var st unix.Stat_t
+	switch err := unix.Fstatat(tree, dir, &st, unix.AT_SYMLINK_NOFOLLOW); {
+	case err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR:
+		e.Lowers = []string{dir}
+	case err != nil && !errors.Is(err, unix.ENOENT):
+		return fmt.Errorf("look for environment %s in snapshot: %w", dir, err)
+	}
+	return nil
 }
 
 func findPin(tree int, target string, pin lock.Pin) (string, error) {
+	if pin.SdistOnly {
+		return "", nil
+	}
 	if len(pin.Hashes) == 0 {
-		if !isName(pin.Name) || !isName(pin.Version) {
-			return "", nil
-		}
-		return follow(tree, ByNamePath(target, pin.Name, pin.Version))
+		return findVersion(tree, target, pin)
 	}
 	for _, h := range pin.Hashes {
 		wheel, err := ParseDigest(h)
@@ -72,6 +94,24 @@ func findPin(tree int, target string, pin lock.Pin) (string, error) {
 			continue
 		}
 		if dir, err := follow(tree, ByHashPath(target, wheel)); dir != "" || err != nil {
+			return dir, err
+		}
+	}
+	return "", nil
+}
+
+// findVersion looks for the version as the lock spells it, then as the build does: "1.0" and
+// "1.0.0" are one version.
+func findVersion(tree int, target string, pin lock.Pin) (string, error) {
+	spellings := []string{pin.Version}
+	if v, err := pep440.Parse(pin.Version); err == nil && v.Canonical() != pin.Version {
+		spellings = append(spellings, v.Canonical())
+	}
+	for _, version := range spellings {
+		if !isName(pin.Name) || !isName(version) {
+			continue
+		}
+		if dir, err := follow(tree, ByNamePath(target, pin.Name, version)); dir != "" || err != nil {
 			return dir, err
 		}
 	}

@@ -55,7 +55,9 @@ func newApp() *cli.App {
 	}
 	for _, cmd := range app.Commands {
 		cmd.Flags = append(cmd.Flags, globalFlags()...)
-		cmd.OnUsageError = onUsageError
+		if cmd.OnUsageError == nil {
+			cmd.OnUsageError = onUsageError
+		}
 		if cmd.ArgsUsage == "" {
 			cmd.ArgsUsage = " "
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 
@@ -19,7 +20,8 @@ func mainCode(args []string) int {
 	defer stop()
 	app := newApp()
 	err := app.RunContext(ctx, hoistFlags(app, args))
-	if ctx.Err() != nil && err != nil {
+	var status statusError // run keeps its command's, which may have ended of the same signal
+	if ctx.Err() != nil && err != nil && !errors.As(err, &status) {
 		err = errInterrupted
 	}
 	return report(os.Stdout, os.Stderr, wantsJSON(args), err)

@@ -126,7 +126,7 @@ func TestMountRunCommand(t *testing.T) {
 		{"bad target", []string{"-r", both, "--target", "windows", "--", "true"}, 125, "", "--target", -1},
 		{"no venv", []string{"-r", both, "--venv", dir, "--", "true"}, 125, "", "pyvenv.cfg", -1},
 		{"no command", nil, 125, "", "no command", -1},
-		{"no such flag", []string{"--no-such-flag", "--", "true"}, 2, "", "no-such-flag", -1},
+		{"no such flag", []string{"--no-such-flag", "--", "true"}, 125, "", "no-such-flag", -1},
 		{"venv without lock", []string{"--venv", dir, "--", "true"}, 125, "", "--venv needs a lock", -1},
 		{"missing what", []string{"-r", both, "--missing", "ignore", "--", "true"}, 125, "", `"ignore"`, -1},
 		{"no such command", []string{"--", "no-such-command"}, 127, "", "no-such-command", -1},
