@@ -10,6 +10,8 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
 
+	"larder/overlay/keep"
+	"larder/snapshot"
 	"larder/snapshot/gc"
 )
 
@@ -23,6 +25,7 @@ func gcCommand() *cli.Command {
 			&cli.IntFlag{Name: "keep", Value: 3, Usage: "keep the newest `N` snapshots"},
 			&cli.StringFlag{Name: "older-than", Usage: "remove only what was published longer ago than `AGE`"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "say what would go, and remove nothing"},
+			runDirFlag(),
 		},
 		Action: runGC,
 	}
@@ -47,6 +50,7 @@ func runGC(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	opts.Unmount = func(id snapshot.ID) error { return keep.Dir(c.String("run-dir")).Unmount(id.String()) }
 	opts.Parked = func() { collectMisses(c.Context, s, missTime) }
 	r, err := gc.Run(c.Context, s, opts)
 	if r == nil {

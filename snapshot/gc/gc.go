@@ -18,6 +18,9 @@ type Options struct {
 	Keep      int           // the newest N snapshots stay, at least 1; current always does
 	OlderThan time.Duration // only snapshots published longer ago than this go; 0: any age
 	DryRun    bool          // say what would go, and leave it
+	// Unmount lets go of a snapshot's kept mounts, which are no use but readiness for
+	// one. It is called for what is about to be removed; nil when none are kept.
+	Unmount func(snapshot.ID) error
 	// Parked is called when the instances of dead containers are in the trash and
 	// nothing is removed yet: the last chance to read what they left. nil for none.
 	Parked func()
@@ -217,6 +220,11 @@ func (r *run) keep(p snapshot.Published, place int, current snapshot.ID) string 
 func (r *run) remove(id snapshot.ID) (kept string, err error) {
 	if why, err := r.leased(id); why != "" || err != nil {
 		return why, err
+	}
+	if r.opts.Unmount != nil && !r.opts.DryRun {
+		if err := r.opts.Unmount(id); err != nil {
+			return fmt.Sprintf("it is kept mounted, and cannot be unmounted: %v", err), nil
+		}
 	}
 	image, err := os.OpenFile(r.store.ImagePath(id), os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
