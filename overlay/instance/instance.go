@@ -30,7 +30,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -44,8 +43,17 @@ const (
 	maxRecord    = 1 << 20
 )
 
-// nameRule is what a mount's directory may be called.
-var nameRule = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+// isName says whether a mount's directory may be called so: a lower-case letter, then
+// letters, digits and hyphens, 32 in all. (No regexp: the hook would compile it at every start.)
+func isName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !(c >= 'a' && c <= 'z' || i > 0 && (c >= '0' && c <= '9' || c == '-')) {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 32
+}
 
 // Instance is a locked instance directory.
 type Instance struct {
@@ -152,7 +160,7 @@ func (i *Instance) checkUnused() error {
 		return fmt.Errorf("read instance: %w", err)
 	}
 	for _, e := range entries {
-		if !e.IsDir() && e.Name() != recordName+".tmp" || e.IsDir() && !nameRule.MatchString(e.Name()) {
+		if !e.IsDir() && e.Name() != recordName+".tmp" || e.IsDir() && !isName(e.Name()) {
 			return i.foreign("it holds " + fmt.Sprintf("%q", e.Name()) + " and no " + recordName)
 		}
 	}
@@ -174,7 +182,7 @@ func (i *Instance) Kept() bool { return i.record != nil }
 // that holds them. lowers says exactly what will be below, in any words that
 // differ when the lowers do. fresh is false when a kept instance had it already.
 func (i *Instance) Add(name string, lowers []string, owner overlay.Owner, mode os.FileMode) (dir string, fresh bool, err error) {
-	if !nameRule.MatchString(name) {
+	if !isName(name) {
 		return "", false, fmt.Errorf("add mount %q to instance: not a plain name", name)
 	}
 	dir = filepath.Join(i.dir, name)

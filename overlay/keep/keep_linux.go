@@ -31,7 +31,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -51,7 +50,15 @@ type Snapshot struct {
 	Objects string // path of the pool
 }
 
-var idRule = regexp.MustCompile(`^[0-9a-f]{8,64}$`)
+// isID says whether s is an id of a snapshot, or a part of one: 8 to 64 hexadecimal digits.
+func isID(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f') {
+			return false
+		}
+	}
+	return len(s) >= 8 && len(s) <= 64
+}
 
 // Dir is a run directory.
 type Dir string
@@ -70,7 +77,7 @@ func treeName(o overlay.Owner) string {
 // Mount mounts the snapshot's image and its tree, once for root and once for
 // each further owner. What is mounted already stays.
 func (d Dir) Mount(s Snapshot, owners ...overlay.Owner) error {
-	if !idRule.MatchString(s.ID) {
+	if !isID(s.ID) {
 		return fmt.Errorf("keep snapshot %q: not an id", s.ID)
 	}
 	if err := os.MkdirAll(string(d), 0o755); err != nil {
@@ -173,7 +180,7 @@ func (d Dir) clone(id, name string, magic int64) (*os.File, error) {
 
 // Unmount lets go of a snapshot's mounts. One that is not kept is no error.
 func (d Dir) Unmount(id string) error {
-	if !idRule.MatchString(id) {
+	if !isID(id) {
 		return fmt.Errorf("let go of snapshot %q: not an id", id)
 	}
 	unlock, err := d.lock()
@@ -278,7 +285,7 @@ func (d Dir) List() ([]string, error) {
 	}
 	var ids []string
 	for _, e := range entries {
-		if idRule.MatchString(e.Name()) {
+		if isID(e.Name()) {
 			ids = append(ids, e.Name())
 		}
 	}

@@ -43,7 +43,7 @@ func (d Dir) claim(s Snapshot) error {
 
 // keeps says whether what is kept under the snapshot's id is over its pool.
 func (d Dir) keeps(s Snapshot) bool {
-	if !idRule.MatchString(s.ID) {
+	if !isID(s.ID) {
 		return false
 	}
 	had, err := os.Readlink(filepath.Join(d.snapshot(s.ID), "pool"))
