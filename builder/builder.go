@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"larder/builder/index"
+	"larder/popularity"
 	"larder/snapshot"
 	"larder/snapshot/image"
 )
@@ -28,6 +29,14 @@ type Config struct {
 	Locks   []string // paths of lock files; each is stocked exactly
 	Views   []string // of ViewNames
 	Layers  bool     // also unpack the ranked wheels (a lock's always are)
+
+	// Budget bounds what the pool should grow to, in bytes on disk; 0 stocks the
+	// newest release of every ranked project and nothing else. With a budget,
+	// older versions and what chosen wheels need are stocked too.
+	Budget int64
+	// Entries is what is known of ranked projects, for a budget: their expected
+	// hits and versions. Of one that is not in it only the place counts.
+	Entries map[string]popularity.Entry
 
 	Jobs   int  // downloads at once; 0 means 8
 	DryRun bool // plan only: nothing is fetched, nothing published
@@ -66,6 +75,8 @@ type build struct {
 
 	locks []lockPlan
 	plan  plan
+	pages pageSource
+	shelf *shelf // with a budget
 }
 
 func newBuild(cfg Config) *build {
@@ -75,7 +86,7 @@ func newBuild(cfg Config) *build {
 	if cfg.Warn == nil {
 		cfg.Warn = func(string) {}
 	}
-	b := &build{Config: cfg}
+	b := &build{Config: cfg, pages: cfg.Index}
 	b.events.emit = cfg.Progress
 	b.report.Seconds = map[string]float64{}
 	return b
@@ -132,7 +143,7 @@ func (b *build) run(ctx context.Context) error {
 func (b *build) guard() error {
 	failed := len(b.report.Skipped)
 	wanted := len(b.Ranking) * len(b.Targets)
-	if b.Force || wanted == 0 {
+	if b.Force || wanted == 0 || failed == 0 && b.Budget > 0 {
 		return nil
 	}
 	if b.report.Wheels == 0 {

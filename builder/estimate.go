@@ -28,7 +28,7 @@ func (b *build) estimate(ctx context.Context) error {
 			size := p.file.Size
 			if size < 0 {
 				var err error
-				if size, err = b.Index.Size(ctx, p.file); err != nil {
+				if size, err = b.pages.Size(ctx, p.file); err != nil {
 					size = -1
 				}
 			}
@@ -49,6 +49,10 @@ func (b *build) estimate(ctx context.Context) error {
 		item := PlanItem{
 			Project: p.project, Version: p.version.String(), Filename: p.file.Filename,
 			Target: b.Targets[p.target].Tag, Size: sizes[p.file.SHA256],
+		}
+		if item.Size >= 0 {
+			p.file.Size = item.Size
+			item.Disk = b.diskBytes([]pick{p})
 		}
 		if d, err := snapshot.ParseDigest(p.file.SHA256); err == nil {
 			if f, err := b.Store.OpenObject(snapshot.Object{Digest: d}); err == nil {

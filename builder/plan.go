@@ -56,6 +56,7 @@ func readLocks(paths []string, targets []Target) ([]lockPlan, error) {
 type want struct {
 	project string
 	ranked  bool
+	place   int // in the ranking, from 1
 	tool    bool
 	pins    []targetPin
 }
@@ -90,8 +91,11 @@ func (b *build) wants() []*want {
 			}
 		}
 	}
-	for _, project := range b.Ranking {
-		get(project).ranked = true
+	for i, project := range b.Ranking {
+		w := get(project)
+		if !w.ranked {
+			w.ranked, w.place = true, i+1
+		}
 	}
 	if b.layersWanted() {
 		get("pip").tool = true
@@ -104,6 +108,10 @@ func (b *build) layersWanted() bool { return b.Layers || len(b.Locks) > 0 }
 // makePlan asks the index for every project and chooses.
 func (b *build) makePlan(ctx context.Context) error {
 	wants := b.wants()
+	floor := int64(0)
+	if b.Budget > 0 {
+		b.shelf, floor = newShelf(b), b.floor()
+	}
 	var mu sync.Mutex
 	var answered, silent, done int
 	var missing []missingPin
@@ -118,7 +126,7 @@ func (b *build) makePlan(ctx context.Context) error {
 				done++
 				return nil
 			}
-			page, err := b.Index.Project(gctx, w.project)
+			page, err := b.pages.Project(gctx, w.project)
 			mu.Lock()
 			defer mu.Unlock()
 			done++
@@ -134,7 +142,7 @@ func (b *build) makePlan(ctx context.Context) error {
 			default:
 				answered++
 			}
-			missing = append(missing, b.pickFrom(page, err, w)...)
+			missing = append(missing, b.pickFrom(page, err, w, floor)...)
 			return nil
 		})
 	}
@@ -144,6 +152,11 @@ func (b *build) makePlan(ctx context.Context) error {
 	if len(missing) > 0 {
 		return lockMissing(missing)
 	}
+	if b.shelf != nil {
+		if err := b.shelf.fit(ctx); err != nil {
+			return err
+		}
+	}
 	b.plan.normalise()
 	b.count()
 	return nil
@@ -151,7 +164,7 @@ func (b *build) makePlan(ctx context.Context) error {
 
 // pickFrom chooses from one project's page for every target that wants it, and
 // returns the pins that cannot be met.
-func (b *build) pickFrom(page *index.Project, pageErr error, w *want) (missing []missingPin) {
+func (b *build) pickFrom(page *index.Project, pageErr error, w *want, floor int64) (missing []missingPin) {
 	find := func(target int, pin *lock.Pin) (pick, error) {
 		if pageErr != nil {
 			return pick{}, pageErr
@@ -175,12 +188,20 @@ func (b *build) pickFrom(page *index.Project, pageErr error, w *want) (missing [
 	if !w.ranked && !w.tool {
 		return missing
 	}
+	if w.ranked && b.shelf != nil && pageErr == nil {
+		for target, err := range b.shelf.offer(page, b.expected(w.project, w.place), floor) {
+			b.skip(w.project, "", target, err)
+		}
+		if !w.tool {
+			return missing
+		}
+	}
 	for target := range b.Targets {
 		got, err := find(target, nil)
 		if err == nil {
-			got.tool = !w.ranked
+			got.tool = !w.ranked || b.shelf != nil
 			b.plan.picks = append(b.plan.picks, got)
-		} else if w.ranked {
+		} else if w.ranked && (b.shelf == nil || pageErr != nil) {
 			b.skip(w.project, "", target, err)
 		}
 	}

@@ -23,8 +23,9 @@ type Report struct {
 	// (until the last layer; it overlaps fetch), seal, publish.
 	Seconds map[string]float64 `json:"seconds"`
 
-	Published bool       `json:"published"`      // false: the current snapshot is this one already
-	Plan      []PlanItem `json:"plan,omitempty"` // of a dry run
+	Published bool          `json:"published"`        // false: the current snapshot is this one already
+	Plan      []PlanItem    `json:"plan,omitempty"`   // of a dry run
+	Budget    *BudgetReport `json:"budget,omitempty"` // of a build with one
 
 	unreachable int // skips because the index did not answer
 }
@@ -44,6 +45,7 @@ type PlanItem struct {
 	Filename string `json:"filename"`
 	Target   string `json:"target"`
 	Size     int64  `json:"size"` // bytes; -1 when the index does not tell
+	Disk     int64  `json:"disk"` // estimate of what it adds to the pool
 	Stocked  bool   `json:"stocked"`
 }
 

@@ -25,6 +25,7 @@ const (
 	stagingName   = "staging"
 	trashName     = "trash"
 	missesName    = "misses"
+	pagesName     = "pages"
 
 	imageName     = "image.erofs"
 	publishedName = "published.json"
@@ -57,6 +58,10 @@ func (s *Store) InstanceDir(container string) string {
 
 // MissesDir holds the names containers had to download.
 func (s *Store) MissesDir() string { return s.join(missesName) }
+
+// PagesDir is where a builder keeps what the index said: see package pagecache. It is made when
+// it is needed, and nothing in it is.
+func (s *Store) PagesDir() string { return s.join(pagesName) }
 
 func (s *Store) join(elem ...string) string {
 	return filepath.Join(append([]string{s.dir}, elem...)...)

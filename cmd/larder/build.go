@@ -15,6 +15,7 @@ import (
 	"larder/builder"
 	"larder/builder/index"
 	"larder/cmd/internal/config"
+	"larder/popularity"
 	"larder/snapshot"
 )
 
@@ -27,6 +28,7 @@ func buildCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "ranking", Usage: "rank by `FILE|URL`; several are merged as months of one ranking"},
 			&cli.IntFlag{Name: "top", Usage: "stock the first `N` projects of the ranking (default: 1000)"},
+			&cli.StringFlag{Name: "budget", Usage: "choose among the first N, with older versions and what they need, what takes `SIZE` on disk, such as 50GB"},
 			&cli.StringSliceFlag{Name: "lock", Usage: "stock what lock `FILE` names, as an environment"},
 			&cli.StringSliceFlag{Name: "target", Usage: "stock for `TAG`, such as cp311-manylinux_2_36_x86_64 (default: the python3 on PATH)"},
 			&cli.StringSliceFlag{Name: "view", Usage: "write view `NAME`: " + strings.Join(builder.ViewNames, ", ") + " (default: all)"},
@@ -72,8 +74,10 @@ func runBuild(c *cli.Context) error {
 		if err != nil {
 			return err
 		}
+		b.Entries = map[string]popularity.Entry{}
 		for _, e := range ranking.Top(b.top).Entries {
 			b.Ranking = append(b.Ranking, e.Project)
+			b.Entries[e.Project] = e
 		}
 	}
 	client, err := indexClient(c.Context, b.Config, b.Store)
@@ -112,7 +116,7 @@ type buildRequest struct {
 }
 
 // buildConfig merges flags over the configuration.
-func buildConfig(c *cli.Context, cfg config.Config) (*buildRequest, error) {
+func buildConfig(c *cli.Context, cfg config.Config) (_ *buildRequest, err error) {
 	b := &buildRequest{
 		Config: builder.Config{
 			Locks: cfg.Build.Locks, Views: cfg.Build.Views, Layers: cfg.Build.Layers, Jobs: cfg.Build.Jobs,
@@ -145,6 +149,9 @@ func buildConfig(c *cli.Context, cfg config.Config) (*buildRequest, error) {
 			return nil, usagef("--top %d stocks nothing", b.top).hint("name a number of projects from 1")
 		}
 	}
+	if b.Budget, err = budgetOf(c, cfg); err != nil {
+		return nil, err
+	}
 	for _, v := range b.Views {
 		if !slices.Contains(builder.ViewNames, v) {
 			return nil, usagef("no view %q", v).hint("the views are %s", strings.Join(builder.ViewNames, ", "))
@@ -171,7 +178,30 @@ func indexClient(ctx context.Context, b builder.Config, s *snapshot.Store) (*ind
 	if jobs == 0 {
 		jobs = 8
 	}
-	return index.New(cfg, index.Options{Jobs: jobs, UserAgent: userAgent()})
+	options := index.Options{Jobs: jobs, UserAgent: userAgent()}
+	if s != nil {
+		// Pages that did not change cost one small answer. Without the cache they
+		// cost a full one: no reason to fail.
+		if options.Cache, err = index.OpenPageCache(s.PagesDir(), 0); err != nil {
+			warnf("%v", err)
+		}
+	}
+	return index.New(cfg, options)
+}
+
+// budgetOf is the budget of the flag, else the configuration's; 0 is none.
+func budgetOf(c *cli.Context, cfg config.Config) (int64, error) {
+	if !c.IsSet("budget") {
+		return int64(cfg.Rank.Budget), nil
+	}
+	size, err := config.ParseSize(c.String("budget"))
+	if err != nil {
+		return 0, usagef("--budget: %v", err)
+	}
+	if size < 1 {
+		return 0, usagef("--budget %s stocks nothing", c.String("budget")).hint("write it as 50GB; leave it out for no budget")
+	}
+	return int64(size), nil
 }
 
 func userAgent() string { return "larder/" + version }
@@ -215,5 +245,13 @@ func printPlan(c *cli.Context, r *builder.Report) error {
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", size, p.Filename, p.Target, state)
 	}
 	fmt.Fprintf(tw, "%s\t%d wheels, %s to fetch\n", humanize.Bytes(uint64(r.Bytes)), r.Wheels, humanize.Bytes(uint64(r.FetchedBytes)))
-	return tw.Flush()
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	if r.Budget == nil {
+		return nil
+	}
+	_, err := fmt.Fprintf(c.App.Writer, "about %s on disk of a budget of %s; %d wheels looked at are left out\n",
+		humanize.Bytes(uint64(r.Budget.Disk)), humanize.Bytes(uint64(r.Budget.Budget)), r.Budget.LeftOut)
+	return err
 }

@@ -60,6 +60,7 @@ var exitCodes = []struct {
 	{popularity.ErrConfig, exitUsage},
 	{index.ErrConfig, exitUsage},
 	{tags.ErrTarget, exitUsage},
+	{builder.ErrBudget, exitUsage},
 	{gc.ErrOptions, exitUsage},
 	{snapshot.ErrNoSnapshot, exitUsage},
 	{snapshot.ErrStore, exitUsage},

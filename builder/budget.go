@@ -1,0 +1,353 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"larder/builder/index"
+	"larder/builder/tags"
+	"larder/popularity"
+	"larder/popularity/budget"
+	"larder/popularity/versions"
+	"larder/snapshot/pep440"
+)
+
+// ErrBudget is a budget that nothing fits into.
+var ErrBudget = errors.New("budget too small")
+
+// option is one wheel file that a budget may take.
+type option struct {
+	picks    []pick // one a target at most
+	hits     int64
+	counted  bool // a source counts this version
+	disk     int64
+	needs    []int         // places of options
+	requires []requirement // of its metadata
+	known    bool          // requires are
+	tried    bool          // the index was asked for them
+	neededBy string        // the first project that asked for it, when no ranking did
+}
+
+func (o *option) file() index.File { return o.picks[0].file }
+
+// shelf is everything that a budget chooses from.
+type shelf struct {
+	*build
+	mu      sync.Mutex
+	options []*option
+	places  map[string]int // by SHA-256
+	newest  map[projectTarget]candidate
+	met     map[wanted]int // the option that meets a requirement; -1 for none
+	demands []demand       // whose requirements are not looked at yet
+	seen    map[string]bool
+	memory  remembered
+	silent  int // wheels in a row without metadata beside them
+	lost    int // wheels whose metadata the index did not answer for
+	rounds  int // of fetching wheels only to know what they need
+}
+
+type projectTarget struct {
+	project string
+	target  int
+}
+
+func newShelf(b *build) *shelf {
+	return &shelf{build: b, places: map[string]int{}, newest: map[projectTarget]candidate{}, met: map[wanted]int{}, seen: map[string]bool{},
+		memory: openRemembered(b.Store)}
+}
+
+// expected is what the ranking says of a project; a plain list says its place.
+func (b *build) expected(project string, place int) popularity.Entry {
+	if e, ok := b.Entries[project]; ok && e.Score > 0 {
+		return e
+	}
+	return popularity.Entry{Project: project, Score: 1_000_000_000 / int64(60+place)}
+}
+
+// floor is what a version must expect to be looked at: as much as the newest one
+// of the last project that is asked about. Less than that is expected of projects
+// that are not asked about at all; without it, each of a thousand projects would
+// bring thirty old versions that no budget takes.
+func (b *build) floor() int64 {
+	least := int64(-1)
+	for i, project := range b.Ranking {
+		if s := b.expected(project, i+1).Score; least < 0 || s < least {
+			least = s
+		}
+	}
+	return least - least/2
+}
+
+// offer makes options of the versions of a ranked project that are worth it. It
+// returns the targets that nothing fits, with the reason.
+func (s *shelf) offer(page *index.Project, e popularity.Entry, floor int64) map[int]error {
+	failed := map[int]error{}
+	for target, t := range s.Targets {
+		best, err := releases(page.Files, e.Project, t.Target, t.Python)
+		if err != nil {
+			failed[target] = err
+			continue
+		}
+		s.newest[projectTarget{e.Project, target}] = best[0]
+		list := make([]versions.Release, len(best))
+		for i, c := range best {
+			list[i] = versions.Release{Version: c.version.String(), Segments: segments(c.version.String()), Count: counted(e, c, t.Target.Python())}
+		}
+		for _, share := range versions.Shares(list, e.Score) {
+			at := slices.IndexFunc(list, func(r versions.Release) bool { return r.Version == share.Version })
+			if at > 0 && share.Hits < floor {
+				continue
+			}
+			place := s.put(pick{candidate: best[at], project: e.Project, target: target})
+			o := s.options[place]
+			o.hits += share.Hits
+			o.counted = o.counted || share.Counted
+			s.demand(demand{place, target, place, ""})
+		}
+	}
+	return failed
+}
+
+// put returns the place of the option of a pick's wheel, made if need be. The
+// caller holds mu.
+func (s *shelf) put(p pick) int {
+	at, ok := s.places[p.file.SHA256]
+	if !ok {
+		at = len(s.options)
+		s.places[p.file.SHA256] = at
+		s.options = append(s.options, &option{disk: -1})
+	}
+	o := s.options[at]
+	if !slices.ContainsFunc(o.picks, func(had pick) bool { return had.target == p.target }) {
+		o.picks = append(o.picks, p)
+	}
+	return at
+}
+
+// fit chooses what the budget takes, with all that it needs, and makes it the plan.
+func (s *shelf) fit(ctx context.Context) error {
+	var fixed []pick
+	for _, p := range s.plan.picks { // of locks, and pip: stocked whatever the budget
+		fixed = append(fixed, p)
+		s.put(p)
+	}
+	for {
+		if err := s.spread(ctx); err != nil {
+			return err
+		}
+		if err := s.weigh(ctx); err != nil {
+			return err
+		}
+		order := s.order(fixed)
+		choice := order.Take(s.Budget)
+		learned, err := s.learn(ctx, choice)
+		if err != nil {
+			return err
+		}
+		if !learned {
+			return s.take(order, choice, fixed)
+		}
+	}
+}
+
+// weigh finds out what each option adds to the disk. Wheels whose page tells no
+// size cost one HEAD, once in the life of the store.
+func (s *shelf) weigh(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(s.Jobs, 16))
+	for _, o := range s.options {
+		if o.disk >= 0 {
+			continue
+		}
+		g.Go(func() error {
+			f := o.file()
+			if f.Size < 0 {
+				size, err := s.pages.Size(ctx, f)
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				if err != nil {
+					o.disk = unweighable
+					return nil
+				}
+				for i := range o.picks {
+					o.picks[i].file.Size = size
+				}
+			}
+			o.disk = s.diskBytes(o.picks)
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// unweighable is the size of a wheel that the index does not tell: no budget
+// takes it.
+const unweighable = 1 << 49
+
+// What a wheel becomes on disk, in hundredths of its own size: measured over the
+// layers of real wheels, see doc.go.
+const (
+	unpackedPercent = 330 // its files, shared by all targets it is for
+	bytecodePercent = 100 // and their bytecode, for each
+)
+
+// diskBytes estimates what stocking a wheel adds to the pool: the wheel (the
+// entries of pip and simple share it), once more for pip before 23.3, and its
+// layers. What it shares with other wheels is known only once it is unpacked.
+func (b *build) diskBytes(picks []pick) int64 {
+	size := max(0, picks[0].file.Size)
+	disk := size
+	if b.serves("pip-old") {
+		disk += size
+	}
+	layers := int64(0)
+	for _, p := range picks {
+		if b.layerWanted(p) {
+			layers++
+		}
+	}
+	if layers > 0 {
+		disk += size * (unpackedPercent + layers*bytecodePercent) / 100
+	}
+	return disk
+}
+
+// order orders the options for every budget at once.
+func (s *shelf) order(fixed []pick) *budget.Order {
+	wheels := make([]budget.Wheel, len(s.options))
+	for i, o := range s.options {
+		wheels[i] = budget.Wheel{Key: o.picks[0].project + " " + o.file().Filename + " " + o.file().SHA256, Hits: o.hits, Bytes: o.disk, Needs: o.needs}
+	}
+	for _, p := range fixed {
+		wheels[s.places[p.file.SHA256]].Fixed = true
+	}
+	return budget.NewOrder(wheels)
+}
+
+// take makes the choice the plan.
+func (s *shelf) take(order *budget.Order, choice budget.Choice, fixed []pick) error {
+	unknown := 0
+	for _, i := range choice.Wheels {
+		if o := s.options[i]; !o.known && o.tried {
+			unknown++
+		}
+	}
+	if unknown > 0 {
+		s.Warn(fmt.Sprintf("what %d of the wheels chosen need is not known before they are fetched: the index has no metadata beside them", unknown))
+	}
+	least, some := order.Least()
+	if some && least > s.Budget {
+		return s.tooSmall(order, least, fixed)
+	}
+	if choice.Bytes > s.Budget {
+		s.Warn(fmt.Sprintf("what the locks name takes about %s, more than the budget of %s", bytesText(choice.Bytes), bytesText(s.Budget)))
+	}
+	s.plan.picks = s.plan.picks[:0]
+	taken := make([]bool, len(s.options))
+	for _, i := range choice.Wheels {
+		taken[i] = true
+		s.plan.picks = append(s.plan.picks, s.options[i].picks...)
+	}
+	// The locks' own say what is a lock's; normalise merges them with the others.
+	s.plan.picks = append(s.plan.picks, fixed...)
+	s.report.Budget = s.verdict(order, choice, taken)
+	return nil
+}
+
+// tooSmall is the refusal of a budget under which nothing ranked is stocked.
+func (s *shelf) tooSmall(order *budget.Order, least int64, fixed []pick) error {
+	for i, o := range s.options {
+		if t, ok := order.Threshold(i); ok && t == least {
+			text := fmt.Sprintf("a budget of %s takes no wheel: the first one, %s with what it needs, takes about %s on disk", bytesText(s.Budget), o.file().Filename, bytesText(least))
+			if len(fixed) > 0 {
+				text = fmt.Sprintf("a budget of %s takes no wheel but those of locks: those and %s with what it needs take about %s on disk", bytesText(s.Budget), o.file().Filename, bytesText(least))
+			}
+			return &hinted{fmt.Errorf("%w: %s", ErrBudget, text), "give a larger budget, or fewer locks"}
+		}
+	}
+	return ErrBudget
+}
+
+// releases returns the best wheel for a target of each version that may be
+// stocked, newest version first.
+func releases(files []index.File, project string, t tags.Target, python string) ([]candidate, error) {
+	interpreter, err := pep440.Parse(python)
+	if err != nil {
+		return nil, err
+	}
+	best := map[string]candidate{}
+	var no reasons
+	for _, f := range files {
+		c, why := consider(f, project, t, interpreter, nil)
+		if why == "" && f.SHA256 == "" {
+			why = "hash"
+		}
+		if why != "" {
+			no.add(c.version, why)
+			continue
+		}
+		v := c.version.Canonical()
+		if had, ok := best[v]; !ok || better(c, had) > 0 {
+			best[v] = c
+		}
+	}
+	if len(best) == 0 {
+		if no.count["hash"] > 0 {
+			return nil, errors.New("the index publishes no SHA-256 for its wheels")
+		}
+		return nil, no.err(t, nil)
+	}
+	all := make([]candidate, 0, len(best))
+	for _, c := range best {
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b candidate) int { return b.version.Compare(a.version) })
+	return all, nil
+}
+
+// counted is how often a source counted a version, for the target's Python where
+// it tells.
+func counted(e popularity.Entry, c candidate, minor string) (n int64) {
+	for _, v := range e.Versions {
+		if v.Python != "" && v.Python != minor {
+			continue
+		}
+		if other, err := pep440.Parse(v.Version); err == nil && other.Compare(c.version) == 0 {
+			n += v.Count
+		}
+	}
+	return n
+}
+
+// segments are the numbers of a version's release: 1!2.3rc1 is 2, 3.
+func segments(version string) []int {
+	if _, rest, ok := strings.Cut(version, "!"); ok {
+		version = rest
+	}
+	var out []int
+	n, digits := 0, 0
+	for i := 0; i <= len(version); i++ {
+		switch {
+		case i < len(version) && '0' <= version[i] && version[i] <= '9':
+			if digits++; digits < 10 {
+				n = n*10 + int(version[i]-'0')
+			}
+		case digits == 0:
+			return out
+		default:
+			out = append(out, n)
+			n, digits = 0, 0
+			if i < len(version) && version[i] != '.' {
+				return out
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,344 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"larder/builder/index"
+	"larder/builder/wheel"
+	"larder/popularity/budget"
+	"larder/snapshot"
+	"larder/snapshot/pep440"
+	"larder/snapshot/pep508"
+)
+
+// pageSource is what a plan asks of an index: the client, or for a simulation
+// something that knows a few projects and guesses the rest.
+type pageSource interface {
+	Project(context.Context, string) (*index.Project, error)
+	Size(context.Context, index.File) (int64, error)
+	FetchMetadata(context.Context, index.File) ([]byte, error)
+}
+
+// requirement is one Requires-Dist line.
+type requirement struct {
+	pep508.Requirement
+	project string
+}
+
+// demand is a question: what does wheel who need for target because of the
+// requirements of wheel of (itself, or one it needs with extras)?
+type demand struct {
+	who, target, of int
+	extras          string // joined by commas
+}
+
+// wanted is a requirement without its marker.
+type wanted struct {
+	project string
+	specs   string
+	target  int
+}
+
+// Bounds on what hostile metadata can make a plan ask.
+const (
+	maxRequires  = 500 // lines of one wheel; the largest real ones have about 300
+	maxDemands   = 2_000_000
+	maxSilent    = 20 // wheels without metadata before an index is not asked any more
+	maxLost      = 20 // metadata that did not come, before the index counts as down
+	needsAtOnce  = 16
+	needsByOrder = 8 // rounds of fetching wheels only to know what they need
+)
+
+// demand queues a question once. The caller holds mu.
+func (s *shelf) demand(d demand) {
+	key := fmt.Sprintf("%d %d %d %s", d.who, d.target, d.of, d.extras)
+	if !s.seen[key] && len(s.seen) < maxDemands {
+		s.seen[key] = true
+		s.demands = append(s.demands, d)
+	}
+}
+
+// spread answers the demands until there are none but those of wheels whose
+// requirements cannot be known yet.
+func (s *shelf) spread(ctx context.Context) error {
+	for {
+		if err := s.lookUp(ctx); err != nil {
+			return err
+		}
+		ready, waiting := s.demands[:0:0], s.demands[:0:0]
+		for _, d := range s.demands {
+			if s.options[d.of].known {
+				ready = append(ready, d)
+			} else {
+				waiting = append(waiting, d)
+			}
+		}
+		if len(ready) == 0 {
+			return nil
+		}
+		s.demands = waiting
+		if err := s.answer(ctx, ready); err != nil {
+			return err
+		}
+	}
+}
+
+// lookUp reads the metadata of the wheels that are asked about.
+func (s *shelf) lookUp(ctx context.Context) error {
+	var todo []*option
+	for _, d := range s.demands {
+		if o := s.options[d.of]; !o.known && !o.tried {
+			o.tried = true
+			todo = append(todo, o)
+		}
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(s.Jobs, needsAtOnce))
+	for _, o := range todo {
+		g.Go(func() error {
+			lines, known, err := s.requiresOf(gctx, o.file())
+			if err != nil || !known {
+				return err
+			}
+			o.requires, o.known = parseRequires(lines), true
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// requiresOf finds a wheel's Requires-Dist: remembered, beside it on the index, or
+// in the wheel when the store has it.
+func (s *shelf) requiresOf(ctx context.Context, f index.File) (lines []string, known bool, err error) {
+	if lines, ok := s.memory.get(f.SHA256); ok {
+		return lines, true, nil
+	}
+	s.mu.Lock()
+	ask := f.Metadata || s.silent < maxSilent
+	s.mu.Unlock()
+	if ask {
+		raw, err := s.pages.FetchMetadata(ctx, f)
+		if ctx.Err() != nil {
+			return nil, false, ctx.Err()
+		}
+		s.mu.Lock()
+		switch {
+		case err == nil:
+			s.silent = 0
+		case errors.Is(err, index.ErrUnreachable):
+			s.lost++
+		case !f.Metadata:
+			s.silent++
+		}
+		lost := s.lost
+		s.mu.Unlock()
+		if lost > maxLost {
+			return nil, false, unreachable(err)
+		}
+		if err == nil {
+			lines := wheel.ParseMetadata(raw).RequiresDist
+			s.memory.put(f.SHA256, lines)
+			return lines, true, nil
+		}
+	}
+	return s.fromWheel(f)
+}
+
+// fromWheel reads the requirements from a wheel in the pool.
+func (s *shelf) fromWheel(f index.File) (lines []string, known bool, err error) {
+	d, err := snapshot.ParseDigest(f.SHA256)
+	if err != nil || s.Store == nil {
+		return nil, false, nil
+	}
+	body, err := s.Store.OpenObject(snapshot.Object{Digest: d})
+	if err != nil {
+		return nil, false, nil // not there: the wheel is asked again once it is chosen
+	}
+	defer body.Close()
+	st, err := body.Stat()
+	if err != nil {
+		return nil, false, nil
+	}
+	w, err := wheel.Open(body, st.Size(), f.Filename)
+	if err != nil {
+		return nil, true, nil // it will be skipped, with this reason, when it is unpacked
+	}
+	s.memory.put(f.SHA256, w.Metadata.RequiresDist)
+	return w.Metadata.RequiresDist, true, nil
+}
+
+// parseRequires reads the lines that can be met from an index; pip ignores none of
+// the others, so a wheel with such a line fails to install whatever is stocked.
+func parseRequires(lines []string) []requirement {
+	var out []requirement
+	for _, line := range lines[:min(len(lines), maxRequires)] {
+		r, err := pep508.ParseRequirement(line)
+		if err != nil || r.URL != "" || !pep508.ValidName(r.Name) {
+			continue
+		}
+		out = append(out, requirement{r, pep508.Normalize(r.Name)})
+	}
+	return out
+}
+
+// holds says whether a requirement counts for an environment with these extras;
+// with extras, only what they add.
+func (r requirement) holds(env map[string]string, extras string) bool {
+	plain, err := r.Marker.Evaluate(env)
+	if err != nil {
+		plain = false // undefined: pip would not install the wheel at all
+	}
+	if extras == "" {
+		return plain
+	}
+	with, err := r.Marker.Evaluate(env, strings.Split(extras, ",")...)
+	return err == nil && with && !plain
+}
+
+// edge is a requirement that counts.
+type edge struct {
+	demand
+	wanted
+	specs pep440.Specifiers
+	asks  string // extras, of what is wanted
+}
+
+// answer turns requirements into needs, asking each project's page at most once.
+func (s *shelf) answer(ctx context.Context, ready []demand) error {
+	var edges []edge
+	ask := map[string][]edge{} // by project: requirements that nothing is known to meet
+	for _, d := range ready {
+		env := s.Targets[d.target].Markers
+		for _, r := range s.options[d.of].requires {
+			if !r.holds(env, d.extras) {
+				continue
+			}
+			extras := slices.Clone(r.Extras)
+			for i := range extras {
+				extras[i] = pep508.Normalize(extras[i])
+			}
+			slices.Sort(extras)
+			e := edge{d, wanted{r.project, r.Specifiers.String(), d.target}, r.Specifiers, strings.Join(slices.Compact(extras), ",")}
+			edges = append(edges, e)
+			if _, known := s.met[e.wanted]; known {
+				continue
+			}
+			if c, ok := s.newest[projectTarget{r.project, d.target}]; ok && r.Specifiers.Contains(c.version, false) {
+				s.met[e.wanted] = s.put(pick{candidate: c, project: r.project, target: d.target})
+				continue
+			}
+			s.met[e.wanted] = -1 // until its page says otherwise
+			ask[r.project] = append(ask[r.project], e)
+		}
+	}
+	if err := s.askPages(ctx, ask); err != nil {
+		return err
+	}
+	for _, e := range edges {
+		at := s.met[e.wanted]
+		if at < 0 || at == e.who {
+			continue
+		}
+		who, got := s.options[e.who], s.options[at]
+		if !slices.Contains(who.needs, at) {
+			who.needs = append(who.needs, at)
+		}
+		if by := who.picks[0].project; got.neededBy == "" || by < got.neededBy {
+			got.neededBy = by
+		}
+		s.demand(demand{at, e.wanted.target, at, ""})
+		if e.asks != "" {
+			s.demand(demand{e.who, e.wanted.target, at, e.asks})
+		}
+	}
+	return nil
+}
+
+// askPages reads the pages of projects that are needed and chooses from them.
+func (s *shelf) askPages(ctx context.Context, ask map[string][]edge) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(s.Jobs, needsAtOnce))
+	for project, edges := range ask {
+		g.Go(func() error {
+			page, err := s.pages.Project(gctx, project)
+			if gctx.Err() != nil {
+				return gctx.Err()
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			if errors.Is(err, index.ErrUnreachable) {
+				if s.lost++; s.lost > maxLost {
+					return unreachable(err)
+				}
+			}
+			if err != nil {
+				return nil // nothing meets it; what needs it is stocked all the same
+			}
+			for _, e := range edges {
+				t := s.Targets[e.wanted.target]
+				all, err := releases(page.Files, project, t.Target, t.Python)
+				if err != nil {
+					continue
+				}
+				s.newest[projectTarget{project, e.wanted.target}] = all[0]
+				if at := slices.IndexFunc(all, func(c candidate) bool { return e.specs.Contains(c.version, false) }); at >= 0 {
+					s.met[e.wanted] = s.put(pick{candidate: all[at], project: project, target: e.wanted.target})
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// learn fetches chosen wheels whose requirements nobody could tell: they are about
+// to be stocked anyway. A dry run fetches nothing.
+func (s *shelf) learn(ctx context.Context, choice budget.Choice) (learned bool, err error) {
+	if s.DryRun || s.stage == nil {
+		return false, nil
+	}
+	if s.rounds++; s.rounds > needsByOrder {
+		return false, nil
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(s.Jobs)
+	fetch := &stocking{build: s.build}
+	for _, i := range choice.Wheels {
+		o := s.options[i]
+		if o.known || !o.tried {
+			continue
+		}
+		d, err := snapshot.ParseDigest(o.file().SHA256)
+		if err != nil {
+			continue
+		}
+		g.Go(func() error {
+			size, err := fetch.download(gctx, o.file(), snapshot.Object{Digest: d})
+			if err != nil {
+				if gctx.Err() != nil || systemFault(err) {
+					return err
+				}
+				return nil // skipped and named when it is stocked
+			}
+			lines, known, err := s.fromWheel(o.file())
+			if known {
+				o.requires, o.known = parseRequires(lines), true
+				s.mu.Lock()
+				learned = true
+				// Stocking it will find it there, and call that reused.
+				s.report.FetchedBytes += size
+				s.report.ReusedBytes -= size
+				s.mu.Unlock()
+			}
+			return err
+		})
+	}
+	err = g.Wait()
+	return learned, err
+}
