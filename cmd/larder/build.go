@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -129,6 +130,11 @@ func buildConfig(c *cli.Context, cfg config.Config) (_ *buildRequest, err error)
 	if c.IsSet("lock") {
 		b.Locks = c.StringSlice("lock")
 		b.ranks = c.IsSet("ranking") || c.IsSet("top")
+	}
+	for _, path := range b.Locks {
+		if _, err := os.Stat(path); err != nil {
+			return nil, usagef("lock %s: %v", path, errors.Unwrap(err)).hint("name a pylock.toml, uv.lock, poetry.lock or requirements.txt")
+		}
 	}
 	if c.IsSet("view") {
 		b.Views = c.StringSlice("view")
