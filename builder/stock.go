@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"runtime"
 	"slices"
 	"sync"
@@ -14,10 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
-	"larder/builder/index"
 	"larder/builder/layer"
-	"larder/builder/pip"
-	"larder/builder/wheel"
 	"larder/snapshot"
 )
 
@@ -135,180 +131,6 @@ func (s *stocking) jobs() []*stockJob {
 		return int(max(-1, min(1, b.picks[0].file.Size-a.picks[0].file.Size)))
 	})
 	return jobs
-}
-
-// fetch makes sure the pool has the wheel's bytes, when anything needs them.
-func (s *stocking) fetch(ctx context.Context, j *stockJob) error {
-	f := j.picks[0].file
-	digest, err := snapshot.ParseDigest(f.SHA256)
-	if err != nil {
-		return s.fail(j, fmt.Errorf("the index publishes the digest %q for %s: %w", f.SHA256, f.Filename, ErrRefused))
-	}
-	body := snapshot.Object{Digest: digest}
-	size, have := s.stage.Has(body)
-	if !have && s.bodyNeeded(j) {
-		size, err = s.download(ctx, f, body)
-		if err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return s.fail(j, err)
-		}
-	}
-	metadata, err := s.servedMetadata(ctx, f)
-	if err != nil {
-		return s.fail(j, err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if have {
-		s.report.ReusedBytes += size
-	} else {
-		s.report.FetchedBytes += size
-	}
-	s.fetched++
-	s.events.send(Event{Stage: "fetch", Done: s.fetched, Total: s.total, Bytes: s.report.FetchedBytes, Item: f.Filename})
-	for _, p := range j.picks {
-		j.out = append(j.out, stocked{pick: p, body: body, size: size, metadata: metadata})
-	}
-	return nil
-}
-
-// bodyNeeded says whether the wheel itself has to be there: for a view that serves
-// it, or for a layer the previous snapshot does not have.
-func (s *stocking) bodyNeeded(j *stockJob) bool {
-	if s.serves("pip") || s.serves("simple") || s.serves("pip-old") {
-		return true
-	}
-	return slices.ContainsFunc(j.picks, func(p pick) bool { return !s.previous.hasLayer(s.layerID(p)) })
-}
-
-func (s *stocking) download(ctx context.Context, f index.File, want snapshot.Object) (int64, error) {
-	w, err := s.stage.NewObject()
-	if err != nil {
-		return 0, err
-	}
-	defer w.Abort()
-	if _, err := s.Index.Fetch(ctx, f, w); err != nil {
-		return 0, err
-	}
-	o, size, err := w.Commit(false)
-	if err != nil {
-		return 0, err
-	}
-	if o != want {
-		// Fetch has compared the digest already; the pool trusts nobody's word but its own.
-		return 0, fmt.Errorf("%s: stored as %s, but the index publishes %s: %w", f.Filename, o.Digest, want.Digest, index.ErrHash)
-	}
-	return size, s.stage.Keep(o)
-}
-
-// servedMetadata fetches FILE.metadata where a pip would ask for it.
-func (s *stocking) servedMetadata(ctx context.Context, f index.File) ([]byte, error) {
-	if !f.Metadata || !s.serves("pip") && !s.serves("pip-old") {
-		return nil, nil
-	}
-	if o, _, ok := s.previous.object("views/pip/" + pip.Path(f.URL+".metadata") + ".body"); ok && s.previous.hasWheel(f) {
-		r, err := s.stage.Open(o)
-		if err == nil {
-			defer r.Close()
-			return io.ReadAll(r)
-		}
-	}
-	m, err := s.Index.FetchMetadata(ctx, f)
-	if errors.Is(err, index.ErrNotFound) {
-		return nil, nil // announced but not there: pip falls back to the wheel, and so do we
-	}
-	return m, err
-}
-
-// unpack checks the archive and makes what the snapshot wants of it.
-func (s *stocking) unpack(ctx context.Context, j *stockJob) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	err := s.unpackAll(ctx, j)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	s.mu.Lock()
-	s.unpacked++
-	s.events.send(Event{Stage: "unpack", Done: s.unpacked, Total: s.total, Bytes: s.report.FetchedBytes, Item: j.picks[0].file.Filename})
-	s.mu.Unlock()
-	if err != nil {
-		return s.fail(j, err)
-	}
-	return nil
-}
-
-func (s *stocking) unpackAll(ctx context.Context, j *stockJob) error {
-	f := j.picks[0].file
-	if err := s.reuseLayers(j); err == nil && s.previous.hasWheel(f) {
-		return s.oldEntry(j)
-	}
-	r, err := s.stage.Open(j.out[0].body)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	w, err := wheel.Open(r, j.out[0].size, f.Filename)
-	if err != nil {
-		return err
-	}
-	layered := false
-	for i := range j.out {
-		if err := s.makeLayer(ctx, w, &j.out[i]); err != nil {
-			return err
-		}
-		layered = layered || j.out[i].layer != nil && !j.out[i].layer.reused
-	}
-	if !layered {
-		// Making a layer reads every byte against its checksum; so does this.
-		if err := w.Verify(); err != nil {
-			return err
-		}
-	}
-	return s.oldEntry(j)
-}
-
-// oldEntry writes the wheel once more in the form pip < 23.3 reads.
-func (s *stocking) oldEntry(j *stockJob) error {
-	if !s.serves("pip-old") {
-		return nil
-	}
-	f := j.picks[0].file
-	if o, size, ok := s.previous.object("views/pip-old/" + pip.OldPath(f.URL)); ok && s.previous.hasWheel(f) {
-		for i := range j.out {
-			j.out[i].oldEntry, j.out[i].oldSize = &o, size
-		}
-		return nil
-	}
-	body, err := s.stage.Open(j.out[0].body)
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	entry, ok := pip.OldEntry(wheelType, j.out[0].size, f.SHA256, body)
-	if !ok {
-		s.Warn(f.Filename + " is too large for the cache format of pip before 23.3; such a pip will download it")
-		return nil
-	}
-	w, err := s.stage.NewObject()
-	if err != nil {
-		return err
-	}
-	defer w.Abort()
-	if _, err := io.Copy(w, entry); err != nil {
-		return err
-	}
-	o, size, err := w.Commit(false)
-	if err != nil {
-		return err
-	}
-	for i := range j.out {
-		j.out[i].oldEntry, j.out[i].oldSize = &o, size
-	}
-	return nil
 }
 
 // fail decides what the loss of a wheel means: the end of the build when a lock

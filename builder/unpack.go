@@ -14,6 +14,55 @@ import (
 	"larder/snapshot"
 )
 
+// unpack checks the archive and makes what the snapshot wants of it.
+func (s *stocking) unpack(ctx context.Context, j *stockJob) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	err := s.unpackAll(ctx, j)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	s.mu.Lock()
+	s.unpacked++
+	s.events.send(Event{Stage: "unpack", Done: s.unpacked, Total: s.total, Bytes: s.report.FetchedBytes, Item: j.picks[0].file.Filename})
+	s.mu.Unlock()
+	if err != nil {
+		return s.fail(j, err)
+	}
+	return nil
+}
+
+func (s *stocking) unpackAll(ctx context.Context, j *stockJob) error {
+	f := j.picks[0].file
+	if err := s.reuseLayers(j); err == nil && s.previous.hasWheel(f) {
+		return s.oldEntry(j)
+	}
+	r, err := s.stage.Open(j.out[0].body)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	w, err := wheel.Open(r, j.out[0].size, f.Filename)
+	if err != nil {
+		return err
+	}
+	layered := false
+	for i := range j.out {
+		if err := s.makeLayer(ctx, w, &j.out[i]); err != nil {
+			return err
+		}
+		layered = layered || j.out[i].layer != nil && !j.out[i].layer.reused
+	}
+	if !layered {
+		// Making a layer reads every byte against its checksum; so does this.
+		if err := w.Verify(); err != nil {
+			return err
+		}
+	}
+	return s.oldEntry(j)
+}
+
 // layerID names the layer of a pick: the first 12 hexadecimal digits of a digest
 // over all that decides its content. A new way of making layers gets a new first
 // line, so that no older layer is taken for one of its own.
