@@ -136,4 +136,3 @@ func (s *stocking) oldEntry(j *stockJob) error {
 	}
 	return nil
 }
-
