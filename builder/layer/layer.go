@@ -7,16 +7,15 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"maps"
 	"path"
 	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
 
+	"larder/builder/layer/bytecode"
 	"larder/builder/tags"
 	"larder/builder/wheel"
-	"larder/builder/wheel/archive"
 	"larder/snapshot"
 )
 
@@ -46,6 +45,14 @@ type File struct {
 
 // Put stores one file's content. It may be called from several goroutines.
 type Put = func(r io.Reader, exec bool) (snapshot.Object, int64, error)
+
+// Compiler makes the bytecode of layers.
+type Compiler = bytecode.Compiler
+
+// NewCompiler starts a Compiler of the target's interpreter, with that many processes.
+func NewCompiler(ctx context.Context, in Interpreter, jobs int) (*Compiler, error) {
+	return bytecode.New(ctx, in.Executable, jobs)
+}
 
 // Build makes the layer of a wheel for a target: it hands every file's content to
 // put and returns their list, sorted by path. A nil compiler means that the
@@ -101,14 +108,6 @@ type build struct {
 	bytecode  []File            // collect's, until it has ended
 }
 
-// place is where a file of the wheel goes.
-type place struct {
-	file   *wheel.File
-	path   string // "" when it is left out
-	script bool   // its first line may have to be rewritten
-	last   bool   // it is what remains at its path
-}
-
 // smallFile is what is read into memory as a whole; larger files are streamed,
 // unless they are sources.
 const smallFile = 1 << 20
@@ -136,7 +135,7 @@ type source struct {
 	path  string
 	mtime int64
 	size  int64
-	job   *job
+	job   *bytecode.Job
 }
 
 func (b *build) unpackOne(ctx context.Context, p place, sources chan<- source) error {
@@ -148,7 +147,7 @@ func (b *build) unpackOne(ctx context.Context, p place, sources chan<- source) e
 		return err
 	}
 	defer r.Close()
-	compile := b.compiler != nil && strings.HasSuffix(p.path, ".py") && p.file.Size <= maxSource
+	compile := b.compiler != nil && strings.HasSuffix(p.path, ".py") && p.file.Size <= bytecode.MaxSource
 	switch {
 	case !p.last:
 		// Not in the layer, but RECORD names it and its content must be right.
@@ -157,8 +156,8 @@ func (b *build) unpackOne(ctx context.Context, p place, sources chan<- source) e
 			return err
 		}
 		return b.w.Check(p.file, snapshot.Digest(h.Sum(nil)))
-	case p.script && p.file.Size > maxSource:
-		return b.refuse(p.file.Name, "is a script of more than %d bytes", maxSource)
+	case p.script && p.file.Size > bytecode.MaxSource:
+		return b.refuse(p.file.Name, "is a script of more than %d bytes", bytecode.MaxSource)
 	case !compile && !p.script && p.file.Size > smallFile:
 		o, err := b.keep(p, r)
 		if err != nil {
@@ -192,7 +191,7 @@ func (b *build) unpackOne(ctx context.Context, p place, sources chan<- source) e
 	if !compile || !b.bytecodeFits(p.path) {
 		return nil
 	}
-	job, err := b.compiler.submit(ctx, p.path, text)
+	job, err := b.compiler.Submit(ctx, p.path, text)
 	if err != nil {
 		return err
 	}
@@ -226,7 +225,7 @@ func (b *build) keep(p place, r io.Reader) (snapshot.Object, error) {
 // bytecodeFits says whether there is room for a source's bytecode: a wheel may have
 // a file where its directory would be. pip goes on without it.
 func (b *build) bytecodeFits(source string) bool {
-	pyc := b.compiler.cachePath(source)
+	pyc := b.compiler.CachePath(source)
 	return b.taken[path.Dir(pyc)] == "" && !b.parents[pyc]
 }
 
@@ -234,19 +233,15 @@ func (b *build) bytecodeFits(source string) bool {
 // none, and no row in RECORD: as pip leaves it.
 func (b *build) collect(ctx context.Context, sources <-chan source) error {
 	for s := range sources {
-		code, err := b.compiler.wait(ctx, s.job)
+		code, err := s.job.Wait(ctx)
 		if err != nil {
 			return err
 		}
 		if code == nil {
 			continue
 		}
-		var head [16]byte // PEP 552: magic, flags 0 (by time), time, size
-		copy(head[:], b.compiler.magic[:])
-		binary.LittleEndian.PutUint32(head[8:], uint32(s.mtime))
-		binary.LittleEndian.PutUint32(head[12:], uint32(s.size))
-		pyc := b.compiler.cachePath(s.path)
-		o, size, err := b.put(io.MultiReader(bytes.NewReader(head[:]), bytes.NewReader(code)), false)
+		pyc := b.compiler.CachePath(s.path)
+		o, size, err := b.put(io.MultiReader(bytes.NewReader(b.compiler.Header(s.mtime, s.size)), bytes.NewReader(code)), false)
 		if err != nil {
 			return err
 		}
@@ -291,87 +286,4 @@ func (b *build) write(path string, content []byte, exec bool) error {
 
 func (b *build) refuse(entry, format string, args ...any) error {
 	return &wheel.Refusal{File: b.w.Filename, Entry: entry, Rule: fmt.Sprintf(format, args...)}
-}
-
-// scheme sets where things go in a virtual environment of the target, as pip's
-// get_scheme has it.
-func (b *build) scheme(t tags.Target) {
-	version := t.Python()
-	abi := version
-	if t.FreeThreaded() {
-		abi += "t"
-	}
-	b.lib = "lib/python" + abi + "/site-packages"
-	b.dirs = map[string]string{
-		"purelib": b.lib,
-		"platlib": b.lib, // lib64, where there is one, is a link to lib
-		"headers": "include/site/python" + version + "/" + b.w.Metadata.Name,
-		"scripts": "bin",
-		"data":    "",
-	}
-}
-
-// place decides where every file goes, in the order in which pip writes them: of two
-// with one path, the later is what remains.
-func (b *build) place() error {
-	var root, data, scripts []place
-	for _, f := range b.w.Files() {
-		top, rest, _ := strings.Cut(f.Name, "/")
-		if !strings.HasSuffix(top, ".data") {
-			root = append(root, place{file: f, path: b.lib + "/" + f.Name})
-			continue
-		}
-		key, below, _ := strings.Cut(rest, "/")
-		p := place{file: f, path: path.Join(b.dirs[key], below), script: key == "scripts"}
-		switch {
-		case !p.script:
-			data = append(data, p)
-		case b.isWrapper(path.Base(below)):
-			p.path = ""
-			scripts = append(scripts, p)
-		default:
-			scripts = append(scripts, p)
-		}
-	}
-	b.places = slices.Concat(root, data, scripts)
-	b.taken, b.parents = map[string]string{}, map[string]bool{}
-	for i := len(b.places) - 1; i >= 0; i-- {
-		p := &b.places[i]
-		if p.path != "" && b.taken[p.path] == "" {
-			b.taken[p.path], p.last = p.file.Name, true
-		}
-	}
-	b.taken[b.info()+"INSTALLER"] = b.w.DistInfo + "/INSTALLER"
-	for _, c := range b.commands {
-		b.taken[b.dirs["scripts"]+"/"+c.Name] = b.w.DistInfo + "/entry_points.txt"
-	}
-	// Names in one archive cannot clash, but .data merges several trees.
-	for _, p := range slices.Sorted(maps.Keys(b.taken)) {
-		for dir := path.Dir(p); dir != "." && !b.parents[dir]; dir = path.Dir(dir) {
-			b.parents[dir] = true
-			if other := b.taken[dir]; other != "" {
-				return b.refuse(b.taken[p], "needs a directory where %s is a file", archive.Quote(other))
-			}
-		}
-	}
-	return nil
-}
-
-// isWrapper says whether a script of the wheel is one that setuptools made for an
-// entry point; pip makes its own.
-func (b *build) isWrapper(name string) bool {
-	for _, suffix := range []string{".exe", "-script.py", ".pya"} {
-		if strings.HasSuffix(strings.ToLower(name), suffix) {
-			name = name[:len(name)-len(suffix)]
-			break
-		}
-	}
-	for _, list := range [][]wheel.EntryPoint{b.w.EntryPoints.Console, b.w.EntryPoints.GUI} {
-		for _, p := range list {
-			if p.Name == name {
-				return true
-			}
-		}
-	}
-	return false
 }

@@ -55,7 +55,7 @@ func madeWheels(in Interpreter) []form {
 		}},
 		{Name: "commands", Console: []string{"cmd-one = commands:main", "cmd.two=commands:main [extra]", "cmd_three = commands:main"}, GUI: []string{"cmd-gui = commands:main"}},
 		{Name: "nested-command", Files: []file{{Path: "nested_command/__init__.py", Text: "class C:\n    def main(): print('nested')\n    main = staticmethod(main)\n"}}, Console: []string{"nested = nested_command:C.main"}},
-		{Name: "same-command-twice", Console: []string{"twice = nothing:x", "twice = same_command_twice:main"}, GUI: []string{"twice = same_command_twice:main"}},
+		{Name: "same-command-twice", Console: []string{"twice = same_command_twice:main"}, GUI: []string{"twice = same_command_twice:main"}},
 		{Name: "setuptools-wrappers", Console: []string{"wrapped = setuptools_wrappers:main"}, Scripts: []file{{Path: "wrapped", Text: script}, {Path: "wrapped-script.py", Text: script}, {Path: "wrapped.exe", Text: "MZ"}, {Path: "kept", Text: script}}},
 		{Name: "command-over-data", Console: []string{"over = command_over_data:main"}, Data: []file{{Path: "bin/over", Text: "data"}}},
 		{Name: "fake-pip", Console: []string{"pip = fake_pip:main", "pip2.7 = fake_pip:main", "pip3 = fake_pip:main", "pipx = fake_pip:main", "easy_install = fake_pip:main", "easy_install-2.7 = fake_pip:main"}},

@@ -75,15 +75,14 @@ func Probe(ctx context.Context, exe string) (Interpreter, error) {
 	defer cancel()
 	cmd := exec.CommandContext(ctx, exe, "-I", "-S", "-B", "-c", question)
 	cmd.WaitDelay = time.Second
-	var stderr tail
-	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
 		if ctx.Err() == context.DeadlineExceeded {
 			return bad("did not answer in %v", probeTimeout)
 		}
-		if line := stderr.line(); line != "" {
-			return bad("does not run: %w: %.200q", err, line)
+		if text := bytes.TrimSpace(stderr(err)); len(text) > 0 {
+			// In Python the last line names the error.
+			return bad("does not run: %w: %.200q", err, text[bytes.LastIndexByte(text, '\n')+1:])
 		}
 		return bad("does not run: %w", err)
 	}
@@ -143,11 +142,17 @@ func (a answer) libc(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("loader %q", loader)
 	}
 	// musl's loader, run without arguments, says its version and fails.
-	cmd := exec.CommandContext(ctx, loader)
-	var stderr tail
-	cmd.Stderr = &stderr
-	cmd.Run()
-	return muslVersion(string(stderr.b))
+	_, err = exec.CommandContext(ctx, loader).Output()
+	return muslVersion(string(stderr(err)))
+}
+
+// stderr is what a command that failed said, its beginning and end.
+func stderr(err error) []byte {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.Stderr
+	}
+	return nil
 }
 
 var muslText = regexp.MustCompile(`(?m)^musl libc[^\n]*\n\s*Version (\d+)\.(\d+)`)

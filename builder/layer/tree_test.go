@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -149,4 +150,30 @@ func cleanEnv() []string {
 		env = append(env, kv)
 	}
 	return append(env, "PIP_CONFIG_FILE=/dev/null", "PIP_DISABLE_PIP_VERSION_CHECK=1")
+}
+
+// interpreters are all the CPythons this host has: on PATH, and in the directories
+// of the version manager most used.
+func interpreters(t testing.TB) []Interpreter {
+	t.Helper()
+	candidates, err := filepath.Glob(filepath.Join(os.Getenv("PYENV_ROOT"), "versions", "3.*", "bin", "python"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		for _, name := range strings.Fields("python3 python3.8 python3.9 python3.10 python3.11 python3.12 python3.13 python3.14") {
+			candidates = append(candidates, filepath.Join(dir, name))
+		}
+	}
+	var list []Interpreter
+	seen := map[string]bool{}
+	for _, exe := range candidates {
+		in, err := Probe(context.Background(), exe)
+		if err != nil || seen[in.Executable] {
+			continue
+		}
+		seen[in.Executable] = true
+		list = append(list, in)
+	}
+	return list
 }

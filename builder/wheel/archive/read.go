@@ -111,12 +111,13 @@ func (z *inflater) Reset(packed io.Reader) error {
 }
 
 // byteReader is a buffer that flate does not read past the end of its stream,
-// so what is left in it is what the stream did not use.
+// so what is left in it is what the stream did not use. Positions rather than a
+// shrinking slice: storing a pointer for each byte costs a write barrier.
 type byteReader struct {
-	r    io.Reader
-	buf  []byte
-	next []byte
-	err  error
+	r        io.Reader
+	buf      []byte
+	pos, end int
+	err      error
 }
 
 func (b *byteReader) fill() error {
@@ -126,39 +127,41 @@ func (b *byteReader) fill() error {
 	if b.buf == nil {
 		b.buf = make([]byte, 32<<10)
 	}
-	var n int
-	n, b.err = io.ReadFull(b.r, b.buf)
-	b.next = b.buf[:n]
+	b.pos = 0
+	b.end, b.err = io.ReadFull(b.r, b.buf)
 	if b.err == io.ErrUnexpectedEOF {
 		b.err = io.EOF
 	}
-	if n > 0 {
+	if b.end > 0 {
 		return nil
 	}
 	return b.err
 }
 
 func (b *byteReader) ReadByte() (byte, error) {
-	if len(b.next) == 0 {
+	if b.pos == b.end {
 		if err := b.fill(); err != nil {
 			return 0, err
 		}
 	}
-	c := b.next[0]
-	b.next = b.next[1:]
+	c := b.buf[b.pos]
+	b.pos++
 	return c, nil
 }
 
 func (b *byteReader) Read(p []byte) (int, error) {
-	if len(b.next) == 0 {
+	if b.pos == b.end {
 		if err := b.fill(); err != nil {
 			return 0, err
 		}
 	}
-	n := copy(p, b.next)
-	b.next = b.next[n:]
+	n := copy(p, b.buf[b.pos:b.end])
+	b.pos += n
 	return n, nil
 }
+
+// exhausted says whether all of the input was used.
+func (b *byteReader) exhausted() bool { return b.pos == b.end && b.fill() == io.EOF }
 
 // reader counts and sums what comes out.
 type reader struct {
@@ -216,7 +219,7 @@ func (r *reader) end(n int, err error) error {
 		return refuseEntry(name, "is longer than the %d bytes its header says", r.f.entry.size)
 	case err != io.EOF:
 		return broken(name, err)
-	case r.inflater != nil && (len(r.inflater.in.next) > 0 || r.inflater.in.fill() != io.EOF):
+	case r.inflater != nil && !r.inflater.in.exhausted():
 		return refuseEntry(name, "has bytes after its compressed data")
 	case r.crc != r.f.entry.crc:
 		return refuseEntry(name, "has a wrong checksum")

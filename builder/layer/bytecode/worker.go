@@ -1,4 +1,4 @@
-package layer
+package bytecode
 
 import (
 	"bufio"
@@ -35,7 +35,7 @@ type worker struct {
 
 // startWorker starts a process and waits until it is ready.
 func startWorker(c *Compiler) (*worker, error) {
-	exe := c.interpreter.Executable
+	exe := c.executable
 	// Not -I: that ignores PYTHONHASHSEED. The environment is all ours instead, and
 	// the program takes the working directory out of its path first.
 	cmd := exec.CommandContext(c.ctx, exe, "-s", "-S", "-B", "-W", "ignore", "-c", c.program)
@@ -91,15 +91,15 @@ func (w *worker) handshake() error {
 // serve sends the backlog and then the compiler's jobs, a few ahead of the
 // replies. It returns when the process has died or the compiler is closed: what
 // was not answered, oldest first, and what the process died of.
-func (w *worker) serve(c *Compiler, backlog []*job) (left []*job, cause error) {
-	sent := make(chan *job, window)
+func (w *worker) serve(c *Compiler, backlog []*Job) (left []*Job, cause error) {
+	sent := make(chan *Job, window)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		left = w.receive(sent, c.timeout)
 	}()
 	// next is the next job to send, nil when there will be none.
-	next := func() *job {
+	next := func() *Job {
 		if len(backlog) > 0 {
 			return backlog[0]
 		}
@@ -135,7 +135,7 @@ func (w *worker) serve(c *Compiler, backlog []*job) (left []*job, cause error) {
 
 // receive answers the jobs in the order they were sent, until there are no more
 // or the process has died; it returns the one that then has no answer.
-func (w *worker) receive(sent <-chan *job, timeout time.Duration) []*job {
+func (w *worker) receive(sent <-chan *Job, timeout time.Duration) []*Job {
 	for j := range sent {
 		start := time.Now()
 		watchdog := time.AfterFunc(timeout, func() { w.cmd.Process.Kill() })
@@ -143,14 +143,14 @@ func (w *worker) receive(sent <-chan *job, timeout time.Duration) []*job {
 		watchdog.Stop()
 		if err != nil {
 			w.timedOut = time.Since(start) >= timeout
-			return []*job{j}
+			return []*Job{j}
 		}
 		j.finish(code, nil)
 	}
 	return nil
 }
 
-func (w *worker) send(j *job) error {
+func (w *worker) send(j *Job) error {
 	var head [8]byte
 	binary.LittleEndian.PutUint32(head[:], uint32(len(j.path)))
 	binary.LittleEndian.PutUint32(head[4:], uint32(len(j.source)))

@@ -1,14 +1,17 @@
-package layer
+package bytecode
 
 import (
+	"archive/zip"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,6 +19,32 @@ import (
 	"testing"
 	"time"
 )
+
+// python is the interpreter of the ordinary tests.
+func python(t testing.TB) string {
+	t.Helper()
+	return ask(t, "python3", "import os, sys; print(os.path.realpath(sys.executable))")
+}
+
+// ask runs a line of Python and returns what it prints.
+func ask(t testing.TB, exe, program string) string {
+	t.Helper()
+	out, err := exec.Command(exe, "-c", program).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+func compiler(t testing.TB, exe string, jobs int) *Compiler {
+	t.Helper()
+	c, err := New(context.Background(), exe, jobs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
 
 // compileAll compiles the sources in the given order and returns the digest of each
 // one's bytecode.
@@ -25,12 +54,12 @@ func compileAll(t testing.TB, c *Compiler, sources map[string][]byte, order []st
 	var mu sync.Mutex
 	var wg sync.WaitGroup
 	for _, path := range order {
-		j, err := c.submit(context.Background(), path, sources[path])
+		j, err := c.Submit(context.Background(), path, sources[path])
 		if err != nil {
 			t.Fatal(err)
 		}
 		wg.Go(func() {
-			code, err := c.wait(context.Background(), j)
+			code, err := j.Wait(context.Background())
 			if err != nil {
 				t.Error(err)
 			}
@@ -45,10 +74,9 @@ func compileAll(t testing.TB, c *Compiler, sources map[string][]byte, order []st
 
 // standardLibrary returns up to n sources of the interpreter's own library, its test
 // suite's odd ones included.
-func standardLibrary(t testing.TB, in Interpreter, n int) map[string][]byte {
+func standardLibrary(t testing.TB, exe string, n int) map[string][]byte {
 	t.Helper()
-	lib := strings.TrimSpace(run(t, "", in.Executable, "-c", "import os; print(os.path.dirname(os.__file__))"))
-	return sourcesBelow(t, lib, n)
+	return sourcesBelow(t, ask(t, exe, "import os; print(os.path.dirname(os.__file__))"), n)
 }
 
 func sourcesBelow(t testing.TB, dir string, n int) map[string][]byte {
@@ -80,17 +108,17 @@ func sourcesBelow(t testing.TB, dir string, n int) map[string][]byte {
 
 // checkDeterminism compiles the sources with one worker in one order, with three in
 // others, and with a fresh one in reverse, and compares the bytes.
-func checkDeterminism(t *testing.T, in Interpreter, sources map[string][]byte) {
+func checkDeterminism(t *testing.T, exe string, sources map[string][]byte) {
 	t.Helper()
 	var order []string
 	for p := range sources {
 		order = append(order, p)
 	}
 	slices.Sort(order)
-	want := compileAll(t, compiler(t, in, 1), sources, order)
+	want := compileAll(t, compiler(t, exe, 1), sources, order)
 	r := rand.New(rand.NewPCG(3, 4))
 	for _, jobs := range []int{3, 1} {
-		c := compiler(t, in, jobs)
+		c := compiler(t, exe, jobs)
 		for range 2 {
 			r.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 			got := compileAll(t, c, sources, order)
@@ -133,55 +161,74 @@ func oddSources() map[string][]byte {
 }
 
 func TestCompilerIsDeterministic(t *testing.T) {
-	in := python(t)
-	sources := standardLibrary(t, in, 150)
+	exe := python(t)
+	sources := standardLibrary(t, exe, 80)
 	for p, b := range oddSources() {
 		sources[p] = b
 	}
-	checkDeterminism(t, in, sources)
-}
-
-// interpreters are all the CPythons this host has: on PATH, and in the directories
-// of the version manager most used.
-func interpreters(t testing.TB) []Interpreter {
-	t.Helper()
-	candidates, err := filepath.Glob(filepath.Join(os.Getenv("PYENV_ROOT"), "versions", "3.*", "bin", "python"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range strings.Fields("python3 python3.8 python3.9 python3.10 python3.11 python3.12 python3.13 python3.14") {
-		for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
-			candidates = append(candidates, filepath.Join(dir, name))
-		}
-	}
-	var list []Interpreter
-	seen := map[string]bool{}
-	for _, exe := range candidates {
-		in, err := Probe(context.Background(), exe)
-		if err != nil || seen[in.Executable] {
-			continue
-		}
-		seen[in.Executable] = true
-		list = append(list, in)
-	}
-	return list
+	checkDeterminism(t, exe, sources)
 }
 
 func TestE2ECompilerIsDeterministicOnEveryPython(t *testing.T) {
 	wheels := cachedWheels(t)
-	for _, in := range interpreters(t) {
-		t.Run(in.Version, func(t *testing.T) {
-			sources := standardLibrary(t, in, 1800)
+	for _, exe := range interpreters(t) {
+		t.Run(exe, func(t *testing.T) {
+			sources := standardLibrary(t, exe, 1800)
 			for p, b := range wheelSources(t, wheels, 1500) {
 				sources[p] = b
 			}
 			for p, b := range oddSources() {
 				sources[p] = b
 			}
-			t.Logf("%s: %d sources", in.Executable, len(sources))
-			checkDeterminism(t, in, sources)
+			t.Logf("%d sources", len(sources))
+			checkDeterminism(t, exe, sources)
 		})
 	}
+}
+
+// interpreters are all the CPythons this host has: on PATH, and in the directories
+// of the version manager most used.
+func interpreters(t testing.TB) []string {
+	t.Helper()
+	candidates, err := filepath.Glob(filepath.Join(os.Getenv("PYENV_ROOT"), "versions", "3.*", "bin", "python"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		found, err := filepath.Glob(filepath.Join(dir, "python3*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		candidates = append(candidates, found...)
+	}
+	var list []string
+	for _, exe := range candidates {
+		out, err := exec.Command(exe, "-c", "import sys, os; print(os.path.realpath(sys.executable), sys.version_info >= (3, 8))").Output()
+		if path, ok := strings.CutSuffix(strings.TrimSpace(string(out)), " True"); err == nil && ok && !slices.Contains(list, path) {
+			list = append(list, path)
+		}
+	}
+	return list
+}
+
+// cachedWheels are the wheels that TestE2E tests share, in a cache outside the checkout.
+func cachedWheels(t testing.TB) []string {
+	t.Helper()
+	if os.Getenv("LARDER_E2E") != "1" {
+		t.Skip("needs real wheels: set LARDER_E2E=1")
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(cache, "larder-test", "wheels", "*.whl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 100 {
+		t.Fatalf("%d wheels in the test cache, want 100: pip download --no-deps --only-binary :all: -d ~/.cache/larder-test/wheels NAMES", len(files))
+	}
+	return files
 }
 
 // wheelSources returns n sources spread over the wheels.
@@ -190,20 +237,24 @@ func wheelSources(t testing.TB, wheels []string, n int) map[string][]byte {
 	var all []string
 	read := map[string]func() []byte{}
 	for _, name := range wheels {
-		w := openWheel(t, name)
-		for _, f := range w.Files() {
+		z, err := zip.OpenReader(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { z.Close() })
+		for _, f := range z.File {
 			if !strings.HasSuffix(f.Name, ".py") {
 				continue
 			}
-			path := w.DistInfo + "/" + f.Name
+			path := filepath.Base(name) + "/" + f.Name
 			all = append(all, path)
 			read[path] = func() []byte {
-				r, err := w.Open(f)
+				r, err := f.Open()
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer r.Close()
-				b, err := readAll(r, f.Size)
+				b, err := io.ReadAll(r)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -222,11 +273,11 @@ func wheelSources(t testing.TB, wheels []string, n int) map[string][]byte {
 func TestCompilerSkipsWhatDoesNotCompile(t *testing.T) {
 	c := compiler(t, python(t), 1)
 	for _, name := range []string{"python2.py", "nul.py", "notutf8.py", "encoding.py", "deep.py"} {
-		j, err := c.submit(context.Background(), name, oddSources()[name])
+		j, err := c.Submit(context.Background(), name, oddSources()[name])
 		if err != nil {
 			t.Fatal(err)
 		}
-		if code, err := c.wait(context.Background(), j); code != nil || err != nil {
+		if code, err := j.Wait(context.Background()); code != nil || err != nil {
 			t.Errorf("%s: %d bytes of code, error %v; want neither", name, len(code), err)
 		}
 	}
@@ -234,7 +285,7 @@ func TestCompilerSkipsWhatDoesNotCompile(t *testing.T) {
 
 // A worker that dies takes no other source with it.
 func TestCompilerSurvivesItsWorkers(t *testing.T) {
-	in := python(t)
+	exe := python(t)
 	for _, tt := range []struct {
 		name, program string
 		err           bool
@@ -251,25 +302,25 @@ func TestCompilerSurvivesItsWorkers(t *testing.T) {
 			if tt.name == "hang" {
 				timeout = time.Second
 			}
-			c, err := newCompiler(context.Background(), in, 2, fake+workerProgram, timeout)
+			c, err := start(context.Background(), exe, 2, fake+workerProgram, timeout)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			var jobs []*job
+			var jobs []*Job
 			for i := range 40 {
 				path := "good.py"
 				if i == 7 {
 					path = "bad.py"
 				}
-				j, err := c.submit(context.Background(), path, []byte("x = 1\n"))
+				j, err := c.Submit(context.Background(), path, []byte("x = 1\n"))
 				if err != nil {
 					t.Fatal(err)
 				}
 				jobs = append(jobs, j)
 			}
 			for _, j := range jobs {
-				code, err := c.wait(context.Background(), j)
+				code, err := j.Wait(context.Background())
 				if j.path == "good.py" && (err != nil || code == nil) {
 					t.Errorf("good.py: %d bytes, %v", len(code), err)
 				}
@@ -281,25 +332,23 @@ func TestCompilerSurvivesItsWorkers(t *testing.T) {
 	}
 }
 
-func TestNewCompilerSaysWhyNot(t *testing.T) {
-	in := python(t)
-	in.Executable = "/bin/false"
-	if _, err := NewCompiler(context.Background(), in, 1); err == nil || !strings.HasPrefix(err.Error(), "start the compiler /bin/false: ") {
+func TestNewSaysWhyNot(t *testing.T) {
+	if _, err := New(context.Background(), "/bin/false", 1); err == nil || !strings.HasPrefix(err.Error(), "start the compiler /bin/false: ") {
 		t.Errorf("error %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := NewCompiler(ctx, python(t), 1); !errors.Is(err, context.Canceled) {
+	if _, err := New(ctx, python(t), 1); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
 
 func TestCompilerMagicIsTheInterpreters(t *testing.T) {
-	in := python(t)
-	c := compiler(t, in, 1)
-	out := run(t, "", in.Executable, "-c", "import importlib.util as u; print(int.from_bytes(u.MAGIC_NUMBER, 'little'), u.cache_from_source('a/b.c.py'), u.cache_from_source('a/.py'))")
+	exe := python(t)
+	c := compiler(t, exe, 1)
+	out := ask(t, exe, "import importlib.util as u; print(int.from_bytes(u.MAGIC_NUMBER, 'little'), u.cache_from_source('a/b.c.py'), u.cache_from_source('a/.py'))")
 	fields := strings.Fields(out)
-	if got := []string{fmt.Sprint(binary.LittleEndian.Uint32(c.magic[:])), c.cachePath("a/b.c.py"), c.cachePath("a/.py")}; !slices.Equal(got, fields) {
+	if got := []string{fmt.Sprint(binary.LittleEndian.Uint32(c.magic[:])), c.CachePath("a/b.c.py"), c.CachePath("a/.py")}; !slices.Equal(got, fields) {
 		t.Errorf("%q, the interpreter says %q", got, fields)
 	}
 }

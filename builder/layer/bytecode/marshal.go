@@ -1,4 +1,4 @@
-package layer
+package bytecode
 
 import (
 	"bytes"
@@ -213,8 +213,8 @@ func (m *marshalled) parts(kind byte, n, depth int) (int32, error) {
 			return 0, err
 		}
 	}
-	if kind == '>' {
-		m.sort(kids)
+	if kind == '>' && !m.sort(kids) {
+		return 0, errMarshal
 	}
 	m.key = append(m.key[:0], kind)
 	for _, k := range kids {
@@ -226,22 +226,31 @@ func (m *marshalled) parts(kind byte, n, depth int) (int32, error) {
 	return m.add(value{kind: kind, kids: kids}), nil
 }
 
+// maxFlat bounds the elements of one set written out. The compiler folds constants
+// to at most some thousand items.
+const maxFlat = 1 << 20
+
 // sort orders the elements of a set by their own bytes, which do not depend on
 // what was read before them as their numbers here do.
-func (m *marshalled) sort(kids []int32) {
+func (m *marshalled) sort(kids []int32) bool {
 	texts := make(map[int32][]byte, len(kids))
+	left := maxFlat
 	for _, k := range kids {
-		texts[k] = m.flat(nil, k)
+		texts[k] = m.flat(nil, k, &left)
 	}
 	slices.SortFunc(kids, func(a, b int32) int { return bytes.Compare(texts[a], texts[b]) })
+	return left > 0
 }
 
-// flat appends a value written without references.
-func (m *marshalled) flat(b []byte, id int32) []byte {
+// flat appends a value written without references, of at most left bytes.
+func (m *marshalled) flat(b []byte, id int32, left *int) []byte {
 	v := &m.values[id]
+	if *left -= 1 + len(v.raw); *left <= 0 {
+		return b
+	}
 	b = append(append(b, v.kind), v.raw...)
 	for _, k := range v.kids {
-		b = m.flat(b, k)
+		b = m.flat(b, k, left)
 	}
 	return b
 }
@@ -281,62 +290,4 @@ func (m *marshalled) add(v value) int32 {
 	m.values = append(m.values, v)
 	m.known[string(m.key)] = id
 	return id
-}
-
-// shared says whether values of a kind are referred to rather than repeated. The
-// ones that are not are no longer than a reference.
-func shared(kind byte) bool {
-	switch kind {
-	case 'N', 'T', 'F', 'S', '.', 'i':
-		return false
-	}
-	return true
-}
-
-// count counts in how many places each value will be met.
-func (m *marshalled) count(id int32) {
-	if m.uses[id] > 0 {
-		m.uses[id] = 2
-		return
-	}
-	m.uses[id] = 1
-	for _, k := range m.values[id].kids {
-		m.count(k)
-	}
-}
-
-func (m *marshalled) write(id int32) {
-	v := &m.values[id]
-	if m.index[id] > 0 {
-		m.out = binary.LittleEndian.AppendUint32(append(m.out, 'r'), uint32(m.index[id]-1))
-		return
-	}
-	kind := v.kind
-	if shared(kind) && m.uses[id] > 1 {
-		m.next++
-		m.index[id] = m.next
-		kind |= flagRef
-	}
-	m.out = append(m.out, kind)
-	switch v.kind {
-	case 'c':
-		head := len(v.nums) - 4
-		m.out = append(m.out, v.nums[:head]...)
-		for i, k := range v.kids {
-			if i == 8 {
-				m.out = append(m.out, v.nums[head:]...)
-			}
-			m.write(k)
-		}
-		return
-	case ')':
-		m.out = append(m.out, byte(len(v.kids)))
-	case '(', '>':
-		m.out = binary.LittleEndian.AppendUint32(m.out, uint32(len(v.kids)))
-	default:
-		m.out = append(m.out, v.raw...)
-	}
-	for _, k := range v.kids {
-		m.write(k)
-	}
 }

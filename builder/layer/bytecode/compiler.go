@@ -1,8 +1,9 @@
-package layer
+package bytecode
 
 import (
 	"context"
 	_ "embed"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"path"
@@ -13,36 +14,26 @@ import (
 	"larder/builder/wheel/archive"
 )
 
-// Compiler turns Python source into bytecode with the target's own interpreter:
-// long-lived processes of it, since starting one takes as long as compiling
-// twenty files.
-//
-// The bytes depend on the interpreter, the path and the source only, whatever the
-// number of workers, the order, and what a worker compiled before: what comes out of
-// marshal is put into a canonical form. For a CPython newer than this program, whose
-// code it does not know, that is left out, and with it the promise.
-//
-// TestCompilerIsDeterministic tries this over the standard library and more.
+// Compiler is a set of processes of one interpreter.
 type Compiler struct {
-	interpreter Interpreter
-	magic       [4]byte
-	cacheTag    string // as in x.cpython-311.pyc
-	minor       int    // of Python 3
-	program     string // what the workers run
-	timeout     time.Duration
+	executable string
+	magic      [4]byte
+	cacheTag   string // as in x.cpython-311.pyc
+	minor      int    // of Python 3
+	program    string // what the workers run
+	timeout    time.Duration
 
-	jobs   chan *job
+	jobs   chan *Job
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 }
 
-// job is one source; after done is closed, code or err is set, or neither when
-// the source does not compile.
-type job struct {
+// Job is one source on its way.
+type Job struct {
 	path   string
 	source []byte
-	done   chan struct{}
+	done   chan struct{} // closed when the rest is set
 	code   []byte
 	err    error
 	tries  int
@@ -51,10 +42,11 @@ type job struct {
 //go:embed worker.py
 var workerProgram string
 
-const (
-	// Sources longer than this get no bytecode. The largest met is 11 MB.
-	maxSource = 64 << 20
+// MaxSource is the length of the longest source worth submitting. The largest met is
+// 11 MB.
+const MaxSource = 64 << 20
 
+const (
 	// A source takes at most a few seconds (11 MB: 9 s). One that takes this long
 	// was made to.
 	compileTimeout = 2 * time.Minute
@@ -64,15 +56,15 @@ const (
 	window = 4
 )
 
-// NewCompiler starts jobs workers (at least one). Cancelling ctx ends them; so
-// does Close.
-func NewCompiler(ctx context.Context, in Interpreter, jobs int) (*Compiler, error) {
-	return newCompiler(ctx, in, jobs, workerProgram, compileTimeout)
+// New starts jobs processes (at least one) of the interpreter. Cancelling ctx ends
+// them; so does Close.
+func New(ctx context.Context, executable string, jobs int) (*Compiler, error) {
+	return start(ctx, executable, jobs, workerProgram, compileTimeout)
 }
 
-func newCompiler(ctx context.Context, in Interpreter, jobs int, program string, timeout time.Duration) (*Compiler, error) {
+func start(ctx context.Context, executable string, jobs int, program string, timeout time.Duration) (*Compiler, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	c := &Compiler{interpreter: in, program: program, timeout: timeout, jobs: make(chan *job), ctx: ctx, cancel: cancel}
+	c := &Compiler{executable: executable, program: program, timeout: timeout, jobs: make(chan *Job), ctx: ctx, cancel: cancel}
 	// The first one is waited for: it tells whether the interpreter works at all.
 	first, err := startWorker(c)
 	if err != nil {
@@ -98,9 +90,10 @@ func (c *Compiler) Close() error {
 	return nil
 }
 
-// submit hands a source over; it blocks while all workers are busy.
-func (c *Compiler) submit(ctx context.Context, path string, source []byte) (*job, error) {
-	j := &job{path: path, source: source, done: make(chan struct{})}
+// Submit hands a source over; it blocks while all workers are busy. The path is what
+// tracebacks show until Python has imported the code once.
+func (c *Compiler) Submit(ctx context.Context, path string, source []byte) (*Job, error) {
+	j := &Job{path: path, source: source, done: make(chan struct{})}
 	select {
 	case c.jobs <- j:
 		return j, nil
@@ -111,7 +104,8 @@ func (c *Compiler) submit(ctx context.Context, path string, source []byte) (*job
 	}
 }
 
-func (c *Compiler) wait(ctx context.Context, j *job) ([]byte, error) {
+// Wait returns the marshalled code, nil when the source does not compile.
+func (j *Job) Wait(ctx context.Context) ([]byte, error) {
 	select {
 	case <-j.done:
 		return j.code, j.err
@@ -120,9 +114,18 @@ func (c *Compiler) wait(ctx context.Context, j *job) ([]byte, error) {
 	}
 }
 
-// cachePath is where the interpreter looks for a source's bytecode
+// Header is what stands before the code in a .pyc that counts while its source has
+// this time and size (PEP 552: magic, flags 0, time, size).
+func (c *Compiler) Header(mtime, size int64) []byte {
+	b := append([]byte(nil), c.magic[:]...)
+	b = binary.LittleEndian.AppendUint32(b, 0)
+	b = binary.LittleEndian.AppendUint32(b, uint32(mtime))
+	return binary.LittleEndian.AppendUint32(b, uint32(size))
+}
+
+// CachePath is where the interpreter looks for a source's bytecode
 // (importlib.util.cache_from_source).
-func (c *Compiler) cachePath(source string) string {
+func (c *Compiler) CachePath(source string) string {
 	dir, base := path.Split(source)
 	stem := strings.TrimSuffix(base, ".py")
 	if stem == "" {
@@ -134,7 +137,7 @@ func (c *Compiler) cachePath(source string) string {
 // run keeps one worker process going until the compiler is closed, replacing it
 // when it dies.
 func (c *Compiler) run(w *worker) {
-	var backlog []*job
+	var backlog []*Job
 	for {
 		if w == nil {
 			var err error
@@ -169,7 +172,7 @@ func (c *Compiler) run(w *worker) {
 }
 
 // refuseAll fails what this worker has, and all that comes while the compiler is open.
-func (c *Compiler) refuseAll(backlog []*job, err error) {
+func (c *Compiler) refuseAll(backlog []*Job, err error) {
 	for _, j := range backlog {
 		j.finish(nil, err)
 	}
@@ -183,7 +186,7 @@ func (c *Compiler) refuseAll(backlog []*job, err error) {
 	}
 }
 
-func (j *job) finish(code []byte, err error) {
+func (j *Job) finish(code []byte, err error) {
 	j.code, j.err, j.source = code, err, nil
 	close(j.done)
 }
