@@ -93,6 +93,7 @@ func runBuild(c *cli.Context) error {
 	start := time.Now()
 	report, err := builder.Build(c.Context, b.Config)
 	shown.done()
+	savePlan(b.Store, report)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -29,6 +28,7 @@ func rankCommand() *cli.Command {
 			&cli.IntFlag{Name: "top", Usage: "print the first `N` only"},
 			&cli.StringFlag{Name: "source", Usage: "rank by `NAME` alone: rankings or misses"},
 			&cli.StringFlag{Name: "explain", Usage: "say what is known of `PROJECT`: its rank in each source, versions, and what is stocked"},
+			&cli.StringFlag{Name: "budget", Usage: "with --explain: what a budget of `SIZE` makes of it (default: the last plan's)"},
 			&cli.BoolFlag{Name: "show-query", Usage: "print the SQL that ranks by a ClickHouse server, and ask nobody"},
 			&cli.BoolFlag{Name: "force", Usage: "take a ranking that lost nine tenths of its projects since last time"},
 		},
@@ -49,7 +49,11 @@ func runRank(c *cli.Context) error {
 		return usagef("no source %q", c.String("source")).hint("the sources are rankings and misses")
 	}
 	if c.Bool("show-query") {
-		sql, err := sources.ClickHouse{}.SQL()
+		cfg, err := loadConfig(c)
+		if err != nil {
+			return err
+		}
+		sql, err := clickHouseOf(cfg.Rank.ClickHouse).SQL()
 		if err == nil {
 			_, err = fmt.Fprint(c.App.Writer, sql)
 		}
@@ -119,22 +123,39 @@ func loadRanking(ctx context.Context, c *cli.Context) (popularity.Ranking, []pop
 	return ranking, warnings, err
 }
 
-// blendOf says what a ranking is made of. A ranking named on the command line
-// replaces the configuration's; misses weigh as much as it does.
+// blendOf says what a ranking is made of. Rankings named on the command line
+// replace all that the configuration names, but not the host's own misses.
 func blendOf(c *cli.Context, cfg config.Config, store *snapshot.Store) sources.Blend {
-	months := cfg.Rank.Ranking
-	if c.IsSet("ranking") {
-		months = c.StringSlice("ranking")
-	}
-	var b sources.Blend
-	if len(months) > 0 && c.String("source") != "misses" {
-		b.Sources = append(b.Sources, sources.Source{Weight: 1, Months: months})
+	r := cfg.Rank
+	b := sources.Blend{Allow: r.Allow, Deny: r.Deny, OnlyMisses: c.String("source") == "misses"}
+	switch {
+	case b.OnlyMisses:
+		b.Allow = nil // seen, not planned from
+	case c.IsSet("ranking"):
+		b.Sources = append(b.Sources, sources.Source{Weight: 1, Months: c.StringSlice("ranking")})
+	default:
+		if len(r.Ranking) > 0 {
+			b.Sources = append(b.Sources, sources.Source{Weight: r.Weight.Rankings, Months: r.Ranking})
+		}
+		for _, s := range r.Source {
+			b.Sources = append(b.Sources, sources.Source{Name: s.Name, Weight: s.Weight, Months: s.Ranking})
+		}
+		if r.ClickHouse.Endpoint != "" {
+			b.Sources = append(b.Sources, sources.Source{Weight: r.Weight.ClickHouse, ClickHouse: clickHouseOf(r.ClickHouse)})
+		}
 	}
 	if store != nil && c.String("source") != "rankings" {
-		b.Sources = append(b.Sources, sources.Source{Weight: 1, Misses: store.MissesDir()})
+		weight := r.Weight.Misses
+		if b.OnlyMisses {
+			weight = 1
+		}
+		b.Sources = append(b.Sources, sources.Source{Weight: weight, Misses: store.MissesDir()})
 	}
-	b.OnlyMisses = c.String("source") == "misses"
 	return b
+}
+
+func clickHouseOf(c config.ClickHouse) *sources.ClickHouse {
+	return &sources.ClickHouse{Endpoint: c.Endpoint, Projects: c.Projects, Days: c.Days, Versions: c.Versions, Installers: c.Installers}
 }
 
 // rankingStore is the store that holds misses and the last answers of ranking
@@ -160,84 +181,6 @@ func originLine(o popularity.Origin) string {
 		line += ", its last answer, from " + o.Fetched.Format(time.DateOnly)
 	}
 	return line
-}
-
-// explanation is what --explain prints.
-type explanation struct {
-	Project  string               `json:"project"`
-	Rank     int                  `json:"rank"` // 0: not ranked
-	Of       int                  `json:"of"`
-	Top      int                  `json:"top"` // a build stocks so many
-	Places   []popularity.Place   `json:"places"`
-	Versions []popularity.Version `json:"versions"`
-	Stocked  []stockedWheel       `json:"stocked"` // in the current snapshot
-}
-
-type stockedWheel struct {
-	Filename string `json:"filename"`
-	Bytes    int64  `json:"bytes"`
-}
-
-// explain says where a project is ranked, by whom, and what the current
-// snapshot has of it.
-func explain(c *cli.Context, r popularity.Ranking, project string) error {
-	cfg, err := loadConfig(c)
-	if err != nil {
-		return err
-	}
-	e := explanation{Project: project, Of: len(r.Entries), Top: cfg.Rank.Top, Places: []popularity.Place{}, Versions: []popularity.Version{}, Stocked: []stockedWheel{}}
-	if c.IsSet("top") {
-		e.Top = c.Int("top")
-	}
-	for _, entry := range r.Entries {
-		if entry.Project == project {
-			e.Rank = entry.Rank
-			e.Places = append(e.Places, entry.Places...)
-			e.Versions = append(e.Versions, entry.Versions...)
-		}
-	}
-	wheels, err := currentWheels(c)
-	if err != nil {
-		return err
-	}
-	for _, w := range wheels {
-		if w.Project == project {
-			e.Stocked = append(e.Stocked, stockedWheel{w.Filename, w.Size})
-		}
-	}
-	if jsonWanted(c) {
-		return printJSON(c, e)
-	}
-	var b strings.Builder
-	switch {
-	case e.Rank == 0:
-		fmt.Fprintf(&b, "%s is in none of the rankings\n", project)
-	case e.Rank > e.Top:
-		fmt.Fprintf(&b, "%s is %d of %d, behind the %d that a build stocks\n", project, e.Rank, e.Of, e.Top)
-	default:
-		fmt.Fprintf(&b, "%s is %d of %d, among the %d that a build stocks\n", project, e.Rank, e.Of, e.Top)
-	}
-	for _, p := range e.Places {
-		fmt.Fprintf(&b, "  rank %d in %s\n", p.Rank, printable(p.Source))
-	}
-	for _, v := range e.Versions {
-		fmt.Fprintf(&b, "  version %s%s\n", v.Version, forPython(v.Python))
-	}
-	for _, w := range e.Stocked {
-		fmt.Fprintf(&b, "  stocked: %s, %d bytes\n", w.Filename, w.Bytes)
-	}
-	if len(e.Stocked) == 0 {
-		fmt.Fprintln(&b, "  not stocked")
-	}
-	_, err = fmt.Fprint(c.App.Writer, b.String())
-	return err
-}
-
-func forPython(minor string) string {
-	if minor == "" {
-		return ""
-	}
-	return " for python " + minor
 }
 
 // currentWheels lists the wheels of the current snapshot; without a store or a

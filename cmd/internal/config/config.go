@@ -26,6 +26,7 @@ var ErrConfig = errors.New("configuration")
 // Config is the whole file with every default filled in.
 type Config struct {
 	Store   string             `toml:"store"`
+	Metrics string             `toml:"metrics"`
 	Rank    Rank               `toml:"rank"`
 	Build   Build              `toml:"build"`
 	Run     Run                `toml:"run"`
@@ -36,9 +37,39 @@ type Config struct {
 // Rank is where the ranking comes from and how much of it is wanted; larder
 // build plans from it too.
 type Rank struct {
+	Ranking    []string   `toml:"ranking"`
+	Top        int        `toml:"top"`
+	Budget     Size       `toml:"budget"`
+	Allow      []string   `toml:"allow"`
+	Deny       []string   `toml:"deny"`
+	Weight     Weight     `toml:"weight"`
+	ClickHouse ClickHouse `toml:"clickhouse"`
+	Source     []Source   `toml:"source"`
+}
+
+// Weight says what the first place of each source is worth against those of the
+// others; 0 leaves it out.
+type Weight struct {
+	Rankings   float64 `toml:"rankings"`
+	Misses     float64 `toml:"misses"`
+	ClickHouse float64 `toml:"clickhouse"`
+}
+
+// ClickHouse is a server with the public download counts; without an endpoint
+// none is asked.
+type ClickHouse struct {
+	Endpoint   string   `toml:"endpoint"`
+	Projects   int      `toml:"projects"`
+	Days       int      `toml:"days"`
+	Versions   int      `toml:"versions"`
+	Installers []string `toml:"installers"`
+}
+
+// Source is one more kind of ranking, with its own months.
+type Source struct {
+	Name    string   `toml:"name"`
+	Weight  float64  `toml:"weight"`
 	Ranking []string `toml:"ranking"`
-	Top     int      `toml:"top"`
-	Budget  Size     `toml:"budget"`
 }
 
 // Build holds the defaults of larder build. Jobs 0 means as many as there are
@@ -70,7 +101,7 @@ type GC struct {
 func Default() Config {
 	return Config{
 		Store: DefaultStore,
-		Rank:  Rank{Top: 1000},
+		Rank:  Rank{Top: 1000, Weight: Weight{Rankings: 1, Misses: 1, ClickHouse: 1}},
 		Build: Build{Views: []string{"pip", "pip-old", "simple"}, Layers: true},
 		Run:   Run{Snapshot: "current", Views: []string{"pip", "pip-old"}, Missing: "warn"},
 		GC:    GC{Keep: 3},

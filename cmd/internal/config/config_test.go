@@ -215,3 +215,40 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// The sources of a ranking: what is written is what is read, and what cannot mean
+// anything is told with its key.
+func TestRankSources(t *testing.T) {
+	c, err := parse([]byte(`
+metrics = "/var/lib/metrics/larder.prom"
+[rank]
+allow = ["a"]
+deny = ["b"]
+weight = { misses = 3 }
+clickhouse = { endpoint = "https://clickhouse.example/", days = 7 }
+[[rank.source]]
+name = "fleet"
+weight = 2
+ranking = ["/srv/fleet.csv"]
+`))
+	if err != nil || c.Rank.Weight != (Weight{Rankings: 1, Misses: 3, ClickHouse: 1}) || c.Rank.ClickHouse.Days != 7 || c.Rank.Source[0].Weight != 2 || c.Rank.Deny[0] != "b" || c.Metrics == "" {
+		t.Errorf("%+v, %v", c.Rank, err)
+	}
+	for text, want := range map[string]string{
+		"rank.weight.misses = -1":                                       "rank.weight.misses: -1 is not between",
+		"rank.weight.misses = nan":                                      "rank.weight.misses: NaN is not between",
+		"rank.weight = {rankings = 0, misses = 0, clickhouse = 0}":      "all weights are 0",
+		"rank.budget = \"5GiGB\"":                                       "units are",
+		"rank.budget = \"lots\"":                                        "not a size",
+		"rank.wieght.misses = 1":                                        "did you mean rank.weight",
+		"[[rank.source]]\nweight = 1":                                   "rank.source 1: it needs a name",
+		"[[rank.source]]\nname = 'x'\nranking = ['y']\nweight = -2":     "rank.source 1: weight: -2",
+		"[[rank.source]]\nname = 'x'\nrankings = ['y']":                 "did you mean rank.source.ranking",
+		"metrics = \"relative\"":                                        "metrics: ",
+		"[rank.clickhouse]\nendpiont = \"https://clickhouse.example/\"": "did you mean rank.clickhouse.endpoint",
+	} {
+		if _, err := parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}

@@ -4,12 +4,22 @@
 // wins. larder and larder-hook read the same file, so that what a build stocks
 // and what a container gets are written down in one place:
 //
-//	store = "/var/lib/larder"
+//	store   = "/var/lib/larder"
+//	metrics = "/var/lib/node_exporter/larder.prom"  # written after each build; none by default
 //
 //	[rank]                          # larder rank, and what larder build plans from
 //	ranking = ["/srv/top.json"]     # files or URLs
 //	top     = 1000
-//	budget  = "50GB"
+//	budget  = "50GB"                # none: the newest release of the first top
+//	allow   = ["our-tool"]          # always ranked, first
+//	deny    = ["too-large"]         # never stocked but by a lock
+//	weight  = { rankings = 1, misses = 1, clickhouse = 1 }  # 0: left out
+//	clickhouse = { endpoint = "https://clickhouse.example/?user=name", projects = 5000, days = 30, versions = 20, installers = ["pip", "uv"] }
+//
+//	[[rank.source]]                 # rankings of another kind, such as one's own
+//	name    = "fleet"
+//	weight  = 2
+//	ranking = ["/srv/fleet.csv"]
 //
 //	[build]
 //	targets = ["cp311-manylinux_2_36_x86_64"]

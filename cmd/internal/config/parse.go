@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
@@ -50,6 +52,14 @@ func (c Config) check() error {
 	if err := checkPath("store", c.Store); err != nil {
 		return err
 	}
+	if c.Metrics != "" {
+		if err := checkPath("metrics", c.Metrics); err != nil {
+			return err
+		}
+	}
+	if err := c.Rank.check(); err != nil {
+		return err
+	}
 	for _, n := range []struct {
 		key        string
 		value, min int
@@ -71,6 +81,27 @@ func (c Config) check() error {
 	return nil
 }
 
+// check refuses weights that can mean nothing and sources that name none.
+func (r Rank) check() error {
+	weights := map[string]float64{"rank.weight.rankings": r.Weight.Rankings, "rank.weight.misses": r.Weight.Misses, "rank.weight.clickhouse": r.Weight.ClickHouse}
+	for i, s := range r.Source {
+		key := fmt.Sprintf("rank.source %d", i+1)
+		if s.Name == "" || len(s.Ranking) == 0 {
+			return fmt.Errorf("%s: it needs a name and a ranking", key)
+		}
+		weights[key+": weight"] = s.Weight
+	}
+	for _, key := range slices.Sorted(maps.Keys(weights)) {
+		if w := weights[key]; !(w >= 0 && w <= 1e6) { // so that NaN is wrong, too
+			return fmt.Errorf("%s: %v is not between 0 and 1000000", key, w)
+		}
+	}
+	if r.Weight == (Weight{}) && !slices.ContainsFunc(r.Source, func(s Source) bool { return s.Weight > 0 }) {
+		return errors.New("rank.weight: all weights are 0: give one source a weight of 1")
+	}
+	return nil
+}
+
 // knownKeys lists every key of the file, dotted, the profile's name as NAME.
 // It runs only when a key was not known.
 func knownKeys() []string {
@@ -85,6 +116,8 @@ func knownKeys() []string {
 				walk(reflect.TypeFor[Profile](), key+".NAME.")
 			case f.Type.Kind() == reflect.Struct:
 				walk(f.Type, key+".")
+			case f.Type.Kind() == reflect.Slice && f.Type.Elem().Kind() == reflect.Struct:
+				walk(f.Type.Elem(), key+".")
 			}
 		}
 	}
