@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -64,6 +66,15 @@ func runBuild(c *cli.Context) error {
 	open := snapshot.OpenOrCreate
 	if b.DryRun {
 		open = snapshot.Open
+		if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+			// A plan for the store that a build would make there: nothing is in it.
+			scratch, err := os.MkdirTemp("", "larder-plan-")
+			if err != nil {
+				return err
+			}
+			defer os.RemoveAll(scratch)
+			dir, open = filepath.Join(scratch, "store"), snapshot.Create
+		}
 	}
 	if b.Store, err = open(dir); err != nil {
 		return err
