@@ -71,17 +71,15 @@ func (b *build) expected(project string, place int) popularity.Entry {
 }
 
 // floor is what a version must expect to be looked at: as much as the newest one
-// of the last project that is asked about. Less than that is expected of projects
-// that are not asked about at all; without it, each of a thousand projects would
-// bring thirty old versions that no budget takes.
+// of the last project that is asked about, or of the 5,000th. Less than that is
+// expected of projects that are not asked about at all; without it, each of a
+// thousand projects would bring thirty old versions that no budget takes.
 func (b *build) floor() int64 {
-	least := int64(-1)
+	most := int64(0)
 	for i, project := range b.Ranking {
-		if s := b.expected(project, i+1).Score; least < 0 || s < least {
-			least = s
-		}
+		most = max(most, b.expected(project, i+1).Score)
 	}
-	return least - least/2
+	return most * 61 / int64(60+max(5000, len(b.Ranking))) / 2
 }
 
 // offer makes options of the versions of a ranked project that are worth it. It

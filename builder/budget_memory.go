@@ -33,11 +33,18 @@ type rememberedLine struct {
 }
 
 func openRemembered(s *snapshot.Store) remembered {
-	r := remembered{mu: &sync.Mutex{}, lines: map[string][]string{}}
 	if s == nil {
+		return openRememberedAt("")
+	}
+	return openRememberedAt(filepath.Join(s.PagesDir(), "requires.jsonl"))
+}
+
+// openRememberedAt reads the file at path; "" keeps nothing.
+func openRememberedAt(path string) remembered {
+	r := remembered{mu: &sync.Mutex{}, path: path, lines: map[string][]string{}}
+	if path == "" {
 		return r
 	}
-	r.path = filepath.Join(s.PagesDir(), "requires.jsonl")
 	f, err := os.OpenFile(r.path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return r

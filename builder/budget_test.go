@@ -98,7 +98,7 @@ func TestBudgetChoosesVersions(t *testing.T) {
 	r := w.must(all, hits, dryRun, withBudget(1<<30), func(c *builder.Config) {
 		c.Entries["alpha"] = popularity.Entry{Project: "alpha", Score: 1000, Versions: []popularity.Version{{Version: "1.1", Count: 9}, {Version: "2.1rc1", Count: 50}, {Version: "1.0", Python: "2.7", Count: 9}}}
 	})
-	if got, want := strings.Join(taken(r), " "), "alpha==1.1 alpha==2.0 beta==1.0 heavy==1.0"; got != want {
+	if got, want := strings.Join(taken(r), " "), "alpha==1.0 alpha==1.1 alpha==1.1.5 alpha==2.0 beta==1.0 heavy==1.0"; got != want {
 		t.Errorf("counted: %s, want %s", got, want)
 	}
 }
@@ -185,7 +185,7 @@ func TestBudgetIsMonotone(t *testing.T) {
 		}
 		before = now
 	}
-	if len(before) <= 31 {
+	if len(before) < 45 {
 		t.Errorf("only %d taken at last", len(before))
 	}
 }
@@ -208,8 +208,8 @@ func TestBudgetPaysLocksFirst(t *testing.T) {
 // Sizes that only a HEAD tells are asked once in the life of the store.
 func TestBudgetRemembersSizes(t *testing.T) {
 	w := newWorld(t, indextest.Options{Mirror: true})
-	w.add(sized("alpha", "2.0", 2000))
-	for round, want := range []int{1, 0} {
+	w.add(sized("alpha", "1.0", 2000), sized("alpha", "2.0", 2000))
+	for round, want := range []int{2, 0} {
 		cache, err := index.OpenPageCache(w.store.PagesDir(), 0)
 		if err != nil {
 			t.Fatal(err)

@@ -87,7 +87,11 @@ func runBuild(c *cli.Context) error {
 			return err
 		}
 		b.Entries = map[string]popularity.Entry{}
-		for _, e := range ranking.Top(b.top).Entries {
+		entries := ranking.Top(b.top).Entries
+		if b.Budget > 0 {
+			entries = candidates(ranking, b.top)
+		}
+		for _, e := range entries {
 			b.Ranking = append(b.Ranking, e.Project)
 			b.Entries[e.Project] = e
 		}
@@ -181,14 +185,7 @@ func buildConfig(c *cli.Context, cfg config.Config) (_ *buildRequest, err error)
 // indexClient is a client of the index that the first target's pip, else the
 // python3 on PATH, is configured for.
 func indexClient(ctx context.Context, b builder.Config, s *snapshot.Store) (*index.Client, error) {
-	python := "python3"
-	for _, t := range b.Targets {
-		if t.Interpreter != nil {
-			python = t.Interpreter.Executable
-			break
-		}
-	}
-	cfg, err := index.FromPip(ctx, []string{python})
+	_, cfg, err := pipOf(ctx, b.Targets)
 	if err != nil {
 		return nil, err
 	}

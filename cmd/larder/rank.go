@@ -28,7 +28,11 @@ func rankCommand() *cli.Command {
 			&cli.IntFlag{Name: "top", Usage: "print the first `N` only"},
 			&cli.StringFlag{Name: "source", Usage: "rank by `NAME` alone: rankings or misses"},
 			&cli.StringFlag{Name: "explain", Usage: "say what is known of `PROJECT`: its rank in each source, versions, and what is stocked"},
-			&cli.StringFlag{Name: "budget", Usage: "with --explain: what a budget of `SIZE` makes of it (default: the last plan's)"},
+			&cli.StringFlag{Name: "simulate", Usage: "say what budgets would hold of the requirement sets in `DIR or FILE`, resolved with uv"},
+			&cli.StringFlag{Name: "budget", Usage: "with --explain: what a budget of `SIZE` makes of it (default: the last plan's); with --simulate: that one only"},
+			&cli.StringSliceFlag{Name: "target", Usage: "with --simulate: resolve for `TAG` (default: the python3 on PATH)"},
+			&cli.StringFlag{Name: "uv", Value: "uv", Usage: "with --simulate: the uv to resolve with, a `PATH`"},
+			&cli.StringFlag{Name: "cache", Usage: "with --simulate: `DIR` of what was resolved before (default: larder/simulate in the user's cache directory)"},
 			&cli.BoolFlag{Name: "show-query", Usage: "print the SQL that ranks by a ClickHouse server, and ask nobody"},
 			&cli.BoolFlag{Name: "force", Usage: "take a ranking that lost nine tenths of its projects since last time"},
 		},
@@ -47,6 +51,9 @@ func runRank(c *cli.Context) error {
 	case "", "rankings", "misses":
 	default:
 		return usagef("no source %q", c.String("source")).hint("the sources are rankings and misses")
+	}
+	if c.IsSet("simulate") {
+		return runSimulate(c)
 	}
 	if c.Bool("show-query") {
 		cfg, err := loadConfig(c)

@@ -8,7 +8,9 @@
 // real projects 406 (35 %) have no exact pin, and 18 % of the pins looked at
 // are of the newest minor series too.
 //
-// Where a source counts versions, the other half is shared out by its counts.
+// Where a source counts versions, three quarters of the other half are shared out
+// by its counts, and the rule below keeps a quarter of its own: a host's misses
+// are counts, too, and a few of them must not drive out what the rule knows.
 // Counts look back a month, so by themselves they would hold a release of
 // yesterday to be worth nothing.
 //

@@ -52,15 +52,35 @@ func earlier(releases []Release, hits int64) []Share {
 	for _, r := range releases {
 		total += max(0, r.Count)
 	}
-	var shares []Share
-	if total > 0 {
-		for _, r := range releases {
-			if r.Count > 0 {
-				shares = append(shares, Share{r.Version, int64(float64(hits/2) * (float64(r.Count) / float64(total))), true})
-			}
-		}
-		return shares
+	if total == 0 {
+		return bySeries(releases, hits)
 	}
+	rule := bySeries(releases, hits/ruleBesideCounts)
+	var shares []Share
+	for _, r := range releases {
+		s := Share{Version: r.Version}
+		if r.Count > 0 {
+			s.Hits, s.Counted = int64(float64(hits*3/8)*(float64(r.Count)/float64(total))), true
+		}
+		if len(rule) > 0 && rule[0].Version == r.Version {
+			s.Hits += rule[0].Hits
+			rule = rule[1:]
+		}
+		if s.Hits > 0 {
+			shares = append(shares, s)
+		}
+	}
+	return shares
+}
+
+// ruleBesideCounts is the part of the rule's hits that stays where there are
+// counts: one container that missed one odd version must not drive out all the
+// others.
+const ruleBesideCounts = 4
+
+// bySeries is the rule for versions that nobody counted.
+func bySeries(releases []Release, hits int64) []Share {
+	var shares []Share
 	// Thirty tenths divided by k add up to 0.4: within the half.
 	k := int64(0)
 	for i, r := range releases[1:] {

@@ -30,9 +30,9 @@ func TestShares(t *testing.T) {
 		{"by rule", []Release{pre, yanked, release(3, 0, 2), release(3, 0, 1), release(2, 3, 3), release(2, 3, 2), release(2, 2, 5), release(1, 9, 0)}, 1000,
 			[]Share{{"3.0.2", 500, false}, {"2.3.3", 100, false}, {"2.2.5", 50, false}, {"1.9.0", 33, false}}},
 		{"by count", []Release{counted(pre, 900), release(3, 0, 2), counted(release(3, 0, 1), 100), counted(release(2, 3, 3), 200), counted(release(2, 3, 2), 700)}, 2000,
-			[]Share{{"3.0.2", 1000, false}, {"2.3.2", 700, true}, {"2.3.3", 200, true}, {"3.0.1", 100, true}}},
+			[]Share{{"3.0.2", 1000, false}, {"2.3.2", 525, true}, {"2.3.3", 200, true}, {"3.0.1", 75, true}}},
 		{"newest counted", []Release{counted(release(2, 0, 0), 30), counted(release(1, 0, 0), 10)}, 80,
-			[]Share{{"2.0.0", 70, true}, {"1.0.0", 10, true}}},
+			[]Share{{"2.0.0", 62, true}, {"1.0.0", 9, true}}},
 		{"calendar versions", []Release{{Version: "2026.5", Segments: []int{2026, 5}}, {Version: "2026", Segments: []int{2026}}, {Version: "2025.1.9", Segments: []int{2025, 1, 9}}}, 100,
 			[]Share{{"2026.5", 50, false}, {"2026", 10, false}, {"2025.1.9", 5, false}}},
 	} {

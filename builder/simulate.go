@@ -1,0 +1,202 @@
+package builder
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"larder/builder/index"
+	"larder/builder/wheel"
+	"larder/popularity"
+	"larder/popularity/budget"
+	"larder/snapshot/lock"
+)
+
+// Simulation plans under budgets without fetching. It asks the index about the
+// projects it is told and about no others: another one that is ranked is taken to
+// have the versions and sizes of one of those, always the same one, and to need
+// nothing; an older version is taken to need what the newest does.
+type Simulation struct {
+	cfg    Config
+	target Target
+	files  map[string][]index.File // of known projects
+	models [][]candidate           // their best wheels by version, one project each
+
+	memory remembered // what the newest wheels of known projects need
+}
+
+// NewSimulation reads the pages of the known projects. Only the first target counts.
+// What it learns of wheels is kept in cache, a file, for the next time.
+func NewSimulation(ctx context.Context, cfg Config, known []string, cache string) (*Simulation, error) {
+	if cfg.Jobs <= 0 {
+		cfg.Jobs = 8
+	}
+	if cfg.Warn == nil {
+		cfg.Warn = func(string) {}
+	}
+	cfg.Targets, cfg.DryRun = cfg.Targets[:1], true
+	s := &Simulation{cfg: cfg, target: cfg.Targets[0], files: map[string][]index.File{}, memory: openRememberedAt(cache)}
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(cfg.Jobs)
+	for _, project := range known {
+		g.Go(func() error {
+			page, err := cfg.Index.Project(ctx, project)
+			if errors.Is(err, index.ErrNotFound) || errors.Is(err, index.ErrRefused) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			s.files[project] = page.Files
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		if errors.Is(err, index.ErrUnreachable) {
+			err = unreachable(err)
+		}
+		return nil, err
+	}
+	for _, project := range slices.Sorted(maps.Keys(s.files)) {
+		if best, err := releases(s.files[project], project, s.target.Target, s.target.Python); err == nil {
+			s.models = append(s.models, best)
+		}
+	}
+	if len(s.models) == 0 {
+		return nil, fmt.Errorf("simulate: none of %d projects has a wheel for %s: %w", len(known), s.target.Tag, ErrRefused)
+	}
+	return s, nil
+}
+
+// Wheel is the wheel that pip takes for a pin of a known project: its file name,
+// and its size (0 when the index does not tell). The error is the reason why there
+// is none: often that the version has no wheel at all.
+func (s *Simulation) Wheel(ctx context.Context, pin *lock.Pin) (filename string, size int64, err error) {
+	files, ok := s.files[pin.Name]
+	if !ok {
+		return "", 0, errors.New("the index does not have the project")
+	}
+	c, err := choose(files, pin.Name, s.target.Target, s.target.Python, pin)
+	if err != nil {
+		return "", 0, err
+	}
+	if c.file.Size < 0 {
+		c.file.Size, err = s.cfg.Index.Size(ctx, c.file)
+	}
+	return c.file.Filename, max(0, c.file.Size), err
+}
+
+// Shelf is everything a ranking offers, in the order in which budgets take it.
+type Shelf struct {
+	options []*option
+	order   *budget.Order
+}
+
+// Shelf orders what a ranking offers.
+func (s *Simulation) Shelf(ctx context.Context, entries []popularity.Entry) (*Shelf, error) {
+	cfg := s.cfg
+	cfg.Ranking, cfg.Entries, cfg.Budget = nil, map[string]popularity.Entry{}, 1
+	for _, e := range entries {
+		cfg.Ranking = append(cfg.Ranking, e.Project)
+		cfg.Entries[e.Project] = e
+	}
+	b := newBuild(cfg)
+	b.pages = guesser{s, cfg.Entries}
+	b.Store = nil // what it remembers of real wheels is not guessed
+	shelf, floor := newShelf(b), b.floor()
+	for i, project := range cfg.Ranking {
+		page, err := b.pages.Project(ctx, project)
+		if err == nil {
+			shelf.offer(page, b.expected(project, i+1), floor)
+		}
+	}
+	if err := shelf.spread(ctx); err != nil {
+		return nil, err
+	}
+	if err := shelf.weigh(ctx); err != nil {
+		return nil, err
+	}
+	return &Shelf{shelf.options, shelf.order(nil)}, nil
+}
+
+// Take returns the file names of the wheels a budget takes.
+func (s *Shelf) Take(budget int64) map[string]bool {
+	taken := map[string]bool{}
+	for _, i := range s.order.Take(budget).Wheels {
+		taken[s.options[i].file().Filename] = true
+	}
+	return taken
+}
+
+// guesser answers for the index.
+type guesser struct {
+	*Simulation
+	ranked map[string]popularity.Entry
+}
+
+func (g guesser) Project(_ context.Context, project string) (*index.Project, error) {
+	if files, ok := g.files[project]; ok {
+		return &index.Project{Name: project, Files: files}, nil
+	}
+	if _, ok := g.ranked[project]; !ok {
+		return nil, index.ErrNotFound
+	}
+	sum := sha256.Sum256([]byte(project))
+	model := g.models[binary.BigEndian.Uint64(sum[:])%uint64(len(g.models))]
+	page := &index.Project{Name: project}
+	for _, c := range model {
+		f := c.file
+		_, rest, _ := strings.Cut(f.Filename, "-")
+		f.Filename = strings.ReplaceAll(project, "-", "_") + "-" + rest
+		f.URL, f.RequiresPython = "", ""
+		digest := sha256.Sum256([]byte(f.Filename))
+		f.SHA256 = hex.EncodeToString(digest[:])
+		page.Files = append(page.Files, f)
+	}
+	return page, nil
+}
+
+func (g guesser) Size(ctx context.Context, f index.File) (int64, error) {
+	if f.URL == "" {
+		return 0, index.ErrNotFound
+	}
+	return g.cfg.Index.Size(ctx, f)
+}
+
+func (g guesser) FetchMetadata(ctx context.Context, f index.File) ([]byte, error) {
+	name, err := wheel.ParseName(f.Filename)
+	if f.URL == "" || err != nil {
+		return []byte("Metadata-Version: 2.1\n"), nil // a guessed one needs nothing
+	}
+	best, err := releases(g.files[name.Project], name.Project, g.target.Target, g.target.Python)
+	if err != nil {
+		return nil, index.ErrNotFound
+	}
+	newest := best[0].file
+	lines, ok := g.memory.get(newest.SHA256)
+	if !ok {
+		raw, err := g.cfg.Index.FetchMetadata(ctx, newest)
+		if err != nil && !errors.Is(err, index.ErrNotFound) {
+			return nil, err
+		}
+		lines = wheel.ParseMetadata(raw).RequiresDist
+		g.memory.put(newest.SHA256, lines)
+	}
+	text := "Metadata-Version: 2.1\n"
+	for _, line := range lines {
+		text += "Requires-Dist: " + line + "\n"
+	}
+	return []byte(text), nil
+}

@@ -1,0 +1,166 @@
+package simulate
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"larder/popularity"
+)
+
+// Resolver runs uv. Its environment says where the index is.
+type Resolver struct {
+	UV       string // executable
+	Cache    string // directory of resolutions
+	Python   string // version, such as 3.11
+	Platform string // as uv calls it, such as x86_64-manylinux_2_36
+	Env      []string
+}
+
+// Resolution is what uv made of a set.
+type Resolution struct {
+	Lock    string   `json:"-"`       // path of a pylock.toml; empty when there is no resolution
+	Dropped []string `json:"dropped"` // direct requirements that have no wheel
+	Failed  string   `json:"failed"`  // why there is none, in one line
+}
+
+// maxDropped bounds the tries: each drops at least one requirement.
+const maxDropped = 25
+
+// Resolve resolves one set, or finds it resolved. An error means that uv could not
+// be run or the index not be asked; that there is no solution is in the Resolution.
+func (r Resolver) Resolve(ctx context.Context, s Set) (Resolution, error) {
+	base := filepath.Join(r.Cache, r.key(s))
+	lock, state := base+"/pylock.toml", base+"/state.json"
+	var res Resolution
+	if b, err := os.ReadFile(state); err == nil && json.Unmarshal(b, &res) == nil {
+		if res.Failed != "" {
+			return res, nil
+		}
+		if _, err := os.Stat(lock); err == nil {
+			res.Lock = lock
+			return res, nil
+		}
+	}
+	res = Resolution{Dropped: []string{}}
+	requirements := slices.Clone(s.Requirements)
+	for {
+		out, text, err := r.compile(ctx, requirements)
+		if err == nil {
+			if err := write(lock, out); err != nil {
+				return res, err
+			}
+			res.Lock = lock
+			break
+		}
+		if ctx.Err() != nil {
+			return res, ctx.Err()
+		}
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			return res, fmt.Errorf("resolve %s: %w", s.ID, err)
+		}
+		if !strings.Contains(text, "No solution found") && !strings.Contains(text, "no wheels") {
+			return res, &popularity.Failure{Kind: popularity.ErrUnreachable, Source: s.ID, Text: "uv: " + oneLine(text), Advice: "run it again: what is resolved stays resolved"}
+		}
+		var less []string
+		less, dropped := drop(requirements, text)
+		if len(dropped) == 0 || len(less) == 0 || len(res.Dropped) > maxDropped {
+			res.Failed = oneLine(text)
+			break
+		}
+		requirements, res.Dropped = less, append(res.Dropped, dropped...)
+	}
+	b, err := json.Marshal(res)
+	if err == nil {
+		err = write(state, b)
+	}
+	return res, err
+}
+
+// key names a resolution by all that decides it but the index.
+func (r Resolver) key(s Set) string {
+	sum := sha256.Sum256([]byte(strings.Join(slices.Concat([]string{"uv pip compile 1", r.Python, r.Platform}, s.Requirements), "\n")))
+	return hex.EncodeToString(sum[:12])
+}
+
+func (r Resolver) compile(ctx context.Context, requirements []string) (out []byte, text string, err error) {
+	cmd := exec.CommandContext(ctx, r.UV, "pip", "compile", "-", "--format", "pylock.toml", "--only-binary", ":all:", "--no-config",
+		"--no-header", "--no-annotate", "--quiet", "--python-version", r.Python, "--python-platform", r.Platform)
+	cmd.Stdin = strings.NewReader(strings.Join(requirements, "\n") + "\n")
+	cmd.Env = r.Env
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err = cmd.Run()
+	return stdout.Bytes(), stderr.String(), err
+}
+
+// What uv says of a project that it could only build.
+var noWheel = regexp.MustCompile("(?:Wheels are required for `|Because |and )([A-Za-z0-9][A-Za-z0-9._-]*)(?:`|[=<>~!][^ ]* has no (?:usable )?wheels| has no (?:usable )?wheels)")
+
+// drop takes out the direct requirements that uv says have no wheel.
+func drop(requirements []string, text string) (left, dropped []string) {
+	gone := map[string]bool{}
+	for _, m := range noWheel.FindAllStringSubmatch(strings.Join(strings.Fields(text), " "), -1) {
+		name, _ := popularity.Normalize(m[1])
+		gone[name] = true
+	}
+	for _, r := range requirements {
+		if name, ok := popularity.Normalize(nameOf(r)); ok && gone[name] {
+			dropped = append(dropped, r)
+		} else {
+			left = append(left, r)
+		}
+	}
+	return left, dropped
+}
+
+// nameOf is the name a requirement begins with.
+func nameOf(r string) string {
+	r = strings.TrimLeft(r, " ")
+	if i := strings.IndexFunc(r, func(c rune) bool { return !strings.ContainsRune("._-", c) && (c > 0x7f || !isLetterOrDigit(byte(c))) }); i >= 0 {
+		r = r[:i]
+	}
+	return strings.TrimRight(r, "._-")
+}
+
+// oneLine is the beginning of what a program said.
+func oneLine(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if len(text) > 300 {
+		text = strings.ToValidUTF8(text[:300], "") + "…"
+	}
+	return text
+}
+
+// write puts a file in place by one rename.
+func write(path string, b []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".write-")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
+	}
+	return err
+}
