@@ -27,8 +27,8 @@ test: ## every tier, counted one by one; root, Python and the package indexes ne
 test-pure test-store test-script test-mount test-e2e: ## one tier
 	@scripts/test.sh $(@:test-%=%)
 
-bench: build ## ratios measured side by side (root, Python, the package indexes)
-	@scripts/bench.sh
+bench: build ## ratios measured side by side (root, Python, the package indexes); BENCH="--only run --quick" says which and how
+	@python3 scripts/bench $(BENCH)
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l cmd snapshot overlay builder popularity)" || { gofmt -d cmd snapshot overlay builder popularity; exit 1; }
