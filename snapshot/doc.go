@@ -19,6 +19,7 @@
 //	trash/                    what is being deleted
 //	misses/                   names of what containers had to download
 //	rankings/                 last good answers of ranking addresses, made when there is one
+//	history.jsonl             one line a build; made by the first
 //	pages/                    what the index said, to ask only what changed; made by build
 //
 // The promises:

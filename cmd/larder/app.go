@@ -44,6 +44,7 @@ func newApp() *cli.App {
 			gcCommand(),
 			useCommand(),
 			doctorCommand(),
+			setupCommand(),
 			versionCommand(),
 		},
 		Action: func(c *cli.Context) error {
@@ -154,7 +155,7 @@ func warnf(format string, args ...any) {
 // What follows "--", and all that follows run's command, stays as it is.
 func hoistFlags(app *cli.App, args []string) []string {
 	at := slices.IndexFunc(args, func(a string) bool { return app.Command(a) != nil })
-	if at < 1 || args[at] == "run" {
+	if at < 1 || args[at] == "run" || len(app.Command(args[at]).Subcommands) > 0 {
 		return args
 	}
 	takesValue := map[string]bool{}

@@ -38,6 +38,7 @@ func buildCommand() *cli.Command {
 			&cli.BoolFlag{Name: "layers", Value: true, Usage: "unpack the ranked wheels too (what a lock names always is)"},
 			&cli.IntFlag{Name: "jobs", Usage: "download `N` files at once (default: 8)"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and its sizes; fetch and publish nothing"},
+			&cli.StringFlag{Name: "metrics", Usage: "write the state after the build to `FILE`, in Prometheus' text format"},
 			&cli.BoolFlag{Name: "force", Usage: "publish though most of the ranking failed, or lost most of its rows"},
 		},
 		Action: runBuild,
@@ -79,12 +80,39 @@ func runBuild(c *cli.Context) error {
 	if b.Store, err = open(dir); err != nil {
 		return err
 	}
+	start := time.Now()
+	report, err := b.run(c)
+	switch {
+	case err == nil && len(report.Skipped) > 0:
+		err = statusError(exitSkips)
+	case err != nil && c.Context.Err() != nil:
+		err = errInterrupted
+	}
+	if !b.DryRun {
+		noteBuild(b.Store, metricsFile(c, cfg), historyOf(report, err, start))
+	}
+	if exitCode(err) != exitOK && exitCode(err) != exitSkips {
+		return err
+	}
+	report.Seconds["total"] = time.Since(start).Seconds()
+	show := printReport
+	if jsonWanted(c) {
+		show = func(c *cli.Context, r *builder.Report) error { return printJSON(c, r) }
+	}
+	if perr := show(c, report); perr != nil {
+		return perr
+	}
+	return err
+}
+
+// run ranks and builds. The report may be nil with an error.
+func (b *buildRequest) run(c *cli.Context) (*builder.Report, error) {
 	// Before the stage empties the trash, whether or not a ranking is wanted.
 	collectMisses(c.Context, b.Store, missTime)
 	if b.ranks {
 		ranking, _, err := loadRanking(c.Context, c)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		b.Entries = map[string]popularity.Entry{}
 		entries := ranking.Top(b.top).Entries
@@ -98,30 +126,16 @@ func runBuild(c *cli.Context) error {
 	}
 	client, err := indexClient(c.Context, b.Config, b.Store)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer client.Close()
 	b.Index = client
-
 	shown := newProgress(os.Stderr, jsonWanted(c))
 	b.Progress, b.Warn = shown.event, shown.warn
-	start := time.Now()
 	report, err := builder.Build(c.Context, b.Config)
 	shown.done()
 	savePlan(b.Store, report)
-	if err != nil {
-		return err
-	}
-	report.Seconds["total"] = time.Since(start).Seconds()
-	if jsonWanted(c) {
-		err = printJSON(c, report)
-	} else {
-		err = printReport(c, report)
-	}
-	if err == nil && len(report.Skipped) > 0 {
-		err = statusError(exitSkips)
-	}
-	return err
+	return report, err
 }
 
 // buildRequest is the command line and the configuration put together.

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"larder/builder"
+	"larder/builder/index/indextest"
+	"larder/builder/wheel/wheeltest"
+	"larder/snapshot"
+)
+
+func TestSetupTimerRefuses(t *testing.T) {
+	for _, args := range [][]string{
+		{"setup", "timer", "--dir", filepath.Join(t.TempDir(), "absent")},
+		{"setup", "timer", "weekly"},
+		{"setup", "everything"},
+		{"setup", "timer", "--no-such-flag"},
+		{"setup", "timer", "--cron", "--metrics", "a\nb"},
+	} {
+		if out, err := larder(t, t.TempDir(), args...); exitCode(err) != exitUsage || out != "" {
+			t.Errorf("%q: %v, printed %q", args, err, out)
+		}
+	}
+}
+
+func TestCronLine(t *testing.T) {
+	store := filepath.Join(t.TempDir(), "a store, 100%")
+	out, err := larder(t, store, "setup", "timer", "--cron", "--metrics", "/m.prom")
+	if err != nil || !regexp.MustCompile(`^[0-5]?\d [0-5] \* \* [0-6] nice -n 10 ionice -c 3 timeout 12h \S+ --store '.*a store, 100\\%' build --metrics /m.prom >/dev/null\n$`).MatchString(out) {
+		t.Errorf("%v: %q", err, out)
+	}
+}
+
+// systemd reads back the words that were written, whatever is in them.
+func TestUnitLine(t *testing.T) {
+	got := unitLine([]string{"/usr/bin/larder", "--store", `/a b/50%/$HOME/"x"\y;`, ""})
+	if want := `/usr/bin/larder --store "/a b/50%%/$$HOME/\"x\"\\y;" ""`; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// The units pass systemd's own check where it is there, and in any case the
+// service's own command line does the job: a build, and none beside another.
+func TestScriptSetupTimer(t *testing.T) {
+	p := newProgram(t)
+	world := indextest.New(t, indextest.Options{})
+	w := wheeltest.Wheel{Name: "alpha"}
+	world.AddFile("alpha", indextest.File{Name: w.Filename(), Data: w.Bytes()})
+	dir, store := t.TempDir(), filepath.Join(t.TempDir(), "my store")
+	metrics := filepath.Join(t.TempDir(), "larder.prom")
+	config := filepath.Join(t.TempDir(), "config.toml")
+	text := "[rank]\nranking = [" + quote(rankingFile(t, "alpha\n")) + "]\n[build]\nlayers = false\nviews = [\"simple\"]\n"
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, errs, status := p.try("larder", "--store", store, "--config", config, "setup", "timer", "--dir", dir, "--metrics", metrics)
+	if status != 0 || !strings.Contains(out, "systemctl enable --now larder-build.timer") {
+		t.Fatalf("status %d: %s%s", status, out, errs)
+	}
+	service, err := os.ReadFile(filepath.Join(dir, serviceName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"TimeoutStartSec=", "Nice=", "IOSchedulingClass=idle", "SuccessExitStatus=8"} {
+		if !strings.Contains(string(service), want) {
+			t.Errorf("the service has no %s", want)
+		}
+	}
+	if timer, err := os.ReadFile(filepath.Join(dir, timerName)); err != nil || !strings.Contains(string(timer), "RandomizedDelaySec=") {
+		t.Errorf("timer: %v\n%s", err, timer)
+	}
+	if analyze, err := exec.LookPath("systemd-analyze"); err == nil {
+		out, err := exec.Command(analyze, "verify", filepath.Join(dir, serviceName), filepath.Join(dir, timerName)).CombinedOutput()
+		if err != nil || strings.Contains(string(out), "larder-build") {
+			t.Errorf("systemd-analyze verify: %v\n%s", err, out)
+		}
+	} else {
+		t.Log("no systemd-analyze here: the units' command lines are run, their other lines are not checked")
+	}
+	run := func() (string, int) {
+		t.Helper()
+		line := regexp.MustCompile(`(?m)^ExecStart=(.*)$`).FindSubmatch(service)
+		if line == nil {
+			t.Fatal("no ExecStart")
+		}
+		// The quotes systemd reads are the shell's here: no word has more than a space.
+		cmd := exec.Command("sh", "-c", "exec "+string(line[1]))
+		cmd.Env = append(append(append([]string{}, p.env...), world.Env()...), "PIP_RETRIES=0")
+		out, err := cmd.CombinedOutput()
+		var exit *exec.ExitError
+		if err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		return string(out), cmd.ProcessState.ExitCode()
+	}
+	if out, code := run(); code != 0 || !strings.Contains(out, "published and current") {
+		t.Fatalf("exit %d\n%s", code, out)
+	}
+	s, err := snapshot.Open(store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	current, err := s.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Beside another one: busy, and said so in the history.
+	st, err := s.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, code := run(); code != exitBusy {
+		t.Errorf("beside another: exit %d\n%s", code, out)
+	}
+	st.Close()
+	// The index is down: the snapshot stays.
+	world.Fault(world.PagePath("alpha"), indextest.Fault{Status: 503})
+	if out, code := run(); code != exitNetwork {
+		t.Errorf("without an index: exit %d\n%s", code, out)
+	}
+	if now, err := s.Current(); err != nil || now != current {
+		t.Errorf("current: %v, %v", now, err)
+	}
+	lines := history(t, s)
+	if len(lines) != 3 || lines[0].Exit != 0 || lines[0].Wheels != 1 || lines[0].Snapshot != current.String() || lines[1].Exit != exitBusy || lines[2].Exit != exitNetwork || lines[2].Error == "" {
+		t.Errorf("history: %+v", lines)
+	}
+	b, err := os.ReadFile(metrics)
+	if err != nil || !strings.Contains(string(b), "larder_build_exit_code 10\n") || !strings.Contains(string(b), "larder_build_last_success_timestamp_seconds ") {
+		t.Errorf("metrics: %v\n%s", err, b)
+	}
+}
+
+func history(t *testing.T, s *snapshot.Store) (lines []historyLine) {
+	t.Helper()
+	b, err := os.ReadFile(historyPath(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(strings.TrimSuffix(string(b), "\n"), "\n") {
+		var l historyLine
+		if err := json.Unmarshal([]byte(line), &l); err != nil {
+			t.Errorf("%q: %v", line, err)
+		}
+		lines = append(lines, l)
+	}
+	return lines
+}
+
+func TestHistoryIsBounded(t *testing.T) {
+	s, err := snapshot.Create(filepath.Join(t.TempDir(), "store"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := historyPath(s)
+	long := historyLine{Error: strings.Repeat("x", 20_000)}
+	for i := range 120 {
+		long.Wheels = i
+		if err := appendHistory(path, long); err != nil {
+			t.Fatal(err)
+		}
+	}
+	st, err := os.Stat(path)
+	if err != nil || st.Size() > maxHistory+30_000 {
+		t.Errorf("%v, %d bytes", err, st.Size())
+	}
+	lines := history(t, s)
+	for i, l := range lines {
+		if l.Wheels != 120-len(lines)+i {
+			t.Fatalf("line %d is run %d of 120", i, l.Wheels)
+		}
+	}
+	// A link in its place is not followed.
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	victim := filepath.Join(t.TempDir(), "victim")
+	if err := os.WriteFile(victim, []byte("mine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(victim, path); err != nil {
+		t.Fatal(err)
+	}
+	if err := appendHistory(path, long); err == nil {
+		t.Error("wrote through a link")
+	}
+	if b, _ := os.ReadFile(victim); string(b) != "mine" {
+		t.Errorf("the link's target is %d bytes now", len(b))
+	}
+}
+
+// What promtool's linter asks: help and type before each metric, base units, no
+// name twice, gauges without _total.
+func TestMetricsText(t *testing.T) {
+	full := historyOf(&builder.Report{Snapshot: "ab", Wheels: 3, Bytes: 5}, nil, time.Now().Add(-time.Second))
+	failed := historyOf(nil, context.DeadlineExceeded, time.Now())
+	if failed.Exit != exitInternal || failed.Error == "" {
+		t.Errorf("failed: %+v", failed)
+	}
+	line := regexp.MustCompile(`^(larder_[a-z_]+) (\S+)$`)
+	for _, l := range []historyLine{full, failed} {
+		text := metricsText(l, time.Unix(1e9, 0))
+		seen := map[string]bool{}
+		rows := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
+		if len(rows)%3 != 0 || !strings.HasSuffix(text, "\n") {
+			t.Fatalf("%d rows:\n%s", len(rows), text)
+		}
+		for i := 0; i < len(rows); i += 3 {
+			m := line.FindStringSubmatch(rows[i+2])
+			if m == nil {
+				t.Fatalf("not a sample: %q", rows[i+2])
+			}
+			name := m[1]
+			if seen[name] || !strings.HasPrefix(rows[i], "# HELP "+name+" ") || rows[i+1] != "# TYPE "+name+" gauge" || strings.HasSuffix(name, "_total") || strings.Contains(name, "milli") {
+				t.Errorf("%s:\n%s\n%s", name, rows[i], rows[i+1])
+			}
+			seen[name] = true
+		}
+		if seen["larder_snapshot_wheels"] != (l.Snapshot != "") {
+			t.Errorf("wheels of a snapshot that is not there:\n%s", text)
+		}
+	}
+}
