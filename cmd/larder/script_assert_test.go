@@ -45,7 +45,7 @@ func cmdExits(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("exit status %d, want %s", got, args[0])
 	}
 	noSecrets(ts)
-	if args[1] == "larder" {
+	if args[1] == "larder" && !slices.Contains(args, "run") { // there the other lines are the command's
 		voice(ts)
 	}
 }
