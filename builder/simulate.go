@@ -59,7 +59,7 @@ func NewSimulation(ctx context.Context, cfg Config, known []string, cache string
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			s.files[project] = page.Files
+			s.files[project] = s.fitting(page.Files)
 			return nil
 		})
 	}
@@ -78,6 +78,20 @@ func NewSimulation(ctx context.Context, cfg Config, known []string, cache string
 		return nil, fmt.Errorf("simulate: none of %d projects has a wheel for %s: %w", len(known), s.target.Tag, ErrRefused)
 	}
 	return s, nil
+}
+
+// fitting are the wheels that the target takes, of any version: a tenth of a page.
+func (s *Simulation) fitting(files []index.File) (fit []index.File) {
+	for _, f := range files {
+		name, err := wheel.ParseName(f.Filename)
+		if err != nil {
+			continue
+		}
+		if _, ok := s.target.Rank(name.Python, name.ABI, name.Platform); ok {
+			fit = append(fit, f)
+		}
+	}
+	return fit
 }
 
 // Wheel is the wheel that pip takes for a pin of a known project: its file name,

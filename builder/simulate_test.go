@@ -1,0 +1,71 @@
+package builder_test
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"larder/builder"
+	"larder/builder/index/indextest"
+	"larder/popularity"
+	"larder/snapshot/lock"
+)
+
+// A simulation asks about the projects it is told of and no others, and guesses
+// the rest of the ranking from them.
+func TestSimulationAsksOnlyAboutTheKnown(t *testing.T) {
+	w := newWorld(t, indextest.Options{})
+	w.add(sized("alpha", "1.0", 2000), sized("alpha", "2.0", 4000, "beta", "secret"), sized("beta", "1.0", 2000), sized("secret", "1.0", 10), sized("gamma", "1.0", 10))
+	w.cfg.Layers, w.cfg.Views = false, []string{"simple"}
+	cache := filepath.Join(t.TempDir(), "requires.jsonl")
+	entries := []popularity.Entry{{Project: "gamma", Score: 100}, {Project: "alpha", Score: 90}, {Project: "delta", Score: 80}}
+	for round, wantMetadata := range []bool{true, false} {
+		w.index.Reset()
+		sim, err := builder.NewSimulation(t.Context(), w.cfg, []string{"alpha", "beta", "absent"}, cache)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, size, err := sim.Wheel(t.Context(), &lock.Pin{Name: "alpha", Version: "1.0"})
+		if err != nil || name != "alpha-1.0-py3-none-any.whl" || size < 2000 {
+			t.Errorf("wheel of a pin: %s, %d, %v", name, size, err)
+		}
+		for _, pin := range []lock.Pin{{Name: "alpha", Version: "3.0"}, {Name: "gamma", Version: "1.0"}, {Name: "absent", Version: "1.0"}} {
+			if _, _, err := sim.Wheel(t.Context(), &pin); err == nil {
+				t.Errorf("a wheel for %v", pin)
+			}
+		}
+		shelf, err := sim.Shelf(t.Context(), entries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := shelf.Take(1 << 40)
+		for _, want := range []string{"alpha-2.0-py3-none-any.whl", "alpha-1.0-py3-none-any.whl", "beta-1.0-py3-none-any.whl"} {
+			if !all[want] {
+				t.Errorf("%s is not taken of %v", want, all)
+			}
+		}
+		guessed := 0
+		for name := range all {
+			if strings.HasPrefix(name, "gamma-") || strings.HasPrefix(name, "delta-") {
+				guessed++
+			}
+		}
+		if guessed < 2 || len(shelf.Take(1)) != 0 {
+			t.Errorf("%d guessed of %v; %d for one byte", guessed, all, len(shelf.Take(1)))
+		}
+		metadata := false
+		for _, q := range w.index.Requests() {
+			metadata = metadata || strings.HasSuffix(q.Path, ".metadata")
+			if !slices.ContainsFunc([]string{"/alpha", "/beta", "/absent"}, func(known string) bool { return strings.Contains(q.Path, known) }) {
+				t.Errorf("asked for %s", q.Path)
+			}
+		}
+		if metadata != wantMetadata {
+			t.Errorf("round %d: metadata asked for: %v", round, metadata)
+		}
+	}
+	if _, err := builder.NewSimulation(t.Context(), w.cfg, []string{"absent"}, ""); err == nil {
+		t.Error("simulated with nothing known")
+	}
+}
