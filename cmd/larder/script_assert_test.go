@@ -132,7 +132,7 @@ func cmdRefused(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // listing is what a store publishes and holds. Left out is what a failed build may
-// leave for the next: whole wheels in the pool, pages of the index, rankings, and
+// leave: whole wheels in the pool, pages of the index, rankings, a line of history, and
 // the empty store itself.
 func listing(ts *testscript.TestScript) map[string]string {
 	root := ts.Getenv("LARDER_STORE")
@@ -151,7 +151,7 @@ func listing(ts *testscript.TestScript) map[string]string {
 		name, _ := filepath.Rel(root, path)
 		top, below, _ := strings.Cut(name, "/")
 		switch {
-		case below == "" && d.IsDir(), top == "store.json", top == "rankings", top == "pages", name == "staging/holder.json":
+		case below == "" && d.IsDir(), top == "store.json", top == "rankings", top == "pages", top == "history.jsonl", name == "staging/holder.json":
 			return nil
 		case top == "objects":
 			return filepath.SkipDir
