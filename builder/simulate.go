@@ -23,13 +23,17 @@ import (
 
 // Simulation plans under budgets without fetching. It asks the index about the
 // projects it is told and about no others: another one that is ranked is taken to
-// have the versions and sizes of one of those, always the same one, and to need
-// nothing; an older version is taken to need what the newest does.
+// have the versions and sizes of one of those with a rank like its own, and to need
+// nothing; an older version is taken to need what the newest does. (Of those known
+// as a whole would not do: what large wheels need comes in dozens, all near each
+// other in a ranking.)
 type Simulation struct {
 	cfg    Config
 	target Target
 	files  map[string][]index.File // of known projects
-	models [][]candidate           // their best wheels by version, one project each
+	best   map[string][]candidate  // their best wheels, newest version first
+	models []string                // known projects by rank, as first ranked
+	guess  map[string]string       // of other projects, their model
 
 	memory remembered // what the newest wheels of known projects need
 }
@@ -44,7 +48,7 @@ func NewSimulation(ctx context.Context, cfg Config, known []string, cache string
 		cfg.Warn = func(string) {}
 	}
 	cfg.Targets, cfg.DryRun = cfg.Targets[:1], true
-	s := &Simulation{cfg: cfg, target: cfg.Targets[0], files: map[string][]index.File{}, memory: openRememberedAt(cache)}
+	s := &Simulation{cfg: cfg, target: cfg.Targets[0], files: map[string][]index.File{}, best: map[string][]candidate{}, guess: map[string]string{}, memory: openRememberedAt(cache)}
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(cfg.Jobs)
@@ -69,12 +73,12 @@ func NewSimulation(ctx context.Context, cfg Config, known []string, cache string
 		}
 		return nil, err
 	}
-	for _, project := range slices.Sorted(maps.Keys(s.files)) {
-		if best, err := releases(s.files[project], project, s.target.Target, s.target.Python); err == nil {
-			s.models = append(s.models, best)
+	for project, files := range s.files {
+		if best, err := releases(files, project, s.target.Target, s.target.Python); err == nil {
+			s.best[project] = best
 		}
 	}
-	if len(s.models) == 0 {
+	if len(s.best) == 0 {
 		return nil, fmt.Errorf("simulate: none of %d projects has a wheel for %s: %w", len(known), s.target.Tag, ErrRefused)
 	}
 	return s, nil
@@ -126,6 +130,7 @@ func (s *Simulation) Shelf(ctx context.Context, entries []popularity.Entry) (*Sh
 		cfg.Ranking = append(cfg.Ranking, e.Project)
 		cfg.Entries[e.Project] = e
 	}
+	s.guessFrom(entries)
 	b := newBuild(cfg)
 	b.pages = guesser{s, cfg.Entries}
 	b.Store = nil // what it remembers of real wheels is not guessed
@@ -143,6 +148,38 @@ func (s *Simulation) Shelf(ctx context.Context, entries []popularity.Entry) (*Sh
 		return nil, err
 	}
 	return &Shelf{shelf.options, shelf.order(nil)}, nil
+}
+
+// alike is among how many of the nearest ranks a model is chosen.
+const alike = 40
+
+// guessFrom chooses a model for each project that is not known yet.
+func (s *Simulation) guessFrom(entries []popularity.Entry) {
+	ranks := map[string]int{}
+	for _, e := range entries {
+		ranks[e.Project] = e.Rank
+	}
+	if s.models == nil {
+		for _, project := range slices.Sorted(maps.Keys(s.best)) {
+			if ranks[project] > 0 {
+				s.models = append(s.models, project)
+			}
+		}
+		slices.SortStableFunc(s.models, func(a, b string) int { return ranks[a] - ranks[b] })
+		if len(s.models) == 0 {
+			s.models = slices.Sorted(maps.Keys(s.best)) // none is ranked: one guess is as good as another
+		}
+	}
+	for _, e := range entries {
+		if _, had := s.guess[e.Project]; had || s.files[e.Project] != nil {
+			continue
+		}
+		at, _ := slices.BinarySearchFunc(s.models, e.Rank, func(project string, rank int) int { return ranks[project] - rank })
+		from := max(0, min(at-alike/2, len(s.models)-alike))
+		near := s.models[from:min(from+alike, len(s.models))]
+		sum := sha256.Sum256([]byte(e.Project))
+		s.guess[e.Project] = near[binary.BigEndian.Uint64(sum[:])%uint64(len(near))]
+	}
 }
 
 // Take returns the file names of the wheels a budget takes.
@@ -167,8 +204,7 @@ func (g guesser) Project(_ context.Context, project string) (*index.Project, err
 	if _, ok := g.ranked[project]; !ok {
 		return nil, index.ErrNotFound
 	}
-	sum := sha256.Sum256([]byte(project))
-	model := g.models[binary.BigEndian.Uint64(sum[:])%uint64(len(g.models))]
+	model := g.best[g.guess[project]]
 	page := &index.Project{Name: project}
 	for _, c := range model {
 		f := c.file
