@@ -6,9 +6,11 @@ and says why. Python's standard library only.
 """
 import argparse
 import datetime
+import fcntl
 import json
 import os
 import platform
+import signal
 import sys
 import tempfile
 
@@ -63,6 +65,12 @@ def main():
     if not os.path.exists(os.path.join(args.bin, "larder")):
         sys.exit("bench: no larder in %s; type make build first" % args.bin)
     os.makedirs(args.cache, exist_ok=True)
+    alone = open(os.path.join(args.cache, "running"), "w")
+    try:
+        fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        sys.exit("bench: another one runs with %s; two would measure each other" % args.cache)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is mounted is let go of
     world = World(args.cache, tempfile.mkdtemp(prefix="run-", dir=args.cache), args.bin, args.quick, say)
     rows, left_out, load = [], [], os.getloadavg()
     try:

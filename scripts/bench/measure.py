@@ -11,7 +11,11 @@ class LeftOut(Exception):
 
 
 class Failed(Exception):
-    """A measured command failed."""
+    """A command failed; status is its exit code."""
+
+    def __init__(self, text, status):
+        super().__init__(text)
+        self.status = status
 
 
 def run(argv, env, cwd, ok=(0,), stdin=None):
@@ -29,7 +33,7 @@ def run(argv, env, cwd, ok=(0,), stdin=None):
         if p.returncode not in ok:
             err.seek(0)
             lines = err.read().decode(errors="replace").strip().splitlines() or ["it printed nothing"]
-            raise Failed("%s: exit %d: %s" % (" ".join(argv[:4]), p.returncode, scrub(lines[-1])[:300]))
+            raise Failed("%s: exit %d: %s" % (" ".join(argv[:4]), p.returncode, scrub(lines[-1])[:300]), p.returncode)
         out.seek(0)
         return wall, usage.ru_utime + usage.ru_stime, out.read().decode(errors="replace")
 

@@ -131,7 +131,9 @@ class World:
         build = [self.larder, "--store", store, "build", "--lock", lock, "--view", "pip"]
         try:
             self.call(*build)
-        except Failed:  # of another format, or half of one
+        except Failed as e:
+            if e.status not in (3, 7):  # damaged, or of another format: it is only ours to measure with
+                raise
             self.clear(store)
             self.call(*build)
         return store
