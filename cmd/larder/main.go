@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/signal"
 
@@ -19,10 +20,30 @@ func mainCode(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	defer stop()
 	app := newApp()
+	out := &output{w: app.Writer}
+	app.Writer = out
 	err := app.RunContext(ctx, hoistFlags(app, args))
+	if err == nil {
+		err = out.err
+	}
 	var status statusError // run keeps its command's, which may have ended of the same signal
 	if ctx.Err() != nil && err != nil && !errors.As(err, &status) {
 		err = errInterrupted
 	}
 	return report(os.Stdout, os.Stderr, wantsJSON(args), err)
+}
+
+// output is standard output that remembers what went wrong: an answer that nobody
+// got, on a full disk for one, is no success, whoever forgot to look.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.w.Write(p)
+	if err != nil && o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
