@@ -62,8 +62,32 @@ func newApp() *cli.App {
 		if cmd.ArgsUsage == "" {
 			cmd.ArgsUsage = " "
 		}
+		action := cmd.Action
+		cmd.Action = func(c *cli.Context) error {
+			// run has exit codes of its own, and looks for itself.
+			if err := refuseEmpty(c); err != nil && c.Command.Name != "run" {
+				return err
+			}
+			return action(c)
+		}
 	}
 	return app
+}
+
+// refuseEmpty refuses a flag whose value is empty: somebody's variable was not set, and
+// what the flag stands for then (the default store, root) is not what was meant.
+func refuseEmpty(c *cli.Context) error {
+	for _, l := range c.Lineage() {
+		if l == nil || l.Command == nil {
+			continue
+		}
+		for _, f := range l.Command.Flags {
+			if f, ok := f.(*cli.StringFlag); ok && l.IsSet(f.Name) && l.String(f.Name) == "" {
+				return usagef("--%s is empty", f.Name).hint("give it a value, or leave it out")
+			}
+		}
+	}
+	return nil
 }
 
 // globalFlags are accepted before and after the command's name.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
 
 	"larder/builder"
 	"larder/builder/index"
@@ -162,8 +163,12 @@ func buildConfig(c *cli.Context, cfg config.Config) (_ *buildRequest, err error)
 		b.ranks = c.IsSet("ranking") || c.IsSet("top")
 	}
 	for _, path := range b.Locks {
-		if _, err := os.Stat(path); err != nil {
-			return nil, usagef("lock %s: %v", path, errors.Unwrap(err)).hint("name a pylock.toml, uv.lock, poetry.lock or requirements.txt")
+		info, err := os.Stat(path)
+		if err == nil && info.IsDir() {
+			err = &fs.PathError{Op: "read", Path: path, Err: unix.EISDIR}
+		}
+		if err != nil {
+			return nil, usagef("lock %q: %v", path, errors.Unwrap(err)).hint("name a pylock.toml, uv.lock, poetry.lock or requirements.txt")
 		}
 	}
 	if c.IsSet("view") {

@@ -127,6 +127,9 @@ func runRun(c *cli.Context) (int, error) {
 // options checks the command line.
 func (r *running) options() error {
 	c := r.c
+	if err := refuseEmpty(c); err != nil {
+		return err
+	}
 	cfg, err := loadConfig(c)
 	if err != nil {
 		return err
