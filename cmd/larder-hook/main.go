@@ -1,3 +1,8 @@
+// The hook is over in milliseconds: it need not read its cgroup's CPU limit at the start,
+// nor watch for another one.
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
 package main
 
 import (
@@ -8,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -36,6 +42,7 @@ const deadline = 10 * time.Second
 func init() { runtime.LockOSThread() }
 
 func main() {
+	debug.SetGCPercent(400) // an attach is over before its first collection
 	store := os.Getenv("LARDER_STORE")
 	os.Clearenv()
 	unix.Umask(0o077)

@@ -2,7 +2,6 @@ package pins
 
 import (
 	"cmp"
-	"encoding/hex"
 	"slices"
 	"strings"
 
@@ -86,13 +85,26 @@ func (s *Set) Add(pin Pin) error {
 	return nil
 }
 
-// Digest tells whether s is a digest as locks write it; it returns lower case.
+// Digest tells whether s is a digest as locks write it; it returns lower case. (A lock has
+// thousands, nearly all in lower case already: nothing is decoded or copied for those.)
 func Digest(s string) (string, bool) {
 	if len(s) != 64 {
 		return "", false
 	}
-	b, err := hex.DecodeString(s)
-	return hex.EncodeToString(b), err == nil
+	upper := false
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= '0' && c <= '9' || c >= 'a' && c <= 'f':
+		case c >= 'A' && c <= 'F':
+			upper = true
+		default:
+			return "", false
+		}
+	}
+	if upper {
+		s = strings.ToLower(s)
+	}
+	return s, true
 }
 
 // Hash reads "sha256:<hex>"; false means another algorithm.

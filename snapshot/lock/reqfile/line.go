@@ -11,7 +11,7 @@ import (
 // lines that end in a backslash, as pip does: a comment line ends what it continues.
 func joinLines(text string) iter.Seq2[int, string] {
 	return func(yield func(int, string) bool) {
-		var open strings.Builder
+		var open []byte  // kept from one requirement to the next
 		first, n := 0, 0 // first > 0: a line is being continued
 		for line := range splitLines(text) {
 			n++
@@ -20,7 +20,7 @@ func joinLines(text string) iter.Seq2[int, string] {
 				if first == 0 {
 					first = n
 				}
-				open.WriteString(strings.Trim(line, `\`))
+				open = append(open, strings.Trim(line, `\`)...)
 				continue
 			}
 			if comment {
@@ -28,15 +28,15 @@ func joinLines(text string) iter.Seq2[int, string] {
 			}
 			at := n
 			if first > 0 {
-				at, line, first = first, open.String()+line, 0
-				open.Reset()
+				at, line, first = first, string(append(open, line...)), 0
+				open = open[:0]
 			}
 			if !yield(at, line) {
 				return
 			}
 		}
 		if first > 0 {
-			yield(first, open.String())
+			yield(first, string(open))
 		}
 	}
 }
