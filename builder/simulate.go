@@ -191,6 +191,9 @@ func (s *Shelf) Take(budget int64) map[string]bool {
 	return taken
 }
 
+// guessed is the index of files that nobody published.
+const guessed = "guessed"
+
 // guesser answers for the index.
 type guesser struct {
 	*Simulation
@@ -210,7 +213,8 @@ func (g guesser) Project(_ context.Context, project string) (*index.Project, err
 		f := c.file
 		_, rest, _ := strings.Cut(f.Filename, "-")
 		f.Filename = strings.ReplaceAll(project, "-", "_") + "-" + rest
-		f.URL, f.RequiresPython = "", ""
+		// The URL stays the model's: its size is the guess where no page tells one.
+		f.Index, f.RequiresPython = guessed, ""
 		digest := sha256.Sum256([]byte(f.Filename))
 		f.SHA256 = hex.EncodeToString(digest[:])
 		page.Files = append(page.Files, f)
@@ -219,15 +223,12 @@ func (g guesser) Project(_ context.Context, project string) (*index.Project, err
 }
 
 func (g guesser) Size(ctx context.Context, f index.File) (int64, error) {
-	if f.URL == "" {
-		return 0, index.ErrNotFound
-	}
 	return g.cfg.Index.Size(ctx, f)
 }
 
 func (g guesser) FetchMetadata(ctx context.Context, f index.File) ([]byte, error) {
 	name, err := wheel.ParseName(f.Filename)
-	if f.URL == "" || err != nil {
+	if f.Index == guessed || err != nil {
 		return []byte("Metadata-Version: 2.1\n"), nil // a guessed one needs nothing
 	}
 	best, err := releases(g.files[name.Project], name.Project, g.target.Target, g.target.Python)
