@@ -52,8 +52,13 @@ func runRank(c *cli.Context) error {
 	default:
 		return usagef("no source %q", c.String("source")).hint("the sources are rankings and misses")
 	}
-	if c.IsSet("simulate") {
+	switch {
+	case c.IsSet("simulate") && c.IsSet("explain"):
+		return usagef("--simulate and --explain are two questions").hint("ask one at a time")
+	case c.IsSet("simulate"):
 		return runSimulate(c)
+	case c.IsSet("budget") && !c.IsSet("explain"):
+		return usagef("a ranking has no budget").hint("larder build --dry-run --budget SIZE shows what one takes; --explain and --simulate know it, too")
 	}
 	if c.Bool("show-query") {
 		cfg, err := loadConfig(c)
