@@ -28,10 +28,24 @@
 // (ErrRefused; ErrUnreachable when the index cannot be reached). A ranked project
 // that cannot be had is skipped, with its reason in the Report.
 //
+// # With a budget
+//
+// Without one, the plan is the newest release of each ranked project, without its
+// dependencies, which a ranking by downloads puts above it. With one (budget.go),
+// the wheels of several versions of each project compete for the bytes they take on
+// disk, by the hits they expect (packages popularity/versions and /budget). What a
+// chosen wheel needs is chosen with it: by its Requires-Dist, the target's markers
+// and the extras asked for, each requirement alone with the newest release that
+// meets it; from the metadata beside the wheel on the index, else from the wheel in
+// the pool. Where there is neither, chosen wheels are fetched to know, and the
+// budget chooses again; a dry run then does not know, and says so. Bytes on disk are
+// an estimate from the wheel's size: what wheels share is known only when they are
+// unpacked. What wheels need, their sizes and the index's pages are kept in the
+// store, so that an unchanged plan costs one conditional request a project.
+//
 // # Limits
 //
 // Wheels only: a project with nothing but source archives is skipped. No resolver:
-// a ranked project is stocked without its dependencies, which a ranking by downloads
-// puts above it. pip's --find-links directories are not read: pip does not cache
+// two requirements that exclude each other's choice bring a wheel each. pip's --find-links directories are not read: pip does not cache
 // what it takes from them. The uv and Poetry views are not written yet.
 package builder
