@@ -24,11 +24,11 @@ func needE2E(t *testing.T) {
 
 // binary is the program itself, built once for all tests that run it as a process.
 var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "larder-e2e-")
-	if err != nil {
+	var err error
+	if binaryDir, err = os.MkdirTemp("", "larder-e2e-"); err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "larder")
+	path := filepath.Join(binaryDir, "larder")
 	cmd := exec.Command("go", "build", "-tags", "urfave_cli_no_docs", "-o", path, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -36,6 +36,19 @@ var binary = sync.OnceValues(func() (string, error) {
 	}
 	return path, nil
 })
+
+var binaryDir string
+
+// tests takes the binary away when all have run.
+type tests struct{ *testing.M }
+
+func (m tests) Run() int {
+	status := m.M.Run()
+	if binaryDir != "" {
+		os.RemoveAll(binaryDir)
+	}
+	return status
+}
 
 // program runs larder, and other programs, in an environment of the test's own.
 type program struct {

@@ -15,7 +15,7 @@ import (
 // TestMain is also the program: under the name larder the test binary runs main,
 // so that scripts start it as a user does.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(tests{m}, map[string]func(){
 		"larder": func() { os.Exit(mainCode(os.Args)) },
 	})
 }
