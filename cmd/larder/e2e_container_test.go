@@ -91,6 +91,7 @@ func newEngine(t *testing.T, packages ...string) *engine {
 }
 
 // overlay mounts lower below the directory of the upper that keeps what changes.
+// As engines do, it copies no content where only an owner changes.
 func (e *engine) overlay(t *testing.T, name, lower string) (root string) {
 	t.Helper()
 	upper := filepath.Join(e.dir, name)
@@ -100,7 +101,7 @@ func (e *engine) overlay(t *testing.T, name, lower string) (root string) {
 			t.Fatal(err)
 		}
 	}
-	e.must("mount", "-t", "overlay", "overlay", "-o", "lowerdir="+lower+",upperdir="+upper+",workdir="+upper+".work", root)
+	e.must("mount", "-t", "overlay", "overlay", "-o", "metacopy=on,lowerdir="+lower+",upperdir="+upper+",workdir="+upper+".work", root)
 	t.Cleanup(func() {
 		if out, err := exec.Command("umount", root).CombinedOutput(); err != nil {
 			t.Errorf("unmount %s: %v %s", root, err, out)
