@@ -48,7 +48,8 @@ type shelf struct {
 	seen    map[string]bool
 	memory  remembered
 	silent  int // wheels in a row without metadata beside them
-	lost    int // wheels whose metadata the index did not answer for
+	lost    int // times the index did not answer
+	strange int // projects asked about that no ranking names
 	rounds  int // of fetching wheels only to know what they need
 }
 
@@ -166,13 +167,10 @@ func (s *shelf) weigh(ctx context.Context) error {
 		g.Go(func() error {
 			f := o.file()
 			if f.Size < 0 {
-				size, err := s.pages.Size(ctx, f)
-				if ctx.Err() != nil {
-					return ctx.Err()
-				}
-				if err != nil {
+				size, err := s.sizeOf(ctx, f)
+				if err != nil || size < 0 {
 					o.disk = unweighable
-					return nil
+					return err
 				}
 				for i := range o.picks {
 					o.picks[i].file.Size = size
@@ -183,6 +181,31 @@ func (s *shelf) weigh(ctx context.Context) error {
 		})
 	}
 	return g.Wait()
+}
+
+// sizeOf is a wheel's size, by the previous snapshot or by a HEAD; -1 when the
+// index does not tell. An index that stops answering is an error.
+func (s *shelf) sizeOf(ctx context.Context, f index.File) (int64, error) {
+	if s.previous != nil {
+		if w, ok := s.previous.wheels[f.SHA256]; ok {
+			return w.Size, nil
+		}
+	}
+	size, err := s.pages.Size(ctx, f)
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	if err == nil {
+		return size, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if errors.Is(err, index.ErrUnreachable) {
+		if s.lost++; s.lost > maxLost {
+			return 0, unreachable(err)
+		}
+	}
+	return -1, nil
 }
 
 // unweighable is the size of a wheel that the index does not tell: no budget

@@ -234,6 +234,11 @@ func (s *shelf) answer(ctx context.Context, ready []demand) error {
 				continue
 			}
 			s.met[e.wanted] = -1 // until its page says otherwise
+			if ask[r.project] == nil {
+				if s.strange++; s.strange > s.mostStrange() {
+					continue
+				}
+			}
 			ask[r.project] = append(ask[r.project], e)
 		}
 	}
@@ -259,6 +264,11 @@ func (s *shelf) answer(ctx context.Context, ready []demand) error {
 	}
 	return nil
 }
+
+// mostStrange bounds the pages read only for what wheels say they need: hostile
+// metadata could name the whole index. Of real rankings, half as many as it has
+// projects are enough.
+func (s *shelf) mostStrange() int { return 2*len(s.Ranking) + 2000 }
 
 // askPages reads the pages of projects that are needed and chooses from them.
 func (s *shelf) askPages(ctx context.Context, ask map[string][]edge) error {

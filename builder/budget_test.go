@@ -228,3 +228,50 @@ func TestBudgetRemembersSizes(t *testing.T) {
 		}
 	}
 }
+
+// An index that stops answering half-way ends the plan; a few losses do not.
+func TestBudgetIndexGoesDown(t *testing.T) {
+	for _, lost := range []int{3, 30} {
+		w := newWorld(t, indextest.Options{Mirror: true})
+		var names []string
+		for i := range 40 {
+			x := sized(fmt.Sprintf("p%02d", i), "1.0", 500)
+			names = append(names, x.Name)
+			w.add(x)
+			if i < lost {
+				w.index.Fault(w.index.FilePath(x.Filename()), indextest.Fault{Status: 503})
+			}
+		}
+		r, err := w.build(ranking(names...), scores(nil), dryRun, withBudget(1<<30))
+		if lost > 20 {
+			if !errors.Is(err, builder.ErrUnreachable) {
+				t.Errorf("%d lost: %v", lost, err)
+			}
+		} else if err != nil || len(r.Plan) != 40-lost {
+			t.Errorf("%d lost: %v, %d planned", lost, err, len(r.Plan))
+		}
+	}
+}
+
+// Hostile metadata cannot make a plan ask for the whole index.
+func TestBudgetBoundsWhatIsAsked(t *testing.T) {
+	w := newWorld(t, indextest.Options{})
+	var app, more []string
+	for i := range 400 {
+		app = append(app, fmt.Sprintf("lib-%d", i))
+		more = append(more, fmt.Sprintf("other-%d", i))
+	}
+	w.add(sized("app", "1.0", 100, app...))
+	for i := range 400 {
+		var needs []string
+		for j := range 10 {
+			needs = append(needs, fmt.Sprintf("%s-%d", more[i], j))
+		}
+		w.add(sized(app[i], "1.0", 100, needs...))
+	}
+	w.add(sized("small", "1.0", 100))
+	w.must(ranking("app", "small"), scores(nil), dryRun, withBudget(1<<30))
+	if n := len(w.index.Requests()); n > 3200 {
+		t.Errorf("%d requests", n)
+	}
+}

@@ -109,7 +109,7 @@ func (b *build) layersWanted() bool { return b.Layers || len(b.Locks) > 0 }
 func (b *build) makePlan(ctx context.Context) error {
 	wants := b.wants()
 	floor := int64(0)
-	if b.Budget > 0 {
+	if b.Budget > 0 && len(b.Ranking) > 0 {
 		b.shelf, floor = newShelf(b), b.floor()
 	}
 	var mu sync.Mutex
