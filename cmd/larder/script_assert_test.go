@@ -91,7 +91,9 @@ func voice(ts *testscript.TestScript) (errorLine, hint string) {
 	}
 	if len(errorLines) == 1 {
 		errorLine = errorLines[0]
-		if first := []rune(errorLine)[0]; unicode.IsUpper(first) && !unicode.IsUpper([]rune(errorLine + "x")[1]) || strings.HasSuffix(errorLine, ".") {
+		// Names such as METADATA may begin a line; a capitalised word does not.
+		word := []rune(errorLine + "  ")
+		if unicode.IsUpper(word[0]) && !unicode.IsUpper(word[1]) || strings.HasSuffix(errorLine, ".") {
 			ts.Fatalf("not in the voice of the program (lower case, no full stop): %q", errorLine)
 		}
 	}
@@ -137,11 +139,11 @@ func cmdRefused(ts *testscript.TestScript, neg bool, args []string) {
 func listing(ts *testscript.TestScript) map[string]string {
 	root := ts.Getenv("LARDER_STORE")
 	all := map[string]string{}
-	if info, err := os.Lstat(root); err != nil || !info.IsDir() {
-		all["."] = fmt.Sprint(info != nil)
-		if err != nil {
-			return map[string]string{}
-		}
+	switch info, err := os.Lstat(root); {
+	case err != nil:
+		return all
+	case !info.IsDir():
+		all["."] = info.Mode().String()
 		return all
 	}
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {

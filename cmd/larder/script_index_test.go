@@ -33,36 +33,6 @@ type scriptIndex struct {
 	pip    bool
 }
 
-// broken are wheels that must be refused.
-var broken = map[string]func(w *wheeltest.Wheel){
-	"traversal": addFile("../evil.py"),
-	"absolute":  addFile("/etc/evil"),
-	"control":   addFile("a\x1b[2Jb.py"),
-	"duplicate": func(w *wheeltest.Wheel) {
-		w.Edit = func(a *wheeltest.Archive) {
-			a.Entries = append(a.Entries, wheeltest.Entry{Name: a.Entries[0].Name, Data: "other = 1\n"})
-		}
-	},
-	"symlink": func(w *wheeltest.Wheel) {
-		w.Files = append(w.Files, wheeltest.File{Path: "link", Text: "/etc/passwd", Mode: 0o120777})
-	},
-	"crc":          func(w *wheeltest.Wheel) { w.Edit = func(a *wheeltest.Archive) { a.Entries[0].CRC++ } },
-	"no-dist-info": func(w *wheeltest.Wheel) { w.DistInfo = "elsewhere" },
-	"other-name":   func(w *wheeltest.Wheel) { w.Metadata = "Metadata-Version: 2.1\nName: other\nVersion: 1.0\n" },
-	"bomb":         func(w *wheeltest.Wheel) { *w = withFiles(*w, wheeltest.Bomb(64<<20).Files) },
-	"python":       func(w *wheeltest.Wheel) { w.Console = []string{"python3 = evil:main"} },
-	"record":       func(w *wheeltest.Wheel) { w.EditRecord = func(rows []string) []string { return rows[1:] } },
-}
-
-func addFile(path string) func(w *wheeltest.Wheel) {
-	return func(w *wheeltest.Wheel) { w.Files = append(w.Files, wheeltest.File{Path: path, Text: "evil = 1\n"}) }
-}
-
-func withFiles(w wheeltest.Wheel, files []wheeltest.File) wheeltest.Wheel {
-	w.Files = append(w.Files, files...)
-	return w
-}
-
 func newScriptIndex(t testing.TB, options []string) *scriptIndex {
 	var o indextest.Options
 	x := &scriptIndex{pip: true}
@@ -126,52 +96,6 @@ func (x *scriptIndex) describe(fatalf func(string, ...any), read func(string) ([
 			fatalf("description of an index: %q", s.Text())
 		}
 	}
-}
-
-func (x *scriptIndex) wheel(fatalf func(string, ...any), read func(string) ([]byte, error), w wheeltest.Wheel, words []string) {
-	w.Files = []wheeltest.File{{Path: strings.NewReplacer("-", "_", ".", "_").Replace(w.Name) + ".py",
-		Text: fmt.Sprintf("__version__ = %q\n\n\ndef main():\n    print(%q)\n", w.Version, w.Name+" "+w.Version)}}
-	file := indextest.File{}
-	project := w.Name
-	for _, word := range words {
-		key, value, _ := strings.Cut(word, "=")
-		switch key {
-		case "requires":
-			w.Requires = append(w.Requires, value)
-		case "python":
-			w.RequiresPython, file.RequiresPython = value, value
-		case "tag":
-			w.Tag = value
-		case "build":
-			w.Build = value
-		case "console":
-			w.Console = append(w.Console, value)
-		case "file":
-			path, from, _ := strings.Cut(value, ":")
-			b, err := read(from)
-			if err != nil {
-				fatalf("%v", err)
-			}
-			w.Files = append(w.Files, wheeltest.File{Path: path, Text: string(b)})
-		case "yanked":
-			file.Yanked = strings.ReplaceAll(value, "_", " ")
-		case "sha256":
-			file.SHA256 = value
-		case "href":
-			file.Href = value
-		case "on":
-			project = value
-		case "broken":
-			if broken[value] == nil {
-				fatalf("no broken form %q", value)
-			}
-			broken[value](&w)
-		default:
-			fatalf("a wheel has no %q", key)
-		}
-	}
-	file.Name, file.Data = w.Filename(), w.Bytes()
-	x.server.AddFile(project, file)
 }
 
 // cmdIndex starts an index, or adds to the one that runs: index [-extra] FILE...
