@@ -20,7 +20,7 @@ func pythons(t *testing.T) (found []pythonHere) {
 	if out, err := exec.Command("pyenv", "root").Output(); err == nil {
 		root = strings.TrimSpace(string(out))
 	}
-	for _, minor := range []string{"3.9", "3.10", "3.11", "3.12", "3.13"} {
+	for _, minor := range []string{"3.8", "3.9", "3.10", "3.11", "3.12", "3.13"} {
 		paths, _ := filepath.Glob(filepath.Join(root, "versions", minor+".*", "bin", "python"+minor))
 		if path, err := exec.LookPath("python" + minor); err == nil {
 			paths = append(paths, path)
@@ -51,7 +51,7 @@ func TestE2EInterpreters(t *testing.T) {
 	p := newProgram(t)
 	all := pythons(t)
 	// What the oldest can have the others can too.
-	text, _ := p.resolved(all[0].path, "flask", "pyyaml")
+	text, _ := p.resolved(all[0].path, "requests", "pyyaml")
 	args := []string{"build", "--lock", p.file("requirements.txt", text)}
 	var dirs []string
 	tags := map[string]string{}
@@ -65,7 +65,7 @@ func TestE2EInterpreters(t *testing.T) {
 	m := locked{p, all[0].path, args[2]}
 	for _, py := range all {
 		t.Run(py.minor, func(t *testing.T) {
-			script := `python -c 'import sys, flask, yaml; print("%d.%d" % sys.version_info[:2], sys.prefix, yaml.__with_libyaml__)'; flask --version | grep -c "^Python ` + py.minor + `"; pip check >&2`
+			script := `python -c 'import sys, requests, yaml; print("%d.%d" % sys.version_info[:2], sys.prefix, yaml.__with_libyaml__)'; normalizer --version | grep -c "Python ` + py.minor + `[.]"; pip check >&2`
 			dir := t.TempDir()
 			venv := filepath.Join(dir, ".venv")
 			m.must(py.path, "-m", "venv", venv)
