@@ -10,9 +10,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"larder/builder/index"
-	"larder/builder/wheel"
-	"larder/popularity/budget"
-	"larder/snapshot"
 	"larder/snapshot/pep440"
 	"larder/snapshot/pep508"
 )
@@ -87,104 +84,6 @@ func (s *shelf) spread(ctx context.Context) error {
 			return err
 		}
 	}
-}
-
-// lookUp reads the metadata of the wheels that are asked about.
-func (s *shelf) lookUp(ctx context.Context) error {
-	var todo []*option
-	for _, d := range s.demands {
-		if o := s.options[d.of]; !o.known && !o.tried {
-			o.tried = true
-			todo = append(todo, o)
-		}
-	}
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(max(s.Jobs, needsAtOnce))
-	for _, o := range todo {
-		g.Go(func() error {
-			lines, known, err := s.requiresOf(gctx, o.file())
-			if err != nil || !known {
-				return err
-			}
-			o.requires, o.known = parseRequires(lines), true
-			return nil
-		})
-	}
-	return g.Wait()
-}
-
-// requiresOf finds a wheel's Requires-Dist: remembered, beside it on the index, or
-// in the wheel when the store has it.
-func (s *shelf) requiresOf(ctx context.Context, f index.File) (lines []string, known bool, err error) {
-	if lines, ok := s.memory.get(f.SHA256); ok {
-		return lines, true, nil
-	}
-	s.mu.Lock()
-	ask := f.Metadata || s.silent < maxSilent
-	s.mu.Unlock()
-	if ask {
-		raw, err := s.pages.FetchMetadata(ctx, f)
-		if ctx.Err() != nil {
-			return nil, false, ctx.Err()
-		}
-		s.mu.Lock()
-		switch {
-		case err == nil:
-			s.silent = 0
-		case errors.Is(err, index.ErrUnreachable):
-			s.lost++
-		case !f.Metadata:
-			s.silent++
-		}
-		lost := s.lost
-		s.mu.Unlock()
-		if lost > maxLost {
-			return nil, false, unreachable(err)
-		}
-		if err == nil {
-			lines := wheel.ParseMetadata(raw).RequiresDist
-			s.memory.put(f.SHA256, lines)
-			return lines, true, nil
-		}
-	}
-	return s.fromWheel(f)
-}
-
-// fromWheel reads the requirements from a wheel in the pool.
-func (s *shelf) fromWheel(f index.File) (lines []string, known bool, err error) {
-	d, err := snapshot.ParseDigest(f.SHA256)
-	if err != nil || s.Store == nil {
-		return nil, false, nil
-	}
-	body, err := s.Store.OpenObject(snapshot.Object{Digest: d})
-	if err != nil {
-		return nil, false, nil // not there: the wheel is asked again once it is chosen
-	}
-	defer body.Close()
-	st, err := body.Stat()
-	if err != nil {
-		return nil, false, nil
-	}
-	w, err := wheel.Open(body, st.Size(), f.Filename)
-	if err != nil {
-		return nil, true, nil // it will be skipped, with this reason, when it is unpacked
-	}
-	s.memory.put(f.SHA256, w.Metadata.RequiresDist)
-	return w.Metadata.RequiresDist, true, nil
-}
-
-// parseRequires reads the lines that can be met from an index; pip ignores none of
-// the others, so a wheel with such a line fails to install whatever is stocked.
-func parseRequires(lines []string) []requirement {
-	var out []requirement
-	for _, line := range lines[:min(len(lines), maxRequires)] {
-		r, err := pep508.ParseRequirement(line)
-		if err != nil || r.URL != "" || !pep508.ValidName(r.Name) {
-			continue
-		}
-		out = append(out, requirement{r, pep508.Normalize(r.Name)})
-	}
-	return out
 }
 
 // holds says whether a requirement counts for an environment with these extras;
@@ -305,50 +204,4 @@ func (s *shelf) askPages(ctx context.Context, ask map[string][]edge) error {
 		})
 	}
 	return g.Wait()
-}
-
-// learn fetches chosen wheels whose requirements nobody could tell: they are about
-// to be stocked anyway. A dry run fetches nothing.
-func (s *shelf) learn(ctx context.Context, choice budget.Choice) (learned bool, err error) {
-	if s.DryRun || s.stage == nil {
-		return false, nil
-	}
-	if s.rounds++; s.rounds > needsByOrder {
-		return false, nil
-	}
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(s.Jobs)
-	fetch := &stocking{build: s.build}
-	for _, i := range choice.Wheels {
-		o := s.options[i]
-		if o.known || !o.tried {
-			continue
-		}
-		d, err := snapshot.ParseDigest(o.file().SHA256)
-		if err != nil {
-			continue
-		}
-		g.Go(func() error {
-			size, err := fetch.download(gctx, o.file(), snapshot.Object{Digest: d})
-			if err != nil {
-				if gctx.Err() != nil || systemFault(err) {
-					return err
-				}
-				return nil // skipped and named when it is stocked
-			}
-			lines, known, err := s.fromWheel(o.file())
-			if known {
-				o.requires, o.known = parseRequires(lines), true
-				s.mu.Lock()
-				learned = true
-				// Stocking it will find it there, and call that reused.
-				s.report.FetchedBytes += size
-				s.report.ReusedBytes -= size
-				s.mu.Unlock()
-			}
-			return err
-		})
-	}
-	err = g.Wait()
-	return learned, err
 }
