@@ -61,7 +61,11 @@ func newEngine(t *testing.T, packages ...string) *engine {
 		}
 	}
 	e.hook, e.config, e.log = filepath.Join(e.dir, "larder-hook"), filepath.Join(e.dir, "config.toml"), filepath.Join(e.dir, "log")
-	p.with("CGO_ENABLED=0").must("go", "build", "-o", e.hook, "../larder-hook")
+	build := exec.Command("go", "build", "-o", e.hook, "../larder-hook") // with the caches of this user's own home
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
 
 	minor := strings.TrimSpace(p.must("chroot", rootfs, "python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"))
 	python := p.python()
