@@ -46,6 +46,7 @@ func debian(t *testing.T) string {
 type engine struct {
 	locked
 	dir, hook, config, log string
+	snapshot               string
 	image                  string // lower directories of a container's root
 	pip                    index.Config
 }
@@ -78,6 +79,11 @@ func newEngine(t *testing.T, packages ...string) *engine {
 		}
 	}
 	p.must("larder", "build", "--lock", e.lock, "--target", strings.TrimSpace(p.must("chroot", rootfs, "python3", "-c", tagOf)))
+	var listed struct{ Snapshots []struct{ ID string } }
+	if err := json.Unmarshal([]byte(p.must("larder", "ls", "--json")), &listed); err != nil || len(listed.Snapshots) != 1 {
+		t.Fatalf("%v, %d snapshots", err, len(listed.Snapshots))
+	}
+	e.snapshot = listed.Snapshots[0].ID
 
 	upper := filepath.Join(e.dir, "image")
 	root := e.overlay(t, "image", rootfs)
@@ -166,6 +172,23 @@ func inUserNS(t *testing.T, s *specs.Spec) {
 	s.Linux.UIDMappings, s.Linux.GIDMappings = ids, ids
 }
 
+// mounts are those of the host that have to do with the engine's containers and
+// its snapshot.
+func (e *engine) mounts() string {
+	e.t.Helper()
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	var out strings.Builder
+	for line := range strings.Lines(string(table)) {
+		if strings.Contains(line, e.dir) || strings.Contains(line, "larder:"+e.snapshot[:12]) {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
+}
+
 // command is runc run of a container.
 func (e *engine) command(t *testing.T, id string, s *specs.Spec) *exec.Cmd {
 	t.Helper()
@@ -239,7 +262,7 @@ func TestE2EContainers(t *testing.T) {
 			if c.userns {
 				inUserNS(t, s)
 			}
-			before, _ := os.ReadFile("/proc/self/mountinfo")
+			before := e.mounts()
 			cmd := e.command(t, id, s)
 			out, err := cmd.CombinedOutput()
 			log, _ := os.ReadFile(e.log)
@@ -256,8 +279,8 @@ func TestE2EContainers(t *testing.T) {
 					t.Errorf("no %q in %s", want, out)
 				}
 			}
-			if after, _ := os.ReadFile("/proc/self/mountinfo"); string(after) != string(before) {
-				t.Errorf("the host's mounts changed:\n%s", lineDiff(string(before), string(after)))
+			if after := e.mounts(); after != before {
+				t.Errorf("the host's mounts changed:\n%s", lineDiff(before, after))
 			}
 			for _, d := range []string{"instances", "leases"} {
 				if left, err := os.ReadDir(filepath.Join(store, d)); err != nil || len(left) != 0 {
