@@ -23,13 +23,16 @@ func (b *build) expected(project string, place int) popularity.Entry {
 // floor is what a version must expect to be looked at: as much as the newest one
 // of the last project that is asked about, or of the 5,000th. Less than that is
 // expected of projects that are not asked about at all; without it, each of a
-// thousand projects would bring thirty old versions that no budget takes.
+// thousand projects would bring thirty old versions that no budget takes. It is
+// reckoned from the project in the middle, since both ends are uneven: the first
+// may be a host's own, many times missed, the last what it missed once.
 func (b *build) floor() int64 {
-	most := int64(0)
-	for i, project := range b.Ranking {
-		most = max(most, b.expected(project, i+1).Score)
+	if len(b.Ranking) == 0 {
+		return 0
 	}
-	return most * 61 / int64(60+max(5000, len(b.Ranking))) / 2
+	middle := len(b.Ranking) / 2
+	score := b.expected(b.Ranking[middle], middle+1).Score
+	return score / int64(60+max(5000, len(b.Ranking))) * int64(61+middle) / 2
 }
 
 // offer makes options of the versions of a ranked project that are worth it. It
