@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"larder/overlay/keep"
+	"larder/popularity/misses"
 	"larder/snapshot"
 	"larder/snapshot/gc"
 )
@@ -51,7 +52,12 @@ func runGC(c *cli.Context) error {
 		return err
 	}
 	opts.Unmount = func(id snapshot.ID) error { return keep.Dir(c.String("run-dir")).Unmount(id.String()) }
-	opts.Parked = func() { collectMisses(c.Context, s, missTime) }
+	opts.Parked = func() {
+		collectMisses(c.Context, s, missTime)
+		if err := misses.Prune(s.MissesDir(), time.Now()); err != nil {
+			warnf("%v", err)
+		}
+	}
 	r, err := gc.Run(c.Context, s, opts)
 	if r == nil {
 		return err

@@ -50,6 +50,6 @@
 //
 // # Left to others
 //
-// When uppers are read (never on a container's path), removing them, and the
-// age at which old days are deleted.
+// When uppers are read (never on a container's path), removing them, and calling
+// Prune.
 package misses

@@ -73,6 +73,26 @@ func daysOf(dir string, now time.Time) ([]string, error) {
 	return days, err
 }
 
+// Prune removes the days that stopped counting a window ago. Younger ones stay for
+// people to look at, and so does whatever is not a day.
+func Prune(dir string, now time.Time) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		date, ok := strings.CutSuffix(e.Name(), ".jsonl")
+		day, parseErr := time.Parse(time.DateOnly, date)
+		if ok && parseErr == nil && day.Before(now.AddDate(0, 0, -2*window)) {
+			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("prune misses: %w", err)
+	}
+	return nil
+}
+
 func readDay(path string) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {

@@ -142,3 +142,30 @@ func TestAppendAtOnce(t *testing.T) {
 		t.Errorf("%d lines, %d bad", lines, bad)
 	}
 }
+
+// Days go a window after they stopped counting, and nothing else does.
+func TestPrune(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"2026-11-20.jsonl", "2026-09-26.jsonl", "2026-09-24.jsonl", "2020-01-01.jsonl", "2030-01-01.jsonl", "notes.jsonl", "2020-01-01.txt"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Prune(dir, time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	if got := strings.Join(left, " "); got != "2020-01-01.txt 2026-09-26.jsonl 2026-11-20.jsonl 2030-01-01.jsonl notes.jsonl" {
+		t.Errorf("left: %s", got)
+	}
+	if err := Prune(filepath.Join(dir, "absent"), time.Now()); err != nil {
+		t.Error(err)
+	}
+}
