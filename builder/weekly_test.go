@@ -140,6 +140,7 @@ func BenchmarkWeekly(b *testing.B) {
 			w.release(fmt.Sprintf("project-%04d", i), "2.0", 8)
 		}
 		next, nextTraffic, nextTime := w.run(false)
+		b.Logf("full %v, weekly %v", full.Seconds, next.Seconds)
 		if full.Wheels != 2000 || next.Wheels != 2000 || next.Snapshot == full.Snapshot {
 			b.Fatalf("%d and %d wheels", full.Wheels, next.Wheels)
 		}
