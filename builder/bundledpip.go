@@ -3,6 +3,7 @@ package builder
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"larder/builder/index"
 	"larder/builder/wheel"
+	"larder/snapshot"
 	"larder/snapshot/pep440"
 )
 
@@ -64,18 +66,13 @@ func (s *stocking) bundledPip(ctx context.Context, target int) (*stocked, error)
 		return nil, err
 	}
 	defer f.Close()
-	w, err := s.stage.NewObject()
+	h := sha256.New()
+	size, err := io.Copy(h, f)
 	if err != nil {
 		return nil, err
 	}
-	defer w.Abort()
-	if _, err := io.Copy(w, f); err != nil {
-		return nil, err
-	}
-	body, size, err := w.Commit(false)
-	if err != nil {
-		return nil, err
-	}
+	// Named, but not stored: no view serves it, and its layer holds its files.
+	body := snapshot.Object{Digest: snapshot.Digest(h.Sum(nil))}
 	got, err := wheel.Open(f, size, filepath.Base(path))
 	if err != nil {
 		return nil, err

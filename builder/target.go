@@ -64,7 +64,7 @@ func sameInterpreter(a, b tags.Target) bool {
 func probe(ctx context.Context, name string) (Target, error) {
 	path, err := exec.LookPath(name)
 	if err != nil {
-		return Target{}, &hinted{fmt.Errorf("%s is not on PATH: %w", name, ErrRefused), "install Python 3, or name a target with --target, such as cp311-manylinux_2_36_x86_64"}
+		return Target{}, &hinted{fmt.Errorf("%s is not on PATH: %w", name, layer.ErrInterpreter), "install Python 3, or name a target with --target, such as cp311-manylinux_2_36_x86_64"}
 	}
 	in, err := layer.Probe(ctx, path)
 	if err != nil {

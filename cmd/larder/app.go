@@ -139,6 +139,12 @@ func jsonWanted(c *cli.Context) bool {
 // storeDir returns the store the command works on: flag, environment,
 // configuration, default.
 func storeDir(c *cli.Context) (string, error) {
+	if globalString(c, "config") != "" {
+		// A file that was named is read, though a flag decides: a mistake in it is said now.
+		if _, err := loadConfig(c); err != nil {
+			return "", err
+		}
+	}
 	if dir := globalString(c, "store"); dir != "" {
 		return dir, nil
 	}

@@ -26,6 +26,21 @@ func parse(data []byte) (Config, error) {
 	return c, nil
 }
 
+// typeName is TOML's name of a Go type of Config.
+func typeName(goType string) string {
+	switch {
+	case strings.HasPrefix(goType, "[]"):
+		return "a list"
+	case goType == "bool":
+		return "true or false"
+	case strings.HasPrefix(goType, "int") || strings.HasPrefix(goType, "float"):
+		return "a number"
+	case strings.HasPrefix(goType, "map") || strings.HasPrefix(goType, "struct"):
+		return "a table"
+	}
+	return "a string"
+}
+
 // explain turns the decoder's error into one line: where, what, and for an
 // unknown key the nearest one there is.
 func explain(err error) error {
@@ -43,7 +58,15 @@ func explain(err error) error {
 		} else {
 			where = fmt.Sprintf("line %d, column %d", line, column)
 		}
-		return fmt.Errorf("%s: %s", where, strings.TrimPrefix(decode.Error(), "toml: "))
+		what := strings.TrimPrefix(decode.Error(), "toml: ")
+		// "cannot decode TOML string into struct field config.GC.Keep of type int": the field is
+		// this program's business, the types are the writer's.
+		if before, after, ok := strings.Cut(what, " into struct field "); ok {
+			if _, want, ok := strings.Cut(after, " of type "); ok {
+				what = fmt.Sprintf("%s where %s is wanted", strings.TrimPrefix(before, "cannot decode TOML "), typeName(want))
+			}
+		}
+		return fmt.Errorf("%s: %s", where, what)
 	}
 	return err
 }
