@@ -39,6 +39,9 @@ func savePlan(s *snapshot.Store, r *builder.Report) {
 	}
 	b, err := json.Marshal(lastPlan{time.Now().UTC().Truncate(time.Second), r.Budget.Budget, r.Budget.Options})
 	if err == nil {
+		err = os.MkdirAll(s.PagesDir(), 0o700)
+	}
+	if err == nil {
 		err = writeWhole(planPath(s), b, 0o600)
 	}
 	if err != nil {
@@ -49,9 +52,6 @@ func savePlan(s *snapshot.Store, r *builder.Report) {
 // writeWhole puts a file in place by one rename: a reader sees the old one or the
 // new one. After a power cut it may be either, or empty.
 func writeWhole(path string, b []byte, mode os.FileMode) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return err
-	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-")
 	if err != nil {
 		return err
