@@ -24,7 +24,10 @@ import (
 // Simulation plans under budgets without fetching. It asks the index about the
 // projects it is told and about no others: another one that is ranked is taken to
 // have the versions and sizes of one of those with a rank like its own, and to need
-// nothing; an older version is taken to need what the newest does. (Of those known
+// nothing; an older version is taken to need what the newest does. A wheel without
+// metadata beside it on the index is taken to need nothing, where a build would
+// fetch it to know: what such wheels need is then missed more often than it would
+// be (see Silent). (Of those known
 // as a whole would not do: what large wheels need comes in dozens, all near each
 // other in a ranking.)
 type Simulation struct {
@@ -36,6 +39,8 @@ type Simulation struct {
 	guess  map[string]string       // of other projects, their model
 
 	memory remembered // what the newest wheels of known projects need
+	mu     sync.Mutex
+	silent map[string]bool // known projects whose needs the index does not tell
 }
 
 // NewSimulation reads the pages of the known projects. Only the first target counts.
@@ -48,7 +53,7 @@ func NewSimulation(ctx context.Context, cfg Config, known []string, cache string
 		cfg.Warn = func(string) {}
 	}
 	cfg.Targets, cfg.DryRun = cfg.Targets[:1], true
-	s := &Simulation{cfg: cfg, target: cfg.Targets[0], files: map[string][]index.File{}, best: map[string][]candidate{}, guess: map[string]string{}, memory: openRememberedAt(cache)}
+	s := &Simulation{cfg: cfg, target: cfg.Targets[0], files: map[string][]index.File{}, best: map[string][]candidate{}, guess: map[string]string{}, silent: map[string]bool{}, memory: openRememberedAt(cache)}
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(cfg.Jobs)
@@ -83,6 +88,9 @@ func NewSimulation(ctx context.Context, cfg Config, known []string, cache string
 	}
 	return s, nil
 }
+
+// Silent is how many known projects' needs the index did not tell, so far.
+func (s *Simulation) Silent() int { return len(s.silent) }
 
 // fitting are the wheels that the target takes, of any version: a tenth of a page.
 func (s *Simulation) fitting(files []index.File) (fit []index.File) {
@@ -242,8 +250,15 @@ func (g guesser) FetchMetadata(ctx context.Context, f index.File) ([]byte, error
 		if err != nil && !errors.Is(err, index.ErrNotFound) {
 			return nil, err
 		}
-		lines = wheel.ParseMetadata(raw).RequiresDist
+		if err == nil { // remembered as nil: the index has no metadata for it
+			lines = append([]string{}, wheel.ParseMetadata(raw).RequiresDist...)
+		}
 		g.memory.put(newest.SHA256, lines)
+	}
+	if lines == nil {
+		g.mu.Lock()
+		g.silent[name.Project] = true
+		g.mu.Unlock()
 	}
 	text := "Metadata-Version: 2.1\n"
 	for _, line := range lines {

@@ -25,15 +25,16 @@ import (
 
 // simulation is what --simulate prints.
 type simulation struct {
-	Sets       int               `json:"sets"`
-	Wheels     int               `json:"wheels"` // of all sets
-	Target     string            `json:"target"`
-	Curve      []simulate.Point  `json:"curve"`
-	AfterAll   []simulate.Point  `json:"after_misses"`        // once half of the sets' misses are fed back
-	AfterOther []simulate.Point  `json:"after_misses_others"` // the same, for the other half of the sets
-	Missed     []simulate.Missed `json:"missed"`              // under the largest budget
-	NeedSdist  []unstockable     `json:"need_sdist"`          // sets that ask for what has no wheel
-	Unresolved []unstockable     `json:"unresolved"`          // sets left out
+	Sets        int               `json:"sets"`
+	Wheels      int               `json:"wheels"` // of all sets
+	Target      string            `json:"target"`
+	Curve       []simulate.Point  `json:"curve"`
+	AfterAll    []simulate.Point  `json:"after_misses"`        // once half of the sets' misses are fed back
+	AfterOther  []simulate.Point  `json:"after_misses_others"` // the same, for the other half of the sets
+	Missed      []simulate.Missed `json:"missed"`              // under the largest budget
+	NeedsUntold int               `json:"needs_untold"`        // projects of the sets whose needs are not known: no metadata on the index
+	NeedSdist   []unstockable     `json:"need_sdist"`          // sets that ask for what has no wheel
+	Unresolved  []unstockable     `json:"unresolved"`          // sets left out
 }
 
 // unstockable is what of a set no snapshot can hold.
@@ -167,6 +168,7 @@ func (out *simulation) measure(c *cli.Context, cfg config.Config, top int, sim *
 		out.AfterAll = append(out.AfterAll, simulate.Measure(sets, taken, budget))
 		out.AfterOther = append(out.AfterOther, simulate.Measure(others, taken, budget))
 	}
+	out.NeedsUntold = sim.Silent()
 	return nil
 }
 
@@ -240,6 +242,9 @@ func (out *simulation) print(c *cli.Context) error {
 		return err
 	}
 	fmt.Fprintf(c.App.Writer, "sizes and versions of projects that no set resolves to are guessed from those that one does\n")
+	if out.NeedsUntold > 0 {
+		fmt.Fprintf(c.App.Writer, "%d projects are taken to need nothing: the index has no metadata beside their wheels; a build fetches those it chooses, to know\n", out.NeedsUntold)
+	}
 	for _, l := range []struct {
 		what string
 		sets []unstockable
