@@ -8,7 +8,7 @@ PREFIX  ?= /usr/local
 
 export CGO_ENABLED := 0
 
-.PHONY: help build demo test test-pure test-store test-script test-mount test-e2e bench lint install clean
+.PHONY: help build demo test test-pure test-store test-script test-mount test-fuzz test-e2e bench lint install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,9 +22,9 @@ demo: ## the main job on real packages, in a scratch store (root)
 	@scripts/demo.sh
 
 test: ## every tier, counted one by one; root, Python and the package indexes needed
-	@scripts/test.sh pure store script mount e2e
+	@scripts/test.sh pure store script mount fuzz e2e
 
-test-pure test-store test-script test-mount test-e2e: ## one tier
+test-pure test-store test-script test-mount test-fuzz test-e2e: ## one tier
 	@scripts/test.sh $(@:test-%=%)
 
 bench: build ## ratios measured side by side (root, Python, the package indexes); BENCH="--only run --quick" says which and how

@@ -6,6 +6,7 @@
 #   store   stores on disk: faults and bad input
 #   script  the command line, end to end, as text archives
 #   mount   real EROFS and overlay mounts (root)
+#   fuzz    every fuzz target, a fixed number of executions each
 #   e2e     real pip, real packages, a real runtime (root, the package indexes)
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -38,14 +39,34 @@ tier() {
   rm -f "$log"
 }
 
+# fuzz: each target by itself, as go test wants it.
+fuzz() {
+  local started=$SECONDS passed=0 failed=0 log; log=$(mktemp)
+  for package in $(go list -tags "$tags" -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...); do
+    for target in $(go test -tags "$tags" -list '^Fuzz' "$package" | grep '^Fuzz'); do
+      if go test -tags "$tags" -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-3000x}" "$package" >"$log" 2>&1; then
+        passed=$((passed + 1))
+      else
+        failed=$((failed + 1)) status=1
+        echo "$package $target"; tail -n 40 "$log"
+      fi
+    done
+  done
+  ((passed > 0)) || status=1
+  printf 'fuzz: %d passed, %d failed, 0 skipped (%d s)\n' "$passed" "$failed" $((SECONDS - started))
+  total_passed=$((${total_passed:-0} + passed)) total_failed=$((${total_failed:-0} + failed))
+  rm -f "$log"
+}
+
 for name in "$@"; do
   case $name in
+    fuzz)   fuzz ;;
     pure)   CGO_ENABLED=1 tier pure -race -skip '^Test(Mount|E2E|Script)' $(packages | grep -vE "$stores") ;;
     store)  tier store -skip '^Test(Mount|E2E|Script)' $(packages | grep -E "$stores") ;;
     script) tier script -run '^TestScript' ./cmd/... ;;
     mount)  tier mount -run '^TestMount' ./... ;;
     e2e)    LARDER_E2E=1 tier e2e -timeout 40m -p 1 -run '^TestE2E' ./... ;;
-    *) echo "test.sh: no tier $name (pure, store, script, mount, e2e)" >&2; exit 2 ;;
+    *) echo "test.sh: no tier $name (pure, store, script, mount, fuzz, e2e)" >&2; exit 2 ;;
   esac
 done
 echo "${total_passed:-0} passed, ${total_failed:-0} failed, ${total_skipped:-0} skipped"
