@@ -25,9 +25,8 @@ import (
 // projects it is told and about no others: another one that is ranked is taken to
 // have the versions and sizes of one of those with a rank like its own, and to need
 // nothing; an older version is taken to need what the newest does. A wheel without
-// metadata beside it on the index is taken to need nothing, where a build would
-// fetch it to know: what such wheels need is then missed more often than it would
-// be (see Silent). (Of those known
+// metadata beside it on the index is taken to need what the caller says, else
+// nothing, where a build would fetch it to know (see Silent). (Of those known
 // as a whole would not do: what large wheels need comes in dozens, all near each
 // other in a ranking.)
 type Simulation struct {
@@ -40,12 +39,14 @@ type Simulation struct {
 
 	memory remembered // what the newest wheels of known projects need
 	mu     sync.Mutex
-	silent map[string]bool // known projects whose needs the index does not tell
+	silent map[string]bool // known projects whose needs nobody tells
+	needs  map[string][]string
 }
 
 // NewSimulation reads the pages of the known projects. Only the first target counts.
-// What it learns of wheels is kept in cache, a file, for the next time.
-func NewSimulation(ctx context.Context, cfg Config, known []string, cache string) (*Simulation, error) {
+// What it learns of wheels is kept in cache, a file, for the next time. Needs says
+// what projects need, by name, whose metadata is not on the index; it may be nil.
+func NewSimulation(ctx context.Context, cfg Config, known []string, needs map[string][]string, cache string) (*Simulation, error) {
 	if cfg.Jobs <= 0 {
 		cfg.Jobs = 8
 	}
@@ -53,7 +54,7 @@ func NewSimulation(ctx context.Context, cfg Config, known []string, cache string
 		cfg.Warn = func(string) {}
 	}
 	cfg.Targets, cfg.DryRun = cfg.Targets[:1], true
-	s := &Simulation{cfg: cfg, target: cfg.Targets[0], files: map[string][]index.File{}, best: map[string][]candidate{}, guess: map[string]string{}, silent: map[string]bool{}, memory: openRememberedAt(cache)}
+	s := &Simulation{cfg: cfg, target: cfg.Targets[0], files: map[string][]index.File{}, best: map[string][]candidate{}, guess: map[string]string{}, silent: map[string]bool{}, needs: needs, memory: openRememberedAt(cache)}
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(cfg.Jobs)
@@ -89,7 +90,7 @@ func NewSimulation(ctx context.Context, cfg Config, known []string, cache string
 	return s, nil
 }
 
-// Silent is how many known projects' needs the index did not tell, so far.
+// Silent is how many known projects' needs nobody told, so far.
 func (s *Simulation) Silent() int { return len(s.silent) }
 
 // fitting are the wheels that the target takes, of any version: a tenth of a page.
@@ -254,6 +255,9 @@ func (g guesser) FetchMetadata(ctx context.Context, f index.File) ([]byte, error
 			lines = append([]string{}, wheel.ParseMetadata(raw).RequiresDist...)
 		}
 		g.memory.put(newest.SHA256, lines)
+	}
+	if lines == nil {
+		lines = g.needs[name.Project]
 	}
 	if lines == nil {
 		g.mu.Lock()

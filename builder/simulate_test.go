@@ -28,7 +28,7 @@ func simulateKnown(t *testing.T, options indextest.Options) {
 	entries := []popularity.Entry{{Project: "gamma", Score: 100}, {Project: "alpha", Score: 90}, {Project: "delta", Score: 80}}
 	for round, wantMetadata := range []bool{true, false} {
 		w.index.Reset()
-		sim, err := builder.NewSimulation(t.Context(), w.cfg, []string{"alpha", "beta", "absent"}, cache)
+		sim, err := builder.NewSimulation(t.Context(), w.cfg, []string{"alpha", "beta", "absent"}, nil, cache)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +78,17 @@ func simulateKnown(t *testing.T, options indextest.Options) {
 			t.Errorf("round %d: metadata asked for: %v", round, metadata)
 		}
 	}
-	if _, err := builder.NewSimulation(t.Context(), w.cfg, []string{"absent"}, ""); err == nil {
+	if options.NoMetadata { // what the caller knows stands in
+		sim, err := builder.NewSimulation(t.Context(), w.cfg, []string{"alpha", "beta"}, map[string][]string{"alpha": {"beta"}, "beta": {}}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		shelf, err := sim.Shelf(t.Context(), entries)
+		if err != nil || !shelf.Take(1 << 40)["beta-1.0-py3-none-any.whl"] || sim.Silent() != 0 {
+			t.Errorf("told: %v, %d silent", err, sim.Silent())
+		}
+	}
+	if _, err := builder.NewSimulation(t.Context(), w.cfg, []string{"absent"}, nil, ""); err == nil {
 		t.Error("simulated with nothing known")
 	}
 }

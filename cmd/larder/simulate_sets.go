@@ -92,7 +92,7 @@ type resolvedLock struct {
 // wheels finds the wheel of each pin: the index is asked about these projects.
 func (out *simulation) wheels(ctx context.Context, cfg builder.Config, locks []resolvedLock, memory string) (*builder.Simulation, []simulate.Resolved, error) {
 	pins := make([]*lock.Lock, len(locks))
-	projects := map[string]bool{}
+	projects, needs := map[string]bool{}, map[string][]string{}
 	for i, l := range locks {
 		var err error
 		if pins[i], err = lock.Read(l.Lock, cfg.Targets[0].Markers); err != nil {
@@ -100,9 +100,18 @@ func (out *simulation) wheels(ctx context.Context, cfg builder.Config, locks []r
 		}
 		for _, p := range pins[i].Pins {
 			projects[p.Name] = true
+			// A project of a lock that needs nothing there is known to, too.
+			for _, n := range append(needs[p.Name], l.Needs[p.Name]...) {
+				if !slices.Contains(needs[p.Name], n) {
+					needs[p.Name] = append(needs[p.Name], n)
+				}
+			}
+			if needs[p.Name] == nil && l.Needs != nil {
+				needs[p.Name] = []string{}
+			}
 		}
 	}
-	sim, err := builder.NewSimulation(ctx, cfg, slices.Sorted(maps.Keys(projects)), memory)
+	sim, err := builder.NewSimulation(ctx, cfg, slices.Sorted(maps.Keys(projects)), needs, memory)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -18,7 +18,8 @@
 //
 // # Limits
 //
-// A kept resolution ages: what was newest then is what is looked for. Each set
+// Who needs what is known by name only, from uv's notes on a resolution. A kept
+// resolution ages: what was newest then is what is looked for. Each set
 // weighs by its wheels, so one large project counts more than ten small ones.
 //
 // # Left to others

@@ -32,6 +32,9 @@ type Resolution struct {
 	Lock    string   `json:"-"`       // path of a pylock.toml; empty when there is no resolution
 	Dropped []string `json:"dropped"` // direct requirements that have no wheel
 	Failed  string   `json:"failed"`  // why there is none, in one line
+	// Needs is who needs what, by names: uv knows it of wheels, too, that have no
+	// metadata beside them on the index.
+	Needs map[string][]string `json:"-"`
 }
 
 // maxDropped bounds the tries: each drops at least one requirement.
@@ -49,18 +52,23 @@ func (r Resolver) Resolve(ctx context.Context, s Set) (Resolution, error) {
 		}
 		if _, err := os.Stat(lock); err == nil {
 			res.Lock = lock
-			return res, nil
+			left := slices.DeleteFunc(slices.Clone(s.Requirements), func(line string) bool { return slices.Contains(res.Dropped, line) })
+			res.Needs, err = r.needs(ctx, base+"/needs.txt", left)
+			return res, err
 		}
 	}
 	res = Resolution{Dropped: []string{}}
 	requirements := slices.Clone(s.Requirements)
 	for {
-		out, text, err := r.compile(ctx, requirements)
+		out, text, err := r.compile(ctx, requirements, "--format", "pylock.toml", "--no-annotate")
 		if err == nil {
 			if err := write(lock, out); err != nil {
 				return res, err
 			}
 			res.Lock = lock
+			if res.Needs, err = r.needs(ctx, base+"/needs.txt", requirements); err != nil {
+				return res, err
+			}
 			break
 		}
 		if ctx.Err() != nil {
@@ -94,15 +102,51 @@ func (r Resolver) key(s Set) string {
 	return hex.EncodeToString(sum[:12])
 }
 
-func (r Resolver) compile(ctx context.Context, requirements []string) (out []byte, text string, err error) {
-	cmd := exec.CommandContext(ctx, r.UV, "pip", "compile", "-", "--format", "pylock.toml", "--only-binary", ":all:", "--no-config",
-		"--no-header", "--no-annotate", "--quiet", "--python-version", r.Python, "--python-platform", r.Platform)
+func (r Resolver) compile(ctx context.Context, requirements []string, more ...string) (out []byte, text string, err error) {
+	cmd := exec.CommandContext(ctx, r.UV, append([]string{"pip", "compile", "-", "--only-binary", ":all:", "--no-config",
+		"--no-header", "--quiet", "--python-version", r.Python, "--python-platform", r.Platform}, more...)...)
 	cmd.Stdin = strings.NewReader(strings.Join(requirements, "\n") + "\n")
 	cmd.Env = r.Env
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err = cmd.Run()
 	return stdout.Bytes(), stderr.String(), err
+}
+
+// needs reads who needs what from uv's notes, which are kept at path.
+func (r Resolver) needs(ctx context.Context, path string, requirements []string) (map[string][]string, error) {
+	out, err := os.ReadFile(path)
+	if err != nil {
+		if out, _, err = r.compile(ctx, requirements); err != nil {
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			return nil, nil // it could be resolved just now: nothing depends on these notes
+		}
+		if err := write(path, out); err != nil {
+			return nil, err
+		}
+	}
+	return parseNeeds(out), nil
+}
+
+// parseNeeds reads blocks of a requirement and notes: "# via a" in one line, or
+// "# via" and a name a line below. A name is an input file where nobody needs it.
+func parseNeeds(out []byte) map[string][]string {
+	needs := map[string][]string{}
+	project := ""
+	for _, line := range strings.Split(string(out), "\n") {
+		note, isNote := strings.CutPrefix(strings.TrimSpace(line), "#")
+		if !isNote {
+			project, _ = popularity.Normalize(nameOf(line))
+			continue
+		}
+		note = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(note), "via"))
+		if by, ok := popularity.Normalize(note); ok && project != "" {
+			needs[by] = append(needs[by], project)
+		}
+	}
+	return needs
 }
 
 // What uv says of a project that it could only build.

@@ -64,7 +64,7 @@ func TestReadSets(t *testing.T) {
 // A resolver that says what uv says: b has no wheel, c cannot be had, the network
 // fails for d.
 const fakeUV = `#!/bin/sh
-echo run >>"$LOG"
+case "$*" in *pylock.toml*) echo run >>"$LOG";; esac
 in=$(cat)
 case "$in" in
 *d*) echo "error: Failed to fetch: connection refused" >&2; exit 2;;
@@ -152,5 +152,15 @@ func TestMeasure(t *testing.T) {
 	}
 	if p := Measure(nil, nil, 0); p.HitWheels != 0 || p.HitBytes != 0 {
 		t.Errorf("of nothing: %+v", p)
+	}
+}
+
+func TestParseNeeds(t *testing.T) {
+	got := parseNeeds([]byte("a==1\n    # via -r -\nb-c==2 ; python_version > '3'\n    # via a\nD==3\n    # via\n    #   a\n    #   b-c\n    #   d (extra)\n"))
+	if want := map[string][]string{"a": {"b-c", "d"}, "b-c": {"d"}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if got := parseNeeds([]byte("# via\n# via x\n\n\x00")); len(got) != 0 {
+		t.Errorf("of nothing: %v", got)
 	}
 }
