@@ -15,6 +15,10 @@
 // EPERM for every file that is not in the lowest lower. Two are the most the
 // kernel stacks, so nothing may be put on top of a view as a lower.
 //
+// What was at the mount point is the view's lowest lower. A mask above it, made
+// of whiteouts, hides what it has of the projects that the tree's lowers hold
+// (package overlay/venv), so that one project is never seen in two versions.
+//
 // # The words
 //
 // lower, upper, work are the kernel's. A mount point is where a view appears
@@ -39,8 +43,8 @@
 //   - Nothing planted in an upper is followed: redirect_dir=nofollow and
 //     metacopy=off always (several distributions follow redirects unless told
 //     not to), nosuid and nodev always.
-//   - mountinfo shows no path of the host: upper, work, pool and lowers are
-//     opened below detached clones and print as /u, /w, /objects, /l/….
+//   - mountinfo shows no path of the host: upper, work, mask, pool and lowers are
+//     opened below detached clones and print as /u, /w, /m, /objects, /l/….
 //   - A view that the kernel silently made read-only is an error.
 //   - An error carries the operation, what it was about, the errno, and what
 //     the kernel itself said.

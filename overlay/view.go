@@ -21,11 +21,14 @@ type View struct {
 	Tree *os.File
 	// Lowers are directories of the tree, topmost first: "views/pip", "l/0123…".
 	Lowers []string
+	// Mask says that the instance's m is a lower below Lowers: whiteouts, which
+	// hide files of Lowest and no others.
+	Mask bool
 	// Lowest, when not nil, is one more lower below all of them: what was at
 	// the mount point before. It must be a [Clone] made in the mount namespace
 	// it belongs to, and stay open until the view is made.
 	Lowest *os.File
-	// Instance is the directory that holds u and w, the upper and work.
+	// Instance is the directory that holds u and w, the upper and work, and m.
 	Instance string
 	// Volatile is for an instance that is thrown away: nothing is synced to
 	// disk, not even at unmount, where the kernel otherwise syncs all of the
@@ -42,12 +45,17 @@ type View struct {
 // make everybody's mount table unreadable.
 func (v View) Check() error {
 	n := len(v.Lowers)
+	if v.Mask {
+		n++
+	}
 	if v.Lowest != nil {
 		n++
 	}
 	switch {
 	case n == 0:
 		return &refusal{msg: "plan view: no lower"}
+	case v.Mask && v.Lowest == nil:
+		return &refusal{msg: "plan view: a mask, and nothing below it"}
 	case n > MaxLowers:
 		return &refusal{fmt.Sprintf("plan view: %d lowers, the kernel takes %d", n, MaxLowers),
 			"give the lock to larder build --lock: its layers are then merged into one"}
@@ -78,6 +86,9 @@ func (v View) mountinfo() int {
 	for _, l := range v.Lowers {
 		size += len(",lowerdir+=/") + len(l) + 3*strings.Count(l, " ") + 3*strings.Count(l, "\\") +
 			3*strings.Count(l, ",") + 3*strings.Count(l, "\t") + 3*strings.Count(l, "\n") + 3*strings.Count(l, "#")
+	}
+	if v.Mask {
+		size += len(",lowerdir+=/m")
 	}
 	if v.Lowest != nil {
 		size += len(",lowerdir+=/")

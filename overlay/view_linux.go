@@ -30,27 +30,35 @@ func NewView(v View) (*os.File, error) {
 			return nil, layerError(err)
 		}
 	}
-	if v.Lowest != nil {
-		if err := c.setFd("lowerdir+", v.Lowest.Name(), fdOf(v.Lowest)); err != nil {
-			return nil, layerError(err)
-		}
-	}
 	// Upper and work must be on one mount, so both are opened below one clone.
 	instance, err := CloneDir(v.Instance)
 	if err != nil {
 		return nil, err
 	}
 	defer instance.Close()
-	for _, d := range [...]struct{ key, name string }{{"upperdir", "u"}, {"workdir", "w"}} {
-		dir, err := openBelow(instance, d.name)
+	set := func(key, name string) error {
+		dir, err := openBelow(instance, name)
 		if err != nil {
-			return nil, fmt.Errorf("open instance %s: %w", v.Instance, err)
+			return fmt.Errorf("open instance %s: %w", v.Instance, err)
 		}
-		err = c.setFd(d.key, v.Instance+"/"+d.name, dir)
-		unix.Close(dir)
-		if err != nil {
+		defer unix.Close(dir)
+		return layerError(c.setFd(key, v.Instance+"/"+name, dir))
+	}
+	if v.Mask {
+		if err := set("lowerdir+", "m"); err != nil {
+			return nil, err
+		}
+	}
+	if v.Lowest != nil {
+		if err := c.setFd("lowerdir+", v.Lowest.Name(), fdOf(v.Lowest)); err != nil {
 			return nil, layerError(err)
 		}
+	}
+	if err := set("upperdir", "u"); err != nil {
+		return nil, err
+	}
+	if err := set("workdir", "w"); err != nil {
+		return nil, err
 	}
 	options := [][2]string{
 		// The upper is the container's. A redirect or metacopy planted there

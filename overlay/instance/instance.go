@@ -6,6 +6,7 @@
 //	DIR/                  0700, root's
 //	  instance.json       kept instances only: which lowers each mount had
 //	  <name>/u, <name>/w  upper and work of one mount; u has the mount point's owner and mode
+//	  <name>/m            its mask, where it has one: whiteouts of ours
 //
 // # The promises
 //
@@ -24,7 +25,6 @@
 package instance
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -35,12 +35,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/overlay"
-)
-
-const (
-	recordName   = "instance.json"
-	recordFormat = 1
-	maxRecord    = 1 << 20
 )
 
 // isName says whether a mount's directory may be called so: a lower-case letter, then
@@ -60,11 +54,6 @@ type Instance struct {
 	dir    string
 	lock   *os.File
 	record *record // nil when it is thrown away after use
-}
-
-type record struct {
-	Format int                 `json:"format"`
-	Mounts map[string][]string `json:"mounts"`
 }
 
 // Create makes a new instance, whose parent must exist. It is an error if
@@ -123,55 +112,6 @@ func lock(dir string) (*Instance, error) {
 	return i, nil
 }
 
-// read reads the record of a kept instance.
-func (i *Instance) read() error {
-	i.record = &record{Format: recordFormat, Mounts: map[string][]string{}}
-	path := filepath.Join(i.dir, recordName)
-	st, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return i.checkUnused()
-	}
-	if err != nil {
-		return fmt.Errorf("read instance: %w", err)
-	}
-	if !st.Mode().IsRegular() || st.Size() > maxRecord {
-		return i.foreign(recordName + " is not a record of ours")
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("read instance: %w", err)
-	}
-	var r record
-	if err := json.Unmarshal(b, &r); err != nil || r.Format < 1 || r.Mounts == nil {
-		return i.foreign(recordName + " is not a record of ours")
-	}
-	if r.Format != recordFormat {
-		return i.foreign(fmt.Sprintf("%s has format %d, this program knows %d", recordName, r.Format, recordFormat))
-	}
-	i.record = &r
-	return nil
-}
-
-// checkUnused accepts a directory without a record when it is empty, or holds
-// only what a crash between the first mkdir and the record leaves.
-func (i *Instance) checkUnused() error {
-	entries, err := os.ReadDir(i.dir)
-	if err != nil {
-		return fmt.Errorf("read instance: %w", err)
-	}
-	for _, e := range entries {
-		if !e.IsDir() && e.Name() != recordName+".tmp" || e.IsDir() && !isName(e.Name()) {
-			return i.foreign("it holds " + fmt.Sprintf("%q", e.Name()) + " and no " + recordName)
-		}
-	}
-	return nil
-}
-
-func (i *Instance) foreign(why string) error {
-	return &problem{kind: overlay.ErrRefused, msg: fmt.Sprintf("%s is not an instance: %s", i.dir, why),
-		hint: "name a new or an empty directory, or one that an earlier --instance made"}
-}
-
 // Dir is the instance's directory.
 func (i *Instance) Dir() string { return i.dir }
 
@@ -182,6 +122,18 @@ func (i *Instance) Kept() bool { return i.record != nil }
 // that holds them. lowers says exactly what will be below, in any words that
 // differ when the lowers do. fresh is false when a kept instance had it already.
 func (i *Instance) Add(name string, lowers []string, owner overlay.Owner, mode os.FileMode) (dir string, fresh bool, err error) {
+	return i.AddMasked(name, lowers, owner, mode, nil)
+}
+
+// AddMasked is Add for a mount with a mask, which fill writes into the
+// directory it is given, unless it was written before. When fill fails, nothing
+// was added.
+func (i *Instance) AddMasked(name string, lowers []string, owner overlay.Owner, mode os.FileMode, fill func(dir string) error) (dir string, fresh bool, err error) {
+	parts := []string{"u", "w"}
+	if fill != nil {
+		parts = append(parts, "m")
+		lowers = append(slices.Clone(lowers), maskLower)
+	}
 	if !isName(name) {
 		return "", false, fmt.Errorf("add mount %q to instance: not a plain name", name)
 	}
@@ -193,7 +145,7 @@ func (i *Instance) Add(name string, lowers []string, owner overlay.Owner, mode o
 					msg:  fmt.Sprintf("instance %s was made over other files (%s): %s", i.dir, name, difference(had, lowers)),
 					hint: "use the snapshot and lock it was made with, or name a new directory"}
 			}
-			for _, d := range []string{"u", "w"} {
+			for _, d := range parts {
 				if st, err := os.Lstat(filepath.Join(dir, d)); err != nil || !st.IsDir() {
 					return "", false, i.foreign(name + "/" + d + " is missing")
 				}
@@ -207,9 +159,14 @@ func (i *Instance) Add(name string, lowers []string, owner overlay.Owner, mode o
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return "", false, fmt.Errorf("make instance: %w", err)
 	}
-	for _, d := range []string{"u", "w"} {
+	for _, d := range parts {
 		if err := makeDir(filepath.Join(dir, d), owner, mode); err != nil {
 			return "", false, fmt.Errorf("make instance: %w", err)
+		}
+	}
+	if fill != nil {
+		if err := fill(filepath.Join(dir, "m")); err != nil {
+			return "", false, errors.Join(err, removeEmpty(dir))
 		}
 	}
 	if i.record != nil {
@@ -219,21 +176,6 @@ func (i *Instance) Add(name string, lowers []string, owner overlay.Owner, mode o
 		}
 	}
 	return dir, true, nil
-}
-
-// difference names the first difference of two lists of lowers.
-func difference(had, want []string) string {
-	for n := range max(len(had), len(want)) {
-		switch {
-		case n >= len(had):
-			return want[n] + " is new"
-		case n >= len(want):
-			return had[n] + " is gone"
-		case had[n] != want[n]:
-			return had[n] + " then, " + want[n] + " now"
-		}
-	}
-	return "none"
 }
 
 // makeDir makes a directory with an owner and a mode that no umask changes.
@@ -248,42 +190,16 @@ func makeDir(path string, owner overlay.Owner, mode os.FileMode) error {
 }
 
 // removeEmpty removes what a crash before the record was written can have left:
-// directories that were never mounted, so they are empty.
+// directories that were never mounted, so they are empty, but for a mask, in
+// which all is ours.
 func removeEmpty(dir string) error {
+	if err := os.RemoveAll(filepath.Join(dir, "m")); err != nil {
+		return err
+	}
 	for _, d := range []string{filepath.Join(dir, "u"), filepath.Join(dir, "w"), dir} {
 		if err := unix.Rmdir(d); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-	}
-	return nil
-}
-
-// write replaces the record, durably: the upper must never be older than it.
-func (i *Instance) write() error {
-	b, err := json.MarshalIndent(i.record, "", "  ")
-	if err != nil {
-		return err
-	}
-	tmp := filepath.Join(i.dir, recordName+".tmp")
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return fmt.Errorf("write instance: %w", err)
-	}
-	_, err = f.Write(append(b, '\n'))
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(tmp, filepath.Join(i.dir, recordName))
-	}
-	if err == nil {
-		err = i.lock.Sync()
-	}
-	if err != nil {
-		return fmt.Errorf("write instance: %w", err)
 	}
 	return nil
 }

@@ -166,3 +166,54 @@ func TestKeepRefusesForeign(t *testing.T) {
 		t.Errorf("no parent: %v", err)
 	}
 }
+
+// A mask is written once, and a failure or a crash leaves nothing of it.
+func TestMask(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "i")
+	failing := errors.New("no")
+	calls := 0
+	fill := func(err error) func(string) error {
+		return func(m string) error {
+			calls++
+			return errors.Join(os.WriteFile(filepath.Join(m, "x"), nil, 0o600), err)
+		}
+	}
+	add := func(f func(string) error) (bool, error) {
+		t.Helper()
+		i, err := instance.Keep(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer i.Close()
+		there, masked := i.Recorded("env")
+		if there != masked || there != (calls > 1) {
+			t.Errorf("recorded: %v, %v after %d calls", there, masked, calls)
+		}
+		_, fresh, err := i.AddMasked("env", []string{"a"}, self, 0o700, f)
+		return fresh, err
+	}
+	if _, err := add(fill(failing)); !errors.Is(err, failing) {
+		t.Errorf("failing: %v", err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
+		t.Errorf("left of a failure: %v, %v", entries, err)
+	}
+	// What a crash leaves: no record.
+	if err := os.MkdirAll(filepath.Join(dir, "env/m/lib"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for n, want := range []bool{true, false} {
+		if fresh, err := add(fill(nil)); err != nil || fresh != want || calls != 2 {
+			t.Errorf("run %d: fresh %v, %v, %d calls", n, fresh, err, calls)
+		}
+	}
+	if _, err := add(nil); !errors.Is(err, overlay.ErrRefused) {
+		t.Errorf("without its mask: %v", err)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, "env/m")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := add(fill(nil)); !errors.Is(err, overlay.ErrRefused) {
+		t.Errorf("its mask is gone: %v", err)
+	}
+}
