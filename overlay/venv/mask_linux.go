@@ -1,0 +1,244 @@
+package venv
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"larder/overlay"
+)
+
+// Mask hides an environment's own files of some projects.
+type Mask struct {
+	hidden []string               // paths in the environment, sorted
+	dirs   map[string]unix.Stat_t // of all directories on the way to them
+}
+
+// Empty says whether there is nothing to hide.
+func (m Mask) Empty() bool { return len(m.hidden) == 0 }
+
+// FindMask finds what an environment's own directory has of the given projects
+// (normalised names). lowers is how many the view has above the mask.
+//
+// The directory may be an enemy's: everything is opened below the descriptor
+// (which may be an O_PATH one), no links, no other mounts, regular files only,
+// all of it bounded.
+func FindMask(dir *os.File, projects []string, lowers int) (Mask, error) {
+	f := finder{root: int(dir.Fd())}
+	own, err := f.distInfos(projects)
+	if err != nil || len(own) == 0 {
+		return Mask{}, maskError(err)
+	}
+	paths, err := maskPaths(own, projects)
+	if err != nil {
+		return Mask{}, maskError(err)
+	}
+	m, err := f.mask(paths, own)
+	if err == nil && !m.Empty() && lowers+2 > overlay.MaxLowers {
+		err = errors.New("the view has no room for one more lower")
+	}
+	if err != nil {
+		return Mask{}, maskError(err)
+	}
+	return m, nil
+}
+
+// ErrMask is wrapped by what goes wrong with a mask.
+var ErrMask = errors.New("other versions of the lock's packages in the environment stay visible")
+
+func maskError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrMask, err)
+}
+
+// Write makes the mask's directories and whiteouts in an empty directory of
+// ours that nobody else can reach.
+func (m Mask) Write(dir string) error {
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return maskError(&os.PathError{Op: "open", Path: dir, Err: err})
+	}
+	defer unix.Close(fd)
+	made := map[string]bool{".": true}
+	for _, p := range m.hidden {
+		if err := m.makeDir(fd, path.Dir(p), made); err != nil {
+			return maskError(err)
+		}
+		// A whiteout. Making one needs no privilege.
+		if err := unix.Mknodat(fd, p, unix.S_IFCHR, int(unix.Mkdev(0, 0))); err != nil {
+			return maskError(&os.PathError{Op: "make whiteout", Path: p, Err: err})
+		}
+	}
+	return nil
+}
+
+// makeDir makes a directory that looks as the environment's own does: merged,
+// the topmost one's owner and mode are seen.
+func (m Mask) makeDir(fd int, dir string, made map[string]bool) error {
+	if made[dir] {
+		return nil
+	}
+	if err := m.makeDir(fd, path.Dir(dir), made); err != nil {
+		return err
+	}
+	st := m.dirs[dir]
+	err := unix.Mkdirat(fd, dir, 0o700)
+	if err == nil {
+		err = unix.Fchownat(fd, dir, int(st.Uid), int(st.Gid), unix.AT_SYMLINK_NOFOLLOW)
+	}
+	if err == nil {
+		err = unix.Fchmodat(fd, dir, st.Mode&0o7777, 0)
+	}
+	if err != nil {
+		return &os.PathError{Op: "make directory", Path: dir, Err: err}
+	}
+	made[dir] = true
+	return nil
+}
+
+// distInfos reads the records of the projects' dist-infos.
+func (f *finder) distInfos(projects []string) ([]distInfo, error) {
+	var own []distInfo
+	for _, lib := range []string{"lib", "lib64"} { // lib64 is most often a link: not opened
+		pythons, err := f.list(lib)
+		if err != nil {
+			return nil, err
+		}
+		for _, python := range pythons {
+			if !strings.HasPrefix(python, "python") {
+				continue
+			}
+			site := lib + "/" + python + "/site-packages"
+			names, err := f.list(site)
+			if err != nil {
+				return nil, err
+			}
+			for _, name := range names {
+				if p := project(name); p == "" || !slices.Contains(projects, p) {
+					continue
+				}
+				if len(own) == maxDistInfos {
+					return nil, errTooMuch
+				}
+				record, err := f.read(site + "/" + name + "/RECORD")
+				if err != nil {
+					return nil, err
+				}
+				own = append(own, distInfo{site, name, record})
+			}
+		}
+	}
+	return own, nil
+}
+
+// mask keeps of the paths what is there, and hides a package's directory as
+// one when all that is in it is hidden: an empty one would still be imported,
+// as a namespace.
+func (f *finder) mask(paths []string, own []distInfo) (Mask, error) {
+	m := Mask{dirs: map[string]unix.Stat_t{}}
+	whole := map[string]bool{} // hidden whatever it is
+	sites := map[string]bool{}
+	for _, d := range own {
+		whole[d.site+"/"+d.name] = true
+		sites[d.site] = true
+	}
+	names := map[string]map[string]bool{} // by directory: what shall be hidden there
+	for _, p := range paths {
+		dir, name := path.Split(p)
+		dir = path.Clean(dir)
+		for d := dir; names[d] == nil; d = path.Dir(d) {
+			names[d] = map[string]bool{}
+		}
+		names[dir][name] = true
+		if c := dir + "/__pycache__"; strings.HasSuffix(name, ".py") && names[c] == nil {
+			names[c] = map[string]bool{}
+		}
+	}
+	// Deepest first, so that a directory knows of the ones in it.
+	dirs := slices.SortedFunc(maps.Keys(names), func(a, b string) int {
+		return cmp.Or(strings.Count(b, "/")-strings.Count(a, "/"), strings.Compare(a, b))
+	})
+	below := func(dir string) bool {
+		for d := path.Dir(dir); d != "."; d = path.Dir(d) {
+			if sites[d] {
+				return true
+			}
+		}
+		return false
+	}
+	for _, dir := range dirs {
+		fd, err := f.open(dir, unix.O_RDONLY|unix.O_DIRECTORY)
+		if unfit(err) {
+			continue
+		}
+		if err != nil {
+			return m, err
+		}
+		var st unix.Stat_t
+		hidden, all := []string(nil), false
+		if err = unix.Fstat(fd, &st); err == nil {
+			hidden, all, err = f.hide(fd, dir, names, whole, below(dir))
+		}
+		unix.Close(fd)
+		if err != nil {
+			return m, &os.PathError{Op: "read", Path: dir, Err: err}
+		}
+		if all {
+			whole[dir] = true
+			names[path.Dir(dir)][path.Base(dir)] = true
+			continue
+		}
+		m.dirs[dir] = st
+		for _, name := range hidden {
+			m.hidden = append(m.hidden, path.Join(dir, name))
+		}
+	}
+	// What is in a directory that is hidden as one needs nothing of its own.
+	m.hidden = slices.DeleteFunc(m.hidden, func(p string) bool {
+		for d := path.Dir(p); d != "."; d = path.Dir(d) {
+			if whole[d] {
+				return true
+			}
+		}
+		return false
+	})
+	slices.Sort(m.hidden)
+	return m, nil
+}
+
+// hide says what to hide in one directory, and whether that is all there is.
+func (f *finder) hide(fd int, dir string, names map[string]map[string]bool, whole map[string]bool, below bool) (hidden []string, all bool, err error) {
+	mine := names[dir]
+	var present []string
+	if below {
+		if present, err = f.names(fd); err != nil {
+			return nil, false, err
+		}
+		if path.Base(dir) == "__pycache__" {
+			for _, name := range present {
+				if s := source(name); s != "" && names[path.Dir(dir)][s] {
+					mine[name] = true
+				}
+			}
+		}
+	}
+	for name := range mine {
+		var st unix.Stat_t
+		if unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
+			continue
+		}
+		if st.Mode&unix.S_IFMT != unix.S_IFDIR || whole[path.Join(dir, name)] {
+			hidden = append(hidden, name)
+		}
+	}
+	return hidden, below && len(hidden) > 0 && len(hidden) == len(present), nil
+}
