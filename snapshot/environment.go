@@ -20,6 +20,21 @@ type Environment struct {
 	Missing []lock.Pin
 }
 
+// Provided are the normalised names of the lock's projects that the layers hold.
+func (e Environment) Provided(l *lock.Lock) []string {
+	lacks := make(map[string]bool, len(e.Missing))
+	for _, p := range e.Missing {
+		lacks[p.Name] = true
+	}
+	names := make([]string, 0, len(l.Pins))
+	for _, p := range l.Pins {
+		if !lacks[p.Name] {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
 // EnvironmentID is the id of a merged environment: the first 12 digits of the SHA-256 of its
 // layer ids, topmost first, one a line.
 func EnvironmentID(layers []string) string {

@@ -58,6 +58,8 @@ type place struct {
 	views  []string // of a cache
 	lowers []string // topmost first
 	keep   bool     // what is there must stay visible
+	// but not what it has itself of these: the lock's
+	projects []string
 }
 
 func (j *job) attach(stdin *os.File) error {

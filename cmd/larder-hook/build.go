@@ -10,6 +10,7 @@ import (
 	"larder/overlay/instance"
 	"larder/overlay/keep"
 	"larder/overlay/oci/container"
+	"larder/overlay/venv"
 )
 
 // build makes every mount, detached. A place whose mount cannot be made is left
@@ -138,12 +139,12 @@ func (s *session) mount(inst *instance.Instance, p place) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, _, err := inst.Add(p.name, p.lowers, o, os.FileMode(p.point.Mode))
+	dir, masked, err := s.addTo(inst, p)
 	if err != nil {
 		return nil, err
 	}
 	v := overlay.View{
-		Tree: t.file, Lowers: p.lowers, Lowest: p.point.Below, Instance: dir,
+		Tree: t.file, Lowers: p.lowers, Mask: masked, Lowest: p.point.Below, Instance: dir,
 		Source: fmt.Sprintf("larder:%s:%s", s.id.Short(), p.name), Label: s.spec.MountLabel,
 		Volatile: true, // the upper is new, and trash when the container ends
 	}
@@ -156,12 +157,34 @@ func (s *session) mount(inst *instance.Instance, p place) (*os.File, error) {
 		m, err = overlay.NewView(v)
 	}
 	if errors.Is(err, overlay.ErrDepth) && v.Lowest != nil && !p.keep {
-		v.Lowest = nil
+		v.Mask, v.Lowest = false, nil
 		if m, err = overlay.NewView(v); err == nil {
 			s.note(p.name + " without what was there, which lies on too many stacked file systems")
 		}
 	}
 	return m, err
+}
+
+// addTo gives a place its part of the instance, with a mask of what its own
+// files have of the lock's projects in other versions.
+func (s *session) addTo(inst *instance.Instance, p place) (dir string, masked bool, err error) {
+	mode := os.FileMode(p.point.Mode)
+	if p.point.Below != nil && len(p.projects) > 0 {
+		m, err := venv.FindMask(p.point.Below, p.projects, len(p.lowers))
+		if err == nil && !m.Empty() {
+			if dir, _, err = inst.AddMasked(p.name, p.lowers, owner(p.point), mode, m.Write); err == nil {
+				return dir, true, nil
+			}
+		}
+		if err != nil && (s.required || !errors.Is(err, venv.ErrMask)) {
+			return "", false, err
+		}
+		if err != nil {
+			s.note(err.Error())
+		}
+	}
+	dir, _, err = inst.Add(p.name, p.lowers, owner(p.point), mode)
+	return dir, false, err
 }
 
 // readOnlyView is a clone of a tree: its superblock has no upper, so nobody

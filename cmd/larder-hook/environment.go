@@ -106,7 +106,7 @@ func (s *session) findEnvironment(e *environment) error {
 	if len(found.Lowers) == 0 {
 		return fmt.Errorf("snapshot %s has none of the %d packages of the lock for %s", s.id.Short(), len(l.Pins), target.Tag)
 	}
-	s.places = append(s.places, place{name: "env", point: e.point, lowers: found.Lowers, keep: true})
+	s.places = append(s.places, place{name: "env", point: e.point, lowers: found.Lowers, projects: found.Provided(l), keep: true})
 	return nil
 }
 

@@ -213,3 +213,22 @@ assert click.__version__ == "8.0.4"
 		python -c 'import six, click, requests'; no python -c 'import numpy'
 		echo; echo as wanted`},
 }
+
+// A virtual environment that holds another version of what the lock names (any
+// of python -m venv before 3.12 has setuptools) shows the lock's, once.
+func TestE2EVenvWithOtherVersion(t *testing.T) {
+	needE2E(t)
+	m := newLocked(t, "setuptools==80.9.0", "six")
+	venv := filepath.Join(t.TempDir(), "venv")
+	m.must(m.python, "-m", "venv", venv)
+	m.must(filepath.Join(venv, "bin", "python"), "-m", "pip", "install", "--quiet", "setuptools==65.5.0")
+	got := m.run(t, `python -c '
+import importlib.metadata as m, setuptools
+print([d.version for d in m.distributions(name="setuptools")], setuptools.__version__, m.version("setuptools"))'
+		pip list --format=freeze | grep setuptools
+		pip uninstall --quiet --yes setuptools; python -c 'import setuptools' 2>&1 | tail -n 1`, "--venv", venv)
+	want := "['80.9.0'] 80.9.0 80.9.0\nsetuptools==80.9.0\nModuleNotFoundError: No module named 'setuptools'\n"
+	if got != want {
+		t.Errorf("printed %q, want %q", got, want)
+	}
+}

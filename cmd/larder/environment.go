@@ -43,7 +43,7 @@ func (r *running) environment(locks []string) func(*os.File) (*run.Environment, 
 		if err != nil {
 			return nil, err
 		}
-		e := &run.Environment{Lowers: found.Lowers, Venv: on.Dir, Interpreter: interpreter(target, python)}
+		e := &run.Environment{Lowers: found.Lowers, Projects: found.Provided(union), Venv: on.Dir, Interpreter: interpreter(target, python)}
 		pinsPip := slices.ContainsFunc(union.Pins, func(p lock.Pin) bool { return p.Name == "pip" })
 		if target.Pip != "" && !pinsPip {
 			e.Pip = snapshot.LayerPath(target.Pip)

@@ -14,6 +14,7 @@ import (
 
 	"larder/overlay"
 	"larder/overlay/keep"
+	"larder/overlay/venv"
 )
 
 // fatal is an error that no best effort passes over.
@@ -177,8 +178,9 @@ func (s *session) attachCache(c client) error {
 
 // attachLowers makes a view of the tree's lowers, with the mount point's own
 // files below them, and attaches it there. own says what those are, for a kept
-// instance's record. The mount point's descriptor is its from here on.
-func (s *session) attachLowers(name string, p *point, lowers []string, own string) (err error) {
+// instance's record. What the mount point has of the projects itself is hidden.
+// The mount point's descriptor is its from here on.
+func (s *session) attachLowers(name string, p *point, lowers []string, own string, projects ...string) (err error) {
 	defer func() {
 		if err != nil {
 			p.dir.Close()
@@ -193,18 +195,28 @@ func (s *session) attachLowers(name string, p *point, lowers []string, own strin
 	for _, l := range lowers {
 		record = append(record, s.Snapshot.ID+"/"+l)
 	}
-	dir, _, err := s.Instance.Add(name, append(record, own), p.owner, p.mode)
+	fill, err := s.mask(name, lowest, len(lowers), projects)
+	if err != nil {
+		return err
+	}
+	record = append(record, own)
+	dir, _, err := s.Instance.AddMasked(name, record, p.owner, p.mode, fill)
+	if fill != nil && errors.Is(err, venv.ErrMask) && !s.Required {
+		s.Warn(err.Error())
+		fill = nil
+		dir, _, err = s.Instance.Add(name, record, p.owner, p.mode)
+	}
 	if err != nil {
 		return s.instanceError(err)
 	}
 	v := overlay.View{
-		Lowers: lowers, Lowest: lowest, Instance: dir, Volatile: !s.Instance.Kept(),
+		Lowers: lowers, Mask: fill != nil, Lowest: lowest, Instance: dir, Volatile: !s.Instance.Kept(),
 		Source: fmt.Sprintf("larder:%.12s:%s", s.Snapshot.ID, name),
 	}
 	m, err := s.view(v, p.owner)
 	if errors.Is(err, overlay.ErrDepth) && name != "env" {
 		// Better the snapshot's files than the few the user had.
-		v.Lowest = nil
+		v.Mask, v.Lowest = false, nil
 		if m, err = s.view(v, p.owner); err == nil {
 			s.Warn(p.path + " lies on stacked file systems: what it had is not visible below the view")
 		}
@@ -221,11 +233,36 @@ func (s *session) attachLowers(name string, p *point, lowers []string, own strin
 	}
 	s.points = append(s.points, p)
 	n := len(lowers)
+	if v.Mask {
+		n++
+	}
 	if v.Lowest != nil {
 		n++
 	}
 	s.report.Mounts = append(s.report.Mounts, Mount{Point: p.path, Lowers: n, dir: dir})
 	return nil
+}
+
+// mask returns what writes the mask of a mount, nil when it needs none. A kept
+// instance goes on with the one it has, or without.
+func (s *session) mask(name string, own *os.File, lowers int, projects []string) (func(string) error, error) {
+	if len(projects) == 0 {
+		return nil, nil
+	}
+	if there, masked := s.Instance.Recorded(name); masked {
+		return venv.Mask{}.Write, nil // it is there: not called
+	} else if there {
+		return nil, nil
+	}
+	m, err := venv.FindMask(own, projects, lowers)
+	if err != nil && !s.Required {
+		s.Warn(err.Error())
+		return nil, nil
+	}
+	if err != nil || m.Empty() {
+		return nil, err
+	}
+	return m.Write, nil
 }
 
 // view makes the view. Where the kernel finds the stack too deep, a

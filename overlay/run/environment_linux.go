@@ -20,6 +20,9 @@ type Environment struct {
 	// Lowers are the layers' directories in the tree, topmost first, or the
 	// one directory they are merged in.
 	Lowers []string
+	// Projects are the normalised names of what the layers hold: what an existing
+	// environment has of them itself is hidden.
+	Projects []string
 	// Pip is the layer of the target's pip, for a private environment.
 	Pip string
 	// Venv is an existing virtual environment; "" makes a private one.
@@ -55,7 +58,7 @@ func (s *session) attachEnvironment() error {
 			s.activate(p.path)
 			return nil
 		}
-		err = s.attachLowers("env", p, e.Lowers, p.path)
+		err = s.attachLowers("env", p, e.Lowers, p.path, e.Projects...)
 		if err == nil {
 			s.activate(p.path)
 			return nil
