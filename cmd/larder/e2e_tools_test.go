@@ -232,3 +232,16 @@ print([d.version for d in m.distributions(name="setuptools")], setuptools.__vers
 		t.Errorf("printed %q, want %q", got, want)
 	}
 }
+
+// A virtual environment without pip (uv makes them so) gets the snapshot's: pip
+// is never the host's.
+func TestE2EVenvWithoutPip(t *testing.T) {
+	needE2E(t)
+	m := newLocked(t, "six")
+	venv := filepath.Join(t.TempDir(), "venv")
+	m.must(m.python, "-m", "venv", "--without-pip", venv)
+	got := m.run(t, `pip --version | grep -o " from $VIRTUAL_ENV/lib" | sed "s,$VIRTUAL_ENV,," && pip list --format=freeze | grep six | sed 's/=.*//'`, "--venv", venv)
+	if want := " from /lib\nsix\n"; got != want {
+		t.Errorf("printed %q, want %q", got, want)
+	}
+}

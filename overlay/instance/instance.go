@@ -132,7 +132,7 @@ func (i *Instance) AddMasked(name string, lowers []string, owner overlay.Owner, 
 	parts := []string{"u", "w"}
 	if fill != nil {
 		parts = append(parts, "m")
-		lowers = append(slices.Clone(lowers), maskLower)
+		lowers = append(slices.Clone(lowers), Mask)
 	}
 	if !isName(name) {
 		return "", false, fmt.Errorf("add mount %q to instance: not a plain name", name)

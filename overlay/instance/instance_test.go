@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -185,7 +186,8 @@ func TestMask(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer i.Close()
-		there, masked := i.Recorded("env")
+		lowers, there := i.Recorded("env")
+		masked := slices.Contains(lowers, instance.Mask)
 		if there != masked || there != (calls > 1) {
 			t.Errorf("recorded: %v, %v after %d calls", there, masked, calls)
 		}

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -25,17 +24,17 @@ type record struct {
 	Mounts map[string][]string `json:"mounts"`
 }
 
-// maskLower stands for a mask in a record.
-const maskLower = "mask"
+// Mask stands for a mask among the lowers of a record.
+const Mask = "mask"
 
-// Recorded says whether a kept instance has the mount called name already, and
-// whether that has a mask.
-func (i *Instance) Recorded(name string) (there, masked bool) {
+// Recorded returns the lowers a kept instance's mount was made with, with [Mask]
+// for its mask; false when it has no such mount yet.
+func (i *Instance) Recorded(name string) (lowers []string, there bool) {
 	if i.record == nil {
-		return false, false
+		return nil, false
 	}
-	lowers, there := i.record.Mounts[name]
-	return there, slices.Contains(lowers, maskLower)
+	lowers, there = i.record.Mounts[name]
+	return lowers, there
 }
 
 // read reads the record of a kept instance.

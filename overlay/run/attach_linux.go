@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/overlay"
+	"larder/overlay/instance"
 	"larder/overlay/keep"
 	"larder/overlay/venv"
 )
@@ -249,7 +250,7 @@ func (s *session) mask(name string, own *os.File, lowers int, projects []string)
 	if len(projects) == 0 {
 		return nil, nil
 	}
-	if there, masked := s.Instance.Recorded(name); masked {
+	if had, there := s.Instance.Recorded(name); slices.Contains(had, instance.Mask) {
 		return venv.Mask{}.Write, nil // it is there: not called
 	} else if there {
 		return nil, nil

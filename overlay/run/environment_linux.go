@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,7 +24,8 @@ type Environment struct {
 	// Projects are the normalised names of what the layers hold: what an existing
 	// environment has of them itself is hidden.
 	Projects []string
-	// Pip is the layer of the target's pip, for a private environment.
+	// Pip is the layer of the target's pip, for an environment without: a private
+	// one, or an existing one that has none itself. "" when Lowers have it.
 	Pip string
 	// Venv is an existing virtual environment; "" makes a private one.
 	Venv string
@@ -53,12 +55,17 @@ func (s *session) attachEnvironment() error {
 		if err != nil {
 			return err
 		}
-		if len(e.Lowers) == 0 {
+		lowers, err := s.withPip(p)
+		if err != nil {
+			p.dir.Close()
+			return err
+		}
+		if len(lowers) == 0 {
 			p.dir.Close()
 			s.activate(p.path)
 			return nil
 		}
-		err = s.attachLowers("env", p, e.Lowers, p.path, e.Projects...)
+		err = s.attachLowers("env", p, lowers, p.path, e.Projects...)
 		if err == nil {
 			s.activate(p.path)
 			return nil
@@ -69,6 +76,32 @@ func (s *session) attachEnvironment() error {
 		s.Warn(e.Venv + " lies on stacked file systems: its own packages are left out, the environment is a private one")
 	}
 	return s.attachPrivate()
+}
+
+// withPip are the environment's lowers, with the target's pip where an existing
+// virtual environment has none, as uv makes them: else the command's pip, and
+// that for what is missing, would be the host's or nobody's.
+func (s *session) withPip(p *point) ([]string, error) {
+	e := s.env
+	with := append(slices.Clone(e.Lowers), e.Pip)
+	if e.Pip == "" || len(with)+2 > overlay.MaxLowers {
+		return e.Lowers, nil
+	}
+	if had, there := s.Instance.Recorded("env"); there { // as it was made
+		if slices.Contains(had, s.Snapshot.ID+"/"+e.Pip) {
+			return with, nil
+		}
+		return e.Lowers, nil
+	}
+	has, err := venv.HasProject(p.dir, "pip")
+	if err != nil && !s.Required {
+		s.Warn(err.Error())
+		return e.Lowers, nil
+	}
+	if err != nil || has {
+		return e.Lowers, err
+	}
+	return with, nil
 }
 
 // attachPrivate makes a virtual environment that only the command has: what

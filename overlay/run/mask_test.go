@@ -145,3 +145,29 @@ func TestMountRunWithoutMask(t *testing.T) {
 		t.Errorf("required: %v", err)
 	}
 }
+
+// An environment without pip, as uv makes them, gets the target's.
+func TestMountRunBringsPip(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	w, dir := maskWorld(t)
+	w.c.Required = true
+	i, err := instance.Keep(filepath.Join(t.TempDir(), "kept"))
+	must(t, err)
+	defer i.Close()
+	w.env(run.Environment{Lowers: []string{"l/000000000001"}, Pip: "l/00000000000f", Venv: dir})
+	pip := `cat $VIRTUAL_ENV/lib/python3.11/site-packages/pip/__main__.py 2>/dev/null; true`
+	w.c.Instance = i
+	if out, _ := w.sh(pip); out != "print('pip')\n" {
+		t.Errorf("without pip of its own: %q", out)
+	}
+	must(t, os.Mkdir(filepath.Join(dir, site, "pip-20.0.dist-info"), 0o755))
+	if out, _ := w.sh(pip); out != "print('pip')\n" {
+		t.Errorf("the kept instance, later: %q", out)
+	}
+	w.c.Instance = nil
+	if out, _ := w.sh(pip); out != "" {
+		t.Errorf("with pip of its own: %q", out)
+	}
+}

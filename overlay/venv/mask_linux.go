@@ -60,6 +60,17 @@ func maskError(err error) error {
 	return fmt.Errorf("%w: %w", ErrMask, err)
 }
 
+// HasProject says whether an environment's own directory has a project
+// (normalised name). It is read as by [FindMask].
+func HasProject(dir *os.File, name string) (bool, error) {
+	f := finder{root: int(dir.Fd())}
+	own, err := f.distInfos([]string{name})
+	if err != nil {
+		return false, fmt.Errorf("look for %s in the environment: %w", name, err)
+	}
+	return len(own) > 0, nil
+}
+
 // Write makes the mask's directories and whiteouts in an empty directory of
 // ours that nobody else can reach.
 func (m Mask) Write(dir string) error {
