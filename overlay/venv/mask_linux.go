@@ -118,6 +118,10 @@ func (m Mask) makeDir(fd int, dir string, made map[string]bool) error {
 
 // distInfos reads the records of the projects' dist-infos.
 func (f *finder) distInfos(projects []string) ([]distInfo, error) {
+	wanted := make(map[string]bool, len(projects))
+	for _, p := range projects {
+		wanted[p] = true
+	}
 	var own []distInfo
 	for _, lib := range []string{"lib", "lib64"} { // lib64 is most often a link: not opened
 		pythons, err := f.list(lib)
@@ -134,7 +138,7 @@ func (f *finder) distInfos(projects []string) ([]distInfo, error) {
 				return nil, err
 			}
 			for _, name := range names {
-				if p := project(name); p == "" || !slices.Contains(projects, p) {
+				if p := project(name); p == "" || !wanted[p] {
 					continue
 				}
 				if len(own) == maxDistInfos {
