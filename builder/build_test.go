@@ -19,6 +19,7 @@ import (
 	"larder/builder/index/indextest"
 	"larder/builder/wheel/wheeltest"
 	"larder/snapshot"
+	"larder/snapshot/gc"
 	"larder/snapshot/image"
 )
 
@@ -176,6 +177,17 @@ func TestBuildTwiceIsTheSameSnapshot(t *testing.T) {
 	third := w.must(ranking("e", "d", "c", "b", "a"), func(c *builder.Config) { c.Store, c.Jobs = other, 1 })
 	if third.Snapshot != first.Snapshot {
 		t.Errorf("another store, order, umask, zone, locale and job count made %s, not %s", third.Snapshot, first.Snapshot)
+	}
+}
+
+// What a build adds to the pool is what its snapshot refers to: nothing waits for gc.
+func TestBuildLeavesNoStrayObject(t *testing.T) {
+	w := newWorld(t, indextest.Options{})
+	w.add(wheeltest.Wheel{Name: "alpha", Console: []string{"alpha = alpha:main"}}, wheeltest.Wheel{Name: "beta"})
+	w.must(ranking("alpha", "beta"))
+	r, err := gc.Run(t.Context(), w.store, gc.Options{Keep: 1, DryRun: true})
+	if err != nil || r.Objects != 0 {
+		t.Errorf("gc would remove %d objects, %v", r.Objects, err)
 	}
 }
 

@@ -64,7 +64,8 @@ func (b *build) place() error {
 	for i := len(b.places) - 1; i >= 0; i-- {
 		p := &b.places[i]
 		if p.path != "" && b.taken[p.path] == "" {
-			b.taken[p.path], p.last = p.file.Name, true
+			// RECORD is read and compared, but ours takes its place.
+			b.taken[p.path], p.last = p.file.Name, p.path != b.info()+"RECORD"
 		}
 	}
 	b.taken[b.info()+"INSTALLER"] = b.w.DistInfo + "/INSTALLER"
