@@ -3,16 +3,11 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"larder/overlay"
 	"larder/overlay/oci/container"
@@ -23,7 +18,6 @@ import (
 const (
 	maxLock   = 16 << 20
 	maxConfig = 64 << 10
-	maxTarget = 1 << 20
 )
 
 // environment is a lock's packages, to be mounted on a virtual environment.
@@ -147,7 +141,7 @@ func (s *session) readLock(e *environment, env lock.Environment) (*lock.Lock, er
 // environment's interpreter. Python is not started.
 func (s *session) target(t tree, e *environment) (snapshot.Target, error) {
 	if s.profile.Target != "" {
-		return readTarget(t, s.profile.Target)
+		return snapshot.ReadTarget(int(t.file.Fd()), s.profile.Target)
 	}
 	cfg, err := s.c.ReadFile(path.Join(e.venv, "pyvenv.cfg"), maxConfig)
 	if err != nil {
@@ -157,7 +151,7 @@ func (s *session) target(t tree, e *environment) (snapshot.Target, error) {
 	if version == "" {
 		return snapshot.Target{}, fmt.Errorf("pyvenv.cfg in %.80q names no version", e.venv)
 	}
-	tags, err := listTargets(t)
+	tags, err := snapshot.Targets(int(t.file.Fd()))
 	if err != nil {
 		return snapshot.Target{}, err
 	}
@@ -165,7 +159,7 @@ func (s *session) target(t tree, e *environment) (snapshot.Target, error) {
 	if err != nil {
 		return snapshot.Target{}, err
 	}
-	return readTarget(t, tag)
+	return snapshot.ReadTarget(int(t.file.Fd()), tag)
 }
 
 // venvVersion is what pyvenv.cfg says of the interpreter: "version = 3.11.2",
@@ -196,49 +190,4 @@ func chooseTarget(tags []string, version string) (string, error) {
 		return fit[0], nil
 	}
 	return "", fmt.Errorf("several targets for Python %.40s: %s; name one as target of the profile", version, strings.Join(fit, ", "))
-}
-
-func listTargets(t tree) ([]string, error) {
-	fd, err := unix.Openat(int(t.file.Fd()), "targets", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
-	if err != nil {
-		return nil, fmt.Errorf("list the snapshot's targets: %w", err)
-	}
-	dir := os.NewFile(uintptr(fd), "targets")
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
-	if err != nil {
-		return nil, fmt.Errorf("list the snapshot's targets: %w", err)
-	}
-	var tags []string
-	for _, n := range names {
-		if tag, ok := strings.CutSuffix(n, ".json"); ok {
-			tags = append(tags, tag)
-		}
-	}
-	slices.Sort(tags)
-	return tags, nil
-}
-
-func readTarget(t tree, tag string) (snapshot.Target, error) {
-	var target snapshot.Target
-	fd, err := unix.Openat(int(t.file.Fd()), snapshot.TargetPath(tag), unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
-	if errors.Is(err, unix.ENOENT) {
-		return target, fmt.Errorf("the snapshot has no target %s", tag)
-	}
-	if err != nil {
-		return target, fmt.Errorf("read target %s: %w", tag, err)
-	}
-	f := os.NewFile(uintptr(fd), tag)
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxTarget))
-	if err == nil {
-		err = json.Unmarshal(data, &target)
-	}
-	if err == nil && target.Tag != tag {
-		err = fmt.Errorf("it is the row of %q", target.Tag)
-	}
-	if err != nil {
-		return target, fmt.Errorf("read target %s: %w", tag, err)
-	}
-	return target, nil
 }

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -12,8 +10,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"larder/builder/tags"
 	"larder/overlay/run"
@@ -149,7 +145,7 @@ func (r *running) target(tree *os.File, on venv.Venv) (t snapshot.Target, python
 		}
 		return t, interpreters[tag], nil
 	}
-	all, err := listTargets(tree)
+	all, err := snapshot.Targets(fdOf(tree))
 	if err != nil {
 		return t, "", err
 	}
@@ -201,48 +197,12 @@ func targetFits(tag string, on venv.Venv) bool {
 	return t.FreeThreaded() == (err == nil)
 }
 
-func listTargets(tree *os.File) ([]string, error) {
-	fd, err := unix.Openat(fdOf(tree), "targets", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if errors.Is(err, unix.ENOENT) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("list the snapshot's targets: %w", err)
-	}
-	dir := os.NewFile(uintptr(fd), "targets")
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
-	if err != nil {
-		return nil, fmt.Errorf("list the snapshot's targets: %w", err)
-	}
-	var all []string
-	for _, name := range names {
-		if tag, ok := strings.CutSuffix(name, ".json"); ok {
-			all = append(all, tag)
-		}
-	}
-	slices.Sort(all)
-	return all, nil
-}
-
+// readTarget reads a target's row; one that is not there is the user's to mend.
 func readTarget(tree *os.File, tag string) (snapshot.Target, error) {
-	var t snapshot.Target
-	fd, err := unix.Openat(fdOf(tree), snapshot.TargetPath(tag), unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if errors.Is(err, unix.ENOENT) {
-		all, _ := listTargets(tree)
+	t, err := snapshot.ReadTarget(fdOf(tree), tag)
+	if errors.Is(err, fs.ErrNotExist) {
+		all, _ := snapshot.Targets(fdOf(tree))
 		return t, usagef("the snapshot has nothing for target %s (it has %s)", tag, strings.Join(all, ", ")).hint("build for it with larder build --target %s", tag)
 	}
-	if err != nil {
-		return t, fmt.Errorf("read target %s: %w", tag, err)
-	}
-	f := os.NewFile(uintptr(fd), tag)
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, 1<<20))
-	if err == nil {
-		err = json.Unmarshal(b, &t)
-	}
-	if err != nil || t.Tag != tag {
-		return t, fmt.Errorf("read target %s: the snapshot's row is damaged: %w", tag, errors.Join(snapshot.ErrDamaged, err))
-	}
-	return t, nil
+	return t, err
 }
