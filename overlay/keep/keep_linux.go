@@ -191,7 +191,14 @@ func (d Dir) Unmount(id string) error {
 		return err
 	}
 	defer unlock()
-	return d.unmount(id)
+	if err := d.unmount(id); err != nil {
+		return err
+	}
+	// With the last one goes the private mount they were on.
+	if ids, err := d.List(); err != nil || len(ids) > 0 {
+		return err
+	}
+	return unmountAll(d.snapshots())
 }
 
 func (d Dir) unmount(id string) error {

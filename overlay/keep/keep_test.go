@@ -116,6 +116,9 @@ func TestMountKeepAndLetGo(t *testing.T) {
 	if ids, err := d.List(); err != nil || len(ids) != 0 {
 		t.Errorf("kept after unmount: %v, %v", ids, err)
 	}
+	if m := kept(t, d); len(m) != 0 {
+		t.Errorf("mounted after the last unmount: %v", m)
+	}
 	// A clone goes on working, and holds the device until it goes.
 	if _, err := os.ReadFile("/proc/self/fd/" + strconv.Itoa(int(tree.Fd())) + "/views/pip/a"); err != nil {
 		t.Errorf("read through a clone after unmount: %v", err)
