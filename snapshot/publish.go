@@ -38,7 +38,8 @@ type publication struct {
 	dirs  map[string]bool // directories of the pool that got an object
 	aside string          // the snapshot's directory while it is in staging
 	id    ID
-	known bool // the store has a snapshot of this id already
+	known bool // the store has a snapshot of this id already, whole
+	worse bool // it has one that is damaged: this one takes its place
 	new   bool
 }
 
@@ -46,6 +47,9 @@ type publication struct {
 // makes anything visible before what it names is: objects before the image that names them, the
 // image before its directory has its final name, that before `current`. So a kill or a power cut
 // between any two leaves the old snapshot or the new one, and rubbish in staging/ only.
+//
+// A damaged snapshot of the same id changes places with the new one, its whole directory by one
+// rename: mounts of the damaged image keep the file they have, and nothing is written into it.
 //
 // Rename without the first sync leaves empty files under final names after a power cut, and
 // without the second loses the names (both seen on ext4 and XFS).
@@ -64,9 +68,10 @@ var publishSteps = []step{
 var afterStep = func(name string) {}
 
 // Publish seals what was staged: image writes the image, which may name any object of the pool or
-// of this stage, and interpreters is kept beside it. The id is the image's digest. When current
-// is that snapshot already nothing changes and new is false; when the store has it but current
-// names another, current is switched.
+// of this stage that Has confirms, and interpreters is kept beside it. The id is the image's digest.
+// When current is that snapshot already, and its image is whole, nothing changes and new is false;
+// when the store has it but current names another, current is switched; when the store's is
+// damaged, it is replaced and keeps its place in the order.
 func (st *Stage) Publish(image func(w *os.File) error, interpreters map[string]string) (id ID, new bool, err error) {
 	p := &publication{Stage: st, write: image, meta: maps.Clone(interpreters), dirs: map[string]bool{}}
 	for _, step := range publishSteps {
@@ -108,8 +113,20 @@ func (p *publication) makeImage() error {
 	if err := f.Sync(); err != nil {
 		return fmt.Errorf("sync image: %w; data not trusted", errno(err))
 	}
-	_, err = os.Lstat(p.store.SnapshotDir(p.id))
-	p.known = err == nil
+	return p.compare()
+}
+
+// compare looks at the snapshot of the same id that the store may have: whole, it stays.
+func (p *publication) compare() error {
+	if _, err := os.Lstat(p.store.SnapshotDir(p.id)); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	err := p.store.CheckImage(p.id)
+	if err != nil && !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	p.known = err == nil && p.store.CheckPublished(p.id) == nil
+	p.worse = !p.known
 	return nil
 }
 
@@ -126,12 +143,10 @@ func (p *publication) syncStaged() error {
 func (p *publication) renameObjects() error {
 	p.unsynced = true
 	for o, so := range p.staged {
-		path := o.Path()
-		// Over what may be there: the same bytes, or something damaged that Has did not accept.
-		if err := os.Rename(so.path, p.store.join(objectsName, path)); err != nil {
+		if err := p.store.place(so.path, o); err != nil {
 			return err
 		}
-		p.dirs[path[:2]] = true
+		p.dirs[o.Path()[:2]] = true
 		delete(p.staged, o)
 	}
 	return nil
@@ -151,13 +166,11 @@ func (p *publication) describe() error {
 	if p.known {
 		return nil
 	}
-	all, err := p.store.List()
+	d, err := p.store.published(p.id)
 	if err != nil {
-		return err
-	}
-	d := published{Sequence: 1, Time: time.Now().UTC().Truncate(time.Second), Interpreters: p.meta}
-	if len(all) > 0 {
-		d.Sequence = all[0].Sequence + 1
+		if d, err = p.next(); err != nil {
+			return err
+		}
 	}
 	b, err := json.Marshal(d)
 	if err != nil {
@@ -169,24 +182,44 @@ func (p *publication) describe() error {
 	return syncDir(p.aside)
 }
 
+// next is what a new snapshot says: the last of all.
+func (p *publication) next() (published, error) {
+	d := published{Sequence: 1, Time: time.Now().UTC().Truncate(time.Second), Interpreters: p.meta}
+	all, err := p.store.List()
+	if len(all) > 0 {
+		d.Sequence = all[0].Sequence + 1
+	}
+	return d, err
+}
+
 func (p *publication) renameSnapshot() error {
 	if p.known {
 		return nil
 	}
-	err := unix.Renameat2(unix.AT_FDCWD, p.aside, unix.AT_FDCWD, p.store.SnapshotDir(p.id), unix.RENAME_NOREPLACE)
+	flags := uint(unix.RENAME_NOREPLACE)
+	if p.worse {
+		flags = unix.RENAME_EXCHANGE // the damaged one is in the stage then, and goes with it
+	}
+	err := unix.Renameat2(unix.AT_FDCWD, p.aside, unix.AT_FDCWD, p.store.SnapshotDir(p.id), flags)
 	if err != nil {
 		return &fs.PathError{Op: "rename", Path: p.store.SnapshotDir(p.id), Err: err}
 	}
 	return nil
 }
 
-func (p *publication) syncSnapshots() error { return syncDir(p.store.join(snapshotsName)) }
+func (p *publication) syncSnapshots() error {
+	if err := syncDir(p.store.join(snapshotsName)); err != nil || !p.worse {
+		return err
+	}
+	return syncDir(p.dir) // the other end of the exchange
+}
 
 func (p *publication) switchCurrent() error {
+	p.new = true
 	if cur, err := p.store.Current(); err == nil && cur == p.id {
+		p.new = p.worse
 		return nil
 	}
-	p.new = true
 	return p.store.setCurrent(p.id)
 }
 

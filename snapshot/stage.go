@@ -25,11 +25,15 @@ type Stage struct {
 
 	mu     sync.Mutex
 	staged map[Object]stagedObject
+	read   map[Object]int64 // size of what was read in the pool and found right; or bad
 	serial int
 	// unsynced: objects have final names that may not last. Close then leaves the stage's
 	// directory, as a kill would, and the next holder of the lock syncs.
 	unsynced bool
 }
+
+// bad is the size of a damaged object.
+const bad = -1
 
 type stagedObject struct {
 	path string
@@ -64,7 +68,8 @@ func (s *Store) begin(ctx context.Context, lock *Lock) (*Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Stage{store: s, lock: lock, ctx: ctx, dir: dir, disk: disk, staged: map[Object]stagedObject{}}, nil
+	return &Stage{store: s, lock: lock, ctx: ctx, dir: dir, disk: disk,
+		staged: map[Object]stagedObject{}, read: map[Object]int64{}}, nil
 }
 
 // Close ends the stage: what was not published or kept is removed, and the lock released. It may
@@ -90,19 +95,64 @@ func (st *Stage) Close() error {
 	return errors.Join(err, lock.Unlock())
 }
 
-// Has says whether an object is in the pool or in this stage, and its size.
+// Has says whether an object is in the pool or in this stage, and its size, as far as names and
+// modes tell without reading. One that Check found damaged is not there.
 func (st *Stage) Has(o Object) (size int64, ok bool) {
 	st.mu.Lock()
 	so, ok := st.staged[o]
+	known := st.read[o]
 	st.mu.Unlock()
-	if ok {
+	switch {
+	case ok:
 		return so.size, true
+	case known == bad:
+		return 0, false
 	}
 	return st.store.objectSize(o)
 }
 
-// Open reads an object back, from the stage or the pool.
+// Check reads an object that something new is to be made of, once in the life of the stage, and
+// returns its size. What it finds damaged (ErrDamaged, see Store.CheckObject) counts as missing
+// from then on: the right bytes, once they are written, take the place of the damaged file.
+func (st *Stage) Check(o Object) (size int64, err error) {
+	st.mu.Lock()
+	so, staged := st.staged[o]
+	size, known := st.read[o]
+	st.mu.Unlock()
+	switch {
+	case staged:
+		return so.size, nil // hashed while it was written
+	case known && size != bad:
+		return size, nil
+	}
+	size, err = st.store.CheckObject(o)
+	if err != nil && !errors.Is(err, ErrDamaged) {
+		return 0, err
+	}
+	if err != nil {
+		size = bad
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.read[o] = size
+	return max(size, 0), err
+}
+
+// holds says whether the stage or the pool has content that was just hashed, byte for byte: a
+// damaged file of the right size must not outlive the right bytes.
+func (st *Stage) holds(o Object, size int64) bool {
+	if n, ok := st.Has(o); !ok || n != size {
+		return false
+	}
+	_, err := st.Check(o)
+	return err == nil
+}
+
+// Open reads an object back, from the stage or the pool, where it is checked first.
 func (st *Stage) Open(o Object) (*os.File, error) {
+	if _, err := st.Check(o); err != nil {
+		return nil, err
+	}
 	st.mu.Lock()
 	so, ok := st.staged[o]
 	st.mu.Unlock()
@@ -116,7 +166,7 @@ func (st *Stage) Open(o Object) (*os.File, error) {
 	return st.store.OpenObject(o)
 }
 
-// OpenObject opens an object of the pool.
+// OpenObject opens an object of the pool. It does not look at its bytes: see CheckObject.
 func (s *Store) OpenObject(o Object) (*os.File, error) {
 	f, err := os.OpenFile(s.join(objectsName, o.Path()), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -117,8 +117,9 @@ func (w *ObjectWriter) release() {
 	w.err = errors.New("write to a finished object")
 }
 
-// Commit ends the object and stages it under its digest, unless the pool or the stage has it.
-// An empty object is never stored; nothing asks for its bytes.
+// Commit ends the object and stages it under its digest, unless the stage has it, or the pool does:
+// what is there is read, and replaced when it holds other bytes than its name says. An empty object
+// is never stored; nothing asks for its bytes.
 func (w *ObjectWriter) Commit(exec bool) (Object, int64, error) {
 	if w.err != nil {
 		w.Abort()
@@ -132,7 +133,7 @@ func (w *ObjectWriter) Commit(exec bool) (Object, int64, error) {
 		}
 		return o, 0, nil
 	}
-	if n, ok := w.st.Has(o); ok && n == w.size {
+	if w.st.holds(o, w.size) {
 		if w.file != nil {
 			w.Abort()
 		}
@@ -167,7 +168,7 @@ func (st *Stage) PutBytes(b []byte, exec bool) (Object, error) {
 	if len(b) == 0 {
 		return o, nil
 	}
-	if n, ok := st.Has(o); ok && n == int64(len(b)) {
+	if st.holds(o, int64(len(b))) {
 		return o, nil
 	}
 	if err := context.Cause(st.ctx); err != nil {
@@ -203,7 +204,7 @@ func (st *Stage) Keep(o Object) error {
 		err = errors.Join(f.Sync(), f.Close())
 	}
 	if err == nil {
-		err = os.Rename(so.path, st.store.join(objectsName, o.Path()))
+		err = st.store.place(so.path, o)
 	}
 	if _, there := st.store.objectSize(o); errors.Is(err, os.ErrNotExist) && there {
 		err = nil // another goroutine keeps the same object
@@ -214,6 +215,7 @@ func (st *Stage) Keep(o Object) error {
 	err = syncDir(st.store.join(objectsName, o.Path()[:2]))
 	st.mu.Lock()
 	delete(st.staged, o)
+	st.read[o] = so.size
 	if err != nil {
 		st.unsynced = true
 	}

@@ -2,10 +2,8 @@ package gc
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -41,7 +39,7 @@ func (r *run) sweep(ctx context.Context, survivors []snapshot.ID) error {
 // mark adds the objects of a snapshot. Its digest is checked first: a damaged image may read
 // well and name other objects than the ones its containers have.
 func (r *run) mark(ctx context.Context, id snapshot.ID, live map[snapshot.Object]struct{}) error {
-	if err := checkDigest(r.store.ImagePath(id), id); err != nil {
+	if err := r.store.CheckImage(id); err != nil {
 		return err
 	}
 	img, err := image.OpenSnapshot(r.store, id)
@@ -55,22 +53,6 @@ func (r *run) mark(ctx context.Context, id snapshot.ID, live map[snapshot.Object
 		}
 		return ctx.Err()
 	})
-}
-
-func checkDigest(path string, id snapshot.ID) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("%w: %w", snapshot.ErrDamaged, err)
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return fmt.Errorf("%w: %w", snapshot.ErrDamaged, err)
-	}
-	if got := snapshot.ID(h.Sum(nil)); got != id {
-		return fmt.Errorf("its image has digest %s: %w", got.Short(), snapshot.ErrDamaged)
-	}
-	return nil
 }
 
 func (r *run) sweepDir(name string, live map[snapshot.Object]struct{}) error {

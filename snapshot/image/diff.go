@@ -2,6 +2,9 @@ package image
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -85,12 +88,22 @@ func changes(from, to map[string]string) []Change {
 	return out
 }
 
-// Manifest reads the image's manifest.
+// Manifest reads the image's manifest, and compares its bytes with the image: they are an object of
+// the pool, and ErrDamaged when they are others.
 func (i *Image) Manifest() (*snapshot.Manifest, error) {
 	f, err := i.Open(snapshot.ManifestPath)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return snapshot.ParseManifest(f)
+	o, _, _ := i.Object(snapshot.ManifestPath)
+	h := sha256.New()
+	m, err := snapshot.ParseManifest(io.TeeReader(f, h))
+	if _, rest := io.Copy(h, f); rest != nil {
+		return nil, fmt.Errorf("read manifest: %w", rest)
+	}
+	if snapshot.Digest(h.Sum(nil)) != o.Digest {
+		return nil, fmt.Errorf("read manifest: object %s holds other bytes: %w", o, snapshot.ErrDamaged)
+	}
+	return m, err
 }
