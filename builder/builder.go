@@ -107,7 +107,7 @@ func (b *build) run(ctx context.Context) error {
 		}
 	}
 	if b.previous, err = openPrevious(b.Store); err != nil {
-		b.Warn("the current snapshot cannot be read, so nothing is reused from it: " + err.Error())
+		b.Warn("nothing is reused from the current snapshot, everything is made again: " + err.Error() + "; larder verify says more")
 	}
 	if err := b.timed("plan", func() error { return b.makePlan(ctx) }); err != nil {
 		return err

@@ -88,5 +88,6 @@ func (s *stocking) bundledPip(ctx context.Context, target int) (*stocked, error)
 		},
 		body: body, size: size,
 	}
+	found.layer = s.oldLayer(found.pick)
 	return found, s.makeLayer(ctx, got, found)
 }

@@ -5,14 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"io/fs"
 
 	"larder/builder/index"
 	"larder/builder/pip"
 	"larder/snapshot"
 )
 
-// fetch makes sure the pool has the wheel's bytes, when anything needs them.
+// fetch makes sure that the pool has the wheel's bytes, when anything is made of them.
 func (s *stocking) fetch(ctx context.Context, j *stockJob) error {
 	f := j.picks[0].file
 	digest, err := snapshot.ParseDigest(f.SHA256)
@@ -20,42 +20,59 @@ func (s *stocking) fetch(ctx context.Context, j *stockJob) error {
 		return s.fail(j, fmt.Errorf("the index publishes the digest %q for %s: %w", f.SHA256, f.Filename, ErrRefused))
 	}
 	body := snapshot.Object{Digest: digest}
-	size, have := s.stage.Has(body)
-	if !have && s.bodyNeeded(j) {
-		size, err = s.download(ctx, f, body)
-		if err != nil {
+	if j.reused = s.reuse(j, body); !j.reused {
+		return s.obtain(ctx, j, body)
+	}
+	s.gotten(j, j.out[0].size, &s.report.ReusedBytes)
+	return nil
+}
+
+// obtain finds the wheel in the pool, whole, or downloads it.
+func (s *stocking) obtain(ctx context.Context, j *stockJob, body snapshot.Object) error {
+	size, have, err := s.stored(j, body)
+	if err != nil {
+		return err
+	}
+	total := &s.report.ReusedBytes
+	if !have {
+		total = &s.report.FetchedBytes
+		if size, err = s.download(ctx, j.picks[0].file, body); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 			return s.fail(j, err)
 		}
 	}
-	metadata, err := s.servedMetadata(ctx, f)
-	if err != nil {
-		return s.fail(j, err)
+	for i := range j.out {
+		j.out[i].size = size
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if have {
-		s.report.ReusedBytes += size
-	} else {
-		s.report.FetchedBytes += size
-	}
-	s.fetched++
-	s.events.send(Event{Stage: "fetch", Done: s.fetched, Total: s.total, Bytes: s.report.FetchedBytes, Item: f.Filename})
-	for _, p := range j.picks {
-		j.out = append(j.out, stocked{pick: p, body: body, size: size, metadata: metadata})
-	}
+	s.gotten(j, size, total)
 	return nil
 }
 
-// bodyNeeded says whether the wheel itself has to be there: for a view that serves
-// it, or for a layer the previous snapshot does not have.
-func (s *stocking) bodyNeeded(j *stockJob) bool {
-	if s.serves("pip") || s.serves("simple") || s.serves("pip-old") {
-		return true
+// gotten notes that a wheel is there.
+func (s *stocking) gotten(j *stockJob, size int64, total *int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*total += size
+	s.fetched++
+	s.events.send(Event{Stage: "fetch", Done: s.fetched, Total: s.total, Bytes: s.report.FetchedBytes, Item: j.picks[0].file.Filename})
+}
+
+// stored reads the wheel in the pool and returns its size. One that is damaged is named
+// and counts as missing; it is no fault of the input.
+func (s *stocking) stored(j *stockJob, body snapshot.Object) (size int64, ok bool, err error) {
+	size, err = s.stage.Check(body)
+	switch {
+	case err == nil:
+		return size, true, nil
+	case errors.Is(err, fs.ErrNotExist) && !j.served:
+		return 0, false, nil // never fetched, or not kept
+	case errors.Is(err, snapshot.ErrDamaged):
+		s.warn(fmt.Sprintf("%s is fetched again: %v", j.picks[0].file.Filename, err))
+		return 0, false, nil
 	}
-	return slices.ContainsFunc(j.picks, func(p pick) bool { return !s.previous.hasLayer(s.layerID(p)) })
+	return 0, false, err
 }
 
 func (s *stocking) download(ctx context.Context, f index.File, want snapshot.Object) (int64, error) {
@@ -78,56 +95,18 @@ func (s *stocking) download(ctx context.Context, f index.File, want snapshot.Obj
 	return size, s.stage.Keep(o)
 }
 
-// servedMetadata fetches FILE.metadata where a pip would ask for it.
-func (s *stocking) servedMetadata(ctx context.Context, f index.File) ([]byte, error) {
-	if !f.Metadata || !s.serves("pip") && !s.serves("pip-old") {
-		return nil, nil
-	}
-	if o, _, ok := s.previous.object("views/pip/" + pip.Path(f.URL+".metadata") + ".body"); ok && s.previous.hasWheel(f) {
-		r, err := s.stage.Open(o)
-		if err == nil {
-			defer r.Close()
-			return io.ReadAll(r)
-		}
-	}
-	m, err := s.Index.FetchMetadata(ctx, f)
-	if errors.Is(err, index.ErrNotFound) {
-		return nil, nil // announced but not there: pip falls back to the wheel, and so do we
-	}
-	return m, err
-}
-
-// oldEntry writes the wheel once more in the form pip < 23.3 reads.
-func (s *stocking) oldEntry(j *stockJob) error {
-	if !s.serves("pip-old") {
+// makeOldEntry writes the wheel once more in the form pip < 23.3 reads.
+func (s *stocking) makeOldEntry(j *stockJob, wheel io.Reader) error {
+	if !s.serves("pip-old") || j.out[0].oldEntry != nil {
 		return nil
 	}
 	f := j.picks[0].file
-	if o, size, ok := s.previous.object("views/pip-old/" + pip.OldPath(f.URL)); ok && s.previous.hasWheel(f) {
-		for i := range j.out {
-			j.out[i].oldEntry, j.out[i].oldSize = &o, size
-		}
-		return nil
-	}
-	body, err := s.stage.Open(j.out[0].body)
-	if err != nil {
-		return err
-	}
-	defer body.Close()
-	entry, ok := pip.OldEntry(wheelType, j.out[0].size, f.SHA256, body)
+	entry, ok := pip.OldEntry(wheelType, j.out[0].size, f.SHA256, wheel)
 	if !ok {
-		s.Warn(f.Filename + " is too large for the cache format of pip before 23.3; such a pip will download it")
+		s.warn(f.Filename + " is too large for the cache format of pip before 23.3; such a pip will download it")
 		return nil
 	}
-	w, err := s.stage.NewObject()
-	if err != nil {
-		return err
-	}
-	defer w.Abort()
-	if _, err := io.Copy(w, entry); err != nil {
-		return err
-	}
-	o, size, err := w.Commit(false)
+	o, size, err := s.put(entry, false)
 	if err != nil {
 		return err
 	}

@@ -1,13 +1,13 @@
 package builder
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
+	"strings"
 
 	"larder/builder/index"
+	"larder/builder/layer"
 	"larder/builder/wheel"
 	"larder/snapshot"
 	"larder/snapshot/image"
@@ -18,14 +18,14 @@ import (
 // wheels by digest, layers by name, cache entries by path. It may be nil: all its
 // methods then find nothing.
 type previous struct {
-	image    *image.Image
-	manifest snapshot.Manifest
-	wheels   map[string]snapshot.ManifestWheel       // by SHA-256
-	layers   map[string]snapshot.ManifestLayer       // by id
-	envs     map[string]snapshot.ManifestEnvironment // by target and digest of the pins
+	image  *image.Image
+	wheels map[string]snapshot.ManifestWheel       // by SHA-256
+	layers map[string]snapshot.ManifestLayer       // by id
+	envs   map[string]snapshot.ManifestEnvironment // by target and digest of the pins
 }
 
-// openPrevious opens the current snapshot; a store without one has none.
+// openPrevious opens the current snapshot, once its bytes are those of its id: damage
+// copied from it would get a valid digest. A store without one has none.
 func openPrevious(s *snapshot.Store) (*previous, error) {
 	id, err := s.Current()
 	if errors.Is(err, snapshot.ErrNoSnapshot) {
@@ -34,27 +34,26 @@ func openPrevious(s *snapshot.Store) (*previous, error) {
 	if err != nil {
 		return nil, err
 	}
-	img, err := image.Open(s.ImagePath(id), s.ObjectsDir())
+	if err := s.CheckImage(id); err != nil {
+		return nil, err
+	}
+	img, err := image.OpenSnapshot(s, id)
 	if err != nil {
 		return nil, err
 	}
-	raw, err := fs.ReadFile(img, "manifest.json")
+	m, err := img.Manifest()
 	if err != nil {
 		img.Close()
-		return nil, err
+		return nil, fmt.Errorf("snapshot %s: %w", id.Short(), err)
 	}
 	p := &previous{image: img, wheels: map[string]snapshot.ManifestWheel{}, layers: map[string]snapshot.ManifestLayer{}, envs: map[string]snapshot.ManifestEnvironment{}}
-	if err := json.Unmarshal(raw, &p.manifest); err != nil {
-		img.Close()
-		return nil, fmt.Errorf("parse manifest.json of %s: %w", id, err)
-	}
-	for _, w := range p.manifest.Wheels {
+	for _, w := range m.Wheels {
 		p.wheels[w.SHA256.String()] = w
 	}
-	for _, l := range p.manifest.Layers {
+	for _, l := range m.Layers {
 		p.layers[l.ID] = l
 	}
-	for _, e := range p.manifest.Environments {
+	for _, e := range m.Environments {
 		p.envs[e.Target+" "+e.Lock] = e
 	}
 	return p, nil
@@ -62,8 +61,7 @@ func openPrevious(s *snapshot.Store) (*previous, error) {
 
 func (p *previous) close() { p.image.Close() }
 
-// object returns the object at a path of the previous image, if it is there and
-// was made from the same wheel.
+// object returns the object at a path of the previous image, if it is there.
 func (p *previous) object(path string) (snapshot.Object, int64, bool) {
 	if p == nil {
 		return snapshot.Object{}, 0, false
@@ -79,14 +77,34 @@ func (p *previous) hasLayer(id string) bool {
 	return ok
 }
 
-// hasWheel says whether the previous snapshot was made with this very file from
-// this very place: what was made of it can be taken over.
-func (p *previous) hasWheel(f index.File) bool {
+// layer lists the files of a layer.
+func (p *previous) layer(id string) (files []layer.File, err error) {
+	dir := snapshot.LayerPath(id)
+	err = p.image.Walk(dir, func(e image.Entry) error {
+		switch {
+		case e.Mode.IsDir():
+			return nil
+		case !e.Mode.IsRegular():
+			return fmt.Errorf("%s is not a file: %w", e.Path, snapshot.ErrDamaged)
+		}
+		o := e.Object
+		o.Exec = e.Mode&0o111 != 0
+		files = append(files, layer.File{Path: strings.TrimPrefix(e.Path, dir+"/"), Object: o, Size: e.Size, MTime: e.MTime})
+		return nil
+	})
+	return files, err
+}
+
+// wheel returns what the previous snapshot says of this very file: it was found to be a
+// sound wheel of this name.
+func (p *previous) wheel(f index.File) (w snapshot.ManifestWheel, ok bool) {
 	if p == nil {
-		return false
+		return w, false
 	}
-	w, ok := p.wheels[f.SHA256]
-	return ok && w.URL == f.URL
+	if w, ok = p.wheels[f.SHA256]; !ok || w.Filename != f.Filename {
+		return snapshot.ManifestWheel{}, false
+	}
+	return w, true
 }
 
 // picksOf answers a want without the index, when it can: every pin belongs to a lock
@@ -107,8 +125,8 @@ func (p *previous) picksOf(w *want, targets []Target) ([]pick, bool) {
 			return nil, false
 		}
 		old, ok := p.wheels[p.layers[e.Layers[at]].Wheel.String()]
-		if !ok {
-			return nil, false
+		if !ok || old.Signed {
+			return nil, false // only the index knows the rest of its URL
 		}
 		c := candidate{file: index.File{
 			Filename: old.Filename, URL: old.URL, SHA256: old.SHA256.String(), Size: old.Size,

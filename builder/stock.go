@@ -22,23 +22,27 @@ type stocked struct {
 	pick
 	body     snapshot.Object // the wheel file
 	size     int64
-	metadata []byte           // the index's FILE.metadata, when it announces one
 	oldEntry *snapshot.Object // the wheel as pip < 23.3 keeps it
 	oldSize  int64
 	layer    *builtLayer
+
+	ownMetadata snapshot.Digest // of the wheel's METADATA
+	metadata    []byte          // METADATA, when a view serves it
 }
 
 // builtLayer is a wheel as installed for one target.
 type builtLayer struct {
-	id     string
-	files  []layer.File // nil when reused: the previous image has them
-	reused bool
+	id    string
+	files []layer.File
 }
 
 // stockJob is one wheel file and all the picks of it.
 type stockJob struct {
-	picks []pick
-	out   []stocked
+	picks  []pick
+	out    []stocked
+	known  bool // the previous snapshot has this wheel
+	served bool // and a view with its bytes
+	reused bool // and all else that is wanted of it: nothing is made
 }
 
 // stocking is the state of the pipeline that fetches, checks and unpacks.

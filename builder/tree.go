@@ -59,10 +59,11 @@ func (l *layout) add(s *stocked) error {
 	sha := s.file.SHA256
 	w := l.wheels[sha]
 	if w == nil {
+		place, _, signed := strings.Cut(s.file.URL, "?")
 		w = &snapshot.ManifestWheel{
 			Project: s.project, Version: s.version.String(), Filename: s.file.Filename, SHA256: s.body.Digest,
-			Size: s.size, URL: s.file.URL, Index: s.file.Index, RequiresPython: s.file.RequiresPython,
-			Metadata: s.metadata != nil,
+			Size: s.size, URL: place, Signed: signed, Index: s.file.Index, RequiresPython: s.file.RequiresPython,
+			Metadata: metadataFits(s.file, s.ownMetadata), MetadataSHA256: s.ownMetadata,
 		}
 		l.wheels[sha] = w
 		if err := l.cacheEntries(s); err != nil {
@@ -83,20 +84,12 @@ func (l *layout) add(s *stocked) error {
 func (l *layout) addLayer(s *stocked, tag string) error {
 	dir := snapshot.LayerPath(s.layer.id)
 	row := snapshot.ManifestLayer{ID: s.layer.id, Target: tag, Project: s.project, Version: s.version.String(), Wheel: s.body.Digest}
-	if s.layer.reused {
-		if err := l.tree.CopyFrom(l.previous.image, dir); err != nil {
+	for _, f := range s.layer.files {
+		if err := l.tree.File(dir+"/"+f.Path, f.Object, f.Size, f.MTime); err != nil {
 			return err
 		}
-		old := l.previous.layers[s.layer.id]
-		row.Files, row.Bytes = old.Files, old.Bytes
-	} else {
-		for _, f := range s.layer.files {
-			if err := l.tree.File(dir+"/"+f.Path, f.Object, f.Size, f.MTime); err != nil {
-				return err
-			}
-			row.Files++
-			row.Bytes += f.Size
-		}
+		row.Files++
+		row.Bytes += f.Size
 	}
 	l.manifest.Layers = append(l.manifest.Layers, row)
 	path := snapshot.ByHashPath(tag, s.body.Digest)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 
 	"larder/builder/layer"
@@ -34,10 +35,10 @@ func (s *stocking) unpack(ctx context.Context, j *stockJob) error {
 }
 
 func (s *stocking) unpackAll(ctx context.Context, j *stockJob) error {
-	f := j.picks[0].file
-	if err := s.reuseLayers(j); err == nil && s.previous.hasWheel(f) {
-		return s.oldEntry(j)
+	if j.reused {
+		return nil
 	}
+	f := j.picks[0].file
 	r, err := s.stage.Open(j.out[0].body)
 	if err != nil {
 		return err
@@ -47,20 +48,47 @@ func (s *stocking) unpackAll(ctx context.Context, j *stockJob) error {
 	if err != nil {
 		return err
 	}
-	layered := false
+	read := j.known // by the build that first stocked it
 	for i := range j.out {
+		had := j.out[i].layer != nil
 		if err := s.makeLayer(ctx, w, &j.out[i]); err != nil {
 			return err
 		}
-		layered = layered || j.out[i].layer != nil && !j.out[i].layer.reused
+		read = read || !had && j.out[i].layer != nil
 	}
-	if !layered {
+	if !read {
 		// Making a layer reads every byte against its checksum; so does this.
 		if err := w.Verify(); err != nil {
 			return err
 		}
 	}
-	return s.oldEntry(j)
+	if err := s.takeMetadata(j, w); err != nil {
+		return err
+	}
+	return s.makeOldEntry(j, io.NewSectionReader(r, 0, j.out[0].size))
+}
+
+// takeMetadata takes the wheel's METADATA, for the views that serve it.
+func (s *stocking) takeMetadata(j *stockJob, w *wheel.Wheel) error {
+	at := slices.IndexFunc(w.Files(), func(f *wheel.File) bool { return f.Name == w.DistInfo+"/METADATA" })
+	if at < 0 {
+		return nil // Open refuses such a wheel
+	}
+	r, err := w.Open(w.Files()[at])
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	own := snapshot.Sum(text)
+	if !s.metadataServed(j.picks[0].file, own) {
+		text = nil
+	}
+	j.setMetadata(own, text)
+	return nil
 }
 
 // layerID names the layer of a pick: the first 12 hexadecimal digits of a digest
@@ -79,32 +107,9 @@ func (b *build) layerID(p pick) string {
 // layerWanted says whether a pick gets a layer.
 func (b *build) layerWanted(p pick) bool { return b.Layers || p.locked || p.tool }
 
-// errNotReused says that some layer must be made.
-var errNotReused = errors.New("not in the previous snapshot")
-
-// reuseLayers takes the layers of a job from the previous snapshot, all or none.
-func (s *stocking) reuseLayers(j *stockJob) error {
-	for i := range j.out {
-		if s.layerWanted(j.out[i].pick) && !s.previous.hasLayer(s.layerID(j.out[i].pick)) {
-			return errNotReused
-		}
-	}
-	for i := range j.out {
-		if id := s.layerID(j.out[i].pick); s.layerWanted(j.out[i].pick) && s.previous.hasLayer(id) {
-			j.out[i].layer = &builtLayer{id: id, reused: true}
-		}
-	}
-	return nil
-}
-
-// makeLayer installs the wheel for one target, into the pool.
+// makeLayer installs the wheel for one target, into the pool, unless that was done before.
 func (s *stocking) makeLayer(ctx context.Context, w *wheel.Wheel, out *stocked) error {
-	if !s.layerWanted(out.pick) {
-		return nil
-	}
-	id := s.layerID(out.pick)
-	if s.previous.hasLayer(id) {
-		out.layer = &builtLayer{id: id, reused: true}
+	if !s.layerWanted(out.pick) || out.layer != nil {
 		return nil
 	}
 	compiler, err := s.compiler(ctx, out.target)
@@ -119,7 +124,7 @@ func (s *stocking) makeLayer(ctx context.Context, w *wheel.Wheel, out *stocked) 
 	if err != nil {
 		return err
 	}
-	out.layer = &builtLayer{id: id, files: files}
+	out.layer = &builtLayer{id: s.layerID(out.pick), files: files}
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"larder/builder/index"
 	"larder/builder/pip"
 	"larder/snapshot"
 	"larder/snapshot/lock"
@@ -28,6 +29,12 @@ const wheelType = "application/octet-stream"
 // serves says whether a view is wanted.
 func (b *build) serves(view string) bool { return slices.Contains(b.Views, view) }
 
+// bodyPath is where the pip view has a wheel itself.
+func bodyPath(f index.File) string { return "views/pip/" + pip.Path(f.URL) + ".body" }
+
+// simplePath is where the simple view has a wheel.
+func simplePath(filename string) string { return "views/simple/" + files + "/" + filename }
+
 // cacheEntries writes what pip keeps of a download: the wheel, and its metadata
 // file where the index announces one.
 func (l *layout) cacheEntries(s *stocked) error {
@@ -40,7 +47,7 @@ func (l *layout) cacheEntries(s *stocked) error {
 		if err := l.bytes(p, pip.Entry(wheelType, size, s.file.SHA256)); err != nil {
 			return err
 		}
-		if err := l.tree.File(p+".body", s.body, size, snapshot.Epoch); err != nil {
+		if err := l.tree.File(bodyPath(s.file), s.body, size, snapshot.Epoch); err != nil {
 			return err
 		}
 	}
@@ -108,7 +115,7 @@ func (l *layout) simple(all []stocked) error {
 				continue
 			}
 			placed[w.Filename] = true
-			if err := l.tree.File("views/simple/"+files+"/"+w.Filename, snapshot.Object{Digest: w.SHA256}, w.Size, snapshot.Epoch); err != nil {
+			if err := l.tree.File(simplePath(w.Filename), snapshot.Object{Digest: w.SHA256}, w.Size, snapshot.Epoch); err != nil {
 				return err
 			}
 		}

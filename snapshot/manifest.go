@@ -41,9 +41,11 @@ type ManifestWheel struct {
 	Filename       string   `json:"filename"`
 	SHA256         Digest   `json:"sha256"`
 	Size           int64    `json:"size"`
-	Index          string   `json:"index"`              // root of the index page it came from, without credentials
-	URL            string   `json:"url"`                // where it was fetched, as the index page links it, without credentials
-	Metadata       bool     `json:"metadata,omitempty"` // the index serves FILE.metadata
+	Index          string   `json:"index"`                    // root of the index page it came from, without credentials
+	URL            string   `json:"url"`                      // where it was fetched, as the index page links it, without credentials and query
+	Signed         bool     `json:"signed,omitempty"`         // that URL has a query, left out here: it may be a secret, and containers read this
+	Metadata       bool     `json:"metadata,omitempty"`       // the index serves FILE.metadata, and it is the wheel's METADATA
+	MetadataSHA256 Digest   `json:"metadata_sha256,omitzero"` // of the wheel's METADATA
 	RequiresPython string   `json:"requires_python,omitempty"`
 	Targets        []string `json:"targets"`
 	// Ranks is the wheel's place in pip's order for each target, "" when not asked for.

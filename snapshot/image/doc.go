@@ -12,7 +12,7 @@
 // they were given. The id of a snapshot is the digest of these bytes.
 //
 // An Image reads one back without mounting it: an fs.FS whose files come from the pool, Walk for
-// everything that looks at all of it, and CopyFrom for the next build. Bytes that are not an
+// everything that looks at all of it, the next build among them. Bytes that are not an
 // image give an error that wraps snapshot.ErrDamaged, not a panic; that the bytes are the right
 // ones is what the id is for.
 //

@@ -203,6 +203,26 @@ func TestReadBack(t *testing.T) {
 	}
 }
 
+// CopyFrom adds what is at src in an open image to the same place of the tree: what Walk tells is
+// all there is to know of a name.
+func (t *Tree) CopyFrom(img *Image, src string) error {
+	return img.Walk(src, func(e Entry) error {
+		switch {
+		case e.Path == "":
+			return nil
+		case e.Mode.IsDir():
+			return t.Dir(e.Path)
+		case e.Mode&fs.ModeSymlink != 0:
+			return t.Symlink(e.Path, e.Target)
+		case e.Mode.IsRegular():
+			o := e.Object
+			o.Exec = e.Mode&0o111 != 0
+			return t.File(e.Path, o, e.Size, e.MTime)
+		}
+		return refuse(e.Path, "it is not a file, link or directory")
+	})
+}
+
 // fstest knows the rules of fs.FS better than we do.
 func TestImageIsAnFS(t *testing.T) {
 	dir := t.TempDir()

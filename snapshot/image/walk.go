@@ -85,23 +85,3 @@ func (i *Image) walk(name string, info fs.FileInfo, fn func(Entry) error, depth 
 	}
 	return nil
 }
-
-// CopyFrom adds what is at src in an open image to the same place of the tree, so that a layer
-// made before is not made again.
-func (t *Tree) CopyFrom(img *Image, src string) error {
-	return img.Walk(src, func(e Entry) error {
-		switch {
-		case e.Path == "":
-			return nil
-		case e.Mode.IsDir():
-			return t.Dir(e.Path)
-		case e.Mode&fs.ModeSymlink != 0:
-			return t.Symlink(e.Path, e.Target)
-		case e.Mode.IsRegular():
-			o := e.Object
-			o.Exec = e.Mode&0o111 != 0
-			return t.File(e.Path, o, e.Size, e.MTime)
-		}
-		return refuse(e.Path, "it is not a file, link or directory")
-	})
-}
