@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
 
 	"larder/snapshot"
+	"larder/snapshot/check"
 )
 
 func useCommand() *cli.Command {
@@ -13,7 +15,7 @@ func useCommand() *cli.Command {
 		Name:        "use",
 		Usage:       "make a snapshot the current one",
 		ArgsUsage:   "SNAPSHOT",
-		Description: "New containers get it; those that run keep what they have.",
+		Description: "New containers get it; those that run keep what they have. A damaged snapshot is refused.",
 		Action:      runUse,
 	}
 }
@@ -30,6 +32,9 @@ func runUse(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := usable(c.Context, s, id); err != nil {
+		return err
+	}
 	if err := s.Use(id); err != nil {
 		return err
 	}
@@ -40,4 +45,21 @@ func runUse(c *cli.Context) error {
 	}
 	_, err = fmt.Fprintf(c.App.Writer, "%s\n", id)
 	return err
+}
+
+// usable looks at a snapshot as verify does without --full: at its image, and at the
+// names, sizes and modes of its files.
+func usable(ctx context.Context, s *snapshot.Store, id snapshot.ID) error {
+	r, err := check.Run(ctx, s, []snapshot.ID{id}, check.Options{})
+	if err != nil || len(r.Findings) == 0 {
+		return err
+	}
+	more := ""
+	if n := len(r.Findings) - 1; n > 0 {
+		more = fmt.Sprintf(" and %d more", n)
+	}
+	return &adviceError{
+		fmt.Errorf("snapshot %s is not used: %w: %s%s", id.Short(), snapshot.ErrDamaged, r.Findings[0], more),
+		"larder verify " + id.Short() + " says all; larder build makes again what it still wants",
+	}
 }

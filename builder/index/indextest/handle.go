@@ -133,6 +133,9 @@ func (s *Server) json(project string, files []*File) []byte {
 		if len(f.Metadata) > 0 && !s.options.UnannouncedMetadata {
 			// Not dist-info-metadata: pip 22.3 to 23.1 break over an object there (PEP 714).
 			m["core-metadata"] = map[string]string{"sha256": fmt.Sprintf("%x", sha256.Sum256(f.Metadata))}
+			if s.options.UnhashedMetadata {
+				m["core-metadata"] = true
+			}
 		}
 		list = append(list, m)
 		if parts := strings.Split(f.Name, "-"); len(parts) > 1 && !slices.Contains(versions, parts[1]) {
@@ -165,6 +168,9 @@ func (s *Server) html(project string, files []*File) []byte {
 		}
 		if len(f.Metadata) > 0 && !s.options.UnannouncedMetadata {
 			sum := fmt.Sprintf("sha256=%x", sha256.Sum256(f.Metadata))
+			if s.options.UnhashedMetadata {
+				sum = "true"
+			}
 			fmt.Fprintf(&b, ` data-core-metadata="%s" data-dist-info-metadata="%[1]s"`, sum)
 		}
 		fmt.Fprintf(&b, ">%s</a><br/>\n", html.EscapeString(f.Name))

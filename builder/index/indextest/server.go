@@ -26,6 +26,7 @@ type Options struct {
 	NoUploadTime        bool
 	NoMetadata          bool // no .metadata files
 	UnannouncedMetadata bool // .metadata files that no page mentions
+	UnhashedMetadata    bool // .metadata files that pages mention without a hash
 	NoCacheHeaders      bool // no Cache-Control
 	NoETag              bool
 	NoRange             bool // Range is ignored

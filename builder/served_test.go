@@ -1,0 +1,129 @@
+package builder_test
+
+import (
+	"bytes"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+
+	"larder/builder"
+	"larder/builder/index/indextest"
+	"larder/builder/pip"
+	"larder/builder/wheel/wheeltest"
+	"larder/snapshot/image"
+)
+
+// offer puts a wheel on the index whose link the index writes as link says, and
+// returns that link.
+func (w *world) offer(x wheeltest.Wheel, link func(host, path string) string) string {
+	data := x.Bytes()
+	sum := digestOf(data)
+	href := link(w.index.Host(), "/files/"+sum[:2]+"/"+sum[2:10]+"/"+x.Filename())
+	return w.index.AddFile(x.Name, indextest.File{Name: x.Filename(), Data: data, Href: href})
+}
+
+// A signed address and a password in one are secrets: nothing of them is in anything
+// that containers see. pip's cache is keyed by the whole address all the same.
+func TestSecretsOfAddressesStayOut(t *testing.T) {
+	const secret = "s3cr3t"
+	w := newWorld(t, indextest.Options{})
+	x := wheeltest.Wheel{Name: "alpha"}
+	link := w.offer(x, func(host, path string) string {
+		return "http://user-" + secret + ":pass-" + secret + "@" + host + path + "?signature=" + secret + "#part-" + secret
+	})
+	lock := w.lock("requirements.txt", "alpha==1.0 --hash=sha256:"+digestOf(x.Bytes())+"\n")
+	first := w.must(lock)
+	img := w.open(first)
+	must(t, img.Walk("", func(e image.Entry) error {
+		if !e.Mode.IsRegular() || e.Size == 0 {
+			return nil
+		}
+		b, err := fs.ReadFile(img, e.Path)
+		if err != nil || bytes.Contains(b, []byte(secret)) {
+			t.Errorf("%s has the secret in it, or %v", e.Path, err)
+		}
+		return nil
+	}))
+	if raw, err := os.ReadFile(w.store.Dir() + "/snapshots/" + first.Snapshot + "/image.erofs"); err != nil || bytes.Contains(raw, []byte(secret)) {
+		t.Errorf("the image has the secret in it, or %v", err)
+	}
+	if _, _, ok := img.Object("views/pip/" + pip.Path(link) + ".body"); !ok {
+		t.Error("pip would not find the wheel by its address")
+	}
+	m, err := img.Manifest()
+	must(t, err)
+	for _, r := range m.Wheels {
+		if r.Project == "alpha" && (!strings.HasSuffix(r.URL, "/"+x.Filename()) || !r.Signed) {
+			t.Errorf("manifest: %+v", r)
+		}
+	}
+	// The lock is known, but not the address any more: the index is asked.
+	if again := w.must(lock); again.Snapshot != first.Snapshot || again.Published || again.FetchedBytes != 0 {
+		t.Errorf("once more: %+v, want %s", again, first.Snapshot)
+	}
+}
+
+// What is served beside a wheel is the wheel's own METADATA or nothing, whatever the
+// index says; nothing wrong is remembered when the index is right again.
+func TestMetadataIsTheWheelsOwn(t *testing.T) {
+	const wrong = "Metadata-Version: 2.1\nName: alpha\nVersion: 1.0\nRequires-Dist: evil\n"
+	for _, hashed := range []bool{true, false} {
+		for _, layers := range []bool{true, false} {
+			t.Run(fmt.Sprintf("hashed=%t/layers=%t", hashed, layers), func(t *testing.T) {
+				w := newWorld(t, indextest.Options{UnhashedMetadata: !hashed})
+				x := wheeltest.Wheel{Name: "alpha"}
+				set := func(c *builder.Config) { c.Ranking, c.Layers = []string{"alpha"}, layers }
+				file := indextest.File{Name: x.Filename(), Data: x.Bytes(), Metadata: []byte(wrong)}
+				link := w.index.AddFile("alpha", file)
+				served := func(r *builder.Report) string {
+					b, err := fs.ReadFile(w.open(r), "views/pip/"+pip.Path(link+".metadata")+".body")
+					if err != nil {
+						return ""
+					}
+					return string(b)
+				}
+				own := w.wheelText(t, x, "alpha-1.0.dist-info/METADATA")
+				want := own
+				if hashed {
+					want = "" // pip would refuse the wheel's own: the index promised other bytes
+				}
+				first := w.must(set)
+				if got := served(first); got != want {
+					t.Errorf("served %q, want %q", got, want)
+				}
+				w.index.Reset()
+				if again := w.must(set); again.Snapshot != first.Snapshot || again.FetchedBytes != 0 {
+					t.Errorf("once more: %+v", again)
+				}
+				w.index.Remove("alpha")
+				file.Metadata = nil // the truth
+				w.index.AddFile("alpha", file)
+				if got := served(w.must(set)); got != own {
+					t.Errorf("the index is right again: served %q, want %q", got, own)
+				}
+			})
+		}
+	}
+}
+
+// wheelText is the text of one file of a wheel, as a layer has it.
+func (w *world) wheelText(t *testing.T, x wheeltest.Wheel, suffix string) (text string) {
+	t.Helper()
+	other := newWorld(t, indextest.Options{})
+	other.add(x)
+	img := other.open(other.must(ranking(x.Name)))
+	must(t, img.Walk("l", func(e image.Entry) error {
+		if strings.HasSuffix(e.Path, suffix) {
+			b, err := fs.ReadFile(img, e.Path)
+			text = string(b)
+			return err
+		}
+		return nil
+	}))
+	if text == "" {
+		t.Fatalf("no %s", suffix)
+	}
+	return text
+}
