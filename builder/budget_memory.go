@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -13,13 +14,19 @@ import (
 )
 
 // remembered holds what wheels were found to need, by their SHA-256, which never
-// changes. It is a file of JSON lines in the store's page cache: as there, damage
-// reads as a miss and a failure to write is silent.
+// changes. It is a file of JSON lines in the store's page cache, the later of two about
+// one wheel counts: as there, damage reads as a miss and a failure to write is silent.
+//
+// What the wheel itself says, or the index under a hash, is for ever. What an index
+// served without one may have been wrong: it is asked again after a while.
 type remembered struct {
 	mu    *sync.Mutex
 	path  string
-	lines map[string][]string
+	lines map[string]rememberedLine
 }
+
+// doubt is how long unhashed metadata is believed.
+const doubt = 30 * 24 * time.Hour
 
 // What a line, and the whole file, may take: about 30,000 wheels.
 const (
@@ -30,7 +37,10 @@ const (
 type rememberedLine struct {
 	Wheel    string   `json:"wheel"`
 	Requires []string `json:"requires"`
+	Until    int64    `json:"until,omitempty"` // Unix time; 0 for ever
 }
+
+func (l rememberedLine) holds() bool { return l.Until == 0 || time.Now().Unix() < l.Until }
 
 func openRemembered(s *snapshot.Store) remembered {
 	if s == nil {
@@ -41,7 +51,7 @@ func openRemembered(s *snapshot.Store) remembered {
 
 // openRememberedAt reads the file at path; "" keeps nothing.
 func openRememberedAt(path string) remembered {
-	r := remembered{mu: &sync.Mutex{}, path: path, lines: map[string][]string{}}
+	r := remembered{mu: &sync.Mutex{}, path: path, lines: map[string]rememberedLine{}}
 	if path == "" {
 		return r
 	}
@@ -59,7 +69,7 @@ func openRememberedAt(path string) remembered {
 	for scan.Scan() {
 		var l rememberedLine
 		if json.Unmarshal(scan.Bytes(), &l) == nil && len(l.Wheel) == 64 {
-			r.lines[l.Wheel] = l.Requires
+			r.lines[l.Wheel] = l
 		}
 	}
 	return r
@@ -68,21 +78,26 @@ func openRememberedAt(path string) remembered {
 func (r remembered) get(wheel string) ([]string, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	lines, ok := r.lines[wheel]
-	return lines, ok
+	l, ok := r.lines[wheel]
+	return l.Requires, ok && l.holds()
 }
 
-func (r remembered) put(wheel string, lines []string) {
+// put remembers what a wheel needs; sure says that it or the index's hash stands for it.
+func (r remembered) put(wheel string, lines []string, sure bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, had := r.lines[wheel]; had {
+	if had, ok := r.lines[wheel]; ok && had.holds() && (had.Until == 0 || !sure) {
 		return
 	}
-	r.lines[wheel] = lines
+	l := rememberedLine{Wheel: wheel, Requires: lines}
+	if !sure {
+		l.Until = time.Now().Add(doubt).Unix()
+	}
+	r.lines[wheel] = l
 	if r.path == "" {
 		return
 	}
-	b, err := json.Marshal(rememberedLine{wheel, lines})
+	b, err := json.Marshal(l)
 	if err != nil || len(b) >= maxRememberedLine {
 		return
 	}

@@ -67,22 +67,27 @@ func (s *shelf) requiresOf(ctx context.Context, f index.File) (lines []string, k
 		}
 		if err == nil {
 			lines := wheel.ParseMetadata(raw).RequiresDist
-			s.memory.put(f.SHA256, lines)
+			s.memory.put(f.SHA256, lines, f.MetadataSHA256 != "")
 			return lines, true, nil
 		}
 	}
 	return s.fromWheel(f)
 }
 
-// fromWheel reads the requirements from a wheel in the pool.
+// fromWheel reads the requirements from a wheel in the pool, whose bytes are compared
+// with its digest first: what is learned of them is remembered for ever.
 func (s *shelf) fromWheel(f index.File) (lines []string, known bool, err error) {
 	d, err := snapshot.ParseDigest(f.SHA256)
 	if err != nil || s.Store == nil {
 		return nil, false, nil
 	}
-	body, err := s.Store.OpenObject(snapshot.Object{Digest: d})
+	o := snapshot.Object{Digest: d}
+	if _, err := s.Store.CheckObject(o); err != nil {
+		return nil, false, nil // not there, or damaged: the wheel is asked again once it is chosen
+	}
+	body, err := s.Store.OpenObject(o)
 	if err != nil {
-		return nil, false, nil // not there: the wheel is asked again once it is chosen
+		return nil, false, nil
 	}
 	defer body.Close()
 	st, err := body.Stat()
@@ -93,7 +98,7 @@ func (s *shelf) fromWheel(f index.File) (lines []string, known bool, err error) 
 	if err != nil {
 		return nil, true, nil // it will be skipped, with this reason, when it is unpacked
 	}
-	s.memory.put(f.SHA256, w.Metadata.RequiresDist)
+	s.memory.put(f.SHA256, w.Metadata.RequiresDist, true)
 	return w.Metadata.RequiresDist, true, nil
 }
 

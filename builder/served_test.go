@@ -127,3 +127,28 @@ func (w *world) wheelText(t *testing.T, x wheeltest.Wheel, suffix string) (text 
 	}
 	return text
 }
+
+// A plan that wrong metadata led astray is right again once the wheel was read.
+func TestWrongNeedsAreForgotten(t *testing.T) {
+	w := newWorld(t, indextest.Options{UnhashedMetadata: true})
+	x := wheeltest.Wheel{Name: "alpha"}
+	w.index.AddFile("alpha", indextest.File{Name: x.Filename(), Data: x.Bytes(), Metadata: []byte("Metadata-Version: 2.1\nName: alpha\nVersion: 1.0\nRequires-Dist: stray\n")})
+	w.add(wheeltest.Wheel{Name: "stray"})
+	plan := func() string {
+		m, err := w.open(w.must(ranking("alpha"), scores(map[string]int64{"alpha": 1000}), withBudget(1<<30))).Manifest()
+		must(t, err)
+		var got []string
+		for _, x := range m.Wheels {
+			if x.Project != "pip" {
+				got = append(got, x.Project+"=="+x.Version)
+			}
+		}
+		return strings.Join(got, " ")
+	}
+	if got := plan(); got != "alpha==1.0 stray==1.0" {
+		t.Fatalf("the trap does not work: %s", got)
+	}
+	if got := plan(); got != "alpha==1.0" {
+		t.Errorf("took %s; alpha's own METADATA needs nothing", got)
+	}
+}

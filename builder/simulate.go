@@ -254,7 +254,7 @@ func (g guesser) FetchMetadata(ctx context.Context, f index.File) ([]byte, error
 		if err == nil { // remembered as nil: the index has no metadata for it
 			lines = append([]string{}, wheel.ParseMetadata(raw).RequiresDist...)
 		}
-		g.memory.put(newest.SHA256, lines)
+		g.memory.put(newest.SHA256, lines, newest.MetadataSHA256 != "")
 	}
 	if lines == nil {
 		lines = g.needs[name.Project]

@@ -83,6 +83,9 @@ func (s *stocking) takeMetadata(j *stockJob, w *wheel.Wheel) error {
 	if err != nil {
 		return err
 	}
+	if s.shelf != nil {
+		s.shelf.memory.put(j.picks[0].file.SHA256, w.Metadata.RequiresDist, true)
+	}
 	own := snapshot.Sum(text)
 	if !s.metadataServed(j.picks[0].file, own) {
 		text = nil
