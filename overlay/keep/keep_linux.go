@@ -6,6 +6,7 @@
 //	RUN/snapshots/               0700, a private mount of its own
 //	  <id>/image                 the image, through a loop device
 //	  <id>/pool                  a link that names the pool below the trees
+//	  <id>/source                a link that names the file of the image
 //	  <id>/tree                  the tree, root's
 //	  <id>/tree-<uid>-<gid>      the tree for another owner
 //	RUN/lock                     flock of mount and unmount
@@ -215,7 +216,7 @@ func (d Dir) unmount(id string) error {
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(b.Name(), a.Name()) })
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
-		if e.Name() == "pool" {
+		if e.Name() == "pool" || e.Name() == sourceName {
 			if err := os.Remove(path); err != nil {
 				return fmt.Errorf("let go of snapshot %.12s: %w", id, err)
 			}

@@ -8,26 +8,45 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poolID names a pool for good: another directory at the same path, even with
+// fileID names a file or directory for good: another one at the same path, even with
 // the same inode number, was born at another time.
-func poolID(objects string) (string, error) {
+func fileID(path string) (string, error) {
 	var st unix.Statx_t
-	if err := unix.Statx(unix.AT_FDCWD, objects, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_INO|unix.STATX_BTIME, &st); err != nil {
-		return "", fmt.Errorf("stat pool: %w", &os.PathError{Op: "statx", Path: objects, Err: err})
+	if err := unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_INO|unix.STATX_BTIME, &st); err != nil {
+		return "", fmt.Errorf("stat what is kept: %w", &os.PathError{Op: "statx", Path: path, Err: err})
 	}
 	return fmt.Sprintf("%d:%d:%d:%d.%d", st.Dev_major, st.Dev_minor, st.Ino, st.Btime.Sec, st.Btime.Nsec), nil
 }
 
+// sourceName is a link that names the file of the image which is mounted.
+const sourceName = "source"
+
+// fromImage says whether the mounted image is the snapshot's: a build that finds
+// the image damaged puts a good file in its place, and what was mounted stays bad.
+func (d Dir) fromImage(s Snapshot) bool {
+	had, err := os.Readlink(filepath.Join(d.snapshot(s.ID), sourceName))
+	if err != nil {
+		return false
+	}
+	id, err := fileID(s.Image)
+	return err == nil && id == had
+}
+
 // claim makes the snapshot's directory. Two stores can hold the same snapshot,
-// and one of them may be gone: mounts over another pool than s's are let go.
+// and one of them may be gone: mounts over another pool than s's, or of another
+// image, are let go.
 func (d Dir) claim(s Snapshot) error {
-	want, err := poolID(s.Objects)
+	want, err := fileID(s.Objects)
 	if err != nil {
 		return fmt.Errorf("keep snapshot %.12s: %w", s.ID, err)
 	}
 	dir := d.snapshot(s.ID)
-	if had, err := os.Readlink(filepath.Join(dir, "pool")); err == nil && had == want {
+	if had, err := os.Readlink(filepath.Join(dir, "pool")); err == nil && had == want && d.fromImage(s) {
 		return nil
+	}
+	image, err := fileID(s.Image)
+	if err != nil {
+		return fmt.Errorf("keep snapshot %.12s: %w", s.ID, err)
 	}
 	if err := d.unmount(s.ID); err != nil {
 		return err
@@ -35,13 +54,15 @@ func (d Dir) claim(s Snapshot) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return fmt.Errorf("keep snapshot: %w", err)
 	}
-	if err := os.Symlink(want, filepath.Join(dir, "pool")); err != nil {
-		return fmt.Errorf("keep snapshot: %w", err)
+	for name, id := range map[string]string{"pool": want, sourceName: image} {
+		if err := os.Symlink(id, filepath.Join(dir, name)); err != nil {
+			return fmt.Errorf("keep snapshot: %w", err)
+		}
 	}
 	return nil
 }
 
-// keeps says whether what is kept under the snapshot's id is over its pool.
+// keeps says whether what is kept under the snapshot's id is its image, over its pool.
 func (d Dir) keeps(s Snapshot) bool {
 	if !isID(s.ID) {
 		return false
@@ -50,6 +71,6 @@ func (d Dir) keeps(s Snapshot) bool {
 	if err != nil {
 		return false
 	}
-	id, err := poolID(s.Objects)
-	return err == nil && id == had
+	id, err := fileID(s.Objects)
+	return err == nil && id == had && d.fromImage(s)
 }
