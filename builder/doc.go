@@ -24,6 +24,16 @@
 // locale or the umask. A build that fails leaves the published snapshot as it was;
 // wheels it fetched whole stay in the pool for the next one.
 //
+// Damage is not passed on. The current snapshot's image is compared with its id before
+// anything is taken from it; a layer or a view's wheel is reused when its objects are in
+// the pool with their sizes and modes; a wheel or METADATA that something new is made of
+// is read and compared with its digest first. What fails is warned of, and fetched or
+// made again; it is never a refusal. A changed byte in a file that is only reused is left
+// to verify: to find it, every build would read the whole pool.
+//
+// What the pip views have as FILE.metadata is the wheel's own METADATA, where the index
+// announces such a file, and under no other hash. No address's query is in the image.
+//
 // A lock is a promise: a wheel it names that cannot be had fails the build
 // (ErrRefused; ErrUnreachable when the index cannot be reached). A ranked project
 // that cannot be had is skipped, with its reason in the Report.

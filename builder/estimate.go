@@ -56,8 +56,9 @@ func (b *build) estimate(ctx context.Context) error {
 		}
 		if d, err := snapshot.ParseDigest(p.file.SHA256); err == nil {
 			if f, err := b.Store.OpenObject(snapshot.Object{Digest: d}); err == nil {
+				info, err := f.Stat()
+				item.Stocked = err == nil && (item.Size < 0 || info.Size() == item.Size)
 				f.Close()
-				item.Stocked = true
 			}
 		}
 		b.report.Plan = append(b.report.Plan, item)

@@ -35,7 +35,9 @@
 //
 // The limits: durability is what the file system gives to fsync, syncfs and rename, as ext4, XFS
 // and btrfs give it. It is for one host: no locks over a network file system. Damage by disk or by root is
-// found by snapshot/check, not by reading: the kernel serves what is in an object. A wheel kept
+// found by snapshot/check, not by reading: the kernel serves what is in an object. A publish looks at
+// the bytes of what it writes again and of the image it finds, and replaces what is damaged; of other
+// objects Stage.Has tells size and mode, and Stage.Check reads them. A wheel kept
 // by an interrupted build is not yet in a snapshot, so a gc in between takes it.
 //
 // Left to others: what an image is (snapshot/image, so that the hook does not link the EROFS
