@@ -264,6 +264,29 @@ snapshot = %q
 	f.sh(`test -e $R/srv/pip/http/b && ! test -e $R/srv/pip/http-v2 && ! test -e $R/home/a/.cache && ! test -e $R/mnt/cacache`)
 }
 
+// The caches of a container can have different owners; its read-only view has the
+// first one's, every time.
+func TestMountHookViewOwner(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	store := filepath.Join(t.TempDir(), "store")
+	publish(t, store, map[string]string{"views/uv/x": "x", "views/poetry/x": "x"})
+	profiles := filepath.Join(t.TempDir(), "config.toml")
+	must(t, os.WriteFile(profiles, []byte("[profile.default]\nviews = [\"poetry\", \"uv\", \"pip\"]\n"), 0o600))
+	for n := range 16 {
+		f := start(t, store, fmt.Sprint("c", n), 0)
+		f.sh(`mkdir -p $R/home/a/.cache/pip $R/home/a/.cache/uv; chown 1000:100 $R/home/a/.cache/pip; chown 2000 $R/home/a/.cache/uv`)
+		if status, stderr := f.attach("--required", "--config", profiles); status != 0 {
+			t.Fatalf("exit %d, %q", status, stderr)
+		}
+		if got := f.sh(`stat -c %u:%g $R/mnt/cacache/views`); got != "1000:100\n" {
+			t.Errorf("container %d: the view belongs to %s", n, got)
+		}
+		f.stop()
+	}
+}
+
 // What makes one place impossible leaves the others alone, names itself in one
 // line, and with --required nothing is attached and nothing left.
 func TestMountHookLeavesOut(t *testing.T) {

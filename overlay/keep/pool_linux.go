@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +19,31 @@ func poolID(objects string) (string, error) {
 	return fmt.Sprintf("%d:%d:%d:%d.%d", st.Dev_major, st.Dev_minor, st.Ino, st.Btime.Sec, st.Btime.Nsec), nil
 }
 
+// record is what the link called pool says: which pool, and where it was. The
+// path is for a store that is gone, whose mounts somebody has to let go of.
+func record(id, objects string) string { return id + " " + filepath.Clean(objects) }
+
+// recorded reads the record of a kept snapshot, "" and "" when it has none.
+func (d Dir) recorded(id string) (pool, path string) {
+	text, err := os.Readlink(filepath.Join(d.snapshot(id), "pool"))
+	if err != nil {
+		return "", ""
+	}
+	pool, path, _ = strings.Cut(text, " ")
+	return pool, path
+}
+
+// owns says whether a kept snapshot is over the pool at objects, or over one
+// that was there before. What was left half made names no pool: it is anybody's.
+func (d Dir) owns(id, objects string) bool {
+	had, path := d.recorded(id)
+	if had == "" || path == filepath.Clean(objects) {
+		return true
+	}
+	pool, err := poolID(objects)
+	return err == nil && pool == had
+}
+
 // claim makes the snapshot's directory. Two stores can hold the same snapshot,
 // and one of them may be gone: mounts over another pool than s's are let go.
 func (d Dir) claim(s Snapshot) error {
@@ -26,7 +52,7 @@ func (d Dir) claim(s Snapshot) error {
 		return fmt.Errorf("keep snapshot %.12s: %w", s.ID, err)
 	}
 	dir := d.snapshot(s.ID)
-	if had, err := os.Readlink(filepath.Join(dir, "pool")); err == nil && had == want {
+	if had, _ := d.recorded(s.ID); had == want {
 		return nil
 	}
 	if err := d.unmount(s.ID); err != nil {
@@ -35,7 +61,7 @@ func (d Dir) claim(s Snapshot) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return fmt.Errorf("keep snapshot: %w", err)
 	}
-	if err := os.Symlink(want, filepath.Join(dir, "pool")); err != nil {
+	if err := os.Symlink(record(want, s.Objects), filepath.Join(dir, "pool")); err != nil {
 		return fmt.Errorf("keep snapshot: %w", err)
 	}
 	return nil
@@ -46,10 +72,7 @@ func (d Dir) keeps(s Snapshot) bool {
 	if !isID(s.ID) {
 		return false
 	}
-	had, err := os.Readlink(filepath.Join(d.snapshot(s.ID), "pool"))
-	if err != nil {
-		return false
-	}
+	had, _ := d.recorded(s.ID)
 	id, err := poolID(s.Objects)
 	return err == nil && id == had
 }
