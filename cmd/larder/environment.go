@@ -120,8 +120,11 @@ func (r *running) venv() (venv.Venv, error) {
 		return venv.Venv{}, err
 	}
 	v, err := venv.Read(dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	if file := errors.Is(err, unix.ENOTDIR); file || errors.Is(err, fs.ErrNotExist) {
 		if !named {
+			if file {
+				warnf("%s is a file, and no virtual environment: the packages are in a private one", dir)
+			}
 			return venv.Venv{}, nil
 		}
 		return venv.Venv{}, run.Fatal(usagef("%s is no virtual environment: it has no pyvenv.cfg", dir).hint("make one with python -m venv, or leave --venv out"))

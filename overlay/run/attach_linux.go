@@ -27,6 +27,13 @@ func (e fatal) Unwrap() error { return e.error }
 // that cannot be read: without it the command would do something else.
 func Fatal(err error) error { return fatal{err} }
 
+// nowhere is why a client has no place for a cache at all, so that nothing of it
+// is missing: the user has no home, or one that is not there and cannot be made
+// (/nonexistent, /dev/null). Said, and no failure even of a run that is Required.
+type nowhere struct{ error }
+
+func (e nowhere) Unwrap() error { return e.error }
+
 // instanceError is fatal for a kept instance: the caller would look for the
 // command's files in it.
 func (s *session) instanceError(err error) error {
@@ -166,15 +173,29 @@ func (s *session) attachCache(c client) error {
 	}
 	env := environ(s.Env, s.User, nil)
 	path := c.cachePath(env, s.User.Home)
-	if path == "" {
-		return &problem{kind: overlay.ErrRefused, msg: "no cache directory to attach it to: no home directory, or a relative path",
-			hint: "set " + c.env + " to an absolute path"}
+	p, err := (*point)(nil), error(&problem{kind: overlay.ErrRefused, msg: "no cache directory to attach it to: no home directory, or a relative path",
+		hint: "set " + c.env + " to an absolute path"})
+	if path != "" {
+		p, err = openPoint(path, s.User, true)
 	}
-	p, err := openPoint(path, s.User, true)
+	// A place that was named is there, or that is a failure.
+	if lookup(env, c.env) == "" && s.Views == nil && (path == "" || unmakable(err)) {
+		err = nowhere{err}
+	}
 	if err != nil {
 		return err
 	}
 	return s.attachLowers(c.name, p, lowers, p.path)
+}
+
+// unmakable says whether a directory could not be made by the user it is for.
+func unmakable(err error) bool {
+	for _, errno := range []error{unix.EACCES, unix.EPERM, unix.EROFS, unix.ENOTDIR, unix.ENOENT} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	return false
 }
 
 // attachLowers makes a view of the tree's lowers, with the mount point's own

@@ -130,8 +130,9 @@ func (s *session) part(what string, f func() error) error {
 	if err == nil || errors.Is(err, errAttached) {
 		return nil
 	}
+	none := errors.As(err, new(nowhere))
 	err = fmt.Errorf("%s: %w", what, err)
-	if f := (fatal{}); s.Required || errors.As(err, &f) {
+	if errors.As(err, new(fatal)) || s.Required && !none {
 		return err
 	}
 	s.Warn(err.Error())
