@@ -52,6 +52,7 @@ func (s *session) enter() error {
 		}
 		return fmt.Errorf("unshare: %w", err)
 	}
+	s.own = true
 	// Slave, not private: what the host unmounts goes away here too, so a long
 	// command does not keep its disks busy. Nothing goes the other way.
 	return mount.MakeRSlave("/")

@@ -17,8 +17,10 @@
 // # The promises
 //
 //   - The host's mount table does not change. The namespace and all its mounts
-//     end with the command, also when this process is killed: the kernel then
+//     end with the last process in it. When this process is killed the kernel
 //     kills the command too.
+//   - Processes that outlive the command, such as daemons it started, keep all
+//     that they saw, and Report.Left names them: their instance is in use.
 //   - The command is a plain child: its terminal, process group, standard files
 //     and exit status stay what they would be without us, and signals sent to
 //     us reach it. (SIGINT and SIGQUIT are not passed on while we are in the
@@ -32,8 +34,7 @@
 //
 // # The limits
 //
-// Processes that outlive the command keep the namespace, but lose the upper
-// when it is thrown away. A set-user-ID command is not killed with us. Needs
+// A set-user-ID command is not killed with us. Needs
 // root. A mount point with another mount below it is refused: that mount would
 // vanish under the view.
 package run
