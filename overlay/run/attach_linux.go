@@ -28,8 +28,8 @@ func (e fatal) Unwrap() error { return e.error }
 func Fatal(err error) error { return fatal{err} }
 
 // nowhere is why a client has no place for a cache at all, so that nothing of it
-// is missing: the user has no home, or one that is not there and cannot be made
-// (/nonexistent, /dev/null). Said, and no failure even of a run that is Required.
+// is missing: the user has no home (/nonexistent, /dev/null), or may write
+// nothing there. Said, and no failure even of a run that is Required.
 type nowhere struct{ error }
 
 func (e nowhere) Unwrap() error { return e.error }
@@ -179,8 +179,9 @@ func (s *session) attachCache(c client) error {
 	if path != "" {
 		p, err = openPoint(path, s.User, true)
 	}
-	// A place that was named is there, or that is a failure.
-	if lookup(env, c.env) == "" && s.Views == nil && (path == "" || unmakable(err)) {
+	// A place or a view that was named is there, or that is a failure.
+	named := s.Views != nil || lookup(env, c.env) != "" || lookup(env, "XDG_CACHE_HOME") != ""
+	if err != nil && !named && (!isDir(s.User.Home) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EROFS)) {
 		err = nowhere{err}
 	}
 	if err != nil {
@@ -189,14 +190,9 @@ func (s *session) attachCache(c client) error {
 	return s.attachLowers(c.name, p, lowers, p.path)
 }
 
-// unmakable says whether a directory could not be made by the user it is for.
-func unmakable(err error) bool {
-	for _, errno := range []error{unix.EACCES, unix.EPERM, unix.EROFS, unix.ENOTDIR, unix.ENOENT} {
-		if errors.Is(err, errno) {
-			return true
-		}
-	}
-	return false
+func isDir(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.IsDir()
 }
 
 // attachLowers makes a view of the tree's lowers, with the mount point's own
