@@ -184,6 +184,11 @@ func TestMountHook(t *testing.T) {
 			if got := left(t, store); got != "1 leases 1 instances 1 trash" {
 				t.Errorf("after a leftover: %s", got)
 			}
+			// A directory of the snapshot is moved, not copied.
+			other.sh(`mv $R/home/a/.cache/pip/http-v2 $R/home/a/.cache/pip/moved && grep -q 'a wheel' $R/home/a/.cache/pip/moved/a/body`)
+			if _, err := os.Lstat(filepath.Join(s.InstanceDir("c1"), "pip/u/moved/a/body")); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the upper has a copy of what was moved: %v", err)
+			}
 			other.stop()
 			other.release()
 			other.release()
