@@ -40,9 +40,13 @@
 // # The promises
 //
 //   - No write through a view reaches the tree, the image or the pool.
-//   - Nothing planted in an upper is followed: redirect_dir=nofollow and
-//     metacopy=off always (several distributions follow redirects unless told
-//     not to), nosuid and nodev always.
+//   - Nothing planted in an upper is followed: metacopy=off always, and
+//     redirect_dir=nofollow (several distributions follow redirects unless told
+//     not to) wherever anybody but the kernel can have written one. That is
+//     everywhere but in a volatile view: its upper must be empty, is never
+//     mounted again, and what is set through the view under such a name is
+//     stored under another. There redirect_dir=on, so that moving a directory
+//     of the lowers copies nothing. nosuid and nodev always.
 //   - mountinfo shows no path of the host: upper, work, mask, pool and lowers are
 //     opened below detached clones and print as /u, /w, /m, /objects, /l/….
 //   - A view that the kernel silently made read-only is an error.

@@ -32,8 +32,9 @@ type View struct {
 	Instance string
 	// Volatile is for an instance that is thrown away: nothing is synced to
 	// disk, not even at unmount, where the kernel otherwise syncs all of the
-	// upper's file system (25 ms seen). The upper must be fresh; the kernel
-	// refuses it a second time.
+	// upper's file system (25 ms seen). The upper must be empty; the kernel
+	// refuses it a second time. Directories of the lowers can be moved in it
+	// without a copy; elsewhere that is EXDEV.
 	Volatile bool
 	// Source is what the mount table says: "larder:…".
 	Source string

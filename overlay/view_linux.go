@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"fmt"
+	"io"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -60,10 +61,13 @@ func NewView(v View) (*os.File, error) {
 	if err := set("workdir", "w"); err != nil {
 		return nil, err
 	}
+	redirect, err := redirectDir(v, instance)
+	if err != nil {
+		return nil, err
+	}
 	options := [][2]string{
-		// The upper is the container's. A redirect or metacopy planted there
-		// would show it other files of the tree.
-		{"redirect_dir", "nofollow"},
+		{"redirect_dir", redirect},
+		// A metacopy planted in the upper would show other files' bytes.
 		{"metacopy", "off"},
 		// A second mount of the same upper is EBUSY, not undefined.
 		{"index", "on"},
@@ -98,6 +102,31 @@ func NewView(v View) (*os.File, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// redirectDir chooses whether the view may move a directory of its lowers: with
+// a redirect, which the kernel writes into the upper and then follows. Without,
+// a rename is EXDEV, and the program copies all of the directory (pip, to remove
+// a package). Only an upper that is empty now, below a directory of root's, and
+// never mounted again holds no redirect but the kernel's own: what is set through
+// a view under that name is stored under another.
+func redirectDir(v View, instance *os.File) (string, error) {
+	if !v.Volatile {
+		return "nofollow", nil
+	}
+	fd, err := unix.Openat(fdOf(instance), "u", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", fmt.Errorf("open instance %s: %w", v.Instance, err)
+	}
+	upper := os.NewFile(uintptr(fd), v.Instance+"/u")
+	defer upper.Close()
+	switch names, err := upper.Readdirnames(1); {
+	case len(names) > 0:
+		return "", &refusal{msg: fmt.Sprintf("make view: upper %s/u is not fresh", v.Instance)}
+	case err != io.EOF:
+		return "", fmt.Errorf("read upper: %w", err)
+	}
+	return "on", nil
 }
 
 // checkWritable catches the overlay that the kernel made read-only without an

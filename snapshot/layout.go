@@ -45,6 +45,9 @@ func (s *Store) Dir() string { return s.dir }
 // ObjectsDir is the pool: the data-only layer of every tree.
 func (s *Store) ObjectsDir() string { return s.join(objectsName) }
 
+// ObjectsPath is where the pool of a store at dir is, or was: it need not be there.
+func ObjectsPath(dir string) string { return filepath.Join(dir, objectsName) }
+
 // SnapshotDir is where a snapshot is, or would be.
 func (s *Store) SnapshotDir(id ID) string { return s.join(snapshotsName, id.String()) }
 

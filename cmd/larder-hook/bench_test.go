@@ -36,7 +36,7 @@ func BenchmarkRunc(b *testing.B) {
 		must(b, err)
 		run := keep.Dir(keep.DefaultDir)
 		must(b, run.Mount(keep.Snapshot{ID: id.String(), Image: store.ImagePath(id), Objects: store.ObjectsDir()}))
-		defer func() { must(b, run.Unmount(id.String())) }()
+		defer func() { must(b, run.Unmount(id.String(), store.ObjectsDir())) }()
 		benchmarkRunc(b, w)
 	})
 }

@@ -49,7 +49,7 @@ func (s *session) build(view *container.Point, wanted *environment) ([]container
 		s.attached(p.name, p.point)
 	}
 	if view != nil {
-		m, err := s.readOnlyView()
+		m, err := s.readOnlyView(view)
 		if err != nil {
 			s.leaveOut("view", view, err)
 		} else {
@@ -190,13 +190,21 @@ func (s *session) addTo(inst *instance.Instance, p place) (dir string, masked bo
 // readOnlyView is a clone of a tree: its superblock has no upper, so nobody
 // can make it writable, whatever their capabilities (a read-only bind mount
 // could be remounted).
-func (s *session) readOnlyView() (*os.File, error) {
-	for _, t := range s.trees {
-		return overlay.Clone(t.file)
-	}
-	t, err := s.tree(overlay.Owner{}, overlay.AnyBacking)
+func (s *session) readOnlyView(at *container.Point) (*os.File, error) {
+	t, err := s.tree(s.viewOwner(at), overlay.AnyBacking)
 	if err != nil {
 		return nil, err
 	}
 	return overlay.Clone(t.file)
+}
+
+// viewOwner is whose the files of the read-only view are: the first cache's
+// owner, whose tree is open, else that of the view's own place.
+func (s *session) viewOwner(at *container.Point) overlay.Owner {
+	for _, p := range s.places {
+		if _, open := s.trees[owner(p.point)]; open {
+			return owner(p.point)
+		}
+	}
+	return owner(at)
 }

@@ -184,6 +184,11 @@ func TestMountHook(t *testing.T) {
 			if got := left(t, store); got != "1 leases 1 instances 1 trash" {
 				t.Errorf("after a leftover: %s", got)
 			}
+			// A directory of the snapshot is moved, not copied.
+			other.sh(`mv $R/home/a/.cache/pip/http-v2 $R/home/a/.cache/pip/moved && grep -q 'a wheel' $R/home/a/.cache/pip/moved/a/body`)
+			if _, err := os.Lstat(filepath.Join(s.InstanceDir("c1"), "pip/u/moved/a/body")); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("the upper has a copy of what was moved: %v", err)
+			}
 			other.stop()
 			other.release()
 			other.release()
@@ -262,6 +267,29 @@ snapshot = %q
 		t.Errorf("exit %d, %q", status, stderr)
 	}
 	f.sh(`test -e $R/srv/pip/http/b && ! test -e $R/srv/pip/http-v2 && ! test -e $R/home/a/.cache && ! test -e $R/mnt/cacache`)
+}
+
+// The caches of a container can have different owners; its read-only view has the
+// first one's, every time.
+func TestMountHookViewOwner(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	store := filepath.Join(t.TempDir(), "store")
+	publish(t, store, map[string]string{"views/uv/x": "x", "views/poetry/x": "x"})
+	profiles := filepath.Join(t.TempDir(), "config.toml")
+	must(t, os.WriteFile(profiles, []byte("[profile.default]\nviews = [\"poetry\", \"uv\", \"pip\"]\n"), 0o600))
+	for n := range 16 {
+		f := start(t, store, fmt.Sprint("c", n), 0)
+		f.sh(`mkdir -p $R/home/a/.cache/pip $R/home/a/.cache/uv; chown 1000:100 $R/home/a/.cache/pip; chown 2000 $R/home/a/.cache/uv`)
+		if status, stderr := f.attach("--required", "--config", profiles); status != 0 {
+			t.Fatalf("exit %d, %q", status, stderr)
+		}
+		if got := f.sh(`stat -c %u:%g $R/mnt/cacache/views`); got != "1000:100\n" {
+			t.Errorf("container %d: the view belongs to %s", n, got)
+		}
+		f.stop()
+	}
 }
 
 // What makes one place impossible leaves the others alone, names itself in one

@@ -4,12 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"larder/builder/tags"
 	"larder/overlay/run"
@@ -119,8 +120,11 @@ func (r *running) venv() (venv.Venv, error) {
 		return venv.Venv{}, err
 	}
 	v, err := venv.Read(dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	if file := errors.Is(err, unix.ENOTDIR); file || errors.Is(err, fs.ErrNotExist) {
 		if !named {
+			if file {
+				warnf("%s is a file, and no virtual environment: the packages are in a private one", dir)
+			}
 			return venv.Venv{}, nil
 		}
 		return venv.Venv{}, run.Fatal(usagef("%s is no virtual environment: it has no pyvenv.cfg", dir).hint("make one with python -m venv, or leave --venv out"))
@@ -132,7 +136,9 @@ func (r *running) venv() (venv.Venv, error) {
 }
 
 // target chooses the row of the snapshot to mount: --target, else one for the
-// virtual environment's Python, else the one of an interpreter on this host.
+// virtual environment's Python, else the one of this host's interpreter. Where
+// that leaves a choice, nothing is guessed: a lock on the wrong target would be
+// another environment.
 // python is this host's interpreter for it, "" when unknown.
 func (r *running) target(tree *os.File, on venv.Venv) (t snapshot.Target, python string, err error) {
 	interpreters := r.interpreters()
@@ -149,27 +155,65 @@ func (r *running) target(tree *os.File, on venv.Venv) (t snapshot.Target, python
 	if err != nil {
 		return t, "", err
 	}
-	fits := func(tag string) bool { return true }
-	if on.Dir != "" {
-		fits = func(tag string) bool { return targetFits(tag, on) }
-	}
-	// The host's own targets first: they are the ones with an interpreter here.
-	candidates := slices.Sorted(maps.Keys(interpreters))
-	candidates = slices.DeleteFunc(candidates, func(tag string) bool { return !fits(tag) || !slices.Contains(all, tag) })
-	if len(candidates) == 0 {
-		candidates = slices.DeleteFunc(slices.Clone(all), func(tag string) bool { return !fits(tag) })
-	}
+	fits := hostTargets(all, on, interpreters)
 	switch {
-	case len(candidates) == 1:
-		t, err = readTarget(tree, candidates[0])
-		return t, interpreters[candidates[0]], err
-	case len(candidates) == 0 && on.Dir != "":
+	case len(fits) == 1:
+		t, err = readTarget(tree, fits[0])
+		return t, interpreters[fits[0]], err
+	case len(fits) > 1:
+		return t, "", run.Fatal(usagef("the snapshot has several targets: %s", strings.Join(fits, ", ")).hint("choose one with --target"))
+	case on.Dir != "":
 		return t, "", usagef("the snapshot has nothing for Python %s of %s (it has %s)", on.Version, on.Dir, strings.Join(all, ", ")).
 			hint("build for it with larder build --target")
-	case len(candidates) == 0:
-		return t, "", usagef("the snapshot has no target").hint("build one with larder build --lock")
 	}
-	return t, "", usagef("the snapshot has several targets: %s", strings.Join(candidates, ", ")).hint("choose one with --target")
+	return t, "", usagef("the snapshot has no target").hint("build one with larder build --lock")
+}
+
+// hostTargets narrows a snapshot's targets, step by step and as long as any is
+// left: to the virtual environment's Python, to this machine's kind, to those
+// with an interpreter on this host, and to that which python3 is on PATH.
+func hostTargets(all []string, on venv.Venv, interpreters map[string]string) []string {
+	fits := slices.Clone(all)
+	if on.Dir != "" {
+		fits = slices.DeleteFunc(fits, func(tag string) bool { return !targetFits(tag, on) })
+	}
+	for _, keep := range []func(tag string) bool{
+		func(tag string) bool { return strings.HasSuffix(tag, "_"+machine()) },
+		func(tag string) bool { return exists(interpreters[tag]) },
+		func(tag string) bool { return isPython3(interpreters[tag]) },
+	} {
+		if better := slices.DeleteFunc(slices.Clone(fits), func(tag string) bool { return !keep(tag) }); len(better) > 0 {
+			fits = better
+		}
+	}
+	return fits
+}
+
+// machine is this host's, as `uname -m` prints it and targets end in.
+func machine() string {
+	var u unix.Utsname
+	_ = unix.Uname(&u)
+	return unix.ByteSliceToString(u.Machine[:])
+}
+
+// isPython3 says whether an interpreter is what python3 is on PATH, or what the
+// virtual environment there was made of.
+func isPython3(path string) bool {
+	python3, err := exec.LookPath("python3")
+	if err != nil {
+		return false
+	}
+	st, err := os.Stat(venv.BaseInterpreter(python3))
+	if err != nil {
+		return false
+	}
+	other, err := os.Stat(path)
+	return err == nil && os.SameFile(st, other)
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // interpreters are the executables the snapshot was built with, by target.

@@ -51,7 +51,7 @@ func runGC(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	opts.Unmount = func(id snapshot.ID) error { return keep.Dir(c.String("run-dir")).Unmount(id.String()) }
+	opts.Unmount = func(id snapshot.ID) error { return keep.Dir(c.String("run-dir")).Unmount(id.String(), s.ObjectsDir()) }
 	opts.Parked = func() {
 		collectMisses(c.Context, s, missTime)
 		if err := misses.Prune(s.MissesDir(), time.Now()); err != nil {

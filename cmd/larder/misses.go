@@ -35,13 +35,17 @@ func sayMisses(ctx context.Context, c misses.Collected, err error) {
 }
 
 // noteMisses reads what the command of a run downloaded, from the instance that
-// is about to be thrown away, and notes what its locks named in vain. It runs
-// when the command is interrupted, too, so the command's context is not asked.
+// is about to be thrown away. It runs when the command is interrupted, too, so
+// the command's context is not asked.
 func (r *running) noteMisses() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.c.Context), 2*missTime)
 	defer cancel()
 	c, err := misses.CollectInstance(ctx, r.throwAway, r.container, r.store.MissesDir(), time.Now(), misses.Limits{Time: missTime})
 	sayMisses(ctx, c, err)
+}
+
+// noteLacked notes what the locks of a run named in vain.
+func (r *running) noteLacked() {
 	if len(r.lacked) == 0 {
 		return
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 	"larder/overlay"
 	"larder/overlay/keep"
 	"larder/overlay/run"
+	"larder/snapshot"
 )
 
 func mountCommand() *cli.Command {
@@ -35,7 +37,7 @@ func unmountCommand() *cli.Command {
 		ArgsUsage:   "[SNAPSHOT | --all]",
 		Description: "Containers and commands that use it are not disturbed.",
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "all", Usage: "let go of every snapshot"},
+			&cli.BoolFlag{Name: "all", Usage: "let go of every snapshot of the store"},
 			runDirFlag(),
 		},
 		Action: runUnmount,
@@ -45,7 +47,7 @@ func unmountCommand() *cli.Command {
 // mounted is what mount and unmount print with --json.
 type mounted struct {
 	Snapshot string   `json:"snapshot"`
-	Kept     []string `json:"kept"` // every snapshot that is mounted now
+	Kept     []string `json:"kept"` // every snapshot of the store that is mounted now
 }
 
 func runMount(c *cli.Context) error {
@@ -74,38 +76,54 @@ func runMount(c *cli.Context) error {
 	if err := dir.Mount(s, owners...); err != nil {
 		return unsupportedHint(err)
 	}
-	return printMounted(c, dir, id.String())
+	return printMounted(c, dir, store.ObjectsDir(), id.String())
 }
 
 func runUnmount(c *cli.Context) error {
 	dir := keep.Dir(c.String("run-dir"))
+	pool, err := poolPath(c)
+	if err != nil {
+		return err
+	}
 	if c.Bool("all") {
 		if c.Args().Present() {
 			return usagef("unmount takes a snapshot or --all, not both")
 		}
-		if err := dir.UnmountAll(); err != nil {
+		if err := dir.UnmountAll(pool); err != nil {
 			return err
 		}
-		return printMounted(c, dir, "")
+		return printMounted(c, dir, pool, "")
 	}
 	ref, err := oneSnapshot(c)
 	if err != nil {
 		return err
 	}
-	id, err := keptSnapshot(c, dir, ref)
+	id, err := keptSnapshot(c, dir, pool, ref)
 	if err != nil {
 		return err
 	}
-	if err := dir.Unmount(id); err != nil {
+	if err := dir.Unmount(id, pool); err != nil {
 		return err
 	}
-	return printMounted(c, dir, id)
+	return printMounted(c, dir, pool, id)
 }
 
-// keptSnapshot resolves ref among what is mounted first: the snapshot, or the
-// whole store, may be gone already.
-func keptSnapshot(c *cli.Context, dir keep.Dir, ref string) (string, error) {
-	kept, err := dir.List()
+// poolPath is where the store's pool is, or was: the store may be gone.
+func poolPath(c *cli.Context) (string, error) {
+	dir, err := storeDir(c)
+	if err != nil {
+		return "", err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return "", err
+	}
+	return snapshot.ObjectsPath(dir), nil
+}
+
+// keptSnapshot resolves ref among what the store has mounted first: the
+// snapshot, or the whole store, may be gone already.
+func keptSnapshot(c *cli.Context, dir keep.Dir, pool, ref string) (string, error) {
+	kept, err := dir.List(pool)
 	if err != nil {
 		return "", err
 	}
@@ -134,8 +152,8 @@ func oneSnapshot(c *cli.Context) (string, error) {
 	return "", usagef("%s takes one snapshot, not %d", c.Command.Name, c.NArg())
 }
 
-func printMounted(c *cli.Context, dir keep.Dir, id string) error {
-	kept, err := dir.List()
+func printMounted(c *cli.Context, dir keep.Dir, pool, id string) error {
+	kept, err := dir.List(pool)
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ func runCommand() *cli.Command {
 		Description: "The command sees the snapshot's caches where its tools look for them, below what was\n" +
 			"there; with -r the packages of a lock are installed, in --venv, in .venv, or in a new\n" +
 			"virtual environment of its own. What it writes there is thrown away, or kept with --instance.\n" +
+			"What it leaves running keeps all of that until it ends; larder gc then takes it away.\n" +
 			"The exit status is the command's: 125 if larder itself failed, 126 and 127 as a shell's.\n" +
 			"What cannot be attached is a warning, unless --required.",
 		Flags: []cli.Flag{
@@ -97,6 +98,7 @@ type running struct {
 	throwAway string     // instance to trash, "" when kept
 	lacked    []lock.Pin // of the locks, not in the snapshot
 	python    string     // the minor version they are lacked for
+	left      []int      // processes that outlived the command
 }
 
 func runRun(c *cli.Context) (int, error) {
@@ -115,6 +117,7 @@ func runRun(c *cli.Context) (int, error) {
 		r.Snapshot.ID = ""
 	}
 	result, err := run.Run(c.Context, r.Config)
+	r.left = result.Left
 	if err != nil {
 		return 0, err
 	}
@@ -200,7 +203,8 @@ func writeRunReport(path string, id snapshot.ID, r run.Report) error {
 		Status    int         `json:"status"`
 		Signaled  bool        `json:"signaled"`
 		UpperSize int64       `json:"upper_bytes"`
-	}{Tree: r.Tree, Mounts: append([]run.Mount{}, r.Mounts...), AttachMS: float64(r.Attach.Microseconds()) / 1000, Status: r.Status, Signaled: r.Signaled}
+		Left      []int       `json:"left_running"`
+	}{Tree: r.Tree, Mounts: append([]run.Mount{}, r.Mounts...), AttachMS: float64(r.Attach.Microseconds()) / 1000, Status: r.Status, Signaled: r.Signaled, Left: append([]int{}, r.Left...)}
 	if !id.IsZero() {
 		out.Snapshot = id.String()
 	}

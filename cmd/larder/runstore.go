@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"larder/overlay/instance"
@@ -84,12 +85,20 @@ func (r *running) attach() error {
 	return nil
 }
 
-// finish throws the instance away. Whatever fails here, gc does again.
+// finish throws the instance away, unless something still runs on it. Whatever
+// fails here, gc does again.
 func (r *running) finish() {
 	if r.Instance != nil {
 		r.Instance.Close()
 	}
+	if len(r.left) > 0 {
+		r.leave()
+	}
 	if r.container == "" {
+		return
+	}
+	r.noteLacked()
+	if len(r.left) > 0 {
 		return
 	}
 	r.noteMisses()
@@ -103,5 +112,28 @@ func (r *running) finish() {
 	}
 	if err != nil {
 		warnf("clean up: %v; larder gc does it", err)
+	}
+}
+
+// leave says what goes on, and has the lease live as long as the oldest of it.
+// (The others hold the upper mounted, which gc looks for itself.)
+func (r *running) leave() {
+	first := r.left[0]
+	name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", first))
+	more := ""
+	if n := len(r.left) - 1; n > 0 {
+		more = fmt.Sprintf(" and %d more", n)
+	}
+	warnf("process %d (%s)%s outlives the command, with all that is mounted for it", first, strings.TrimSpace(string(name)), more)
+	if r.container == "" {
+		return
+	}
+	lease, err := snapshot.ProcessLease(r.container, r.id, first)
+	if err == nil {
+		lease.Instance = r.throwAway
+		err = r.store.AcquireLease(lease)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		warnf("%v", err)
 	}
 }

@@ -5,7 +5,7 @@
 //
 //	RUN/snapshots/               0700, a private mount of its own
 //	  <id>/image                 the image, through a loop device
-//	  <id>/pool                  a link that names the pool below the trees
+//	  <id>/pool                  a link that names the pool below the trees, and its path
 //	  <id>/source                a link that names the file of the image
 //	  <id>/tree                  the tree, root's
 //	  <id>/tree-<uid>-<gid>      the tree for another owner
@@ -23,7 +23,9 @@
 // # The limits
 //
 // A clone outlives Unmount, and with it the loop device: they go with the last
-// container that uses them.
+// container that uses them. Stores share a run directory, and each lets go of
+// its own mounts only; of two that hold the same snapshot, the last to mount it
+// has the place, and the other's attaches make their own trees.
 package keep
 
 import (
@@ -179,11 +181,22 @@ func (d Dir) clone(id, name string, magic int64) (*os.File, error) {
 	return m, nil
 }
 
-// Unmount lets go of a snapshot's mounts. One that is not kept is no error.
-func (d Dir) Unmount(id string) error {
+// Unmount lets go of a snapshot's mounts over the pool at objects. One that is
+// not kept, or over another pool, is no error.
+func (d Dir) Unmount(id, objects string) error {
 	if !isID(id) {
 		return fmt.Errorf("let go of snapshot %q: not an id", id)
 	}
+	return d.unmountThose(objects, func(kept string) bool { return kept == id })
+}
+
+// UnmountAll lets go of every snapshot that is kept over the pool at objects.
+// The pool itself may be gone.
+func (d Dir) UnmountAll(objects string) error {
+	return d.unmountThose(objects, func(string) bool { return true })
+}
+
+func (d Dir) unmountThose(objects string, wanted func(id string) bool) error {
 	unlock, err := d.lock()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -192,11 +205,21 @@ func (d Dir) Unmount(id string) error {
 		return err
 	}
 	defer unlock()
-	if err := d.unmount(id); err != nil {
+	ids, err := d.List(objects)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, id := range ids {
+		if wanted(id) {
+			errs = append(errs, d.unmount(id))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
 		return err
 	}
 	// With the last one goes the private mount they were on.
-	if ids, err := d.List(); err != nil || len(ids) > 0 {
+	if all, err := d.ids(); err != nil || len(all) > 0 {
 		return err
 	}
 	return unmountAll(d.snapshots())
@@ -239,30 +262,6 @@ func (d Dir) unmount(id string) error {
 	return nil
 }
 
-// UnmountAll lets go of every kept snapshot, and of the private mount itself.
-func (d Dir) UnmountAll() error {
-	unlock, err := d.lock()
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	ids, err := d.List()
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, id := range ids {
-		errs = append(errs, d.unmount(id))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	return unmountAll(d.snapshots())
-}
-
 // unmountAll unmounts whatever is stacked on a path. mount.Unmount answers nil
 // for what was not mounted, so it is asked of the kernel when to stop.
 func unmountAll(path string) error {
@@ -285,8 +284,15 @@ func unmountAll(path string) error {
 	}
 }
 
-// List returns the ids that are kept, or half kept, sorted.
-func (d Dir) List() ([]string, error) {
+// List returns the ids that are kept, or half kept, over the pool at objects,
+// sorted.
+func (d Dir) List(objects string) ([]string, error) {
+	ids, err := d.ids()
+	return slices.DeleteFunc(ids, func(id string) bool { return !d.owns(id, objects) }), err
+}
+
+// ids are those of every store.
+func (d Dir) ids() ([]string, error) {
 	entries, err := os.ReadDir(d.snapshots())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list kept snapshots: %w", err)

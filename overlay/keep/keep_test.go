@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -81,7 +82,7 @@ func TestMountKeepAndLetGo(t *testing.T) {
 	must(t, unix.Mount("", "/", "", unix.MS_SHARED|unix.MS_REC, ""))
 	d, s := fixture(t)
 	alice := overlay.Owner{UID: 1000, GID: 100}
-	must(t, d.UnmountAll()) // nothing there: no error, nothing made
+	must(t, d.UnmountAll(s.Objects)) // nothing there: no error, nothing made
 	if _, err := os.Stat(string(d)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("unmount made the run directory: %v", err)
 	}
@@ -111,9 +112,9 @@ func TestMountKeepAndLetGo(t *testing.T) {
 
 	tree, _, err := d.Open(s, alice, overlay.AnyBacking)
 	must(t, err)
-	must(t, d.Unmount(id))
-	must(t, d.Unmount(id))
-	if ids, err := d.List(); err != nil || len(ids) != 0 {
+	must(t, d.Unmount(id, s.Objects))
+	must(t, d.Unmount(id, s.Objects))
+	if ids, err := d.List(s.Objects); err != nil || len(ids) != 0 {
 		t.Errorf("kept after unmount: %v, %v", ids, err)
 	}
 	if m := kept(t, d); len(m) != 0 {
@@ -127,7 +128,7 @@ func TestMountKeepAndLetGo(t *testing.T) {
 	if n := loops(t, s.Image); n != 0 {
 		t.Errorf("%d loop devices left, want 0", n)
 	}
-	must(t, d.UnmountAll())
+	must(t, d.UnmountAll(s.Objects))
 	if m := kept(t, d); len(m) != 0 {
 		t.Errorf("still mounted: %v", m)
 	}
@@ -151,7 +152,7 @@ func TestMountKeepRepairs(t *testing.T) {
 			openHow(t, d, s, overlay.Owner{UID: 7, GID: 7}, map[bool]keep.How{true: keep.FromImage, false: keep.FromFile}[name == "tree gone" || name == "a stranger's"])
 			must(t, d.Mount(s))
 			openHow(t, d, s, overlay.Owner{}, keep.FromTree)
-			must(t, d.UnmountAll())
+			must(t, d.UnmountAll(s.Objects))
 			if m := kept(t, d); len(m) != 0 {
 				t.Errorf("still mounted: %v", m)
 			}
@@ -160,7 +161,7 @@ func TestMountKeepRepairs(t *testing.T) {
 			}
 		})
 	}
-	t.Cleanup(func() { must(t, d.UnmountAll()) })
+	t.Cleanup(func() { must(t, d.UnmountAll(s.Objects)) })
 	if err := d.Mount(keep.Snapshot{ID: "../../etc", Image: s.Image, Objects: s.Objects}); err == nil {
 		t.Error("an id with a path in it was taken")
 	}
@@ -187,7 +188,7 @@ func TestMountKeepAtOnce(t *testing.T) {
 					tree.Close()
 				}
 				if n%3 == 0 {
-					if err := d.Unmount(id); err != nil {
+					if err := d.Unmount(id, s.Objects); err != nil {
 						t.Error("unmount:", err)
 					}
 				}
@@ -195,7 +196,7 @@ func TestMountKeepAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	must(t, d.UnmountAll())
+	must(t, d.UnmountAll(s.Objects))
 	if m := kept(t, d); len(m) != 0 {
 		t.Errorf("still mounted: %v", m)
 	}
@@ -222,5 +223,34 @@ func TestMountKeepOtherPool(t *testing.T) {
 	if n := loops(t, s.Image); n != 0 {
 		t.Errorf("%d loop devices left of the first", n)
 	}
-	must(t, d.UnmountAll())
+	must(t, d.UnmountAll(other.Objects))
+}
+
+// Two stores on one host: each lets go of its own mounts only, also when its
+// pool is gone.
+func TestMountKeepTwoStores(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	d, a := fixture(t)
+	_, b := fixture(t)
+	b.ID = strings.Repeat("b", 64)
+	must(t, d.Mount(a))
+	must(t, d.Mount(b))
+	openHow(t, d, a, overlay.Owner{}, keep.FromTree)
+	openHow(t, d, b, overlay.Owner{}, keep.FromTree)
+	if ids, err := d.List(a.Objects); err != nil || !slices.Equal(ids, []string{a.ID}) {
+		t.Errorf("the first has %v, %v", ids, err)
+	}
+	must(t, d.Unmount(b.ID, a.Objects))
+	must(t, os.RemoveAll(a.Objects))
+	must(t, d.UnmountAll(a.Objects))
+	openHow(t, d, b, overlay.Owner{}, keep.FromTree)
+	if n := loops(t, a.Image); n != 0 {
+		t.Errorf("%d loop devices left of the first", n)
+	}
+	must(t, d.UnmountAll(b.Objects))
+	if m := kept(t, d); len(m) != 0 {
+		t.Errorf("still mounted: %v", m)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,6 +33,31 @@ func (d Dir) fromImage(s Snapshot) bool {
 	return err == nil && id == had
 }
 
+// record is what the link called pool says: which pool, and where it was. The
+// path is for a store that is gone, whose mounts somebody has to let go of.
+func record(id, objects string) string { return id + " " + filepath.Clean(objects) }
+
+// recorded reads the record of a kept snapshot, "" and "" when it has none.
+func (d Dir) recorded(id string) (pool, path string) {
+	text, err := os.Readlink(filepath.Join(d.snapshot(id), "pool"))
+	if err != nil {
+		return "", ""
+	}
+	pool, path, _ = strings.Cut(text, " ")
+	return pool, path
+}
+
+// owns says whether a kept snapshot is over the pool at objects, or over one
+// that was there before. What was left half made names no pool: it is anybody's.
+func (d Dir) owns(id, objects string) bool {
+	had, path := d.recorded(id)
+	if had == "" || path == filepath.Clean(objects) {
+		return true
+	}
+	pool, err := fileID(objects)
+	return err == nil && pool == had
+}
+
 // claim makes the snapshot's directory. Two stores can hold the same snapshot,
 // and one of them may be gone: mounts over another pool than s's, or of another
 // image, are let go.
@@ -41,7 +67,7 @@ func (d Dir) claim(s Snapshot) error {
 		return fmt.Errorf("keep snapshot %.12s: %w", s.ID, err)
 	}
 	dir := d.snapshot(s.ID)
-	if had, err := os.Readlink(filepath.Join(dir, "pool")); err == nil && had == want && d.fromImage(s) {
+	if had, _ := d.recorded(s.ID); had == want && d.fromImage(s) {
 		return nil
 	}
 	image, err := fileID(s.Image)
@@ -54,8 +80,8 @@ func (d Dir) claim(s Snapshot) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return fmt.Errorf("keep snapshot: %w", err)
 	}
-	for name, id := range map[string]string{"pool": want, sourceName: image} {
-		if err := os.Symlink(id, filepath.Join(dir, name)); err != nil {
+	for name, text := range map[string]string{"pool": record(want, s.Objects), sourceName: image} {
+		if err := os.Symlink(text, filepath.Join(dir, name)); err != nil {
 			return fmt.Errorf("keep snapshot: %w", err)
 		}
 	}
@@ -67,10 +93,7 @@ func (d Dir) keeps(s Snapshot) bool {
 	if !isID(s.ID) {
 		return false
 	}
-	had, err := os.Readlink(filepath.Join(d.snapshot(s.ID), "pool"))
-	if err != nil {
-		return false
-	}
+	had, _ := d.recorded(s.ID)
 	id, err := fileID(s.Objects)
 	return err == nil && id == had && d.fromImage(s)
 }

@@ -28,7 +28,7 @@ func TestMountLetsGoOfAReplacedImage(t *testing.T) {
 	openHow(t, d, s, overlay.Owner{}, keep.FromFile)
 	must(t, d.Mount(s))
 	openHow(t, d, s, overlay.Owner{}, keep.FromTree)
-	must(t, d.UnmountAll())
+	must(t, d.UnmountAll(s.Objects))
 	if m := kept(t, d); len(m) != 0 {
 		t.Errorf("still mounted: %v", m)
 	}

@@ -87,7 +87,7 @@ func (h *host) settings() {
 		return strings.TrimSpace(string(b))
 	}
 	if v := param("/sys/module/overlay/parameters/redirect_always_follow"); v != "" {
-		h.add(Check{Name: "redirect_always_follow", OK: true, Detail: v + ": views are mounted with redirect_dir=nofollow, so it does not matter to them"})
+		h.add(Check{Name: "redirect_always_follow", OK: true, Detail: v + ": views say themselves what they follow, so it does not matter to them"})
 	}
 	if v := param("/proc/sys/kernel/panic_on_warn"); v != "" && v != "0" {
 		h.add(Check{Name: "panic_on_warn", OK: true, Detail: "set: images are mounted through loop devices only, because file-backed ones raise a warning on some kernels"})

@@ -27,6 +27,13 @@ func (e fatal) Unwrap() error { return e.error }
 // that cannot be read: without it the command would do something else.
 func Fatal(err error) error { return fatal{err} }
 
+// nowhere is why a client has no place for a cache at all, so that nothing of it
+// is missing: the user has no home (/nonexistent, /dev/null), or may write
+// nothing there. Said, and no failure even of a run that is Required.
+type nowhere struct{ error }
+
+func (e nowhere) Unwrap() error { return e.error }
+
 // instanceError is fatal for a kept instance: the caller would look for the
 // command's files in it.
 func (s *session) instanceError(err error) error {
@@ -45,6 +52,7 @@ func (s *session) enter() error {
 		}
 		return fmt.Errorf("unshare: %w", err)
 	}
+	s.own = true
 	// Slave, not private: what the host unmounts goes away here too, so a long
 	// command does not keep its disks busy. Nothing goes the other way.
 	return mount.MakeRSlave("/")
@@ -166,15 +174,25 @@ func (s *session) attachCache(c client) error {
 	}
 	env := environ(s.Env, s.User, nil)
 	path := c.cachePath(env, s.User.Home)
-	if path == "" {
-		return &problem{kind: overlay.ErrRefused, msg: "no cache directory to attach it to: no home directory, or a relative path",
-			hint: "set " + c.env + " to an absolute path"}
+	p, err := (*point)(nil), error(&problem{kind: overlay.ErrRefused, msg: "no cache directory to attach it to: no home directory, or a relative path",
+		hint: "set " + c.env + " to an absolute path"})
+	if path != "" {
+		p, err = openPoint(path, s.User, true)
 	}
-	p, err := openPoint(path, s.User, true)
+	// A place or a view that was named is there, or that is a failure.
+	named := s.Views != nil || lookup(env, c.env) != "" || lookup(env, "XDG_CACHE_HOME") != ""
+	if err != nil && !named && (!isDir(s.User.Home) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EROFS)) {
+		err = nowhere{err}
+	}
 	if err != nil {
 		return err
 	}
 	return s.attachLowers(c.name, p, lowers, p.path)
+}
+
+func isDir(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.IsDir()
 }
 
 // attachLowers makes a view of the tree's lowers, with the mount point's own

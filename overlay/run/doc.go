@@ -17,12 +17,17 @@
 // # The promises
 //
 //   - The host's mount table does not change. The namespace and all its mounts
-//     end with the command, also when this process is killed: the kernel then
+//     end with the last process in it. When this process is killed the kernel
 //     kills the command too.
+//   - Processes that outlive the command, such as daemons it started, keep all
+//     that they saw, and Report.Left names them: their instance is in use.
 //   - The command is a plain child: its terminal, process group, standard files
 //     and exit status stay what they would be without us, and signals sent to
 //     us reach it. (SIGINT and SIGQUIT are not passed on while we are in the
 //     terminal's foreground: the terminal has sent them to the child already.)
+//   - Another user's command gets nothing of the caller's terminal: it is in a
+//     session of its own, and what of its standard files is a terminal is
+//     another one, relayed. Otherwise it could type into the caller's shell.
 //   - A mount point is found without following a link that anybody but root
 //     made, must belong to the user the command runs as, and directories on the
 //     way are made with that user's rights. Otherwise a user who plants a link
@@ -32,8 +37,9 @@
 //
 // # The limits
 //
-// Processes that outlive the command keep the namespace, but lose the upper
-// when it is thrown away. A set-user-ID command is not killed with us. Needs
+// A set-user-ID command is not killed with us. For another user's command ^Z
+// stops what a shell in it started, not the command; the keyboard is not relayed
+// when its standard output is no terminal (standard input is then empty). Needs
 // root. A mount point with another mount below it is refused: that mount would
 // vanish under the view.
 package run

@@ -160,6 +160,9 @@ func (s *session) installMissing(ctx context.Context, env []string) error {
 		}
 	}
 	python := filepath.Join(s.set["VIRTUAL_ENV"], "bin", "python")
+	for _, name := range []string{"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP"} { // for what pip starts
+		env = without(env, name)
+	}
 	for n, lines := range [][]string{hashed, plain} {
 		if len(lines) == 0 {
 			continue
@@ -168,7 +171,9 @@ func (s *session) installMissing(ctx context.Context, env []string) error {
 		if err := os.WriteFile(file, []byte(strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
 			return fmt.Errorf("install what the snapshot lacks: %w", err)
 		}
-		command := []string{python, "-m", "pip", "install", "--no-deps", "--disable-pip-version-check", "-r", file}
+		// -I: nothing is imported from the working directory, which may be
+		// anybody's, nor from where PYTHON* and the user's own site say.
+		command := []string{python, "-I", "-m", "pip", "install", "--no-deps", "--disable-pip-version-check", "-r", file}
 		status, _, err := start(ctx, command, env, s.User, []*os.File{null, os.Stderr, os.Stderr})
 		if err != nil {
 			return fmt.Errorf("install what the snapshot lacks: %w", err)

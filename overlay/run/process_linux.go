@@ -7,7 +7,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +18,17 @@ import (
 // forwarded are the signals passed on to the command.
 var forwarded = []os.Signal{
 	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM,
+}
+
+// forwardedApart are those that a terminal or a shell sends to a whole group, and
+// that a command in a session of its own would miss.
+var forwardedApart = []os.Signal{unix.SIGTSTP, unix.SIGCONT, unix.SIGWINCH}
+
+// job is a command that runs.
+type job struct {
+	process *os.Process
+	apart   bool      // in a session of its own
+	tty     *terminal // its own, nil when it has none or the caller's
 }
 
 // start runs a command as a child of this thread, in its namespace, and waits.
@@ -31,13 +44,24 @@ func start(ctx context.Context, command, env []string, u User, files []*os.File)
 		// is the command, and with it the namespace.
 		Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
 	}
-	if u.Switch {
-		attr.Sys.Credential = credential(u)
+	j := job{apart: u.Switch}
+	passed := forwarded
+	if j.apart {
+		attr.Sys.Credential, attr.Sys.Setsid = credential(u), true
+		passed = slices.Concat(forwarded, forwardedApart)
+		if j.tty, err = newTerminal(files, u); err != nil {
+			return 0, false, err
+		}
+		defer j.tty.close()
+		keepTerminals()
+		if j.tty != nil {
+			attr.Files, attr.Sys.Setctty, attr.Sys.Ctty = j.tty.files, true, j.tty.ctty
+		}
 	}
 	// From here on nothing may end us before the command. What was ignored when
 	// we were started (nohup) stays ignored, for the command too.
 	signals := make(chan os.Signal, 16)
-	for _, sig := range forwarded {
+	for _, sig := range passed {
 		if !signal.Ignored(sig) {
 			signal.Notify(signals, sig)
 		}
@@ -47,14 +71,17 @@ func start(ctx context.Context, command, env []string, u User, files []*os.File)
 	if err := ctx.Err(); err != nil {
 		return 0, false, err
 	}
-	p, err := os.StartProcess(path, command, attr)
-	if err != nil {
+	if j.process, err = os.StartProcess(path, command, attr); err != nil {
 		return 0, false, startError(command[0], err)
 	}
+	j.tty.relay()
 	ended := make(chan struct{})
-	defer close(ended)
-	go forward(p, signals, ended)
-	state, err := p.Wait()
+	var forwarding sync.WaitGroup
+	forwarding.Go(func() { j.forward(signals, ended) })
+	state, err := j.process.Wait()
+	close(ended)
+	forwarding.Wait()
+	j.tty.end()
 	if err != nil {
 		return 0, false, fmt.Errorf("wait for the command: %w", err)
 	}
@@ -73,19 +100,42 @@ func credential(u User) *syscall.Credential {
 	return c
 }
 
-func forward(p *os.Process, signals <-chan os.Signal, ended <-chan struct{}) {
+func (j job) forward(signals <-chan os.Signal, ended <-chan struct{}) {
 	for {
 		select {
 		case <-ended:
 			return
 		case sig := <-signals:
+			j.pass(sig)
+		}
+	}
+}
+
+// pass passes a signal on. An error means that the command has ended.
+func (j job) pass(sig os.Signal) {
+	group := func(sig unix.Signal) { _ = unix.Kill(-j.process.Pid, sig) }
+	switch sig {
+	case unix.SIGINT, unix.SIGQUIT:
+		switch {
+		case j.apart:
+			group(sig.(unix.Signal)) // as a terminal sends it
+		case inForeground():
 			// ^C and ^\ go to the whole foreground group, the command
 			// included: passed on, it would get them twice.
-			if (sig == unix.SIGINT || sig == unix.SIGQUIT) && inForeground() {
-				continue
-			}
-			_ = p.Signal(sig) // an error means that it has ended
+		default:
+			_ = j.process.Signal(sig)
 		}
+	case unix.SIGTSTP: // which nobody in a session of its own stops at
+		j.tty.giveKeys()
+		group(unix.SIGSTOP)
+		_ = unix.Kill(os.Getpid(), unix.SIGSTOP)
+	case unix.SIGCONT:
+		j.tty.takeKeys()
+		group(unix.SIGCONT)
+	case unix.SIGWINCH:
+		j.tty.resize()
+	default:
+		_ = j.process.Signal(sig)
 	}
 }
 

@@ -47,6 +47,9 @@ type Report struct {
 	Attach   time.Duration // until everything was attached
 	Status   int           // the command's exit status
 	Signaled bool          // it was killed by a signal: Status is 128 + its number
+	// Left are the processes that outlived the command, by rising number. The
+	// mounts are theirs as long as they live, and the instance is in use.
+	Left []int
 }
 
 // Mount is one attached view.
@@ -70,7 +73,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	var r Report
 	err := overlay.OnThread(func() error {
 		s := session{Config: c, set: map[string]string{}, trees: map[overlay.Owner]*tree{}}
-		defer func() { r = s.report }()
+		defer func() { r = s.report }() // as close leaves it
 		defer s.close()
 		return s.run(ctx)
 	})
@@ -85,6 +88,7 @@ type session struct {
 	set    map[string]string // variables for the command
 	unset  []string
 	points []*point // attached, in order
+	own    bool     // the thread has a mount namespace of its own
 	env    *Environment
 	cwd    string // "" when it has no name, or nothing is attached
 }
@@ -130,8 +134,9 @@ func (s *session) part(what string, f func() error) error {
 	if err == nil || errors.Is(err, errAttached) {
 		return nil
 	}
+	none := errors.As(err, new(nowhere))
 	err = fmt.Errorf("%s: %w", what, err)
-	if f := (fatal{}); s.Required || errors.As(err, &f) {
+	if errors.As(err, new(fatal)) || s.Required && !none {
 		return err
 	}
 	s.Warn(err.Error())
@@ -191,13 +196,16 @@ func (s *session) measure() {
 }
 
 // close unmounts in reverse, so that the instance is free when Run returns and
-// not some time after the last thread is gone, and closes what is open.
+// not some time after the last thread is gone, and closes what is open. What the
+// command left running keeps its mounts: they go with the namespace.
 func (s *session) close() {
+	s.report.Left = s.leftRunning()
 	for i := len(s.points) - 1; i >= 0; i-- {
 		p := s.points[i]
 		p.dir.Close()
-		// Lazily: what the command left running keeps it.
-		_ = unix.Unmount(p.path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+		if len(s.report.Left) == 0 {
+			_ = unix.Unmount(p.path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+		}
 	}
 	for _, t := range s.trees {
 		t.file.Close()

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,18 +19,24 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"larder/overlay"
 	"larder/overlay/overlaytest"
 	"larder/overlay/run"
 )
 
 // TestMain is also a program: with the variable set it runs its arguments as
-// larder run would, with nothing attached, and keeps the status.
+// larder run would, with nothing attached, and keeps the status. LARDER_TEST_USER
+// is a number to run them as.
 func TestMain(m *testing.M) {
 	if os.Getenv("LARDER_TEST_RUN") == "" {
 		os.Exit(m.Run())
 	}
 	os.Unsetenv("LARDER_TEST_RUN")
-	r, err := run.Run(context.Background(), run.Config{Command: os.Args[1:], Env: os.Environ(), Warn: func(string) {}})
+	c := run.Config{Command: os.Args[1:], Env: os.Environ(), Warn: func(string) {}}
+	if uid, err := strconv.Atoi(os.Getenv("LARDER_TEST_USER")); err == nil {
+		c.User = run.User{Owner: overlay.Owner{UID: uid, GID: uid}, Switch: true}
+	}
+	r, err := run.Run(context.Background(), c)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(125)

@@ -41,14 +41,17 @@ type pipAnswer struct {
 // FromPip asks the pip that belongs to an interpreter (its command line, such
 // as {"/usr/bin/python3"}) what `pip install` would use: PIP_* variables, its
 // configuration files, netrc, else pip's own default. One start of Python, in
-// this process's environment and working directory. find-links is not read.
+// this process's environment and working directory, isolated (-I) from both: a
+// pip in the user's own site does not count. find-links is not read.
 func FromPip(ctx context.Context, python []string) (Config, error) {
 	if len(python) == 0 {
 		python = []string{"python3"}
 	}
 	call, cancel := context.WithTimeout(ctx, pipTime)
 	defer cancel()
-	cmd := exec.CommandContext(call, python[0], append(python[1:len(python):len(python)], "-c", askPip)...)
+	// -I: nothing is imported from the working directory, nor from where
+	// PYTHON* variables say. PIP_* ones are still read.
+	cmd := exec.CommandContext(call, python[0], slices.Concat([]string{"-I"}, python[1:], []string{"-c", askPip})...)
 	cmd.WaitDelay = time.Second
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

@@ -1,20 +1,17 @@
 # Prints, as one JSON line, which indexes the pip of this interpreter uses and
-# how it reaches them. Run with -c; works with Python 3.6 and pip 10 onwards.
+# how it reaches them. Run with -I -c; works with Python 3.6 and pip 10 onwards.
 #
 # The install command's own parser gives the answer (environment, files,
 # sections and defaults, in pip's order), so the default index is pip's too.
 # Without an installed pip, the one that ensurepip would put into a virtual
 # environment answers; without that, the files and the environment are read
 # here, and there is no default.
-import sys
-
-sys.path[:] = [p for p in sys.path if p]  # never import from the working directory
-
 import configparser
 import glob
 import json
 import netrc
 import os
+import sys
 
 
 def bundled():
