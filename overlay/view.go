@@ -35,6 +35,9 @@ type View struct {
 	// upper's file system (25 ms seen). The upper must be fresh; the kernel
 	// refuses it a second time.
 	Volatile bool
+	// Flags are the mount's (MOUNT_ATTR_*) besides nosuid and nodev, which every
+	// view has: what the place it is for asks, see [FlagsBelow].
+	Flags int
 	// Source is what the mount table says: "larder:…".
 	Source string
 	// Label is an SELinux mount label for the view, or "".

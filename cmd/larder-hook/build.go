@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"larder/overlay"
 	"larder/overlay/instance"
 	"larder/overlay/keep"
@@ -49,7 +51,7 @@ func (s *session) build(view *container.Point, wanted *environment) ([]container
 		s.attached(p.name, p.point)
 	}
 	if view != nil {
-		m, err := s.readOnlyView()
+		m, err := s.readOnlyView(view)
 		if err != nil {
 			s.leaveOut("view", view, err)
 		} else {
@@ -147,6 +149,7 @@ func (s *session) mount(inst *instance.Instance, p place) (*os.File, error) {
 		Tree: t.file, Lowers: p.lowers, Mask: masked, Lowest: p.point.Below, Instance: dir,
 		Source: fmt.Sprintf("larder:%s:%s", s.id.Short(), p.name), Label: s.spec.MountLabel,
 		Volatile: true, // the upper is new, and trash when the container ends
+		Flags:    s.flags(p.point),
 	}
 	m, err := overlay.NewView(v)
 	if errors.Is(err, overlay.ErrDepth) && t.how == keep.FromFile {
@@ -187,16 +190,36 @@ func (s *session) addTo(inst *instance.Instance, p place) (dir string, masked bo
 	return dir, false, err
 }
 
+// flags are those of the mount at a place: the place's and the profile's.
+func (s *session) flags(p *container.Point) int {
+	if s.profile.NoExec {
+		return p.Flags | unix.MOUNT_ATTR_NOEXEC
+	}
+	return p.Flags
+}
+
 // readOnlyView is a clone of a tree: its superblock has no upper, so nobody
 // can make it writable, whatever their capabilities (a read-only bind mount
 // could be remounted).
-func (s *session) readOnlyView() (*os.File, error) {
-	for _, t := range s.trees {
-		return overlay.Clone(t.file)
-	}
-	t, err := s.tree(overlay.Owner{}, overlay.AnyBacking)
+func (s *session) readOnlyView(p *container.Point) (*os.File, error) {
+	t, err := s.anyTree()
 	if err != nil {
 		return nil, err
 	}
-	return overlay.Clone(t.file)
+	m, err := overlay.Clone(t.file)
+	if err != nil {
+		return nil, err
+	}
+	if err := overlay.Restrict(m, s.flags(p)); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+func (s *session) anyTree() (tree, error) {
+	for _, t := range s.trees {
+		return t, nil
+	}
+	return s.tree(overlay.Owner{}, overlay.AnyBacking)
 }

@@ -51,6 +51,7 @@
 //	allow_container_lock = false    # honour the dev.larder.lock and .venv annotations
 //	requestable          = false    # a container may name it: dev.larder.profile
 //	override             = false    # cover a volume mounted on exactly that place
+//	noexec               = false    # nothing in a view is executed, nor loaded as a library
 //
 // Promises: a file that says something this version does not understand is
 // refused whole, with the line and the nearest thing it does understand: a

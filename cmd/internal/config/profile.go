@@ -26,6 +26,7 @@ type Profile struct {
 	AllowContainerLock bool              `toml:"allow_container_lock"`
 	Requestable        bool              `toml:"requestable"`
 	Override           bool              `toml:"override"`
+	NoExec             bool              `toml:"noexec"`
 }
 
 // defaults fills in what the file left out.
