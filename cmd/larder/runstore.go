@@ -27,7 +27,11 @@ func (r *running) open() error {
 		if kept, err = filepath.Abs(kept); err != nil {
 			return err
 		}
-		return r.openKept(kept)
+		parent, err := snapshot.TrustedPath(filepath.Dir(kept))
+		if err != nil {
+			return err
+		}
+		return r.openKept(filepath.Join(parent, filepath.Base(kept)))
 	}
 	if r.id, err = store.Resolve(r.settings.Snapshot); err != nil {
 		return err
