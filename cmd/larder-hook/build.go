@@ -78,6 +78,9 @@ func (s *session) attached(name string, p *container.Point) {
 // and no live process has a lease, so what is there is left over.
 func (s *session) newInstance() (*instance.Instance, error) {
 	dir := s.store.InstanceDir(s.state.ID)
+	if err := instance.CheckFree(dir, int64(*s.profile.MinFree)); err != nil {
+		return nil, err
+	}
 	inst, err := instance.Create(dir)
 	if errors.Is(err, fs.ErrExist) {
 		if err := s.store.Trash(dir); err != nil {
@@ -89,6 +92,16 @@ func (s *session) newInstance() (*instance.Instance, error) {
 		return nil, err
 	}
 	s.onFailure(func() { _ = trashInstance(s.store, s.state.ID) })
+	if limit := s.profile.UpperLimit; limit > 0 {
+		err := inst.Limit(int64(limit))
+		if err != nil && s.required {
+			inst.Close()
+			return nil, err
+		}
+		if err != nil {
+			s.note("without its upper_limit: " + err.Error())
+		}
+	}
 	return inst, nil
 }
 

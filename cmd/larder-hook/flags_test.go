@@ -10,6 +10,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
+	"larder/overlay/instance"
 	"larder/overlay/overlaytest"
 )
 
@@ -73,6 +74,38 @@ func TestMountHookRootOfTheHost(t *testing.T) {
 			t.Errorf("%s holds\n%s\nand held\n%s", root, after, before)
 		}
 	}
+}
+
+// Where there is little room nothing is attached, and a limit that cannot be had is said.
+func TestMountHookRoom(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	store := filepath.Join(t.TempDir(), "store")
+	publish(t, store, nil)
+	config := filepath.Join(t.TempDir(), "config.toml")
+	must(t, os.WriteFile(config, []byte("[profile.default]\nmin_free = \"8000TB\"\n[profile.small]\nupper_limit = \"10MB\"\n"), 0o600))
+	f := start(t, store, "c1", 0)
+	if status, stderr := f.attach("--config", config); status != 0 || !strings.Contains(stderr, "nothing attached: ") || !strings.Contains(stderr, "min_free") {
+		t.Errorf("little room: exit %d, %q", status, stderr)
+	}
+	if status, stderr := f.attach("--config", config, "--required"); status != 1 {
+		t.Errorf("little room, required: exit %d, %q", status, stderr)
+	}
+	if got := left(t, store); got != "0 leases 0 instances 0 trash" {
+		t.Errorf("left in the store: %s", got)
+	}
+	f.sh("! grep -q ' larder:' /proc/self/mountinfo")
+	if instance.CanLimit(store) == nil {
+		return
+	}
+	if status, stderr := f.attach("--config", config, "--profile", "small", "--required"); status != 1 || !strings.Contains(stderr, "no project quotas in force") {
+		t.Errorf("no quotas, required: exit %d, %q", status, stderr)
+	}
+	if status, stderr := f.attach("--config", config, "--profile", "small"); status != 0 || !strings.Contains(stderr, "without its upper_limit: ") {
+		t.Errorf("no quotas: exit %d, %q", status, stderr)
+	}
+	f.sh("test -e $R/home/a/.cache/pip/http-v2/a/body")
 }
 
 func specOf(root string, env ...string) specs.Spec {

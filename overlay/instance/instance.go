@@ -24,7 +24,8 @@
 // # The limits
 //
 // Nothing here deletes an instance that was mounted: a thrown-away one is
-// renamed into the store's trash by its owner. Sizes are not limited.
+// renamed into the store's trash by its owner. Sizes are limited only where the
+// file system can ([Instance.Limit]).
 package instance
 
 import (
