@@ -50,6 +50,7 @@
 //   - mountinfo shows no path of the host: upper, work, mask, pool and lowers are
 //     opened below detached clones and print as /u, /w, /m, /objects, /l/….
 //   - A view that the kernel silently made read-only is an error.
+//   - A view is read-only and noexec where the volume below it is ([FlagsBelow]).
 //   - An error carries the operation, what it was about, the errno, and what
 //     the kernel itself said.
 //

@@ -36,6 +36,9 @@ type View struct {
 	// refuses it a second time. Directories of the lowers can be moved in it
 	// without a copy; elsewhere that is EXDEV.
 	Volatile bool
+	// Flags are the mount's (MOUNT_ATTR_*) besides nosuid and nodev, which every
+	// view has: what the place it is for asks, see [FlagsBelow].
+	Flags int
 	// Source is what the mount table says: "larder:…".
 	Source string
 	// Label is an SELinux mount label for the view, or "".

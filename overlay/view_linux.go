@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NewView makes a view: overlay 2, writable, detached. The instance's u and w
+// NewView makes a view: overlay 2, detached, and writable unless its flags say otherwise. The instance's u and w
 // must be there, fresh or left by the same plan; package overlay/instance sees
 // to that.
 func NewView(v View) (*os.File, error) {
@@ -85,7 +85,7 @@ func NewView(v View) (*os.File, error) {
 			return nil, err
 		}
 	}
-	m, err := c.mount(unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV)
+	m, err := c.mount(unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | v.Flags)
 	if err != nil {
 		if v.Volatile {
 			// The marker that keeps a volatile upper from a second mount is
@@ -97,7 +97,7 @@ func NewView(v View) (*os.File, error) {
 		}
 		return nil, err
 	}
-	if err := checkWritable(m); err != nil {
+	if err := checkWritable(m); err != nil && v.Flags&unix.MOUNT_ATTR_RDONLY == 0 {
 		m.Close()
 		return nil, err
 	}

@@ -24,7 +24,7 @@ func (s *Store) Trash(path string) error {
 	}
 	for n := 0; ; n++ {
 		to := s.join(trashName, strconv.FormatInt(time.Now().UnixNano(), 36)+"-"+strconv.Itoa(os.Getpid())+"-"+strconv.Itoa(n))
-		err := unix.Renameat2(unix.AT_FDCWD, path, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
+		err := s.move(path, to)
 		if err == nil {
 			return nil
 		}
@@ -36,7 +36,7 @@ func (s *Store) Trash(path string) error {
 
 // EmptyTrash removes what is in trash/. Any process may call it at any time.
 func (s *Store) EmptyTrash() error {
-	d, err := os.Open(s.join(trashName))
+	d, err := s.OpenDir(trashName)
 	if err != nil {
 		return fmt.Errorf("empty trash: %w", err)
 	}
@@ -50,7 +50,7 @@ func (s *Store) EmptyTrash() error {
 // SetAside takes a snapshot out of sight, for gc, which holds the writer lock: nobody can look it
 // up any more. Restore brings it back, Discard trashes it.
 func (s *Store) SetAside(id ID) error {
-	if err := os.Rename(s.SnapshotDir(id), s.aside(id)); err != nil {
+	if err := s.move(s.SnapshotDir(id), s.aside(id)); err != nil {
 		return fmt.Errorf("set snapshot aside: %w", err)
 	}
 	return syncDir(s.join(snapshotsName))
@@ -58,7 +58,7 @@ func (s *Store) SetAside(id ID) error {
 
 // Restore undoes SetAside.
 func (s *Store) Restore(id ID) error {
-	if err := unix.Renameat2(unix.AT_FDCWD, s.aside(id), unix.AT_FDCWD, s.SnapshotDir(id), unix.RENAME_NOREPLACE); err != nil {
+	if err := s.move(s.aside(id), s.SnapshotDir(id)); err != nil {
 		return fmt.Errorf("restore snapshot: %w", err)
 	}
 	return syncDir(s.join(snapshotsName))
@@ -74,3 +74,47 @@ func (s *Store) Discard(id ID) error {
 }
 
 func (s *Store) aside(id ID) string { return s.join(stagingName, gonePrefix+id.String()) }
+
+// move renames a path of the store to another where nothing is.
+func (s *Store) move(from, to string) error {
+	root, err := s.open()
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	at := int(root.Fd())
+	return unix.Renameat2(at, strings.TrimPrefix(from, s.dir+"/"), at, strings.TrimPrefix(to, s.dir+"/"), unix.RENAME_NOREPLACE)
+}
+
+// OpenDir opens a directory of the store, by its path in it, to read or to delete there. No link
+// and no mount is followed on the way.
+func (s *Store) OpenDir(name string) (*os.File, error) {
+	root, err := s.open()
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	fd, err := unix.Openat2(int(root.Fd()), name, &unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV})
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: s.join(name), Err: err}
+	}
+	return os.NewFile(uintptr(fd), s.join(name)), nil
+}
+
+// open opens the directory that Open checked, for one operation that deletes or takes out of
+// sight: whatever the path means by then, it is done there or not at all. It is not kept open,
+// since that would keep the store's disk busy for as long as a command of larder run lasts.
+func (s *Store) open() (*os.File, error) {
+	root, err := os.OpenFile(s.dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open store %q: %w", s.dir, errno(err))
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(root.Fd()), &st); err != nil || st.Dev != s.dev || st.Ino != s.ino {
+		root.Close()
+		return nil, &problem{kind: ErrStore, msg: fmt.Sprintf("store %q is another directory than it was a moment ago", s.dir), err: err,
+			hint: "was its disk unmounted, or the directory exchanged?"}
+	}
+	return root, nil
+}

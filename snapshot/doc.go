@@ -32,6 +32,9 @@
 //   - The same content has the same id. Time, order and machine leave no trace in an image.
 //   - One writer at a time (build, gc, use); readers take no lock and never wait.
 //   - A container's id never becomes a path: file names are its hash.
+//   - Nobody but root and the store's owner can exchange it: every directory above is one of
+//     theirs, which is checked at every opening. What deletes or takes out of sight makes sure that
+//     the directory is the one that was checked, and works below its descriptor.
 //
 // The limits: durability is what the file system gives to fsync, syncfs and rename, as ext4, XFS
 // and btrfs give it. It is for one host: no locks over a network file system. Damage by disk or by root is

@@ -18,7 +18,8 @@ import (
 // Store is an open store. It holds no lock and no file: opening is a check, and any number of
 // processes may have the same store open.
 type Store struct {
-	dir string
+	dir      string
+	dev, ino uint64 // of dir, as it was checked
 }
 
 type marker struct {
@@ -41,7 +42,8 @@ func OpenOrCreate(dir string) (*Store, error) {
 }
 
 // Open checks that dir is a store this program may use: a real directory (not a link), with the
-// marker and a format it knows, owned by the caller's user, writable by nobody else.
+// marker and a format it knows, owned by the caller's user, writable by nobody else, below
+// directories where nobody else could exchange it (see TrustedPath).
 func Open(dir string) (*Store, error) { return open(dir, uint32(os.Geteuid())) }
 
 func open(dir string, owner uint32) (*Store, error) {
@@ -49,6 +51,13 @@ func open(dir string, owner uint32) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
+	parent, err := TrustedPath(filepath.Dir(dir))
+	if errors.Is(err, ErrStore) {
+		return nil, err
+	}
+	if err == nil {
+		dir = filepath.Join(parent, filepath.Base(dir))
+	} // else it says more of what is wrong itself
 	var st unix.Stat_t
 	switch err := unix.Lstat(dir, &st); {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
@@ -69,7 +78,10 @@ func open(dir string, owner uint32) (*Store, error) {
 		return nil, &problem{kind: ErrStore, msg: "store " + strconv.Quote(dir) + " is not a directory",
 			hint: "name a directory, or a path that does not exist yet"}
 	}
-	s := &Store{dir: dir}
+	if err != nil {
+		return nil, &problem{kind: ErrStore, msg: "open store " + strconv.Quote(dir), err: err}
+	}
+	s := &Store{dir: dir, dev: st.Dev, ino: st.Ino}
 	if err := s.readMarker(); err != nil {
 		return nil, err
 	}
@@ -156,6 +168,10 @@ func Create(dir string) (*Store, error) {
 		return nil, spaceError("create store "+strconv.Quote(dir), filepath.Dir(dir), 0, err)
 	}
 	parent, base := filepath.Split(dir)
+	if parent, err = TrustedPath(filepath.Clean(parent)); err != nil {
+		return nil, err
+	}
+	dir = filepath.Join(parent, base)
 	if err := os.MkdirAll(parent, 0o755); err != nil {
 		return fail(err)
 	}

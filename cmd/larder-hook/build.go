@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"larder/overlay"
 	"larder/overlay/instance"
 	"larder/overlay/keep"
@@ -76,6 +78,9 @@ func (s *session) attached(name string, p *container.Point) {
 // and no live process has a lease, so what is there is left over.
 func (s *session) newInstance() (*instance.Instance, error) {
 	dir := s.store.InstanceDir(s.state.ID)
+	if err := instance.CheckFree(dir, int64(*s.profile.MinFree)); err != nil {
+		return nil, err
+	}
 	inst, err := instance.Create(dir)
 	if errors.Is(err, fs.ErrExist) {
 		if err := s.store.Trash(dir); err != nil {
@@ -87,6 +92,16 @@ func (s *session) newInstance() (*instance.Instance, error) {
 		return nil, err
 	}
 	s.onFailure(func() { _ = trashInstance(s.store, s.state.ID) })
+	if limit := s.profile.UpperLimit; limit > 0 {
+		err := inst.Limit(int64(limit))
+		if err != nil && s.required {
+			inst.Close()
+			return nil, err
+		}
+		if err != nil {
+			s.note("without its upper_limit: " + err.Error())
+		}
+	}
 	return inst, nil
 }
 
@@ -147,6 +162,7 @@ func (s *session) mount(inst *instance.Instance, p place) (*os.File, error) {
 		Tree: t.file, Lowers: p.lowers, Mask: masked, Lowest: p.point.Below, Instance: dir,
 		Source: fmt.Sprintf("larder:%s:%s", s.id.Short(), p.name), Label: s.spec.MountLabel,
 		Volatile: true, // the upper is new, and trash when the container ends
+		Flags:    s.flags(p.point),
 	}
 	m, err := overlay.NewView(v)
 	if errors.Is(err, overlay.ErrDepth) && t.how == keep.FromFile {
@@ -187,6 +203,14 @@ func (s *session) addTo(inst *instance.Instance, p place) (dir string, masked bo
 	return dir, false, err
 }
 
+// flags are those of the mount at a place: the place's and the profile's.
+func (s *session) flags(p *container.Point) int {
+	if s.profile.NoExec {
+		return p.Flags | unix.MOUNT_ATTR_NOEXEC
+	}
+	return p.Flags
+}
+
 // readOnlyView is a clone of a tree: its superblock has no upper, so nobody
 // can make it writable, whatever their capabilities (a read-only bind mount
 // could be remounted).
@@ -195,7 +219,15 @@ func (s *session) readOnlyView(at *container.Point) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return overlay.Clone(t.file)
+	m, err := overlay.Clone(t.file)
+	if err != nil {
+		return nil, err
+	}
+	if err := overlay.Restrict(m, s.flags(at)); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
 }
 
 // viewOwner is whose the files of the read-only view are: the first cache's

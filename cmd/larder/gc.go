@@ -25,6 +25,7 @@ func gcCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: "keep", Value: 3, Usage: "keep the newest `N` snapshots"},
 			&cli.StringFlag{Name: "older-than", Usage: "remove only what was published longer ago than `AGE`"},
+			&cli.BoolFlag{Name: "leftovers", Usage: "take what dead containers left, and nothing else"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "say what would go, and remove nothing"},
 			runDirFlag(),
 		},
@@ -39,7 +40,7 @@ func runGC(c *cli.Context) error {
 	if c.Int("keep") < 1 {
 		return usagef("--keep %d would remove everything", c.Int("keep")).hint("keep at least 1 snapshot")
 	}
-	opts := gc.Options{Keep: c.Int("keep"), DryRun: c.Bool("dry-run")}
+	opts := gc.Options{Keep: c.Int("keep"), DryRun: c.Bool("dry-run"), Leftovers: c.Bool("leftovers")}
 	if c.IsSet("older-than") {
 		age, err := parseAge(c.String("older-than"))
 		if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -86,5 +87,38 @@ func TestMountRunNotesMisses(t *testing.T) {
 	}
 	if n := entries(t, s, "trash"); n != 0 {
 		t.Errorf("%d left in the trash", n)
+	}
+}
+
+// A container counts once, however its files are read while somebody empties the trash.
+func TestMissesOnceWhileTrashIsEmptied(t *testing.T) {
+	s, err := snapshot.Create(filepath.Join(t.TempDir(), "store"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 40 { // directories that look like an instance's, once they are moved up
+		park(t, s, fmt.Sprintf("trash/one/pip/u/%d/deep", i), "squat-1.0-py3-none-any.whl")
+	}
+	done := make(chan error)
+	go func() { done <- s.EmptyTrash() }()
+	for running := true; running; {
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error(err)
+			}
+			running = false
+		default:
+		}
+		collectMisses(t.Context(), s, missTime)
+	}
+	r, _, err := misses.Load(s.MissesDir(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range r.Entries {
+		if e.Count > 1 {
+			t.Errorf("%s counts %d times", e.Project, e.Count)
+		}
 	}
 }

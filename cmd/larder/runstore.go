@@ -28,9 +28,16 @@ func (r *running) open() error {
 		if kept, err = filepath.Abs(kept); err != nil {
 			return err
 		}
-		return r.openKept(kept)
+		parent, err := snapshot.TrustedPath(filepath.Dir(kept))
+		if err != nil {
+			return err
+		}
+		return r.openKept(filepath.Join(parent, filepath.Base(kept)))
 	}
 	if r.id, err = store.Resolve(r.settings.Snapshot); err != nil {
+		return err
+	}
+	if err := instance.CheckFree(store.InstanceDir(""), int64(r.settings.MinFree)); err != nil {
 		return err
 	}
 	// A name nobody had before: a dead run's lease is gc's, not ours.
@@ -49,6 +56,9 @@ func (r *running) open() error {
 	if r.Instance, err = instance.Create(dir); err != nil {
 		return err
 	}
+	if err := r.limit(); err != nil {
+		return err
+	}
 	return r.attach()
 }
 
@@ -65,7 +75,13 @@ func (r *running) openKept(dir string) (err error) {
 	} else {
 		r.id = had.Snapshot
 	}
+	if err := instance.CheckFree(dir, int64(r.settings.MinFree)); err != nil {
+		return err
+	}
 	if r.Instance, err = instance.Keep(dir); err != nil {
+		return err
+	}
+	if err := r.limit(); err != nil {
 		return err
 	}
 	if fresh {
@@ -75,6 +91,20 @@ func (r *running) openKept(dir string) (err error) {
 		}
 	}
 	return r.attach()
+}
+
+// limit bounds what the command may write. Without --required it goes on without.
+func (r *running) limit() error {
+	limit := r.settings.UpperLimit
+	if limit == 0 {
+		return nil
+	}
+	err := r.Instance.Limit(int64(limit))
+	if err == nil || r.Required {
+		return err
+	}
+	warnf("without its upper_limit: %v", err)
+	return nil
 }
 
 func (r *running) attach() error {

@@ -16,9 +16,9 @@ func setupCommand() *cli.Command {
 		Usage: "write what this host needs to run larder by itself",
 		Subcommands: []*cli.Command{{
 			Name:  "timer",
-			Usage: "write a systemd service and timer that build once a week",
-			Description: "Prints what it wrote and how to switch it on. With --cron nothing is written: a line\n" +
-				"for root's crontab is printed. Two builds never run at once: the second exits 5. When\n" +
+			Usage: "write systemd services and timers: a build once a week, dead containers' leftovers every hour",
+			Description: "Prints what it wrote and how to switch it on. With --cron nothing is written: lines\n" +
+				"for root's crontab are printed. Two builds never run at once: the second exits 5. When\n" +
 				"the index fails half-way the snapshot stays as it was (exit 10), and the next run goes\n" +
 				"on from what was fetched. Each run appends a line to history.jsonl in the store.",
 			ArgsUsage: " ",
@@ -41,8 +41,10 @@ func setupCommand() *cli.Command {
 
 // The names of the units.
 const (
-	serviceName = "larder-build.service"
-	timerName   = "larder-build.timer"
+	serviceName   = "larder-build.service"
+	timerName     = "larder-build.timer"
+	gcServiceName = "larder-gc.service"
+	gcTimerName   = "larder-gc.timer"
 )
 
 func runSetupTimer(c *cli.Context) error {
@@ -54,21 +56,24 @@ func runSetupTimer(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("cron") {
-		_, err := fmt.Fprintln(c.App.Writer, cronLine(larder))
+		_, err := fmt.Fprintf(c.App.Writer, "%s\n%s\n", cronLine(larder), gcCronLine(larder))
 		return err
 	}
 	dir := c.String("dir")
 	if st, err := os.Stat(dir); err != nil || !st.IsDir() {
 		return usagef("%s is no directory", dir).hint("does this host run systemd? --cron prints a crontab line instead; --dir writes elsewhere")
 	}
-	for _, u := range []struct{ name, text string }{{serviceName, serviceUnit(larder)}, {timerName, timerUnit}} {
+	for _, u := range []struct{ name, text string }{
+		{serviceName, serviceUnit(larder)}, {timerName, timerUnit},
+		{gcServiceName, gcServiceUnit(larder)}, {gcTimerName, gcTimerUnit},
+	} {
 		path := filepath.Join(dir, u.name)
 		if err := writeWhole(path, []byte(u.text), 0o644); err != nil {
 			return fmt.Errorf("write unit: %w", err)
 		}
 		fmt.Fprintf(c.App.Writer, "wrote %s\n", path)
 	}
-	_, err = fmt.Fprintf(c.App.Writer, "switch it on: systemctl daemon-reload && systemctl enable --now %s\n", timerName)
+	_, err = fmt.Fprintf(c.App.Writer, "switch it on: systemctl daemon-reload && systemctl enable --now %s %s\n", timerName, gcTimerName)
 	return err
 }
 
@@ -154,6 +159,43 @@ Persistent=yes
 WantedBy=timers.target
 `
 
+// gcLimit ends a collection of leftovers; the next goes on where it ended.
+const gcLimit = "30min"
+
+func gcServiceUnit(line command) string {
+	return `# Written by larder setup timer; changes here are lost when it is run again.
+[Unit]
+Description=Larder: remove what containers left behind
+
+[Service]
+Type=oneshot
+ExecStart=` + unitLine(line.leftovers()) + `
+TimeoutStartSec=` + gcLimit + `
+Nice=10
+CPUSchedulingPolicy=batch
+IOSchedulingClass=idle
+UMask=0077
+NoNewPrivileges=yes
+`
+}
+
+const gcTimerUnit = `# Written by larder setup timer; changes here are lost when it is run again.
+[Unit]
+Description=Larder: give back the space of containers that are gone
+
+[Timer]
+OnCalendar=hourly
+RandomizedDelaySec=10min
+
+[Install]
+WantedBy=timers.target
+`
+
+// leftovers is the collection that runs often: snapshots are the weekly build's.
+func (line command) leftovers() []string {
+	return append(append([]string{}, line.global...), "gc", "--leftovers")
+}
+
 // unitLine quotes words as systemd reads them: % and $ would be replaced.
 func unitLine(words []string) string {
 	quoted := make([]string, len(words))
@@ -169,12 +211,20 @@ func unitLine(words []string) string {
 
 // cronLine is the same job for cron, at a time of the week that is this line's own.
 func cronLine(line command) string {
-	words := append(append([]string{}, line.global...), append([]string{"build"}, line.build...)...)
+	build := append(append([]string{}, line.global...), append([]string{"build"}, line.build...)...)
+	return fmt.Sprintf("%d %d * * %d %s", rand.IntN(60), rand.IntN(6), rand.IntN(7), cronCommand(runLimit, build))
+}
+
+func gcCronLine(line command) string {
+	return fmt.Sprintf("%d * * * * %s", rand.IntN(60), cronCommand("30m", line.leftovers()))
+}
+
+func cronCommand(limit string, words []string) string {
+	quoted := make([]string, len(words))
 	for i, w := range words {
-		words[i] = shellWord(w)
+		quoted[i] = shellWord(w)
 	}
-	return fmt.Sprintf("%d %d * * %d nice -n 10 ionice -c 3 timeout %s %s >/dev/null",
-		rand.IntN(60), rand.IntN(6), rand.IntN(7), runLimit, strings.ReplaceAll(strings.Join(words, " "), "%", `\%`))
+	return fmt.Sprintf("nice -n 10 ionice -c 3 timeout %s %s >/dev/null", limit, strings.ReplaceAll(strings.Join(quoted, " "), "%", `\%`))
 }
 
 func shellWord(w string) string {

@@ -35,7 +35,8 @@ func TestSetupTimerRefuses(t *testing.T) {
 func TestCronLine(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "a store, 100%")
 	out, err := larder(t, store, "setup", "timer", "--cron", "--metrics", "/m.prom")
-	if err != nil || !regexp.MustCompile(`^[0-5]?\d [0-5] \* \* [0-6] nice -n 10 ionice -c 3 timeout 12h \S+ --store '.*a store, 100\\%' build --metrics /m.prom >/dev/null\n$`).MatchString(out) {
+	if err != nil || !regexp.MustCompile(`^[0-5]?\d [0-5] \* \* [0-6] nice -n 10 ionice -c 3 timeout 12h \S+ --store '.*a store, 100\\%' build --metrics /m.prom >/dev/null\n`+
+		`[0-5]?\d \* \* \* \* nice -n 10 ionice -c 3 timeout 30m \S+ --store '.*a store, 100\\%' gc --leftovers >/dev/null\n$`).MatchString(out) {
 		t.Errorf("%v: %q", err, out)
 	}
 }
@@ -63,7 +64,7 @@ func TestScriptSetupTimer(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, errs, status := p.try("larder", "--store", store, "--config", config, "setup", "timer", "--dir", dir, "--metrics", metrics)
-	if status != 0 || !strings.Contains(out, "systemctl enable --now larder-build.timer") {
+	if status != 0 || !strings.Contains(out, "systemctl enable --now larder-build.timer larder-gc.timer") {
 		t.Fatalf("status %d: %s%s", status, out, errs)
 	}
 	service, err := os.ReadFile(filepath.Join(dir, serviceName))
@@ -79,8 +80,9 @@ func TestScriptSetupTimer(t *testing.T) {
 		t.Errorf("timer: %v\n%s", err, timer)
 	}
 	if analyze, err := exec.LookPath("systemd-analyze"); err == nil {
-		out, err := exec.Command(analyze, "verify", filepath.Join(dir, serviceName), filepath.Join(dir, timerName)).CombinedOutput()
-		if err != nil || strings.Contains(string(out), "larder-build") {
+		out, err := exec.Command(analyze, "verify", filepath.Join(dir, serviceName), filepath.Join(dir, timerName),
+			filepath.Join(dir, gcServiceName), filepath.Join(dir, gcTimerName)).CombinedOutput()
+		if err != nil || strings.Contains(string(out), "larder-") {
 			t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 		}
 	} else {
@@ -112,6 +114,21 @@ func TestScriptSetupTimer(t *testing.T) {
 	current, err := s.Current()
 	if err != nil {
 		t.Fatal(err)
+	}
+	// The other service's line takes what is dead, and no snapshot.
+	if err := os.MkdirAll(filepath.Join(store, "trash/parked/u"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	leftovers, err := os.ReadFile(filepath.Join(dir, gcServiceName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`(?m)^ExecStart=(.*)$`).FindSubmatch(leftovers)
+	if out, err := exec.Command("sh", "-c", "exec "+string(line[1])).CombinedOutput(); err != nil {
+		t.Errorf("%s: %v\n%s", line[1], err, out)
+	}
+	if left, err := os.ReadDir(filepath.Join(store, "trash")); err != nil || len(left) != 0 {
+		t.Errorf("%d left in the trash, %v", len(left), err)
 	}
 	// Beside another one: busy, and said so in the history.
 	st, err := s.Begin(t.Context())

@@ -13,6 +13,9 @@
 //   - Uppers are made new: one that exists already is an error, unless the
 //     instance is kept and was made for exactly the same lowers. An upper over
 //     other lowers than its own shows a mixture nobody ever installed.
+//   - No path is used twice: a directory of somebody else's is refused, and so
+//     is one in a parent where others could exchange it; everything below is
+//     made, given away and read from the descriptor that is locked.
 //   - One user at a time: the directory is locked (flock) until Close. The
 //     kernel's own lock on an upper (index=on) covers a holder that died and
 //     left processes behind.
@@ -21,13 +24,13 @@
 // # The limits
 //
 // Nothing here deletes an instance that was mounted: a thrown-away one is
-// renamed into the store's trash by its owner. Sizes are not limited.
+// renamed into the store's trash by its owner. Sizes are limited only where the
+// file system can ([Instance.Limit]).
 package instance
 
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -59,19 +62,13 @@ type Instance struct {
 // Create makes a new instance, whose parent must exist. It is an error if
 // anything is there already.
 func Create(dir string) (*Instance, error) {
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make instance: %w", err)
-	}
-	return lock(dir)
+	return makeInstance(dir, false)
 }
 
 // Keep opens a kept instance, or makes one where nothing is, or an empty
 // directory.
 func Keep(dir string) (*Instance, error) {
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("make instance: %w", err)
-	}
-	i, err := lock(dir)
+	i, err := makeInstance(dir, true)
 	if err != nil {
 		return nil, err
 	}
@@ -82,10 +79,11 @@ func Keep(dir string) (*Instance, error) {
 	return i, nil
 }
 
-// lock opens dir and locks it. A link is not followed, and a directory that
-// another user could change is not used: its content becomes files of root's.
-func lock(dir string) (*Instance, error) {
-	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+// lock opens the instance name in parent and locks it. A link is not followed,
+// and a directory that another user could change is not used: its content
+// becomes files of root's. All that follows is done below this descriptor.
+func lock(parent *os.File, name, dir string) (*Instance, error) {
+	f, err := openDir(parent, name)
 	if err != nil {
 		return nil, fmt.Errorf("open instance: %w", err)
 	}
@@ -146,28 +144,18 @@ func (i *Instance) AddMasked(name string, lowers []string, owner overlay.Owner, 
 					hint: "use the snapshot and lock it was made with, or name a new directory"}
 			}
 			for _, d := range parts {
-				if st, err := os.Lstat(filepath.Join(dir, d)); err != nil || !st.IsDir() {
+				if !isDir(i.lock, name+"/"+d) {
 					return "", false, i.foreign(name + "/" + d + " is missing")
 				}
 			}
 			return dir, false, nil
 		}
-		if err := removeEmpty(dir); err != nil {
+		if err := removeEmpty(i.lock, name); err != nil {
 			return "", false, i.foreign(fmt.Sprintf("%s is there, and not recorded", name))
 		}
 	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return "", false, fmt.Errorf("make instance: %w", err)
-	}
-	for _, d := range parts {
-		if err := makeDir(filepath.Join(dir, d), owner, mode); err != nil {
-			return "", false, fmt.Errorf("make instance: %w", err)
-		}
-	}
-	if fill != nil {
-		if err := fill(filepath.Join(dir, "m")); err != nil {
-			return "", false, errors.Join(err, removeEmpty(dir))
-		}
+	if err := i.makeMount(name, parts, owner, mode, fill); err != nil {
+		return "", false, err
 	}
 	if i.record != nil {
 		i.record.Mounts[name] = slices.Clone(lowers)
@@ -178,28 +166,27 @@ func (i *Instance) AddMasked(name string, lowers []string, owner overlay.Owner, 
 	return dir, true, nil
 }
 
-// makeDir makes a directory with an owner and a mode that no umask changes.
-func makeDir(path string, owner overlay.Owner, mode os.FileMode) error {
-	if err := os.Mkdir(path, 0o700); err != nil {
-		return err
+// makeMount makes the directory of a mount, and the parts in it.
+func (i *Instance) makeMount(name string, parts []string, owner overlay.Owner, mode os.FileMode, fill func(dir string) error) error {
+	self := overlay.Owner{UID: os.Geteuid(), GID: os.Getegid()}
+	if err := makeDir(i.lock, name, self, 0o700); err != nil {
+		return fmt.Errorf("make instance: %w", err)
 	}
-	if err := os.Chown(path, owner.UID, owner.GID); err != nil {
-		return err
+	dir, err := openDir(i.lock, name)
+	if err != nil {
+		return fmt.Errorf("make instance: %w", err)
 	}
-	return os.Chmod(path, mode)
-}
-
-// removeEmpty removes what a crash before the record was written can have left:
-// directories that were never mounted, so they are empty, but for a mask, in
-// which all is ours.
-func removeEmpty(dir string) error {
-	if err := os.RemoveAll(filepath.Join(dir, "m")); err != nil {
-		return err
-	}
-	for _, d := range []string{filepath.Join(dir, "u"), filepath.Join(dir, "w"), dir} {
-		if err := unix.Rmdir(d); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+	defer dir.Close()
+	for _, d := range parts {
+		if err := makeDir(dir, d, owner, mode); err != nil {
+			return fmt.Errorf("make instance: %w", err)
 		}
+	}
+	if fill == nil {
+		return nil
+	}
+	if err := fill(below(dir) + "/m"); err != nil {
+		return errors.Join(err, removeEmpty(i.lock, name))
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -40,18 +41,25 @@ func (i *Instance) Recorded(name string) (lowers []string, there bool) {
 // read reads the record of a kept instance.
 func (i *Instance) read() error {
 	i.record = &record{Format: recordFormat, Mounts: map[string][]string{}}
-	path := filepath.Join(i.dir, recordName)
-	st, err := os.Lstat(path)
+	f, err := i.open(recordName, unix.O_RDONLY|unix.O_NONBLOCK)
 	if errors.Is(err, fs.ErrNotExist) {
 		return i.checkUnused()
 	}
+	if errors.Is(err, unix.ELOOP) {
+		return i.foreign(recordName + " is not a record of ours")
+	}
+	if err != nil {
+		return fmt.Errorf("read instance: %w", err)
+	}
+	defer f.Close()
+	st, err := f.Stat()
 	if err != nil {
 		return fmt.Errorf("read instance: %w", err)
 	}
 	if !st.Mode().IsRegular() || st.Size() > maxRecord {
 		return i.foreign(recordName + " is not a record of ours")
 	}
-	b, err := os.ReadFile(path)
+	b, err := io.ReadAll(f)
 	if err != nil {
 		return fmt.Errorf("read instance: %w", err)
 	}
@@ -69,7 +77,7 @@ func (i *Instance) read() error {
 // checkUnused accepts a directory without a record when it is empty, or holds
 // only what a crash between the first mkdir and the record leaves.
 func (i *Instance) checkUnused() error {
-	entries, err := os.ReadDir(i.dir)
+	entries, err := i.lock.ReadDir(-1)
 	if err != nil {
 		return fmt.Errorf("read instance: %w", err)
 	}
@@ -101,14 +109,24 @@ func difference(had, want []string) string {
 	return "none"
 }
 
+// open opens a file of the instance's own.
+func (i *Instance) open(name string, flags int) (*os.File, error) {
+	fd, err := unix.Openat(int(i.lock.Fd()), name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	path := filepath.Join(i.dir, name)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
 // write replaces the record, durably: the upper must never be older than it.
 func (i *Instance) write() error {
 	b, err := json.MarshalIndent(i.record, "", "  ")
 	if err != nil {
 		return err
 	}
-	tmp := filepath.Join(i.dir, recordName+".tmp")
-	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o600)
+	const tmp = recordName + ".tmp"
+	f, err := i.open(tmp, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC)
 	if err != nil {
 		return fmt.Errorf("write instance: %w", err)
 	}
@@ -120,7 +138,7 @@ func (i *Instance) write() error {
 		err = e
 	}
 	if err == nil {
-		err = os.Rename(tmp, filepath.Join(i.dir, recordName))
+		err = unix.Renameat(int(i.lock.Fd()), tmp, int(i.lock.Fd()), recordName)
 	}
 	if err == nil {
 		err = i.lock.Sync()

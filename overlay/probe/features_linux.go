@@ -11,6 +11,8 @@ import (
 
 	"github.com/containerd/continuity/fs"
 	"golang.org/x/sys/unix"
+
+	"larder/overlay/instance"
 )
 
 // fsNames are the file systems a store may meet, by magic number.
@@ -61,6 +63,7 @@ func (h *host) fileSystem() {
 	h.try("rename without replacing", true, "", err, "a local file system of a current kernel")
 
 	h.immutable(f)
+	h.try("limits of uppers", false, "upper_limit of a profile works", instance.CanLimit(h.dir), instance.QuotaFix)
 }
 
 const immutableFlag = 0x10 // FS_IMMUTABLE_FL of linux/fs.h

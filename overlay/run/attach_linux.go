@@ -229,7 +229,7 @@ func (s *session) attachLowers(name string, p *point, lowers []string, own strin
 		return s.instanceError(err)
 	}
 	v := overlay.View{
-		Lowers: lowers, Mask: fill != nil, Lowest: lowest, Instance: dir, Volatile: !s.Instance.Kept(),
+		Lowers: lowers, Mask: fill != nil, Lowest: lowest, Instance: dir, Volatile: !s.Instance.Kept(), Flags: p.flags,
 		Source: fmt.Sprintf("larder:%.12s:%s", s.Snapshot.ID, name),
 	}
 	m, err := s.view(v, p.owner)

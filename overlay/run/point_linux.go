@@ -21,6 +21,7 @@ type point struct {
 	path  string   // without links
 	owner overlay.Owner
 	mode  os.FileMode
+	flags int // of the view there, MOUNT_ATTR_*
 }
 
 // openPoint opens the directory at path for user u, and with create makes what
@@ -61,7 +62,16 @@ func (p *point) describe(u User) error {
 			msg:  fmt.Sprintf("%s belongs to user %d, and the command runs as user %d", real, p.owner.UID, u.Owner.UID),
 			hint: "give the directory to that user, or name another (PIP_CACHE_DIR, --venv)"}
 	}
-	return p.checkMounts()
+	if err := p.checkMounts(); err != nil {
+		return err
+	}
+	root, err := openDir(unix.AT_FDCWD, "/")
+	if err != nil {
+		return &os.PathError{Op: "open", Path: "/", Err: err}
+	}
+	defer root.Close()
+	p.flags, err = overlay.FlagsBelow(p.dir, root)
+	return err
 }
 
 // checkMounts refuses a mount point with mounts below it, and tells one that

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +25,11 @@ type Collected struct {
 // when its owner empties the place they are parked in. Misses are a sample.
 const maxParked = 1000
 
+const (
+	batch     = 256 // entries of a directory read at a time
+	maxMounts = 100 // of one instance; a profile has a handful
+)
+
 // readMark is a file in an instance that was read.
 const readMark = "misses-read"
 
@@ -38,30 +45,40 @@ func Collect(ctx context.Context, parked, log string, now time.Time, limits Limi
 	c := Collected{Notes: []string{}}
 	limits = limits.filled()
 	end := time.Now().Add(10 * limits.Time)
-	instances, err := os.ReadDir(parked)
+	dir, err := os.Open(parked)
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
 	}
 	if err != nil {
 		return c, fmt.Errorf("read parked instances: %w", err)
 	}
-	for _, i := range instances {
-		if !i.IsDir() {
-			continue
+	defer dir.Close()
+	for {
+		entries, err := dir.ReadDir(batch)
+		for _, e := range entries {
+			// What is being removed has a name with a dot: it was read under its own.
+			if !e.IsDir() || strings.HasPrefix(e.Name(), ".") {
+				continue
+			}
+			if c.Instances == maxParked || time.Now().After(end) {
+				c.Notes = append(c.Notes, fmt.Sprintf("stopped after %d instances: the others are not read", c.Instances))
+				return c, nil
+			}
+			one, err := CollectInstance(ctx, filepath.Join(parked, e.Name()), e.Name(), log, now, limits)
+			c.Instances += one.Instances
+			c.Misses += one.Misses
+			c.Notes = append(c.Notes, one.Notes...)
+			if err != nil {
+				return c, err
+			}
 		}
-		if c.Instances == maxParked || time.Now().After(end) {
-			c.Notes = append(c.Notes, fmt.Sprintf("stopped after %d instances: the others are not read", c.Instances))
+		if errors.Is(err, io.EOF) {
 			return c, nil
 		}
-		one, err := CollectInstance(ctx, filepath.Join(parked, i.Name()), i.Name(), log, now, limits)
-		c.Instances += one.Instances
-		c.Misses += one.Misses
-		c.Notes = append(c.Notes, one.Notes...)
 		if err != nil {
-			return c, err
+			return c, fmt.Errorf("read parked instances: %w", err)
 		}
 	}
-	return c, nil
 }
 
 // CollectInstance reads one instance, which nobody may be using any more, and
@@ -107,11 +124,16 @@ func CollectInstance(ctx context.Context, dir, name, log string, now time.Time, 
 // scanInstance scans the uppers of an instance within one set of limits; ok is
 // false for a directory that holds none.
 func scanInstance(ctx context.Context, dir string, limits Limits) (all Found, ok bool, err error) {
-	mounts, err := os.ReadDir(dir)
+	f, err := os.Open(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Found{}, false, nil // emptied meanwhile
 	}
 	if err != nil {
+		return Found{}, false, fmt.Errorf("read parked instance: %w", err)
+	}
+	mounts, err := f.ReadDir(maxMounts)
+	f.Close()
+	if err != nil && !errors.Is(err, io.EOF) {
 		return Found{}, false, fmt.Errorf("read parked instance: %w", err)
 	}
 	s := newScan(ctx, limits)
@@ -122,7 +144,9 @@ func scanInstance(ctx context.Context, dir string, limits Limits) (all Found, ok
 			continue
 		}
 		ok = true
-		if err := s.upper(upper); err != nil {
+		if err := s.upper(upper); errors.Is(err, fs.ErrNotExist) {
+			continue // emptied meanwhile
+		} else if err != nil {
 			return Found{}, false, err
 		}
 		if s.stopped != "" {

@@ -16,6 +16,7 @@ func TestCollect(t *testing.T) {
 	write(t, parked, "empty/pip/u/x", nil)
 	write(t, parked, "gone-0123/image.erofs", nil) // a snapshot in the trash
 	write(t, parked, "file", nil)
+	write(t, parked, ".d-1-a/pip/u/wheels/ab/a-1.0-py3-none-any.whl", nil) // being removed
 	if err := os.MkdirAll(filepath.Join(parked, "evil/pip"), 0o700); err != nil {
 		t.Fatal(err)
 	}

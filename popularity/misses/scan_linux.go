@@ -156,8 +156,8 @@ func (s *scan) walk(fd int, p place) error {
 	dir := os.NewFile(uintptr(fd), fmt.Sprintf("/proc/self/fd/%d", fd))
 	defer dir.Close()
 	for {
-		batch, err := dir.ReadDir(256)
-		for _, e := range batch {
+		entries, err := dir.ReadDir(batch)
+		for _, e := range entries {
 			if err := s.spend(); err != nil {
 				return err
 			}
@@ -170,7 +170,7 @@ func (s *scan) walk(fd int, p place) error {
 				s.file(fd, p, e.Name())
 			}
 		}
-		if err != nil || len(batch) == 0 {
+		if err != nil || len(entries) == 0 {
 			return nil // io.EOF, or a directory that cannot be read: what it holds stays unknown
 		}
 	}

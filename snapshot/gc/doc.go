@@ -11,6 +11,7 @@
 // snapshot, and while one snapshot's image is damaged no object is swept, since nobody knows
 // which ones it needs.
 //
-// gc takes the writer lock, so it never meets a build. It may be killed at any point: the next
+// gc takes the writer lock, so it never meets a build; with Leftovers, which is for every hour, it
+// empties the trash beside one and leaves the rest for the next time. It may be killed at any point: the next
 // build or gc finishes what it began.
 package gc

@@ -18,6 +18,9 @@ type Options struct {
 	Keep      int           // the newest N snapshots stay, at least 1; current always does
 	OlderThan time.Duration // only snapshots published longer ago than this go; 0: any age
 	DryRun    bool          // say what would go, and leave it
+	// Leftovers takes what dead containers left and empties the trash, and leaves snapshots and
+	// objects alone: it costs no reading of images, and a build under way only puts off the first.
+	Leftovers bool
 	// Unmount lets go of a snapshot's kept mounts, which are no use but readiness for
 	// one. It is called for what is about to be removed; nil when none are kept.
 	Unmount func(snapshot.ID) error
@@ -70,13 +73,20 @@ func Run(ctx context.Context, s *snapshot.Store, opts Options) (*Report, error) 
 		return nil, ErrOptions
 	}
 	lock, err := s.Lock()
-	if err != nil {
+	locked := err == nil
+	if locked {
+		defer lock.Unlock()
+	} else if !opts.Leftovers || !errors.Is(err, snapshot.ErrBusy) {
 		return nil, err
 	}
-	defer lock.Unlock()
 	r := &run{store: s, opts: opts, now: time.Now(), report: &Report{DryRun: opts.DryRun,
 		Removed: []Snapshot{}, Kept: []Snapshot{}, Reaped: []Container{}, Warnings: []string{}}}
-	err = r.collect(ctx)
+	if locked {
+		err = r.collect(ctx)
+	} else {
+		r.warn("%v: what dead containers left stays for now, the trash is emptied", err)
+		err = nil
+	}
 	if !opts.DryRun {
 		if opts.Parked != nil {
 			opts.Parked()
@@ -91,6 +101,9 @@ func Run(ctx context.Context, s *snapshot.Store, opts Options) (*Report, error) 
 func (r *run) collect(ctx context.Context) error {
 	if err := r.reap(); err != nil {
 		return err
+	}
+	if r.opts.Leftovers {
+		return nil
 	}
 	survivors, err := r.snapshots(ctx)
 	if err != nil {

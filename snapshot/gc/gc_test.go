@@ -363,3 +363,38 @@ func flip(t *testing.T, path string, off int64) {
 	must(t, err)
 	must(t, os.Chmod(path, 0o444))
 }
+
+// Leftovers: what is dead goes, also while a build runs; what the next build could use stays.
+func TestRunLeftovers(t *testing.T) {
+	s := newStore(t)
+	old := publish(t, s, "old")
+	id := publish(t, s, "new")
+	dead, err := snapshot.ProcessLease("dead", id, os.Getpid())
+	must(t, err)
+	dead.BootID = "other boot"
+	must(t, s.AcquireLease(dead))
+	must(t, os.MkdirAll(filepath.Join(s.InstanceDir("dead"), "u/some/thing"), 0o700))
+	must(t, os.MkdirAll(filepath.Join(s.Dir(), "trash/parked/u/some/thing"), 0o700))
+	stray := filepath.Join(s.ObjectsDir(), objectOf("of a build that was killed").Path())
+	must(t, os.WriteFile(stray, []byte("of a build that was killed"), 0o444))
+	trash := func() int {
+		entries, err := os.ReadDir(filepath.Join(s.Dir(), "trash"))
+		must(t, err)
+		return len(entries)
+	}
+	st, err := s.Lock()
+	must(t, err)
+	if r := collect(t, s, Options{Keep: 1, Leftovers: true}); len(r.Reaped) != 0 || len(r.Warnings) != 1 || trash() != 0 || !exists(s.InstanceDir("dead")) {
+		t.Errorf("while a build runs: %+v, %d in the trash", r, trash())
+	}
+	must(t, st.Unlock())
+	r := collect(t, s, Options{Keep: 1, Leftovers: true})
+	if len(r.Reaped) != 1 || len(r.Warnings) != 0 || trash() != 0 || exists(s.InstanceDir("dead")) {
+		t.Errorf("%+v, %d in the trash", r, trash())
+	}
+	if !exists(s.ImagePath(old)) || !exists(stray) {
+		t.Error("it took a snapshot, or an object")
+	}
+	must(t, os.Chmod(stray, 0o600))
+	must(t, os.Remove(stray))
+}

@@ -56,7 +56,7 @@ func (r *run) mark(ctx context.Context, id snapshot.ID, live map[snapshot.Object
 }
 
 func (r *run) sweepDir(name string, live map[snapshot.Object]struct{}) error {
-	dir, err := os.Open(filepath.Join(r.store.ObjectsDir(), name))
+	dir, err := r.store.OpenDir("objects/" + name)
 	if errors.Is(err, fs.ErrNotExist) {
 		r.warn("objects/%s is missing", name)
 		return nil

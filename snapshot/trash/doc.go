@@ -8,9 +8,10 @@
 // deep, a million entries wide, with links that point out, immutable files, modes of 0000, a
 // writer that is still alive in a namespace nobody saw. So every call names one entry of an open
 // directory; nothing is resolved through more than one name; links are removed and never
-// followed; directories are moved up and emptied one after another, so that memory and open
-// files stay small whatever the depth; and a mount point stops the removal, because what is
-// mounted there is not ours.
+// followed; a directory is hidden under a name with a dot and those in it are moved up into it,
+// to be emptied one after another, so that memory and open files stay small whatever the depth;
+// project ids are of no account; and a mount point stops the removal, because what is mounted
+// there is not ours.
 //
 // Not promised: order, and an end while somebody keeps writing. What could not be removed stays
 // and is tried again by the next run.

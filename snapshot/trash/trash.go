@@ -7,17 +7,26 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
 
 // Remove takes one entry of dir away: a file, a link, or a whole directory with what is in it.
-// A missing entry is fs.ErrNotExist.
+// A missing entry is fs.ErrNotExist. A directory is hidden first, under a name that begins with
+// a dot, so that nobody takes what is half removed for what it was.
 func Remove(dir *os.File, name string) error {
 	err := unlink(int(dir.Fd()), name)
-	if !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EEXIST) {
+	if !isFull(err) {
 		return pathError(dir, name, err)
+	}
+	if !strings.HasPrefix(name, hidden) {
+		if to, err := move(dir, name, dir); err == nil {
+			name = to
+		} else if errors.Is(err, unix.ENOENT) {
+			return pathError(dir, name, err)
+		} // else it is removed under its own name, or cannot be
 	}
 	return drain(dir, name)
 }
@@ -26,121 +35,118 @@ func Remove(dir *os.File, name string) error {
 // faster than us) is counted in left and named in the error, and is tried again the next time.
 // Two processes may empty the same directory at once.
 func Empty(dir *os.File) (removed, left int, err error) {
-	var errs []error
-	failed := map[string]bool{}
-	again := true
+	return sweep(dir, func(name string) error { return Remove(dir, name) })
+}
+
+const (
+	batch     = 512 // names of a directory read at a time, whatever a container put there
+	maxErrors = 8   // named of one directory; the rest is counted
+)
+
+// sweep calls take for every entry of dir, again and again until nothing is left or nothing gives
+// way any more: what failed for something inside may be empty by the next round.
+func sweep(dir *os.File, take func(name string) error) (taken, left int, err error) {
 	for {
-		names, err := list(dir, -1)
-		if err != nil {
-			return removed, len(failed), errors.Join(append(errs, err)...)
-		}
+		var errs []error
 		progress := false
-		for _, name := range names {
-			if failed[name] {
-				continue
+		left = 0
+		if _, err := dir.Seek(0, io.SeekStart); err != nil {
+			return taken, left, err
+		}
+		for {
+			names, err := dir.Readdirnames(batch)
+			for _, name := range names {
+				err := take(name)
+				if err == nil || errors.Is(err, fs.ErrNotExist) {
+					progress = true
+					taken++
+					continue
+				}
+				if left++; left <= maxErrors {
+					errs = append(errs, err)
+				}
 			}
-			progress = true
-			if err := Remove(dir, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				failed[name] = true
-				errs = append(errs, err)
-				continue
+			if errors.Is(err, io.EOF) {
+				break
 			}
-			removed++
+			if err != nil {
+				return taken, left, err
+			}
 		}
-		if progress {
-			continue
+		if !progress {
+			return taken, left, errors.Join(errs...)
 		}
-		if len(failed) == 0 || !again {
-			return removed, len(failed), errors.Join(errs...)
-		}
-		// Once more: what failed for something inside may be empty, now that that was moved up.
-		again, errs = false, nil
-		clear(failed)
 	}
+}
+
+// drain removes the directory name of dir. Directories met inside are moved up into that one,
+// whose list of entries is then the list of what is still to do: no recursion, no "..", a few
+// file descriptors and one batch of names whatever the depth and width, nothing of it seen in
+// dir, and no path that a live writer could bend, since every call names one entry of an open directory.
+func drain(dir *os.File, name string) error {
+	top, err := openDir(dir, name)
+	if err != nil {
+		return pathError(dir, name, err)
+	}
+	defer top.Close()
+	leaveProject(top)
+	if _, _, err := sweep(top, func(name string) error { return flatten(top, name) }); err != nil {
+		return err
+	}
+	return pathError(dir, name, unlink(int(dir.Fd()), name))
+}
+
+// flatten removes one entry of top, moving directories that are not empty up into top.
+func flatten(top *os.File, name string) error {
+	err := unlink(int(top.Fd()), name)
+	if !isFull(err) {
+		return pathError(top, name, err)
+	}
+	sub, err := openDir(top, name)
+	if err != nil {
+		return pathError(top, name, err)
+	}
+	defer sub.Close()
+	_, _, err = sweep(sub, func(name string) error {
+		err := unlink(int(sub.Fd()), name)
+		if isFull(err) {
+			_, err = move(sub, name, top)
+		}
+		return pathError(sub, name, err)
+	})
+	if err != nil {
+		return err
+	}
+	return pathError(top, name, unlink(int(top.Fd()), name))
 }
 
 var serial atomic.Uint64
 
-// drain removes the directory name of dir. Directories met inside are moved up into dir under a
-// name of our own and join the list: no recursion, no "..", two file descriptors whatever the
-// depth, and no path that a live writer could bend, since every call names one entry of an open directory.
-func drain(dir *os.File, name string) error {
-	work := []string{name}
-	for len(work) > 0 {
-		last := len(work) - 1
-		next := work[last]
-		sub, err := openDir(dir, next)
-		if errors.Is(err, unix.ENOENT) {
-			work = work[:last]
-			continue
-		}
-		if err != nil {
-			return pathError(dir, next, err)
-		}
-		moved, err := drainOne(dir, sub, &work)
-		sub.Close()
-		if err != nil {
-			return err
-		}
-		err = unlink(int(dir.Fd()), next)
-		if moved && err != nil {
-			continue // more than one batch in it: its turn comes again
-		}
-		if err != nil && !errors.Is(err, unix.ENOENT) {
-			return pathError(dir, next, err)
-		}
-		// Often empty by now, though what was in it is further up the list: taking it out here
-		// keeps the list as short as the tree is wide, not as long as it is deep.
-		work = append(work[:last], work[last+1:]...)
-	}
-	return nil
-}
+// hidden begins the names that move gives.
+const hidden = ".d-"
 
-// drainOne empties sub of all but directories that are not empty, which it moves up. It stops
-// after some hundreds so that the list stays short for a directory of a million directories.
-func drainOne(dir, sub *os.File, work *[]string) (moved bool, err error) {
+// move gives an entry of one directory a new name of ours in another, or the same.
+func move(from *os.File, name string, to *os.File) (string, error) {
 	for {
-		names, err := list(sub, 512)
-		if err != nil || len(names) == 0 {
-			return moved, err
-		}
-		for _, n := range names {
-			err := unlink(int(sub.Fd()), n)
-			switch {
-			case err == nil, errors.Is(err, unix.ENOENT):
-			case errors.Is(err, unix.EISDIR), errors.Is(err, unix.ENOTEMPTY), errors.Is(err, unix.EEXIST):
-				up, err := moveUp(dir, sub, n)
-				if err != nil {
-					return moved, pathError(sub, n, err)
-				}
-				*work = append(*work, up)
-				moved = true
-			default:
-				return moved, pathError(sub, n, err)
-			}
-		}
-		if moved {
-			return true, nil
-		}
-	}
-}
-
-func moveUp(dir, sub *os.File, name string) (string, error) {
-	for {
-		up := ".d-" + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatUint(serial.Add(1), 36)
+		moved := hidden + strconv.Itoa(os.Getpid()) + "-" + strconv.FormatUint(serial.Add(1), 36)
 		rename := func() error {
-			return unix.Renameat2(int(sub.Fd()), name, int(dir.Fd()), up, unix.RENAME_NOREPLACE)
+			return unix.Renameat2(int(from.Fd()), name, int(to.Fd()), moved, unix.RENAME_NOREPLACE)
 		}
 		err := rename()
 		if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-			if unlock(int(sub.Fd()), name) {
+			if unlock(int(from.Fd()), name) {
 				err = rename()
 			}
 		}
 		if !errors.Is(err, unix.EEXIST) {
-			return up, err
+			return moved, err
 		}
 	}
+}
+
+// isFull says whether an entry could not be unlinked because it is a directory with entries.
+func isFull(err error) bool {
+	return errors.Is(err, unix.EISDIR) || errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.EEXIST)
 }
 
 // unlink removes a file or an empty directory, clearing the immutable and append-only flags that
@@ -225,18 +231,6 @@ func allow(dirfd int, name string) bool {
 	}
 	defer unix.Close(fd)
 	return unix.Chmod("/proc/self/fd/"+strconv.Itoa(fd), 0o700) == nil
-}
-
-// list returns names of dir from its start: n at most, or all.
-func list(dir *os.File, n int) ([]string, error) {
-	if _, err := dir.Seek(0, io.SeekStart); err != nil {
-		return nil, err
-	}
-	names, err := dir.Readdirnames(n)
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return names, err
 }
 
 func pathError(dir *os.File, name string, err error) error {

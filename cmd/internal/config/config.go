@@ -89,6 +89,9 @@ type Run struct {
 	Missing  string   `toml:"missing"`
 	Target   string   `toml:"target"`
 	Required bool     `toml:"required"`
+	// What an instance may take, 0: all there is; and what must be free to make one.
+	UpperLimit Size `toml:"upper_limit"`
+	MinFree    Size `toml:"min_free"`
 }
 
 // GC holds the defaults of larder gc.
@@ -103,7 +106,7 @@ func Default() Config {
 		Store: DefaultStore,
 		Rank:  Rank{Top: 1000, Weight: Weight{Rankings: 1, Misses: 1, ClickHouse: 1}},
 		Build: Build{Views: []string{"pip", "pip-old", "simple"}, Layers: true},
-		Run:   Run{Snapshot: "current", Views: []string{"pip", "pip-old"}, Missing: "warn"},
+		Run:   Run{Snapshot: "current", Views: []string{"pip", "pip-old"}, Missing: "warn", MinFree: DefaultMinFree},
 		GC:    GC{Keep: 3},
 	}
 }

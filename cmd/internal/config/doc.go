@@ -34,6 +34,8 @@
 //	missing  = "warn"               # or "fail", "pip"
 //	target   = ""
 //	required = false
+//	upper_limit = "10GB"            # of what a command may write, where the file system has project quotas
+//	min_free    = "256MB"           # with less on the store's file system nothing is attached
 //
 //	[gc]
 //	keep       = 3
@@ -51,6 +53,9 @@
 //	allow_container_lock = false    # honour the dev.larder.lock and .venv annotations
 //	requestable          = false    # a container may name it: dev.larder.profile
 //	override             = false    # cover a volume mounted on exactly that place
+//	noexec               = false    # nothing in a view is executed, nor loaded as a library
+//	upper_limit          = "10GB"   # as for run; none by default
+//	min_free             = "256MB"
 //
 // Promises: a file that says something this version does not understand is
 // refused whole, with the line and the nearest thing it does understand: a

@@ -13,6 +13,10 @@ const DefaultProfile = "default"
 // DefaultView is where a container finds the read-only view of the snapshot.
 const DefaultView = "/mnt/cacache"
 
+// DefaultMinFree is what stays free on the store's file system: with less,
+// nothing new is attached.
+const DefaultMinFree Size = 256e6
+
 // Profile is what a kind of container gets.
 type Profile struct {
 	Views              []string          `toml:"views"`
@@ -26,6 +30,9 @@ type Profile struct {
 	AllowContainerLock bool              `toml:"allow_container_lock"`
 	Requestable        bool              `toml:"requestable"`
 	Override           bool              `toml:"override"`
+	NoExec             bool              `toml:"noexec"`
+	UpperLimit         Size              `toml:"upper_limit"`
+	MinFree            *Size             `toml:"min_free"`
 }
 
 // defaults fills in what the file left out.
@@ -42,6 +49,10 @@ func (p Profile) defaults() Profile {
 	}
 	if p.Missing == "" {
 		p.Missing = "warn"
+	}
+	if p.MinFree == nil {
+		free := DefaultMinFree
+		p.MinFree = &free
 	}
 	return p
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -187,7 +188,42 @@ func (c *Container) pinRoot(rootfs string) (err error) {
 	if c.rootPath == "/" {
 		return fmt.Errorf("%w: root file system %s is the root of its mount namespace", ErrContainer, rootfs)
 	}
+	// What config.json names can be any mount, and we make directories in it.
+	kind, err := c.kernelFilesystem(c.root)
+	if err != nil {
+		return fmt.Errorf("%w: root file system: %w", ErrContainer, err)
+	}
+	if kind != "" {
+		return fmt.Errorf("%w: root file system %s is a %s", ErrContainer, rootfs, kind)
+	}
+	if slices.Contains(system, c.rootPath) {
+		return fmt.Errorf("%w: root file system %s is a directory of the host's own", ErrContainer, rootfs)
+	}
 	return nil
+}
+
+// kernelFilesystem names the file system of a directory that is not for storing
+// files, and is "" for another.
+func (c *Container) kernelFilesystem(dir *os.File) (string, error) {
+	magic, err := filesystem(dir)
+	if err != nil || magic != unix.TMPFS_MAGIC {
+		return forbidden[magic], err
+	}
+	// devtmpfs calls itself tmpfs; only the mount table tells them apart.
+	st, err := status(dir)
+	if err != nil {
+		return "", err
+	}
+	table, err := c.mounts()
+	if err != nil {
+		return "", err
+	}
+	for _, m := range table {
+		if m.ID == int(st.Mnt_id) && m.FSType == "devtmpfs" {
+			return m.FSType, nil
+		}
+	}
+	return "", nil
 }
 
 // Close lets go of the container. What was attached stays.

@@ -14,7 +14,10 @@
 //   - No mount lands on the root itself, on the kernel's directories and file
 //     systems, on or below a mount whose propagation is shared (it would appear
 //     on the host and outlive the container), above another mount, on a volume
-//     or on what Larder mounted before.
+//     or on what Larder mounted before. What lands is read-only and noexec where
+//     the volume below it is.
+//   - A root that is the kernel's (/dev, /proc, /sys, whatever config.json says)
+//     or a directory of the host's own is refused before anything is made in it.
 //   - Nothing in the container is executed, and what is read is a regular file,
 //     up to a limit.
 //   - Either all mounts of [Container.Attach] are attached or none.

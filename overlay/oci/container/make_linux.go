@@ -55,11 +55,11 @@ func (c *Container) makeAll(p *Point, want string, o PointOptions) error {
 // judgeParent refuses to make anything in the kernel's directories: a mkdir in
 // a cgroup is a cgroup. The other rules are for the directory itself.
 func (c *Container) judgeParent(dir *os.File, want string) error {
-	magic, err := filesystem(dir)
+	kind, err := c.kernelFilesystem(dir)
 	if err != nil {
 		return err
 	}
-	if err := checkFilesystem(want, magic); err != nil {
+	if err := checkFilesystem(want, kind); err != nil {
 		return err
 	}
 	place, err := c.pathOf(dir)

@@ -145,6 +145,10 @@ func TestMountEnterRefuses(t *testing.T) {
 		{"root a file", f.pid, "/etc/hostname", "not a directory"},
 		{"root no mount", f.pid, f.rootfs + "/sub", "not the root of a mount"},
 		{"root by a link to /", f.pid, link, "the root of its mount namespace"},
+		{"root is the host's devices", f.pid, "/dev", "is a devtmpfs"},
+		{"root is proc", f.pid, "/proc", "is a proc"},
+		{"root is sysfs", f.pid, "/sys", "is a sysfs"},
+		{"root is the host's /run", f.pid, "/run", "a directory of the host's own"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c, err := Enter(tc.pid, tc.rootfs)
@@ -192,6 +196,7 @@ func TestMountPointRefuses(t *testing.T) {
 		{"in cgroup", "mount --rbind /sys $R/sys; ln -s /sys/fs/cgroup/memory $R/home/a/.cache", "is on cgroup"},
 		{"dev", "mkdir $R/home/a/.cache $R/dev/x; ln -s /dev/x $R/home/a/.cache/pip", "is in /dev"},
 		{"made in dev", "ln -s /dev $R/home/a/.cache", "is in /dev"},
+		{"made in the host's dev elsewhere", "mkdir $R/home/a/.cache; mount --bind /dev $R/home/a/.cache", "is on devtmpfs"},
 		{"file", "mkdir $R/home/a/.cache; echo > $R/home/a/.cache/pip", "not a directory"},
 		{"file on the way", "echo > $R/home/a/.cache", "not a directory"},
 		{"fifo", "mkdir $R/home/a/.cache; mkfifo $R/home/a/.cache/pip", "not a directory"},

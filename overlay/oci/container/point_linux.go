@@ -20,6 +20,7 @@ type Point struct {
 	Path     string // inside the container, links followed
 	UID, GID uint32 // its owner, in the host's ids
 	Mode     uint32 // its permissions
+	Flags    int    // of what is mounted there, MOUNT_ATTR_*: those of a volume below it
 	// Below is a clone of what is there, nil when that is nothing. It serves
 	// as the lowest lower, so that a mount hides nothing.
 	Below *os.File
@@ -81,6 +82,9 @@ func (c *Container) resolve(p *Point, want string, o PointOptions) (err error) {
 		return err
 	}
 	p.UID, p.GID, p.Mode = st.Uid, st.Gid, uint32(st.Mode)&0o777
+	if p.Flags, err = overlay.FlagsBelow(p.dir, c.root); err != nil {
+		return pointError(want, err)
+	}
 	_, knownUID := c.uids.fromHost(p.UID)
 	_, knownGID := c.gids.fromHost(p.GID)
 	if !knownUID || !knownGID {
@@ -103,11 +107,11 @@ func (c *Container) resolve(p *Point, want string, o PointOptions) (err error) {
 // judge applies the rules that need no mount table, and returns the path as
 // the thread inside sees it.
 func (c *Container) judge(dir *os.File, want string) (string, error) {
-	magic, err := filesystem(dir)
+	kind, err := c.kernelFilesystem(dir)
 	if err != nil {
 		return "", pointError(want, err)
 	}
-	if err := checkFilesystem(want, magic); err != nil {
+	if err := checkFilesystem(want, kind); err != nil {
 		return "", err
 	}
 	place, err := c.pathOf(dir)

@@ -92,9 +92,9 @@ var forbidden = map[int64]string{
 	0x62656570:                "configfs",
 }
 
-func checkFilesystem(asked string, magic int64) error {
-	if name, ok := forbidden[magic]; ok {
-		return fmt.Errorf("%w %.80q is on %s", ErrPoint, asked, name)
+func checkFilesystem(asked, kind string) error {
+	if kind != "" {
+		return fmt.Errorf("%w %.80q is on %s", ErrPoint, asked, kind)
 	}
 	return nil
 }
