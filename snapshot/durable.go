@@ -93,11 +93,6 @@ func errno(err error) error {
 	return err
 }
 
-// isSpace: every way the kernel says that there is no room.
-func isSpace(err error) bool {
-	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
-}
-
 // spaceError turns "no space left" into a line that says how much is there, and leaves any other
 // error as it is, wrapped once. need is 0 when nobody knows.
 func spaceError(op, dir string, need int64, err error) error {
