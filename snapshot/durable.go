@@ -46,12 +46,13 @@ func replaceFileUnsynced(path string, b []byte, mode os.FileMode) error {
 }
 
 func replace(path string, b []byte, mode os.FileMode, sync func(*os.File) error) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	tmp, err := newTemp(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
+	defer tmp.Close() // last: with it goes the lock that keeps a sweep away
 	_, err = tmp.Write(b)
-	err = errors.Join(err, tmp.Chmod(mode), sync(tmp), tmp.Close())
+	err = errors.Join(err, tmp.Chmod(mode), sync(tmp))
 	if err == nil {
 		if err = os.Rename(tmp.Name(), path); err == nil {
 			return nil

@@ -26,6 +26,7 @@ const (
 	trashName     = "trash"
 	missesName    = "misses"
 	pagesName     = "pages"
+	rankingsName  = "rankings"
 
 	imageName     = "image.erofs"
 	publishedName = "published.json"

@@ -25,7 +25,8 @@ type holder struct {
 
 // Lock takes the writer lock without waiting: whoever comes second gets ErrBusy and is told who
 // holds it. The lock is the kernel's (flock on staging/), so a killed holder leaves none behind.
-// What a dead holder left in staging/ is moved to the trash.
+// What a dead holder left in staging/ is moved to the trash, and what killed writers left beside
+// the files they were about to replace is removed.
 func (s *Store) Lock() (*Lock, error) {
 	dir, err := os.Open(s.join(stagingName))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -40,7 +41,7 @@ func (s *Store) Lock() (*Lock, error) {
 			dir.Close()
 		}
 	}()
-	if err := ignoringEINTR(func() error { return unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB) }); err != nil {
+	if err := lockFile(dir); err != nil {
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, s.busy()
 		}
@@ -60,6 +61,7 @@ func (s *Store) Lock() (*Lock, error) {
 	if err := s.dropTornLeases(); err != nil {
 		return nil, err
 	}
+	s.sweepTemps()
 	if err := s.sweepStaging(); err != nil {
 		return nil, s.unwritable("clear staging of store "+strconv.Quote(s.dir), err)
 	}

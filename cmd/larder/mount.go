@@ -71,7 +71,7 @@ func runMount(c *cli.Context) error {
 	}
 	dir := keep.Dir(c.String("run-dir"))
 	s := keep.Snapshot{ID: id.String(), Image: store.ImagePath(id), Objects: store.ObjectsDir()}
-	if err := dir.Mount(s, owners...); err != nil {
+	if err := dir.Mount(c.Context, s, owners...); err != nil {
 		return unsupportedHint(err)
 	}
 	return printMounted(c, dir, id.String())
@@ -83,7 +83,7 @@ func runUnmount(c *cli.Context) error {
 		if c.Args().Present() {
 			return usagef("unmount takes a snapshot or --all, not both")
 		}
-		if err := dir.UnmountAll(); err != nil {
+		if err := dir.UnmountAll(c.Context); err != nil {
 			return err
 		}
 		return printMounted(c, dir, "")
@@ -96,7 +96,7 @@ func runUnmount(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := dir.Unmount(id); err != nil {
+	if err := dir.Unmount(c.Context, id); err != nil {
 		return err
 	}
 	return printMounted(c, dir, id)
