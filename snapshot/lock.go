@@ -149,6 +149,11 @@ func (s *Store) sweepStaging() error {
 				continue
 			}
 		}
+		if strings.HasPrefix(e.Name(), buildPrefix) {
+			if err := s.finishFirst(); err != nil {
+				return err
+			}
+		}
 		// What a dead gc was about to reap goes back where it was: the next one looks again.
 		if back := s.reaped(e.Name()); back != "" &&
 			unix.Renameat2(unix.AT_FDCWD, path, unix.AT_FDCWD, back, unix.RENAME_NOREPLACE) == nil {

@@ -199,18 +199,8 @@ func fillStore(tmp string) error {
 	if err := mkdir(tmp, 0o700); err != nil {
 		return err
 	}
-	for _, name := range storeDirs {
-		if err := mkdir(filepath.Join(tmp, name), 0o700); err != nil {
-			return err
-		}
-	}
-	// All 256 at once, so that a publish never has to make one and sync its parent.
-	objects := filepath.Join(tmp, objectsName)
-	if err := os.Chmod(objects, 0o755); err != nil {
-		return err
-	}
-	for i := 0; i < 256; i++ {
-		if err := mkdir(filepath.Join(objects, fmt.Sprintf("%02x", i)), 0o755); err != nil {
+	for _, d := range layout(tmp) {
+		if err := mkdir(d.Path, d.Mode.Perm()); err != nil {
 			return err
 		}
 	}

@@ -82,8 +82,8 @@ var exitCodes = []struct {
 	{snapshot.ErrFormat, exitNoStore},
 	{snapshot.ErrBusy, exitBusy},
 	{layer.ErrInterpreter, exitUnsupported},
-	{errFaultOfName, exitInternal},
 	{snapshot.ErrDamaged, exitDamage},
+	{errFaultOfName, exitInternal},
 	// A silent index before a refused lock: what a lock names and nobody could
 	// ask for is the network's fault.
 	{builder.ErrUnreachable, exitNetwork},
@@ -107,7 +107,7 @@ var (
 	// the configuration explains: EIO, EINTR, EROFS, ESTALE, ENOMEM, EAGAIN…
 	errFault = errors.New("the host failed")
 	// errFaultOfName stands for the others. They are the caller's where the table has a row
-	// for the name he gave, and else the host's too.
+	// for the name he gave, damage where it is a name of the store's, and else the host's too.
 	errFaultOfName = errors.New("the host failed on a name")
 )
 

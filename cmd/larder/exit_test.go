@@ -56,7 +56,7 @@ func TestExitCode(t *testing.T) {
 		{fmt.Errorf("%w: %w", index.ErrUnreachable, dial(syscall.EMFILE)), 6},
 		// A name that the caller gave and cannot have is his mistake.
 		{fmt.Errorf("%w: %w", config.ErrConfig, syscall.EACCES), 2},
-		{fmt.Errorf("%w: %w", snapshot.ErrDamaged, fs.ErrNotExist), 3},
+		{fmt.Errorf("%w: %w", snapshot.ErrDamaged, syscall.ENOENT), 3},
 		{&overlay.Error{Op: "fsopen", Err: syscall.ENODEV}, 1},
 	} {
 		err := c.err
@@ -88,7 +88,7 @@ func TestExitCodeOfAHostFault(t *testing.T) {
 		}
 	}
 	for _, errno := range []syscall.Errno{syscall.EACCES, syscall.EPERM, syscall.ENOTDIR, syscall.ENOENT} {
-		for _, kind := range []error{builder.ErrRefused, wheel.ErrRefused, snapshot.ErrDamaged} {
+		for _, kind := range []error{builder.ErrRefused, wheel.ErrRefused, index.ErrHash} {
 			if got := exitCode(fmt.Errorf("%w: %w", kind, &fs.PathError{Op: "open", Path: "x", Err: errno})); got != exitInternal {
 				t.Errorf("%v: %v: exit %d, want 1", kind, errno, got)
 			}
