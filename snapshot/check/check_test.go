@@ -330,6 +330,17 @@ func TestManyDamages(t *testing.T) {
 	}
 }
 
+// What a power cut leaves of a lease that was not synced is no damage.
+func TestTornLeaseIsNoDamage(t *testing.T) {
+	s := newStore(t)
+	id := publish(t, s, "one")
+	write("leases/0123456789abcdef0123456789abcdef.json", "")(t, s, id)
+	write("leases/1123456789abcdef0123456789abcdef.json", "\x00\x00\x00")(t, s, id)
+	if r := run(t, s, false); len(r.Findings) != 0 {
+		t.Errorf("%v", r.Findings)
+	}
+}
+
 // A first build that is at work, or was killed before its last step, has published nothing yet.
 func TestFirstBuildIsNoDamage(t *testing.T) {
 	s := newStore(t)

@@ -1,8 +1,10 @@
 package check
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -108,10 +110,25 @@ func (c *checker) checkLeases() error {
 			return l.Unreadable
 		}
 		path := filepath.Join(c.store.Dir(), "leases", l.File)
+		if torn(path) {
+			continue
+		}
 		c.find(kindLease, snapshot.ID{}, "rm "+shell(path)+", once no container needs it, then larder gc",
 			"leases/%s cannot be read, so no snapshot is ever removed: %v", l.File, cause(l.Unreadable))
 	}
 	return nil
+}
+
+// torn says that a file is what a power cut leaves of one that was not synced, as the leases of
+// processes are not.
+func torn(path string) bool {
+	f, err := openPlain(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, 1<<20))
+	return err == nil && len(bytes.Trim(b, "\x00")) == 0
 }
 
 // checkEntry compares a file or directory with what it must be. An error is of the host, or
