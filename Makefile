@@ -6,6 +6,10 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unkn
 FLAGS   := -tags $(TAGS) -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 PREFIX  ?= /usr/local
 
+# The hook has an entry of its own, where there is one: see cmd/larder-hook/guard.go.
+HOOK_amd64 := -E larder_guard
+HOOKFLAGS  := -trimpath -ldflags '-s -w -X main.version=$(VERSION) $(HOOK_$(shell $(GO) env GOARCH))'
+
 export CGO_ENABLED := 0
 
 .PHONY: help build demo test test-pure test-store test-script test-mount test-fuzz test-e2e bench lint install clean
@@ -16,7 +20,7 @@ help: ## list the targets
 build: ## bin/larder and bin/larder-hook
 	@mkdir -p bin
 	$(GO) build $(FLAGS) -o bin/larder ./cmd/larder
-	$(GO) build $(FLAGS) -o bin/larder-hook ./cmd/larder-hook
+	$(GO) build -tags $(TAGS) $(HOOKFLAGS) -o bin/larder-hook ./cmd/larder-hook
 
 demo: ## the main job on real packages, in a scratch store (root)
 	@scripts/demo.sh

@@ -140,7 +140,7 @@ func (s *shelf) learn(ctx context.Context, choice budget.Choice) (learned bool, 
 		g.Go(func() error {
 			size, err := fetch.download(gctx, o.file(), snapshot.Object{Digest: d})
 			if err != nil {
-				if gctx.Err() != nil || systemFault(err) {
+				if gctx.Err() != nil || hostFault(err) {
 					return err
 				}
 				return nil // skipped and named when it is stocked

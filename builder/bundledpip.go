@@ -28,9 +28,9 @@ for d in filter(None, dirs):
 `
 
 // bundledPips returns a pip for each target whose layers have none.
-func (s *stocking) bundledPips(ctx context.Context, all []stocked) []stocked {
+func (s *stocking) bundledPips(ctx context.Context, all []stocked) ([]stocked, error) {
 	if !s.layersWanted() {
-		return nil
+		return nil, nil
 	}
 	var found []stocked
 	for i, t := range s.Targets {
@@ -38,13 +38,16 @@ func (s *stocking) bundledPips(ctx context.Context, all []stocked) []stocked {
 			continue
 		}
 		p, err := s.bundledPip(ctx, i)
+		if hostFault(err) {
+			return nil, err
+		}
 		if err != nil {
 			s.Warn(fmt.Sprintf("no pip for private environments of %s: the index has none, and %v", t.Tag, err))
 			continue
 		}
 		found = append(found, *p)
 	}
-	return found
+	return found, nil
 }
 
 // bundledPip stocks, for private environments, the pip that came with a target's
@@ -56,6 +59,9 @@ func (s *stocking) bundledPip(ctx context.Context, target int) (*stocked, error)
 		return nil, fmt.Errorf("its interpreter is not on this host")
 	}
 	out, err := exec.CommandContext(ctx, in.Executable, "-I", "-c", findBundled).Output()
+	if hostFault(err) {
+		return nil, err
+	}
 	paths := bytes.Fields(out)
 	if err != nil || len(paths) == 0 {
 		return nil, fmt.Errorf("%s has none bundled", in.Executable)

@@ -134,6 +134,8 @@ func (b *build) makePlan(ctx context.Context) error {
 			switch {
 			case gctx.Err() != nil:
 				return gctx.Err()
+			case hostFault(err):
+				return err
 			case isSilence(err):
 				silent++
 				if len(w.pins) > 0 || answered == 0 && silent >= min(3, len(wants)) {

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
 	"larder/builder/layer"
 	"larder/snapshot"
@@ -106,7 +105,11 @@ func (b *build) stock(ctx context.Context) ([]stocked, error) {
 	for _, j := range jobs {
 		all = append(all, j.out...)
 	}
-	all = append(all, s.bundledPips(ctx, all)...)
+	pips, err := s.bundledPips(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, pips...)
 	slices.SortFunc(all, func(a, b stocked) int {
 		if a.target != b.target {
 			return a.target - b.target
@@ -140,8 +143,8 @@ func (s *stocking) jobs() []*stockJob {
 // fail decides what the loss of a wheel means: the end of the build when a lock
 // names it, a skip when only the ranking does, nothing when nobody asked for it.
 func (s *stocking) fail(j *stockJob, err error) error {
-	if systemFault(err) {
-		return err
+	if hostFault(err) {
+		return fmt.Errorf("stock %s: %w", j.picks[0].file.Filename, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -163,11 +166,10 @@ func (s *stocking) fail(j *stockJob, err error) error {
 	return nil
 }
 
-// systemFault says whether an error is the host's, not the wheel's: no wheel is to
-// blame for a full disk.
-func systemFault(err error) bool {
-	return slices.ContainsFunc([]error{snapshot.ErrSpace, unix.ENOSPC, unix.EDQUOT, unix.EFBIG, unix.EMFILE, unix.EROFS, unix.EIO, unix.ENOMEM},
-		func(fault error) bool { return errors.Is(err, fault) })
+// hostFault says whether an error is the host's. Then no wheel and no project is to
+// blame: the build fails rather than skip it.
+func hostFault(err error) bool {
+	return errors.Is(err, snapshot.ErrSpace) || errors.Is(err, snapshot.ErrHost) || snapshot.HostFault(err) != 0
 }
 
 // recount sets the report's figures from what is really there.

@@ -16,20 +16,44 @@ import (
 )
 
 // Trash moves a path of the store into trash/, in constant time whatever is below it. The next
-// build, run or gc removes it.
+// build or gc removes it.
 func (s *Store) Trash(path string) error {
+	_, err := s.trash(path)
+	return err
+}
+
+// Destroy trashes a path of the store and removes it, and leaves alone what others have in the
+// trash: a run does not pay for a container's million files.
+func (s *Store) Destroy(path string) error {
+	name, err := s.trash(path)
+	if err != nil {
+		return err
+	}
+	d, err := s.OpenDir(trashName)
+	if err != nil {
+		return fmt.Errorf("remove from trash: %w", err)
+	}
+	defer d.Close()
+	if err := trash.Remove(d, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("remove from trash: %w", err)
+	}
+	return nil
+}
+
+// trash returns the path's name in trash/.
+func (s *Store) trash(path string) (name string, err error) {
 	rel, err := filepath.Rel(s.dir, path)
 	if err != nil || rel == "." || !filepath.IsLocal(rel) || !strings.Contains(rel, "/") {
-		return fmt.Errorf("trash %q: not inside the store %q", path, s.dir)
+		return "", fmt.Errorf("trash %q: not inside the store %q", path, s.dir)
 	}
 	for n := 0; ; n++ {
-		to := s.join(trashName, strconv.FormatInt(time.Now().UnixNano(), 36)+"-"+strconv.Itoa(os.Getpid())+"-"+strconv.Itoa(n))
-		err := s.move(path, to)
+		name := strconv.FormatInt(time.Now().UnixNano(), 36) + "-" + strconv.Itoa(os.Getpid()) + "-" + strconv.Itoa(n)
+		err := s.move(path, s.join(trashName, name))
 		if err == nil {
-			return nil
+			return name, nil
 		}
 		if !errors.Is(err, unix.EEXIST) || n > 100 {
-			return &fs.PathError{Op: "trash", Path: path, Err: err}
+			return "", &fs.PathError{Op: "trash", Path: path, Err: err}
 		}
 	}
 }

@@ -159,10 +159,10 @@ func TestMountOddDisks(t *testing.T) {
 		t.Error("read-only store cannot be read:", err)
 	}
 	_, err = s.Begin(t.Context())
-	mustFail(t, err, ErrStore, "read-only file system")
-	mustFail(t, s.AcquireLease(Lease{Container: "c", Snapshot: id}), ErrStore, "read-only file system")
+	mustFail(t, err, ErrHost, "read-only file system")
+	mustFail(t, s.AcquireLease(Lease{Container: "c", Snapshot: id}), ErrHost, "read-only file system")
 	_, err = Create(filepath.Join(d.dir, "another"))
-	mustFail(t, err, ErrStore, "read-only file system")
+	mustFail(t, err, ErrHost, "read-only file system")
 	command(t, "mount", "-o", "remount,rw", d.dir)
 
 	for _, name := range []string{stagingName, objectsName, trashName} {

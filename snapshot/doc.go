@@ -26,7 +26,8 @@
 //
 //   - current names a complete snapshot at every instant, through kill -9 and power loss. What
 //     Publish acknowledged is still there afterwards. Whatever a killed process leaves is in
-//     staging/ or trash/, and goes with the next run; nothing needs repair by hand.
+//     staging/ or trash/, or is a hidden file that nobody has locked beside the one it was to
+//     replace, and goes with the next build or gc; nothing needs repair by hand.
 //   - A published snapshot never changes. An object's file holds the bytes its name says, or it
 //     is not there: content is hashed as it is written and gets its final name after it is on disk.
 //   - The same content has the same id. Time, order and machine leave no trace in an image.

@@ -46,12 +46,13 @@ func replaceFileUnsynced(path string, b []byte, mode os.FileMode) error {
 }
 
 func replace(path string, b []byte, mode os.FileMode, sync func(*os.File) error) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	tmp, err := newTemp(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
+	defer tmp.Close() // last: with it goes the lock that keeps a sweep away
 	_, err = tmp.Write(b)
-	err = errors.Join(err, tmp.Chmod(mode), sync(tmp), tmp.Close())
+	err = errors.Join(err, tmp.Chmod(mode), sync(tmp))
 	if err == nil {
 		if err = os.Rename(tmp.Name(), path); err == nil {
 			return nil
@@ -91,11 +92,6 @@ func errno(err error) error {
 		return e
 	}
 	return err
-}
-
-// isSpace: every way the kernel says that there is no room.
-func isSpace(err error) bool {
-	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG)
 }
 
 // spaceError turns "no space left" into a line that says how much is there, and leaves any other

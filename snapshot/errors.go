@@ -8,9 +8,12 @@ var (
 	ErrNoStore = errors.New("no store")
 	// ErrFormat: a marker this program does not understand.
 	ErrFormat = errors.New("unknown store format")
-	// ErrStore: there is a store, and it must not be used as it is: wrong owner or mode,
-	// a symbolic link, more than one file system, read-only.
+	// ErrStore: what the caller named must not be used as a store as it is: wrong owner or
+	// mode, a symbolic link, no directory, more than one file system.
 	ErrStore = errors.New("unusable store")
+	// ErrHost: the host failed a call on the store: a read-only file system, a read error. The
+	// errno is wrapped too; see HostFault.
+	ErrHost = errors.New("the host failed")
 	// ErrBusy: another build or gc holds the writer lock.
 	ErrBusy = errors.New("store is busy")
 	// ErrDamaged: content is not what its name says.

@@ -3,6 +3,8 @@ package snapshot
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 )
@@ -26,10 +28,13 @@ const (
 	trashName     = "trash"
 	missesName    = "misses"
 	pagesName     = "pages"
+	rankingsName  = "rankings"
 
 	imageName     = "image.erofs"
 	publishedName = "published.json"
 	holderName    = "holder.json" // in staging/: who holds the writer lock, for people
+
+	buildPrefix = "build-" // in staging/: a stage
 
 	// In staging/: what gc took out of sight and is about to trash.
 	gonePrefix     = "gone-"
@@ -38,6 +43,40 @@ const (
 )
 
 var storeDirs = []string{objectsName, snapshotsName, leasesName, instancesName, stagingName, trashName, missesName}
+
+// Entry is a file or directory with the mode it has in every store.
+type Entry struct {
+	Path string
+	Mode fs.FileMode // type and permissions
+}
+
+// layout is what every store in dir has: its own directories, and all 256 of the pool at once, so
+// that a publish never has to make one and sync its parent.
+func layout(dir string) []Entry {
+	var all []Entry
+	for _, name := range storeDirs {
+		mode := fs.ModeDir | 0o700
+		if name == objectsName {
+			mode = fs.ModeDir | 0o755
+		}
+		all = append(all, Entry{filepath.Join(dir, name), mode})
+	}
+	for i := range 256 {
+		all = append(all, Entry{filepath.Join(dir, objectsName, fmt.Sprintf("%02x", i)), fs.ModeDir | 0o755})
+	}
+	return all
+}
+
+// Layout is what every store has, parents first.
+func (s *Store) Layout() []Entry {
+	return append(layout(s.dir), Entry{s.join(markerName), 0o444})
+}
+
+// SnapshotLayout is what every snapshot has, beginning with its directory.
+func (s *Store) SnapshotLayout(id ID) []Entry {
+	dir := s.SnapshotDir(id)
+	return []Entry{{dir, fs.ModeDir | 0o755}, {filepath.Join(dir, imageName), 0o444}, {filepath.Join(dir, publishedName), 0o444}}
+}
 
 // Dir is the store's directory.
 func (s *Store) Dir() string { return s.dir }

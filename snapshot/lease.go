@@ -64,11 +64,9 @@ func (s *Store) AcquireLease(l Lease) error {
 	if err := replace(path, append(b, '\n'), 0o600); err != nil {
 		return s.unwritable("acquire lease", err)
 	}
-	var st unix.Stat_t
-	if err := unix.Lstat(s.ImagePath(l.Snapshot), &st); err != nil {
+	if err := s.haveImage(l.Snapshot); err != nil {
 		_ = removeFile(path)
-		return &problem{kind: ErrNoSnapshot, msg: "snapshot " + l.Snapshot.Short() + " is gone", err: errno(err),
-			hint: "larder ls shows what there is"}
+		return err
 	}
 	return nil
 }

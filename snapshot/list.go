@@ -72,8 +72,10 @@ func (s *Store) Current() (ID, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return ID{}, &problem{kind: ErrNoSnapshot, msg: "store " + strconv.Quote(s.dir) + " has no current snapshot yet",
 			hint: "larder build publishes one"}
+	case errors.Is(err, unix.EINVAL): // no link
+		return ID{}, &problem{kind: ErrDamaged, msg: "current is not a link", hint: "larder use SNAPSHOT sets it"}
 	case err != nil:
-		return ID{}, &problem{kind: ErrDamaged, msg: "read current", err: errno(err), hint: "larder use SNAPSHOT sets it"}
+		return ID{}, &problem{kind: ErrHost, msg: "read current", err: errno(err)}
 	}
 	rest, ok := strings.CutPrefix(target, snapshotsName+"/")
 	id, perr := ParseDigest(rest)
@@ -81,7 +83,10 @@ func (s *Store) Current() (ID, error) {
 		return ID{}, &problem{kind: ErrDamaged, msg: "current points to " + strconv.Quote(clip(target)) + ", which is no snapshot",
 			hint: "larder ls lists the snapshots, larder use SNAPSHOT sets current"}
 	}
-	if _, err := os.Lstat(s.SnapshotDir(id)); err != nil {
+	switch _, err := os.Lstat(s.SnapshotDir(id)); {
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return ID{}, &problem{kind: ErrHost, msg: "look at snapshot " + id.Short(), err: errno(err)}
+	case err != nil:
 		return ID{}, &problem{kind: ErrDamaged, msg: "current points to snapshot " + id.Short() + ", which is missing",
 			err: fs.ErrNotExist, hint: "larder ls lists the snapshots, larder use SNAPSHOT sets current"}
 	}
@@ -147,13 +152,26 @@ func (s *Store) Use(id ID) error {
 		return err
 	}
 	defer lock.Unlock()
-	if _, err := os.Lstat(s.ImagePath(id)); err != nil {
-		return &problem{kind: ErrNoSnapshot, msg: "snapshot " + id.Short(), err: errno(err), hint: "larder ls lists the snapshots"}
+	if err := s.haveImage(id); err != nil {
+		return err
 	}
 	if err := s.setCurrent(id); err != nil {
 		return s.unwritable("switch current", err)
 	}
 	return nil
+}
+
+// haveImage says whether a snapshot is there; ErrNoSnapshot means that it is not.
+func (s *Store) haveImage(id ID) error {
+	_, err := os.Lstat(s.ImagePath(id))
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		return &problem{kind: ErrNoSnapshot, msg: "snapshot " + id.Short() + " is gone", err: fs.ErrNotExist,
+			hint: "larder ls lists the snapshots"}
+	}
+	return &problem{kind: ErrHost, msg: "look at snapshot " + id.Short(), err: errno(err)}
 }
 
 // readSmall reads a file of the store that must be a plain one and not longer than limit.

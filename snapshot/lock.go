@@ -25,12 +25,15 @@ type holder struct {
 
 // Lock takes the writer lock without waiting: whoever comes second gets ErrBusy and is told who
 // holds it. The lock is the kernel's (flock on staging/), so a killed holder leaves none behind.
-// What a dead holder left in staging/ is moved to the trash.
+// What a dead holder left in staging/ is moved to the trash, and what killed writers left beside
+// the files they were about to replace is removed.
 func (s *Store) Lock() (*Lock, error) {
 	dir, err := os.Open(s.join(stagingName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, s.lost(stagingName)
+	}
 	if err != nil {
-		return nil, &problem{kind: ErrStore, msg: fmt.Sprintf("lock store %q", s.dir), err: errno(err),
-			hint: "the store has lost a directory: larder verify"}
+		return nil, &problem{kind: ErrHost, msg: fmt.Sprintf("lock store %q", s.dir), err: errno(err)}
 	}
 	ok := false
 	defer func() {
@@ -38,7 +41,7 @@ func (s *Store) Lock() (*Lock, error) {
 			dir.Close()
 		}
 	}()
-	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := lockFile(dir); err != nil {
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, s.busy()
 		}
@@ -58,6 +61,7 @@ func (s *Store) Lock() (*Lock, error) {
 	if err := s.dropTornLeases(); err != nil {
 		return nil, err
 	}
+	s.sweepTemps()
 	if err := s.sweepStaging(); err != nil {
 		return nil, s.unwritable("clear staging of store "+strconv.Quote(s.dir), err)
 	}
@@ -80,7 +84,7 @@ func (s *Store) busy() error {
 
 func (s *Store) unwritable(op string, err error) error {
 	if errors.Is(err, unix.EROFS) {
-		return &problem{kind: ErrStore, msg: op, err: unix.EROFS,
+		return &problem{kind: ErrHost, msg: op, err: unix.EROFS,
 			hint: "its file system is mounted read-only: mount -o remount,rw it; what is published can still be used"}
 	}
 	return spaceError(op, s.dir, 0, err)
@@ -95,11 +99,12 @@ func (s *Store) oneFileSystem() error {
 	}
 	for _, name := range storeDirs {
 		switch err := unix.Lstat(s.join(name), &st); {
+		case errors.Is(err, unix.ENOENT):
+			return s.lost(name)
 		case err != nil:
-			return &problem{kind: ErrStore, msg: fmt.Sprintf("store %q has no directory %s", s.dir, name), err: err,
-				hint: "larder verify says what else is missing"}
+			return fmt.Errorf("lock store %q: %s: %w", s.dir, name, err)
 		case st.Mode&unix.S_IFMT != unix.S_IFDIR:
-			return &problem{kind: ErrStore, msg: fmt.Sprintf("%s in store %q is not a directory", name, s.dir),
+			return &problem{kind: ErrDamaged, msg: fmt.Sprintf("%s in store %q is not a directory", name, s.dir),
 				hint: "larder verify says what else is wrong"}
 		case st.Dev != root.Dev:
 			return &problem{kind: ErrStore, msg: fmt.Sprintf("%s in store %q is on another file system", name, s.dir),
@@ -107,6 +112,12 @@ func (s *Store) oneFileSystem() error {
 		}
 	}
 	return nil
+}
+
+// lost: one of the store's own directories is gone.
+func (s *Store) lost(name string) error {
+	return &problem{kind: ErrDamaged, msg: fmt.Sprintf("store %q has no directory %s", s.dir, name),
+		hint: "larder verify says what else is missing, and how to mend it"}
 }
 
 // sweepStaging moves what a dead build left into the trash. A snapshot that a dead gc had taken
@@ -138,6 +149,11 @@ func (s *Store) sweepStaging() error {
 				continue
 			}
 		}
+		if strings.HasPrefix(e.Name(), buildPrefix) {
+			if err := s.finishFirst(); err != nil {
+				return err
+			}
+		}
 		// What a dead gc was about to reap goes back where it was: the next one looks again.
 		if back := s.reaped(e.Name()); back != "" &&
 			unix.Renameat2(unix.AT_FDCWD, path, unix.AT_FDCWD, back, unix.RENAME_NOREPLACE) == nil {
@@ -157,5 +173,5 @@ func (s *Store) sweepStaging() error {
 		return err
 	}
 	defer d.Close()
-	return unix.Syncfs(int(d.Fd()))
+	return ignoringEINTR(func() error { return unix.Syncfs(int(d.Fd())) })
 }

@@ -134,7 +134,7 @@ func (p *publication) syncStaged() error {
 	if len(p.staged) == 0 {
 		return nil
 	}
-	if err := unix.Syncfs(int(p.disk.Fd())); err != nil {
+	if err := ignoringEINTR(func() error { return unix.Syncfs(int(p.disk.Fd())) }); err != nil {
 		return fmt.Errorf("%w; data not trusted", err)
 	}
 	return nil

@@ -59,7 +59,7 @@ func (s *Store) begin(ctx context.Context, lock *Lock) (*Stage, error) {
 	if err := s.EmptyTrash(); isSpace(err) || errors.Is(err, unix.EROFS) {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp(s.join(stagingName), "build-")
+	dir, err := os.MkdirTemp(s.join(stagingName), buildPrefix)
 	if err != nil {
 		return nil, err
 	}

@@ -59,14 +59,14 @@ func open(dir string, owner uint32) (*Store, error) {
 		dir = filepath.Join(parent, filepath.Base(dir))
 	} // else it says more of what is wrong itself
 	var st unix.Stat_t
-	switch err := unix.Lstat(dir, &st); {
+	switch err := ignoringEINTR(func() error { return unix.Lstat(dir, &st) }); {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
 		return nil, &problem{kind: ErrNoStore, msg: "no store at " + strconv.Quote(dir) + ": nothing is there",
 			hint: "larder build makes one; --store or LARDER_STORE names another"}
 	case errors.Is(err, unix.EACCES):
 		return nil, denied(dir, err)
 	case err != nil:
-		return nil, &problem{kind: ErrStore, msg: "open store " + strconv.Quote(dir), err: err}
+		return nil, &problem{kind: ErrHost, msg: "open store " + strconv.Quote(dir), err: err}
 	}
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFDIR:
@@ -98,7 +98,11 @@ func open(dir string, owner uint32) (*Store, error) {
 	return s, nil
 }
 
+// denied: the caller is not the store's owner. Root is denied by nothing but a fault.
 func denied(dir string, err error) error {
+	if os.Geteuid() == 0 {
+		return &problem{kind: ErrHost, msg: "open store " + strconv.Quote(dir), err: err}
+	}
 	return &problem{kind: ErrStore, msg: "open store " + strconv.Quote(dir), err: err,
 		hint: "run as root, or as the store's owner"}
 }
@@ -132,6 +136,9 @@ func (s *Store) readMarker() error {
 }
 
 func (s *Store) unreadableMarker(err error) error {
+	if !errors.Is(err, unix.ELOOP) && !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.ENXIO) {
+		return &problem{kind: ErrHost, msg: "read marker " + strconv.Quote(s.join(markerName)), err: errno(err)}
+	}
 	return &problem{kind: ErrFormat, msg: "read marker " + strconv.Quote(s.join(markerName)), err: errno(err),
 		hint: "the marker of a store is a plain file; restore it, or name another store"}
 }
@@ -162,7 +169,7 @@ func Create(dir string) (*Store, error) {
 	}
 	fail := func(err error) (*Store, error) {
 		if errors.Is(err, unix.EROFS) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EPERM) {
-			return nil, &problem{kind: ErrStore, msg: "create store " + strconv.Quote(dir), err: errno(err),
+			return nil, &problem{kind: ErrHost, msg: "create store " + strconv.Quote(dir), err: errno(err),
 				hint: "name a place this user can write to; a store used by containers is made by root"}
 		}
 		return nil, spaceError("create store "+strconv.Quote(dir), filepath.Dir(dir), 0, err)
@@ -181,7 +188,7 @@ func Create(dir string) (*Store, error) {
 	}
 	defer p.Close()
 	// Two creators at once: the second waits here, and then finds the first one's store.
-	if err := unix.Flock(int(p.Fd()), unix.LOCK_EX); err != nil {
+	if err := ignoringEINTR(func() error { return unix.Flock(int(p.Fd()), unix.LOCK_EX) }); err != nil {
 		return fail(err)
 	}
 	if _, err := os.Lstat(dir); err == nil {
@@ -208,18 +215,8 @@ func fillStore(tmp string) error {
 	if err := mkdir(tmp, 0o700); err != nil {
 		return err
 	}
-	for _, name := range storeDirs {
-		if err := mkdir(filepath.Join(tmp, name), 0o700); err != nil {
-			return err
-		}
-	}
-	// All 256 at once, so that a publish never has to make one and sync its parent.
-	objects := filepath.Join(tmp, objectsName)
-	if err := os.Chmod(objects, 0o755); err != nil {
-		return err
-	}
-	for i := 0; i < 256; i++ {
-		if err := mkdir(filepath.Join(objects, fmt.Sprintf("%02x", i)), 0o755); err != nil {
+	for _, d := range layout(tmp) {
+		if err := mkdir(d.Path, d.Mode.Perm()); err != nil {
 			return err
 		}
 	}
@@ -235,7 +232,7 @@ func fillStore(tmp string) error {
 		return err
 	}
 	defer f.Close()
-	return unix.Syncfs(int(f.Fd()))
+	return ignoringEINTR(func() error { return unix.Syncfs(int(f.Fd())) })
 }
 
 // mkdir makes a directory whose mode does not depend on the umask.

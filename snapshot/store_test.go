@@ -224,11 +224,11 @@ func TestBeginRefusesABrokenStore(t *testing.T) {
 		s := newStore(t)
 		must(t, os.RemoveAll(s.join(name)))
 		_, err := s.Begin(t.Context())
-		mustFail(t, err, ErrStore, s.Dir())
+		mustFail(t, err, ErrDamaged, s.Dir())
 		must(t, os.Symlink("/tmp", s.join(name)))
 		_, err = s.Begin(t.Context())
 		if name != stagingName {
-			mustFail(t, err, ErrStore, name, "not a directory")
+			mustFail(t, err, ErrDamaged, name, "not a directory")
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"maps"
 	"math/rand/v2"
 	"regexp"
@@ -35,8 +36,8 @@ func BenchmarkRunc(b *testing.B) {
 		id, err := store.Current()
 		must(b, err)
 		run := keep.Dir(keep.DefaultDir)
-		must(b, run.Mount(keep.Snapshot{ID: id.String(), Image: store.ImagePath(id), Objects: store.ObjectsDir()}))
-		defer func() { must(b, run.Unmount(id.String(), store.ObjectsDir())) }()
+		must(b, run.Mount(b.Context(), keep.Snapshot{ID: id.String(), Image: store.ImagePath(id), Objects: store.ObjectsDir()}))
+		defer func() { must(b, run.Unmount(context.Background(), id.String(), store.ObjectsDir())) }()
 		benchmarkRunc(b, w)
 	})
 }

@@ -22,7 +22,9 @@
 // one line says why, and the container starts (exit 0). That includes a
 // configuration that cannot be read: one typing error must not stop every
 // container of a host. With --required every doubt is exit 1. Only arguments
-// that make no sense are exit 2.
+// that make no sense are exit 2. A hook that crashes is a doubt too, also one
+// for which the host has no process or thread left (guard.go; on amd64 only,
+// elsewhere Go's runtime ends with 2 for want of a thread).
 //
 // Nothing is added to the host's mount table, and a failure or a kill at any
 // point leaves no mount; what it can leave, a lease and an empty instance, the

@@ -48,7 +48,7 @@ func main() {
 	unix.Umask(0o077)
 	// Relative names, if any slipped through, are nobody's working directory.
 	_ = os.Chdir("/")
-	os.Exit(run(os.Args[1:], store, os.Stdin, os.Stderr))
+	end(run(os.Args[1:], store, os.Stdin, os.Stderr))
 }
 
 // options are the command line.
@@ -114,7 +114,7 @@ func run(args []string, store string, stdin, stderr *os.File) int {
 	}
 	j := &job{options: o, began: time.Now(), log: journal{stderr: stderr, file: o.log}}
 	alarm := time.AfterFunc(deadline, func() {
-		os.Exit(j.finish(fmt.Errorf("not done after %v", deadline)))
+		end(j.finish(fmt.Errorf("not done after %v", deadline)))
 	})
 	j.commit = func() {
 		if !alarm.Stop() {

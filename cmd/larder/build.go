@@ -109,7 +109,7 @@ func runBuild(c *cli.Context) error {
 // run ranks and builds. The report may be nil with an error.
 func (b *buildRequest) run(c *cli.Context) (*builder.Report, error) {
 	// Before the stage empties the trash, whether or not a ranking is wanted.
-	collectMisses(c.Context, b.Store, missTime)
+	collectMisses(c.Context, b.Store)
 	if b.ranks {
 		ranking, _, err := loadRanking(c.Context, c)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -55,6 +56,19 @@ var exitCodes = []struct {
 }{
 	{errInterrupted, exitInterrupted},
 	{context.Canceled, exitInterrupted}, // only a signal ends the command's context
+	// A fault of the host before what it was met in: a wheel that could not be written
+	// down is not a wheel refused, and a lock on a broken disk is no mistake of its author.
+	{snapshot.ErrSpace, exitSpace},
+	{unix.ENOSPC, exitSpace},
+	{unix.EDQUOT, exitSpace},
+	{unix.EFBIG, exitSpace},
+	{unix.EMFILE, exitSpace},
+	{unix.ENFILE, exitSpace},
+	{overlay.ErrUnsupported, exitUnsupported},
+	{overlay.ErrDepth, exitUnsupported},
+	{overlay.ErrBusy, exitBusy},
+	{snapshot.ErrHost, exitInternal},
+	{errFault, exitInternal},
 	{errUsage, exitUsage},
 	{config.ErrConfig, exitUsage},
 	{popularity.ErrConfig, exitUsage},
@@ -67,18 +81,9 @@ var exitCodes = []struct {
 	{snapshot.ErrNoStore, exitNoStore},
 	{snapshot.ErrFormat, exitNoStore},
 	{snapshot.ErrBusy, exitBusy},
-	{overlay.ErrBusy, exitBusy},
-	{snapshot.ErrDamaged, exitDamage},
-	// A full disk before what it was met in: a wheel that could not be written
-	// down is not a wheel refused.
-	{snapshot.ErrSpace, exitSpace},
-	{unix.ENOSPC, exitSpace},
-	{unix.EDQUOT, exitSpace},
-	{unix.EFBIG, exitSpace},
-	{unix.EMFILE, exitSpace},
-	{overlay.ErrUnsupported, exitUnsupported},
-	{overlay.ErrDepth, exitUnsupported},
 	{layer.ErrInterpreter, exitUnsupported},
+	{snapshot.ErrDamaged, exitDamage},
+	{errFaultOfName, exitInternal},
 	// A silent index before a refused lock: what a lock names and nobody could
 	// ask for is the network's fault.
 	{builder.ErrUnreachable, exitNetwork},
@@ -97,6 +102,30 @@ var exitCodes = []struct {
 	{overlay.ErrRefused, exitRefused},
 }
 
+var (
+	// errFault stands for every errno of this host that no name on the command line or in
+	// the configuration explains: EIO, EINTR, EROFS, ESTALE, ENOMEM, EAGAIN…
+	errFault = errors.New("the host failed")
+	// errFaultOfName stands for the others. They are the caller's where the table has a row
+	// for the name he gave, damage where it is a name of the store's, and else the host's too.
+	errFaultOfName = errors.New("the host failed on a name")
+)
+
+// ofName are the errnos of a name: it is not there, is something else, is not the caller's.
+var ofName = []unix.Errno{unix.ENOENT, unix.ENOTDIR, unix.EISDIR, unix.EEXIST, unix.ELOOP, unix.ENAMETOOLONG,
+	unix.EACCES, unix.EPERM, unix.EINVAL, unix.ENXIO, unix.ENOEXEC}
+
+// faultOf returns which of the two err is, or nil.
+func faultOf(err error) error {
+	switch errno := snapshot.HostFault(err); {
+	case errno == 0:
+		return nil
+	case slices.Contains(ofName, errno):
+		return errFaultOfName
+	}
+	return errFault
+}
+
 // exitCode returns the code that an error ends the program with.
 func exitCode(err error) int {
 	if err == nil {
@@ -106,8 +135,9 @@ func exitCode(err error) int {
 	if errors.As(err, &status) {
 		return int(status)
 	}
+	fault := faultOf(err)
 	for _, row := range exitCodes {
-		if errors.Is(err, row.is) {
+		if errors.Is(err, row.is) || fault != nil && row.is == fault {
 			return row.code
 		}
 	}

@@ -56,12 +56,12 @@ func writeWhole(path string, b []byte, mode os.FileMode) error {
 	if err != nil {
 		return err
 	}
+	defer f.Close()
+	// Whoever sweeps the store takes a file that is locked for one being written.
+	_ = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	_, err = f.Write(b)
 	if err == nil {
 		err = f.Chmod(mode)
-	}
-	if cerr := f.Close(); err == nil {
-		err = cerr
 	}
 	if err == nil {
 		err = os.Rename(f.Name(), path)

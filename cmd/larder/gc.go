@@ -52,9 +52,11 @@ func runGC(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	opts.Unmount = func(id snapshot.ID) error { return keep.Dir(c.String("run-dir")).Unmount(id.String(), s.ObjectsDir()) }
+	opts.Unmount = func(id snapshot.ID) error {
+		return keep.Dir(c.String("run-dir")).Unmount(c.Context, id.String(), s.ObjectsDir())
+	}
 	opts.Parked = func() {
-		collectMisses(c.Context, s, missTime)
+		collectMisses(c.Context, s)
 		if err := misses.Prune(s.MissesDir(), time.Now()); err != nil {
 			warnf("%v", err)
 		}

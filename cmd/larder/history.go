@@ -78,10 +78,28 @@ func appendHistory(path string, l historyLine) error {
 	if err := trimHistory(f); err != nil {
 		return fmt.Errorf("trim history: %w", err)
 	}
+	torn, err := tornLine(f)
+	if err != nil {
+		return fmt.Errorf("append history: %w", err)
+	}
+	if torn {
+		b = append([]byte{'\n'}, b...) // it stays one bad line, and this one is its own
+	}
 	if _, err := f.Write(append(b, '\n')); err != nil {
 		return fmt.Errorf("append history: %w", err)
 	}
 	return nil
+}
+
+// tornLine says whether a file ends within a line, as a full disk or a crash leaves it.
+func tornLine(f *os.File) (bool, error) {
+	st, err := f.Stat()
+	if err != nil || st.Size() == 0 {
+		return false, err
+	}
+	var last [1]byte
+	_, err = f.ReadAt(last[:], st.Size()-1)
+	return last[0] != '\n', err
 }
 
 // trimHistory drops the older half of a full file. In place: whoever waits for the

@@ -10,18 +10,15 @@ import (
 	"larder/snapshot/lock"
 )
 
-// How long the reading of one instance may take; all that is parked may take ten
-// times as much. The end of a run is somebody's prompt.
-const (
-	missTime    = time.Second
-	missTimeRun = 200 * time.Millisecond
-)
+// missTime is how long the reading of one instance may take; all that is parked may
+// take ten times as much.
+const missTime = time.Second
 
 // collectMisses reads what containers that are gone left in the trash. Whatever
-// empties the trash (build, gc, the end of a run) calls it first. Nothing that
-// goes wrong with it stops a command: misses are a sample.
-func collectMisses(ctx context.Context, s *snapshot.Store, limit time.Duration) {
-	c, err := misses.Collect(ctx, filepath.Join(s.Dir(), "trash"), s.MissesDir(), time.Now(), misses.Limits{Time: limit})
+// empties the trash (build, gc) calls it first. Nothing that goes wrong with it
+// stops a command: misses are a sample.
+func collectMisses(ctx context.Context, s *snapshot.Store) {
+	c, err := misses.Collect(ctx, filepath.Join(s.Dir(), "trash"), s.MissesDir(), time.Now(), misses.Limits{Time: missTime})
 	sayMisses(ctx, c, err)
 }
 

@@ -73,7 +73,7 @@ func runMount(c *cli.Context) error {
 	}
 	dir := keep.Dir(c.String("run-dir"))
 	s := keep.Snapshot{ID: id.String(), Image: store.ImagePath(id), Objects: store.ObjectsDir()}
-	if err := dir.Mount(s, owners...); err != nil {
+	if err := dir.Mount(c.Context, s, owners...); err != nil {
 		return unsupportedHint(err)
 	}
 	return printMounted(c, dir, store.ObjectsDir(), id.String())
@@ -89,7 +89,7 @@ func runUnmount(c *cli.Context) error {
 		if c.Args().Present() {
 			return usagef("unmount takes a snapshot or --all, not both")
 		}
-		if err := dir.UnmountAll(pool); err != nil {
+		if err := dir.UnmountAll(c.Context, pool); err != nil {
 			return err
 		}
 		return printMounted(c, dir, pool, "")
@@ -102,7 +102,7 @@ func runUnmount(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := dir.Unmount(id, pool); err != nil {
+	if err := dir.Unmount(c.Context, id, pool); err != nil {
 		return err
 	}
 	return printMounted(c, dir, pool, id)

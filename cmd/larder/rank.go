@@ -126,7 +126,7 @@ func loadRanking(ctx context.Context, c *cli.Context) (popularity.Ranking, []pop
 	store := rankingStore(c)
 	if store != nil {
 		opts.CacheDir = filepath.Join(store.Dir(), "rankings")
-		collectMisses(ctx, store, missTime)
+		collectMisses(ctx, store)
 	}
 	ranking, warnings, err := sources.Gather(ctx, blendOf(c, cfg, store), opts)
 	for _, w := range warnings {

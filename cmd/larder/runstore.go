@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -132,15 +131,11 @@ func (r *running) finish() {
 		return
 	}
 	r.noteMisses()
-	collectMisses(context.WithoutCancel(r.c.Context), r.store, missTimeRun) // of others, before the trash is emptied
-	err := r.store.Trash(r.throwAway)
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		err = r.store.DropLease(r.container)
+	err := r.store.Destroy(r.throwAway)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
 	}
-	if err == nil {
-		err = r.store.EmptyTrash()
-	}
-	if err != nil {
+	if err := errors.Join(err, r.store.DropLease(r.container)); err != nil {
 		warnf("clean up: %v; larder gc does it", err)
 	}
 }

@@ -215,6 +215,26 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 }
 
+// A record that a full disk or a crash tore stays one bad line: the next is not glued to it.
+func TestHistoryAfterATornLine(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history.jsonl")
+	if err := os.WriteFile(path, []byte(`{"time":"2026-05-20T00:00:00Z","exit":0,"seco`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ended := time.Date(2026, 5, 27, 0, 0, 0, 0, time.UTC)
+	for range 2 {
+		if err := appendHistory(path, historyLine{Time: ended}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := lastSuccess(path); !got.Equal(ended) {
+		t.Errorf("last success %v, want %v", got, ended)
+	}
+	if b, _ := os.ReadFile(path); strings.Count(string(b), "\n") != 3 {
+		t.Errorf("lines:\n%s", b)
+	}
+}
+
 // What promtool's linter asks: help and type before each metric, base units, no
 // name twice, gauges without _total.
 func TestMetricsText(t *testing.T) {

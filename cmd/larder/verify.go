@@ -20,7 +20,8 @@ func verifyCommand() *cli.Command {
 		Usage:     "check that snapshots and the files they need are what they were",
 		ArgsUsage: "[SNAPSHOT]",
 		Description: "Without --full it looks at images, names, sizes and modes: a changed byte in a file is not seen.\n" +
-			"Exit status 3 means damage; each line names the file, the snapshots and the paths.",
+			"Exit status 3 means damage; each line names the file, the snapshots, the paths, and what mends it.\n" +
+			"What only does not belong into a store is named too, and is no damage.",
 		Flags:  []cli.Flag{&cli.BoolFlag{Name: "full", Usage: "read every file of the pool"}},
 		Action: runVerify,
 	}
@@ -59,7 +60,7 @@ func runVerify(c *cli.Context) error {
 	} else {
 		printVerify(c, r)
 	}
-	if len(r.Findings) > 0 {
+	if r.Damaged() {
 		return statusError(exitDamage)
 	}
 	return nil
@@ -74,8 +75,11 @@ func printVerify(c *cli.Context, r *check.Report) {
 		what = "every byte of"
 	}
 	found := "no damage"
-	if n := len(r.Findings); n > 0 {
+	switch n := len(r.Findings); {
+	case r.Damaged():
 		found = fmt.Sprintf("%d findings", n)
+	case n > 0:
+		found = fmt.Sprintf("no damage, %d strangers", n)
 	}
 	fmt.Fprintf(c.App.Writer, "%s: checked %s %d snapshots and %d objects, %s\n", found, what, r.Snapshots, r.Objects, humanize.Bytes(uint64(r.Bytes)))
 }

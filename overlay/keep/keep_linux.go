@@ -29,6 +29,7 @@
 package keep
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,6 +37,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/moby/sys/mount"
 	"golang.org/x/sys/unix"
@@ -78,15 +80,16 @@ func treeName(o overlay.Owner) string {
 }
 
 // Mount mounts the snapshot's image and its tree, once for root and once for
-// each further owner. What is mounted already stays.
-func (d Dir) Mount(s Snapshot, owners ...overlay.Owner) error {
+// each further owner. What is mounted already stays. Like Unmount it waits for
+// others who change the directory, at most until ctx ends.
+func (d Dir) Mount(ctx context.Context, s Snapshot, owners ...overlay.Owner) error {
 	if !isID(s.ID) {
 		return fmt.Errorf("keep snapshot %q: not an id", s.ID)
 	}
 	if err := os.MkdirAll(string(d), 0o755); err != nil {
 		return fmt.Errorf("make run directory: %w", err)
 	}
-	unlock, err := d.lock()
+	unlock, err := d.lock(ctx)
 	if err != nil {
 		return err
 	}
@@ -183,21 +186,21 @@ func (d Dir) clone(id, name string, magic int64) (*os.File, error) {
 
 // Unmount lets go of a snapshot's mounts over the pool at objects. One that is
 // not kept, or over another pool, is no error.
-func (d Dir) Unmount(id, objects string) error {
+func (d Dir) Unmount(ctx context.Context, id, objects string) error {
 	if !isID(id) {
 		return fmt.Errorf("let go of snapshot %q: not an id", id)
 	}
-	return d.unmountThose(objects, func(kept string) bool { return kept == id })
+	return d.unmountThose(ctx, objects, func(kept string) bool { return kept == id })
 }
 
 // UnmountAll lets go of every snapshot that is kept over the pool at objects.
 // The pool itself may be gone.
-func (d Dir) UnmountAll(objects string) error {
-	return d.unmountThose(objects, func(string) bool { return true })
+func (d Dir) UnmountAll(ctx context.Context, objects string) error {
+	return d.unmountThose(ctx, objects, func(string) bool { return true })
 }
 
-func (d Dir) unmountThose(objects string, wanted func(id string) bool) error {
-	unlock, err := d.lock()
+func (d Dir) unmountThose(ctx context.Context, objects string, wanted func(id string) bool) error {
+	unlock, err := d.lock(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -306,21 +309,27 @@ func (d Dir) ids() ([]string, error) {
 	return ids, nil
 }
 
-// lock serialises those who change the directory.
-func (d Dir) lock() (unlock func(), err error) {
+// lock serialises those who change the directory. It waits until ctx ends: by asking again,
+// since a thread that sleeps in flock cannot be called back.
+func (d Dir) lock(ctx context.Context) (unlock func(), err error) {
 	f, err := os.OpenFile(filepath.Join(string(d), "lock"), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock run directory: %w", err)
 	}
-	for {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
-		if err != unix.EINTR {
-			break
+	for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return func() { f.Close() }, nil
+		case err != unix.EWOULDBLOCK && err != unix.EINTR:
+			f.Close()
+			return nil, fmt.Errorf("lock run directory %s: %w", d, err)
+		}
+		select {
+		case <-ctx.Done():
+			f.Close()
+			return nil, fmt.Errorf("wait for the lock of run directory %s: %w", d, context.Cause(ctx))
+		case <-time.After(wait):
 		}
 	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock run directory %s: %w", d, err)
-	}
-	return func() { f.Close() }, nil
 }

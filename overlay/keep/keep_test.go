@@ -82,18 +82,18 @@ func TestMountKeepAndLetGo(t *testing.T) {
 	must(t, unix.Mount("", "/", "", unix.MS_SHARED|unix.MS_REC, ""))
 	d, s := fixture(t)
 	alice := overlay.Owner{UID: 1000, GID: 100}
-	must(t, d.UnmountAll(s.Objects)) // nothing there: no error, nothing made
+	must(t, d.UnmountAll(t.Context(), s.Objects)) // nothing there: no error, nothing made
 	if _, err := os.Stat(string(d)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("unmount made the run directory: %v", err)
 	}
 	openHow(t, d, s, overlay.Owner{}, keep.FromFile)
 
-	must(t, d.Mount(s))
+	must(t, d.Mount(t.Context(), s))
 	openHow(t, d, s, overlay.Owner{}, keep.FromTree)
 	openHow(t, d, s, alice, keep.FromImage)
-	must(t, d.Mount(s, alice))
+	must(t, d.Mount(t.Context(), s, alice))
 	openHow(t, d, s, alice, keep.FromTree)
-	must(t, d.Mount(s, alice))
+	must(t, d.Mount(t.Context(), s, alice))
 	m := kept(t, d)
 	if len(m) != 4 || m["image"] == nil || m["tree"] == nil || m["tree-1000-100"] == nil {
 		t.Errorf("mounted: %v", m)
@@ -112,8 +112,8 @@ func TestMountKeepAndLetGo(t *testing.T) {
 
 	tree, _, err := d.Open(s, alice, overlay.AnyBacking)
 	must(t, err)
-	must(t, d.Unmount(id, s.Objects))
-	must(t, d.Unmount(id, s.Objects))
+	must(t, d.Unmount(t.Context(), id, s.Objects))
+	must(t, d.Unmount(t.Context(), id, s.Objects))
 	if ids, err := d.List(s.Objects); err != nil || len(ids) != 0 {
 		t.Errorf("kept after unmount: %v, %v", ids, err)
 	}
@@ -128,7 +128,7 @@ func TestMountKeepAndLetGo(t *testing.T) {
 	if n := loops(t, s.Image); n != 0 {
 		t.Errorf("%d loop devices left, want 0", n)
 	}
-	must(t, d.UnmountAll(s.Objects))
+	must(t, d.UnmountAll(t.Context(), s.Objects))
 	if m := kept(t, d); len(m) != 0 {
 		t.Errorf("still mounted: %v", m)
 	}
@@ -142,17 +142,17 @@ func TestMountKeepRepairs(t *testing.T) {
 	dir := filepath.Join(string(d), "snapshots", id)
 	for name, damage := range map[string]func(){
 		"only directories":   func() { must(t, os.MkdirAll(dir+"/tree", 0o755)) },
-		"image gone":         func() { must(t, d.Mount(s)); must(t, unix.Unmount(dir+"/image", 0)) },
-		"tree gone":          func() { must(t, d.Mount(s)); must(t, unix.Unmount(dir+"/tree", 0)) },
-		"a stranger's":       func() { must(t, d.Mount(s)); must(t, unix.Mount("tmpfs", dir+"/tree", "tmpfs", 0, "")) },
+		"image gone":         func() { must(t, d.Mount(t.Context(), s)); must(t, unix.Unmount(dir+"/image", 0)) },
+		"tree gone":          func() { must(t, d.Mount(t.Context(), s)); must(t, unix.Unmount(dir+"/tree", 0)) },
+		"a stranger's":       func() { must(t, d.Mount(t.Context(), s)); must(t, unix.Mount("tmpfs", dir+"/tree", "tmpfs", 0, "")) },
 		"not a mount at all": func() { must(t, os.MkdirAll(dir, 0o755)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			damage()
 			openHow(t, d, s, overlay.Owner{UID: 7, GID: 7}, map[bool]keep.How{true: keep.FromImage, false: keep.FromFile}[name == "tree gone" || name == "a stranger's"])
-			must(t, d.Mount(s))
+			must(t, d.Mount(t.Context(), s))
 			openHow(t, d, s, overlay.Owner{}, keep.FromTree)
-			must(t, d.UnmountAll(s.Objects))
+			must(t, d.UnmountAll(t.Context(), s.Objects))
 			if m := kept(t, d); len(m) != 0 {
 				t.Errorf("still mounted: %v", m)
 			}
@@ -161,11 +161,11 @@ func TestMountKeepRepairs(t *testing.T) {
 			}
 		})
 	}
-	t.Cleanup(func() { must(t, d.UnmountAll(s.Objects)) })
-	if err := d.Mount(keep.Snapshot{ID: "../../etc", Image: s.Image, Objects: s.Objects}); err == nil {
+	t.Cleanup(func() { must(t, d.UnmountAll(t.Context(), s.Objects)) })
+	if err := d.Mount(t.Context(), keep.Snapshot{ID: "../../etc", Image: s.Image, Objects: s.Objects}); err == nil {
 		t.Error("an id with a path in it was taken")
 	}
-	if err := d.Mount(keep.Snapshot{ID: id, Image: s.Image + "-missing", Objects: s.Objects}); !errors.Is(err, os.ErrNotExist) {
+	if err := d.Mount(t.Context(), keep.Snapshot{ID: id, Image: s.Image + "-missing", Objects: s.Objects}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing image: %v", err)
 	}
 }
@@ -179,7 +179,7 @@ func TestMountKeepAtOnce(t *testing.T) {
 	for n := range 12 {
 		wg.Go(func() {
 			for range 4 {
-				if err := d.Mount(s, overlay.Owner{UID: 1000 + n%2, GID: 1}); err != nil {
+				if err := d.Mount(t.Context(), s, overlay.Owner{UID: 1000 + n%2, GID: 1}); err != nil {
 					t.Error("mount:", err)
 				}
 				if tree, _, err := d.Open(s, overlay.Owner{UID: 1000, GID: 1}, overlay.AnyBacking); err != nil {
@@ -188,7 +188,7 @@ func TestMountKeepAtOnce(t *testing.T) {
 					tree.Close()
 				}
 				if n%3 == 0 {
-					if err := d.Unmount(id, s.Objects); err != nil {
+					if err := d.Unmount(t.Context(), id, s.Objects); err != nil {
 						t.Error("unmount:", err)
 					}
 				}
@@ -196,7 +196,7 @@ func TestMountKeepAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	must(t, d.UnmountAll(s.Objects))
+	must(t, d.UnmountAll(t.Context(), s.Objects))
 	if m := kept(t, d); len(m) != 0 {
 		t.Errorf("still mounted: %v", m)
 	}
@@ -211,11 +211,11 @@ func TestMountKeepOtherPool(t *testing.T) {
 		return
 	}
 	d, s := fixture(t)
-	must(t, d.Mount(s))
+	must(t, d.Mount(t.Context(), s))
 	_, other := fixture(t)
 	must(t, os.RemoveAll(s.Objects))
 	openHow(t, d, other, overlay.Owner{}, keep.FromFile)
-	must(t, d.Mount(other))
+	must(t, d.Mount(t.Context(), other))
 	openHow(t, d, other, overlay.Owner{}, keep.FromTree)
 	if m := kept(t, d); len(m) != 3 {
 		t.Errorf("mounted: %v", m)
@@ -223,7 +223,7 @@ func TestMountKeepOtherPool(t *testing.T) {
 	if n := loops(t, s.Image); n != 0 {
 		t.Errorf("%d loop devices left of the first", n)
 	}
-	must(t, d.UnmountAll(other.Objects))
+	must(t, d.UnmountAll(t.Context(), other.Objects))
 }
 
 // Two stores on one host: each lets go of its own mounts only, also when its
@@ -235,21 +235,21 @@ func TestMountKeepTwoStores(t *testing.T) {
 	d, a := fixture(t)
 	_, b := fixture(t)
 	b.ID = strings.Repeat("b", 64)
-	must(t, d.Mount(a))
-	must(t, d.Mount(b))
+	must(t, d.Mount(t.Context(), a))
+	must(t, d.Mount(t.Context(), b))
 	openHow(t, d, a, overlay.Owner{}, keep.FromTree)
 	openHow(t, d, b, overlay.Owner{}, keep.FromTree)
 	if ids, err := d.List(a.Objects); err != nil || !slices.Equal(ids, []string{a.ID}) {
 		t.Errorf("the first has %v, %v", ids, err)
 	}
-	must(t, d.Unmount(b.ID, a.Objects))
+	must(t, d.Unmount(t.Context(), b.ID, a.Objects))
 	must(t, os.RemoveAll(a.Objects))
-	must(t, d.UnmountAll(a.Objects))
+	must(t, d.UnmountAll(t.Context(), a.Objects))
 	openHow(t, d, b, overlay.Owner{}, keep.FromTree)
 	if n := loops(t, a.Image); n != 0 {
 		t.Errorf("%d loop devices left of the first", n)
 	}
-	must(t, d.UnmountAll(b.Objects))
+	must(t, d.UnmountAll(t.Context(), b.Objects))
 	if m := kept(t, d); len(m) != 0 {
 		t.Errorf("still mounted: %v", m)
 	}

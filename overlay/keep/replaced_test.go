@@ -18,7 +18,7 @@ func TestMountLetsGoOfAReplacedImage(t *testing.T) {
 		return
 	}
 	d, s := fixture(t)
-	must(t, d.Mount(s))
+	must(t, d.Mount(t.Context(), s))
 	openHow(t, d, s, overlay.Owner{}, keep.FromTree)
 
 	b, err := os.ReadFile(s.Image)
@@ -26,9 +26,9 @@ func TestMountLetsGoOfAReplacedImage(t *testing.T) {
 	must(t, os.WriteFile(s.Image+".new", b, 0o444))
 	must(t, os.Rename(s.Image+".new", s.Image))
 	openHow(t, d, s, overlay.Owner{}, keep.FromFile)
-	must(t, d.Mount(s))
+	must(t, d.Mount(t.Context(), s))
 	openHow(t, d, s, overlay.Owner{}, keep.FromTree)
-	must(t, d.UnmountAll(s.Objects))
+	must(t, d.UnmountAll(t.Context(), s.Objects))
 	if m := kept(t, d); len(m) != 0 {
 		t.Errorf("still mounted: %v", m)
 	}

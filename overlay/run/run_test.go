@@ -161,8 +161,8 @@ func TestMountRunAsAnotherUser(t *testing.T) {
 	}
 	for _, kept := range []bool{false, true} {
 		if kept {
-			must(t, w.c.RunDir.Mount(w.c.Snapshot, w.c.User.Owner))
-			defer w.c.RunDir.UnmountAll(w.c.Snapshot.Objects)
+			must(t, w.c.RunDir.Mount(t.Context(), w.c.Snapshot, w.c.User.Owner))
+			defer w.c.RunDir.UnmountAll(context.Background(), w.c.Snapshot.Objects)
 		}
 		out, r := w.sh(`id -u; id -g; id -G; echo $HOME; stat -c '%u:%g %a' ~/.cache ~/.cache/pip ~/.cache/pip/http-v2 ~/.cache/pip/http-v2/a/body
 			echo new > ~/.cache/pip/http-v2/a/body && mkdir ~/.cache/pip/http-v2/c && rm ~/.cache/pip/http/b && cat ~/.cache/pip/http-v2/a/body`)

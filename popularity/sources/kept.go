@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"larder/popularity"
 )
 
@@ -78,10 +80,10 @@ func (a answer) write(dir string, q request) error {
 	if err != nil {
 		return err
 	}
+	defer f.Close()
+	// Whoever sweeps the directory takes a file that is locked for one being written.
+	_ = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	_, err = f.Write(append(append(head, '\n'), a.body...))
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
 	if err == nil {
 		// No fsync: after a crash a short file fails its digest and is asked for again.
 		err = os.Rename(f.Name(), keptPath(dir, q))

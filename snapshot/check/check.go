@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"larder/snapshot"
 	"larder/snapshot/image"
@@ -22,12 +24,16 @@ type Options struct {
 
 // Finding is one thing that is wrong.
 type Finding struct {
-	Kind   string        `json:"kind"`             // what is damaged: store, snapshot, image, manifest or object
+	Kind   string        `json:"kind"`             // what is damaged: store, snapshot, image, manifest, object or lease
 	Object string        `json:"object,omitempty"` // ab/cdef…
 	IDs    []snapshot.ID `json:"snapshots"`
 	Paths  []string      `json:"paths"` // in the snapshots, the first few
 	More   int           `json:"more"`  // how many paths besides
 	Detail string        `json:"detail"`
+	Mend   string        `json:"mend,omitempty"` // the command that mends it
+	// Stranger: there is something that a store does not have. Nothing that is promised is
+	// missing or changed.
+	Stranger bool `json:"stranger,omitempty"`
 }
 
 // String is the finding as one line.
@@ -53,6 +59,9 @@ func (f Finding) String() string {
 	if f.More > 0 {
 		fmt.Fprintf(&b, " and %d more", f.More)
 	}
+	if f.Mend != "" {
+		b.WriteString("; mend: " + f.Mend)
+	}
 	return b.String()
 }
 
@@ -62,6 +71,7 @@ const (
 	kindImage    = "image"
 	kindManifest = "manifest"
 	kindObject   = "object"
+	kindLease    = "lease"
 )
 
 // Report is what was looked at and found.
@@ -73,6 +83,11 @@ type Report struct {
 	Findings  []Finding `json:"findings"`
 }
 
+// Damaged says whether something that a store promises is not there, or not what it was.
+func (r *Report) Damaged() bool {
+	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return !f.Stranger })
+}
+
 // checker is one check.
 type checker struct {
 	store  *snapshot.Store
@@ -82,6 +97,8 @@ type checker struct {
 	sizes  map[snapshot.Object]int64 // of the objects that images name
 	bad    map[snapshot.Object]string
 	images map[snapshot.ID]bool // those that can be read
+
+	current snapshot.ID // zero when there is none
 }
 
 // Run checks the snapshots, or with none given all of them, the pool and the store itself. Its
@@ -90,6 +107,7 @@ func Run(ctx context.Context, s *snapshot.Store, ids []snapshot.ID, opts Options
 	c := &checker{store: s, opts: opts, owner: uint32(os.Geteuid()),
 		report: &Report{Full: opts.Full, Findings: []Finding{}},
 		sizes:  map[snapshot.Object]int64{}, bad: map[snapshot.Object]string{}, images: map[snapshot.ID]bool{}}
+	c.current, _ = s.Current()
 	whole := len(ids) == 0
 	if whole {
 		var err error
@@ -111,73 +129,74 @@ func Run(ctx context.Context, s *snapshot.Store, ids []snapshot.ID, opts Options
 	return c.report, nil
 }
 
-func (c *checker) find(kind string, id snapshot.ID, format string, args ...any) {
-	f := Finding{Kind: kind, IDs: []snapshot.ID{}, Paths: []string{}, Detail: fmt.Sprintf(format, args...)}
+// find adds a finding; mend is the command that mends it.
+func (c *checker) find(kind string, id snapshot.ID, mend, format string, args ...any) *Finding {
+	f := Finding{Kind: kind, IDs: []snapshot.ID{}, Paths: []string{}, Mend: mend, Detail: fmt.Sprintf(format, args...)}
 	if !id.IsZero() {
 		f.IDs = append(f.IDs, id)
 	}
 	c.report.Findings = append(c.report.Findings, f)
+	return &c.report.Findings[len(c.report.Findings)-1]
 }
 
-// checkStore looks at what is not inside a snapshot, and returns the snapshots.
-func (c *checker) checkStore() ([]snapshot.ID, error) {
-	all, err := c.store.List()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", snapshot.ErrDamaged, err)
-	}
-	var ids []snapshot.ID
-	for _, p := range all {
-		ids = append(ids, p.ID)
-	}
-	if _, err := c.store.Current(); err != nil && (!errors.Is(err, snapshot.ErrNoSnapshot) || len(all) > 0) {
-		c.find(kindStore, snapshot.ID{}, "%v", err)
-	}
-	entries, err := os.ReadDir(filepath.Dir(c.store.SnapshotDir(snapshot.ID{})))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", snapshot.ErrDamaged, err)
-	}
-	for _, e := range entries {
-		if _, err := snapshot.ParseDigest(e.Name()); err != nil || !e.IsDir() {
-			c.find(kindStore, snapshot.ID{}, "snapshots/%s is no snapshot", e.Name())
+// checkSnapshot checks one image, and notes which objects it names. gc takes a snapshot out of
+// sight before it looks for the last time whether somebody uses it, and may put it back: what is
+// wrong is looked at again.
+func (c *checker) checkSnapshot(ctx context.Context, id snapshot.ID) error {
+	before := len(c.report.Findings)
+	var err error
+	for try := range 3 {
+		if try > 0 {
+			time.Sleep(5 * time.Millisecond)
+		}
+		c.report.Findings = c.report.Findings[:before]
+		err = c.checkImage(ctx, id)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if _, serr := os.Lstat(c.store.SnapshotDir(id)); errors.Is(serr, fs.ErrNotExist) {
+			c.report.Findings = c.report.Findings[:before] // gc took it meanwhile
+			return nil
+		}
+		if err == nil && len(c.report.Findings) == before {
+			break
 		}
 	}
-	if _, err := c.store.Leases(); err != nil {
-		c.find(kindStore, snapshot.ID{}, "%v", err)
-	}
-	return ids, nil
-}
-
-// checkSnapshot checks one image, and notes which objects it names.
-func (c *checker) checkSnapshot(ctx context.Context, id snapshot.ID) error {
 	c.report.Snapshots++
-	before := len(c.report.Findings)
-	err := c.checkImage(ctx, id)
-	if err != nil && ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if _, serr := os.Lstat(c.store.SnapshotDir(id)); errors.Is(serr, os.ErrNotExist) {
-		c.report.Findings = c.report.Findings[:before] // gc took it meanwhile
-		c.report.Snapshots--
-		return nil
+	if ofHost(err) {
+		return fmt.Errorf("check snapshot %s: %w", id.Short(), err)
 	}
 	if err != nil {
-		c.find(kindImage, id, "%v", err)
+		c.find(kindImage, id, c.remake(id), "%v", err)
 		return nil
 	}
 	c.images[id] = true
 	return nil
 }
 
+// remake is how to get a snapshot back that is damaged.
+func (c *checker) remake(id snapshot.ID) string {
+	if id == c.current {
+		return "larder build"
+	}
+	return "larder gc --keep 1, once nothing uses it"
+}
+
 func (c *checker) checkImage(ctx context.Context, id snapshot.ID) error {
 	if list, err := os.ReadDir(c.store.SnapshotDir(id)); err == nil {
 		for _, e := range list {
 			if n := e.Name(); n != "image.erofs" && n != "published.json" {
-				c.find(kindSnapshot, id, "holds %q, which does not belong there", n)
+				c.stranger(kindSnapshot, id, filepath.Join(c.store.SnapshotDir(id), n), "holds %q, which does not belong there", n)
 			}
 		}
 	}
+	for _, e := range c.store.SnapshotLayout(id) {
+		if err := c.checkEntry(kindSnapshot, id, e); err != nil && !absent(err) {
+			return err
+		}
+	}
 	if err := c.store.CheckPublished(id); err != nil {
-		c.find(kindSnapshot, id, "%v", err)
+		c.find(kindSnapshot, id, "mv "+shell(c.store.SnapshotDir(id))+" aside, then larder build", "%v", err)
 	}
 	sum, n, err := digest(ctx, c.store.ImagePath(id), nil)
 	if err != nil {
@@ -196,7 +215,7 @@ func (c *checker) checkImage(ctx context.Context, id snapshot.ID) error {
 			return ctx.Err()
 		}
 		if size, ok := c.sizes[e.Object]; ok && size != e.Size {
-			c.find(kindImage, id, "%s is %d bytes of object %s, elsewhere %d", e.Path, e.Size, e.Object, size)
+			c.find(kindImage, id, c.remake(id), "%s is %d bytes of object %s, elsewhere %d", e.Path, e.Size, e.Object, size)
 		} else if !ok {
 			c.sizes[e.Object] = e.Size
 		}
@@ -211,12 +230,12 @@ func (c *checker) checkImage(ctx context.Context, id snapshot.ID) error {
 func (c *checker) checkManifest(img *image.Image, id snapshot.ID) error {
 	f, err := img.Open(snapshot.ManifestPath)
 	if err != nil {
-		c.find(kindManifest, id, "%v", err)
+		c.find(kindManifest, id, c.remake(id), "%v", err)
 		return nil
 	}
 	defer f.Close()
 	if _, err := snapshot.ParseManifest(f); err != nil {
-		c.find(kindManifest, id, "%v", err)
+		c.find(kindManifest, id, c.remake(id), "%v", err)
 	}
 	return nil
 }
@@ -229,7 +248,10 @@ func (c *checker) name(ctx context.Context, ids []snapshot.ID) error {
 	const few = 3
 	found := map[snapshot.Object]*Finding{}
 	for o, detail := range c.bad {
-		found[o] = &Finding{Kind: kindObject, Object: o.Path(), IDs: []snapshot.ID{}, Paths: []string{}, Detail: detail}
+		found[o] = &Finding{Kind: kindObject, Object: o.Path(), IDs: []snapshot.ID{}, Paths: []string{}, Detail: detail, Mend: "larder gc"}
+		if _, used := c.sizes[o]; used {
+			found[o].Mend = "larder build, if its inputs are still the same"
+		}
 	}
 	for _, id := range ids {
 		if !c.images[id] {

@@ -1,12 +1,15 @@
 package check
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -127,6 +130,7 @@ func TestDamage(t *testing.T) {
 		{"published.json is garbage", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
 			must(t, os.Chmod(s.SnapshotDir(id)+"/published.json", 0o600))
 			must(t, os.WriteFile(s.SnapshotDir(id)+"/published.json", []byte("{"), 0o600))
+			must(t, os.Chmod(s.SnapshotDir(id)+"/published.json", 0o444))
 		}, true, []string{"snapshot: published.json"}},
 		{"current leads nowhere", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
 			must(t, os.Remove(filepath.Join(s.Dir(), "current")))
@@ -161,6 +165,200 @@ func TestDamage(t *testing.T) {
 				t.Errorf("more than a line: %q", line)
 			}
 		})
+	}
+}
+
+// What is wrong around the snapshots: what the line says, and the command that mends it.
+func TestDamagedLayout(t *testing.T) {
+	testDamagedLayout(t, []layoutDamage{
+		{"staging gone", remove("staging"), "store: staging is missing", "mkdir -m 0700 PATH", false},
+		{"trash gone", remove("trash"), "store: trash is missing", "mkdir -m 0700 PATH", false},
+		{"leases gone", remove("leases"), "store: leases is missing", "mkdir -m 0700 PATH", false},
+		{"instances gone", remove("instances"), "store: instances is missing", "mkdir -m 0700 PATH", false},
+		{"misses gone", remove("misses"), "store: misses is missing", "mkdir -m 0700 PATH", false},
+		{"a directory of the pool gone", remove("objects/77"), "store: objects/77 is missing", "mkdir -m 0755 PATH", false},
+		{"trash is a file", func(t *testing.T, s *snapshot.Store, id snapshot.ID) string {
+			path := remove("trash")(t, s, id)
+			must(t, os.WriteFile(path, nil, 0o600))
+			return path
+		}, "store: trash is not a directory", "mv PATH aside, then mkdir -m 0700 PATH", false},
+		{"a directory of the pool is a link", func(t *testing.T, s *snapshot.Store, id snapshot.ID) string {
+			path := remove("objects/77")(t, s, id)
+			must(t, os.Symlink("00", path))
+			return path
+		}, "store: objects/77 is not a directory", "mv PATH aside, then mkdir -m 0755 PATH", false},
+		{"leases writable by all", chmod("leases", 0o777), "store: leases has mode -rwxrwxrwx, want -rwx------", "chmod 0700 PATH", false},
+		{"pool closed", chmod("objects", 0o700), "store: objects has mode -rwx------, want -rwxr-xr-x", "chmod 0755 PATH", false},
+		{"a directory of the pool writable", chmod("objects/77", 0o775), "store: objects/77 has mode", "chmod 0755 PATH", false},
+		{"marker writable", chmod("store.json", 0o666), "store: store.json has mode", "chmod 0444 PATH", false},
+		{"image writable", chmod("ID/image.erofs", 0o644), "snapshot: image.erofs has mode -rw-r--r--, want -r--r--r--", "chmod 0444 PATH", false},
+		{"published.json writable", chmod("ID/published.json", 0o666), "snapshot: published.json has mode", "chmod 0444 PATH", false},
+		{"snapshot writable", chmod("ID", 0o777), "has mode -rwxrwxrwx, want -rwxr-xr-x", "chmod 0755 PATH", false},
+		{"a lease that is garbage", write("leases/0123456789abcdef0123456789abcdef.json", "{"), "lease: leases/0123456789abcdef0123456789abcdef.json cannot be read",
+			"rm PATH, once no container needs it, then larder gc", false},
+		{"a lease that is a directory", mkdir("leases/0123456789abcdef0123456789abcdef.json"), "lease: leases/0123456789abcdef0123456789abcdef.json cannot be read", "rm PATH, once", false},
+		{"current dangling", func(t *testing.T, s *snapshot.Store, id snapshot.ID) string {
+			path := remove("current")(t, s, id)
+			must(t, os.Symlink("snapshots/"+strings.Repeat("ab", 32), path))
+			return path
+		}, "store: current points to snapshot abababababab, which is missing", "larder use SNAPSHOT", false},
+		{"current is a file", func(t *testing.T, s *snapshot.Store, id snapshot.ID) string {
+			remove("current")(t, s, id)
+			return write("current", "x")(t, s, id)
+		}, "store: current is not a link", "larder use SNAPSHOT", false},
+		{"a stranger in objects", write("objects/x", ""), "store: objects/x is no object", "mv PATH elsewhere", true},
+		{"a directory in objects", mkdir("objects/lost+found"), "store: objects/lost+found is no object", "mv PATH elsewhere", true},
+		{"a link in a directory of the pool", func(t *testing.T, s *snapshot.Store, id snapshot.ID) string {
+			path := filepath.Join(s.ObjectsDir(), "00", "link")
+			must(t, os.Symlink("/etc", path))
+			return path
+		}, "store: objects/00/link is no object", "mv PATH elsewhere", true},
+		{"a stranger among snapshots", write("snapshots/it's", ""), "store: snapshots/it's is no snapshot", `it'\''s' elsewhere`, true},
+	})
+}
+
+// Only root gives files away.
+func TestMountDamagedOwners(t *testing.T) {
+	testDamagedLayout(t, []layoutDamage{
+		{"instances somebody else's", chown("instances"), "store: instances is owned by user 12345, want 0", "chown 0 PATH", false},
+		{"pool directory somebody else's", chown("objects/77"), "store: objects/77 is owned by user 12345, want 0", "chown 0 PATH", false},
+		{"image somebody else's", chown("ID/image.erofs"), "snapshot: image.erofs is owned by user 12345", "chown 0 PATH", false},
+		{"snapshot somebody else's", chown("ID"), "is owned by user 12345", "chown 0 PATH", false},
+	})
+}
+
+type layoutDamage struct {
+	name     string
+	damage   damage
+	says     string
+	mend     string // PATH stands for the path
+	stranger bool
+}
+
+func testDamagedLayout(t *testing.T, tests []layoutDamage) {
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStore(t)
+			id := publish(t, s, "one")
+			path := tt.damage(t, s, id)
+			r := run(t, s, false)
+			if len(r.Findings) != 1 {
+				t.Fatalf("%v", r.Findings)
+			}
+			f := r.Findings[0]
+			if !strings.Contains(f.String(), tt.says) || !strings.Contains(f.Mend, strings.ReplaceAll(tt.mend, "PATH", path)) || strings.Contains(f.String(), "\n") {
+				t.Errorf("says %q", f)
+			}
+			if f.Stranger != tt.stranger || r.Damaged() == tt.stranger {
+				t.Errorf("stranger %v, damaged %v: %s", f.Stranger, r.Damaged(), f)
+			}
+			// Where the command is the shell's, it does mend.
+			if strings.HasPrefix(f.Mend, "ch") || strings.HasPrefix(f.Mend, "mkdir") || tt.stranger {
+				must(t, exec.Command("sh", "-c", strings.Replace(f.Mend, "elsewhere", t.TempDir(), 1)).Run())
+				if r := run(t, s, false); len(r.Findings) != 0 {
+					t.Errorf("after %s: %v", f.Mend, r.Findings)
+				}
+			}
+		})
+	}
+}
+
+// The damages take a path below the store; ID stands for the snapshot's directory.
+type damage func(t *testing.T, s *snapshot.Store, id snapshot.ID) (path string)
+
+func below(s *snapshot.Store, id snapshot.ID, name string) string {
+	return filepath.Join(s.Dir(), strings.Replace(name, "ID", "snapshots/"+id.String(), 1))
+}
+
+func remove(name string) damage {
+	return func(t *testing.T, s *snapshot.Store, id snapshot.ID) string {
+		path := below(s, id, name)
+		must(t, os.RemoveAll(path))
+		return path
+	}
+}
+
+func chmod(name string, mode os.FileMode) damage {
+	return func(t *testing.T, s *snapshot.Store, id snapshot.ID) string {
+		path := below(s, id, name)
+		must(t, os.Chmod(path, mode))
+		return path
+	}
+}
+
+func chown(name string) damage {
+	return func(t *testing.T, s *snapshot.Store, id snapshot.ID) string {
+		path := below(s, id, name)
+		must(t, os.Lchown(path, 12345, -1))
+		return path
+	}
+}
+
+func write(name, content string) damage {
+	return func(t *testing.T, s *snapshot.Store, id snapshot.ID) string {
+		path := below(s, id, name)
+		must(t, os.WriteFile(path, []byte(content), 0o600))
+		return path
+	}
+}
+
+func mkdir(name string) damage {
+	return func(t *testing.T, s *snapshot.Store, id snapshot.ID) string {
+		path := below(s, id, name)
+		must(t, os.Mkdir(path, 0o700))
+		return path
+	}
+}
+
+// A store that has lost half of its directories is still checked, and all of them are named.
+func TestManyDamages(t *testing.T) {
+	s := newStore(t)
+	id := publish(t, s, "one")
+	for _, name := range []string{"snapshots", "leases", "staging", "objects"} {
+		must(t, os.RemoveAll(filepath.Join(s.Dir(), name)))
+	}
+	r := run(t, s, true)
+	var names []string
+	for _, f := range r.Findings {
+		names = append(names, f.Detail)
+	}
+	all := strings.Join(names, "\n")
+	for _, want := range []string{"snapshots is missing", "leases is missing", "staging is missing", "objects is missing", "current points to snapshot " + id.Short()} {
+		if !strings.Contains(all, want) {
+			t.Errorf("not said: %s", want)
+		}
+	}
+}
+
+// What a power cut leaves of a lease that was not synced is no damage.
+func TestTornLeaseIsNoDamage(t *testing.T) {
+	s := newStore(t)
+	id := publish(t, s, "one")
+	write("leases/0123456789abcdef0123456789abcdef.json", "")(t, s, id)
+	write("leases/1123456789abcdef0123456789abcdef.json", "\x00\x00\x00")(t, s, id)
+	if r := run(t, s, false); len(r.Findings) != 0 {
+		t.Errorf("%v", r.Findings)
+	}
+}
+
+// A first build that is at work, or was killed before its last step, has published nothing yet.
+func TestFirstBuildIsNoDamage(t *testing.T) {
+	s := newStore(t)
+	id := publish(t, s, "one")
+	must(t, os.Remove(filepath.Join(s.Dir(), "current")))
+	must(t, os.Mkdir(filepath.Join(s.Dir(), "staging", "build-killed"), 0o700))
+	if r := run(t, s, true); len(r.Findings) != 0 {
+		t.Errorf("%v", r.Findings)
+	}
+	// Whoever locks the store next ends it.
+	lock, err := s.Lock()
+	must(t, err)
+	must(t, lock.Unlock())
+	if cur, err := s.Current(); err != nil || cur != id {
+		t.Errorf("current is %v, %v", cur, err)
+	}
+	if r := run(t, s, true); len(r.Findings) != 0 {
+		t.Errorf("%v", r.Findings)
 	}
 }
 
@@ -221,6 +419,23 @@ func TestBesideBuildsAndGC(t *testing.T) {
 			if _, err := gc.Run(t.Context(), s, gc.Options{Keep: 1}); err != nil {
 				t.Error(err)
 			}
+		}
+	})
+	wg.Go(func() { // hooks
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			cur, err := s.Current()
+			if err == nil {
+				err = s.AcquireLease(snapshot.Lease{Container: "c", Snapshot: cur, PID: 1, Time: time.Now()})
+			}
+			if err != nil && !errors.Is(err, snapshot.ErrNoSnapshot) && !errors.Is(err, snapshot.ErrDamaged) {
+				t.Error(err)
+			}
+			must(t, s.DropLease("c"))
 		}
 	})
 	for i := range 60 {

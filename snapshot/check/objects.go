@@ -75,14 +75,16 @@ func (c *checker) strays(ctx context.Context) (objects []snapshot.Object, bytes 
 		}
 		dir := fmt.Sprintf("%02x", i)
 		entries, err := os.ReadDir(filepath.Join(c.store.ObjectsDir(), dir))
+		if absent(err) {
+			continue // said with the store's layout
+		}
 		if err != nil {
-			c.find(kindStore, snapshot.ID{}, "objects/%s: %v", dir, cause(err))
-			continue
+			return nil, 0, err
 		}
 		for _, e := range entries {
 			o, err := snapshot.ParseObject(dir + "/" + e.Name())
 			if err != nil {
-				c.find(kindStore, snapshot.ID{}, "objects/%s/%s is no object", dir, e.Name())
+				c.stranger(kindStore, snapshot.ID{}, filepath.Join(c.store.ObjectsDir(), dir, e.Name()), "objects/%s/%s is no object", dir, e.Name())
 				continue
 			}
 			if _, used := c.sizes[o]; used {
@@ -110,6 +112,7 @@ func (c *checker) readAll(ctx context.Context, objects []snapshot.Object, total 
 	var (
 		mu   sync.Mutex
 		done int64
+		host error
 		wg   sync.WaitGroup
 		work = make(chan snapshot.Object)
 	)
@@ -132,6 +135,10 @@ func (c *checker) readAll(ctx context.Context, objects []snapshot.Object, total 
 				case errors.Is(err, fs.ErrNotExist) && !used:
 				case errors.Is(err, fs.ErrNotExist):
 					detail = "missing"
+				case ofHost(err):
+					mu.Lock()
+					host = fmt.Errorf("check object %s: %w", o, err)
+					mu.Unlock()
 				case err != nil:
 					detail = "cannot be read: " + err.Error()
 				case sum != o.Digest:
@@ -150,5 +157,5 @@ func (c *checker) readAll(ctx context.Context, objects []snapshot.Object, total 
 	}
 	close(work)
 	wg.Wait()
-	return ctx.Err()
+	return errors.Join(ctx.Err(), host)
 }

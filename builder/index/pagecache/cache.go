@@ -18,6 +18,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Cache keeps pages that carry an ETag or a Last-Modified, so that an
@@ -179,10 +181,13 @@ func (w *Writer) Commit() {
 	if err != nil {
 		return
 	}
+	defer f.Close()
+	// Whoever sweeps the store takes a file that is locked for one being written.
+	_ = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	rest := slices.Concat(line, []byte("\n"), w.body.Bytes())
 	_, err = fmt.Fprintf(f, "%x\n%s", sha256.Sum256(rest), rest)
 	// No fsync: a torn entry does not match its hash and is a miss.
-	if err := errors.Join(err, f.Close()); err != nil || os.Rename(f.Name(), w.path) != nil {
+	if err != nil || os.Rename(f.Name(), w.path) != nil {
 		os.Remove(f.Name())
 		return
 	}
