@@ -112,10 +112,6 @@ func (s *stocking) makeLayer(ctx context.Context, w *wheel.Wheel, out *stocked) 
 		return err
 	}
 	files, err := layer.Build(ctx, w, s.Targets[out.target].Target, compiler, s.put)
-	if errors.Is(err, wheel.ErrRecord) {
-		s.warn(out.file.Filename + " gets no layer, pip's views still have it: " + err.Error())
-		return nil
-	}
 	if err != nil {
 		return err
 	}
