@@ -47,6 +47,9 @@ func (s *stocking) unpackAll(ctx context.Context, j *stockJob) error {
 	if err != nil {
 		return err
 	}
+	if err := s.dropUnfit(j, w.Metadata.RequiresPython); err != nil || len(j.out) == 0 {
+		return err
+	}
 	layered := false
 	for i := range j.out {
 		if err := s.makeLayer(ctx, w, &j.out[i]); err != nil {

@@ -8,7 +8,7 @@ import (
 	"larder/builder/wheel/wheeltest"
 )
 
-// broken are wheels that must be refused.
+// broken are wheels that must be refused, and one that need not be (record).
 var broken = map[string]func(w *wheeltest.Wheel){
 	"traversal": addFile("../evil.py"),
 	"absolute":  addFile("/etc/evil"),
@@ -29,6 +29,10 @@ var broken = map[string]func(w *wheeltest.Wheel){
 	},
 	"python": func(w *wheeltest.Wheel) { w.Console = []string{"python3 = evil:main"} },
 	"record": func(w *wheeltest.Wheel) { w.EditRecord = func(rows []string) []string { return rows[1:] } },
+	"blank": func(w *wheeltest.Wheel) {
+		w.EditRecord = func(rows []string) []string { return append([]string{""}, rows...) }
+	},
+	"future": func(w *wheeltest.Wheel) { w.RequiresPython = ">=3.99" },
 }
 
 func addFile(path string) func(w *wheeltest.Wheel) {
