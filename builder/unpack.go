@@ -164,10 +164,3 @@ func (s *stocking) closeCompilers() {
 		}
 	}
 }
-
-// warn is Warn for the pipeline's goroutines.
-func (s *stocking) warn(line string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.Warn(line)
-}

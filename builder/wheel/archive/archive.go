@@ -211,7 +211,7 @@ func parseEntry(b []byte) (entry, error) {
 	case e.flags&flagPatch != 0:
 		return e, refuseEntry(e.name, "is patch data")
 	case e.method != methodStored && e.method != methodDeflate && e.method != methodBzip2:
-		return e, refuseEntry(e.name, "uses compression method %d, and only stored, deflate and bzip2 are read: pack the wheel again", e.method)
+		return e, refuseEntry(e.name, "uses compression method %d (only stored, deflate and bzip2 are read)", e.method)
 	case e.method == methodStored && e.packed != e.size:
 		return e, refuseEntry(e.name, "is stored, but its two sizes differ")
 	case e.flags&flagUTF8 == 0 && !isASCII(e.name):
