@@ -88,11 +88,8 @@ func consider(f index.File, project string, t tags.Target, python pep440.Version
 			return c, "yanked"
 		}
 	}
-	if f.RequiresPython != "" {
-		// As pip: an unreadable Requires-Python is no reason to refuse.
-		if spec, err := pep440.ParseSpecifiers(f.RequiresPython); err == nil && !spec.Contains(python, true) {
-			return c, "python"
-		}
+	if !allows(f.RequiresPython, python) {
+		return c, "python"
 	}
 	rank, ok := t.Rank(c.name.Python, c.name.ABI, c.name.Platform)
 	if !ok {

@@ -35,8 +35,10 @@
 // announces such a file, and under no other hash. No address's query is in the image.
 //
 // A lock is a promise: a wheel it names that cannot be had fails the build
-// (ErrRefused; ErrUnreachable when the index cannot be reached). A ranked project
-// that cannot be had is skipped, with its reason in the Report.
+// (ErrRefused; ErrUnreachable when the index cannot be reached), and so does one of
+// which no layer can be made. A ranked project that cannot be had is skipped, with its
+// reason in the Report. Where the index does not announce which Python a wheel needs,
+// its METADATA is heeded: a ranked project then falls back to its next best wheel.
 //
 // # With a budget
 //

@@ -9,6 +9,7 @@ import (
 
 	"larder/builder/index"
 	"larder/builder/pip"
+	"larder/builder/wheel"
 	"larder/snapshot"
 )
 
@@ -87,6 +88,9 @@ func (s *stocking) download(ctx context.Context, f index.File, want snapshot.Obj
 	o, size, err := w.Commit(false)
 	if err != nil {
 		return 0, err
+	}
+	if size == 0 { // no object holds nothing
+		return 0, &wheel.Refusal{File: f.Filename, Rule: "is empty"}
 	}
 	if o != want {
 		// Fetch has compared the digest already; the pool trusts nobody's word but its own.

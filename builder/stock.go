@@ -53,6 +53,8 @@ type stocking struct {
 	fetched   int
 	unpacked  int
 	total     int
+	unfit     []unfit // all so far
+	chosen    int     // of them, those for which another was looked for
 }
 
 // stock brings every picked wheel into the pool and makes the layers. Ranked
@@ -60,20 +62,50 @@ type stocking struct {
 func (b *build) stock(ctx context.Context) ([]stocked, error) {
 	s := &stocking{build: b, compilers: map[int]*layer.Compiler{}, start: time.Now()}
 	defer s.closeCompilers()
-	jobs := s.jobs()
-	s.total = len(jobs)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil) // and not before the last layer: the compilers live as long
+	var all []stocked
+	for picks := b.plan.picks; len(picks) > 0; {
+		jobs := s.jobs(picks)
+		if err := s.pipeline(ctx, cancel, jobs); err != nil {
+			return nil, err
+		}
+		for _, j := range jobs {
+			all = append(all, j.out...)
+		}
+		var err error
+		if picks, err = s.instead(ctx, all); err != nil {
+			return nil, err
+		}
+	}
+	pips, err := s.bundledPips(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, pips...)
+	slices.SortFunc(all, func(a, b stocked) int {
+		if a.target != b.target {
+			return a.target - b.target
+		}
+		return bytes.Compare([]byte(a.project+"\x00"+a.file.SHA256), []byte(b.project+"\x00"+b.file.SHA256))
+	})
+	b.recount(all)
+	return all, nil
+}
+
+// pipeline fetches, checks and unpacks the wheels of the jobs.
+func (s *stocking) pipeline(ctx context.Context, cancel context.CancelCauseFunc, jobs []*stockJob) error {
+	s.total += len(jobs)
 
 	// One context for both halves: an error in either ends the other. (errgroup's
 	// own ends with its Wait, while the unpackers still need theirs.)
-	pctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	run := func(f func(context.Context, *stockJob) error, j *stockJob) {
-		if err := f(pctx, j); err != nil {
+		if err := f(ctx, j); err != nil {
 			cancel(err) // the first one is kept
 		}
 	}
 	var fetching, unpacking errgroup.Group
-	fetching.SetLimit(b.Jobs)
+	fetching.SetLimit(s.Jobs)
 	unpacking.SetLimit(runtime.GOMAXPROCS(0))
 	// The channel decouples the two: a fetch slot never waits for a free unpacker.
 	ready := make(chan *stockJob, len(jobs))
@@ -94,38 +126,19 @@ func (b *build) stock(ctx context.Context) ([]stocked, error) {
 		})
 	}
 	fetching.Wait()
-	b.report.Seconds["fetch"] = time.Since(s.start).Seconds()
+	s.report.Seconds["fetch"] = time.Since(s.start).Seconds()
 	close(ready)
 	feeder.Wait()
-	b.report.Seconds["unpack"] = time.Since(s.start).Seconds()
-	if err := context.Cause(pctx); err != nil {
-		return nil, err
-	}
-	var all []stocked
-	for _, j := range jobs {
-		all = append(all, j.out...)
-	}
-	pips, err := s.bundledPips(ctx, all)
-	if err != nil {
-		return nil, err
-	}
-	all = append(all, pips...)
-	slices.SortFunc(all, func(a, b stocked) int {
-		if a.target != b.target {
-			return a.target - b.target
-		}
-		return bytes.Compare([]byte(a.project+"\x00"+a.file.SHA256), []byte(b.project+"\x00"+b.file.SHA256))
-	})
-	b.recount(all)
-	return all, nil
+	s.report.Seconds["unpack"] = time.Since(s.start).Seconds()
+	return context.Cause(ctx)
 }
 
 // jobs groups the picks by wheel file, largest first so that the last download is
 // not the longest.
-func (s *stocking) jobs() []*stockJob {
+func (s *stocking) jobs(picks []pick) []*stockJob {
 	bySHA := map[string]*stockJob{}
 	var jobs []*stockJob
-	for _, p := range s.plan.picks {
+	for _, p := range picks {
 		j := bySHA[p.file.SHA256]
 		if j == nil {
 			j = &stockJob{}
@@ -150,18 +163,26 @@ func (s *stocking) fail(j *stockJob, err error) error {
 	defer s.mu.Unlock()
 	j.out = nil
 	for _, p := range j.picks {
-		switch {
-		case p.locked && isSilence(err):
-			return unreachable(err)
-		case p.locked:
-			return &hinted{
-				fmt.Errorf("%w: a lock names %s==%s: %w; nothing was published", ErrRefused, p.project, p.version, err),
-				"a lock is stocked whole or not at all: lock another version, or take the line out",
-			}
-		case p.tool: // the interpreter has one
-		default:
-			s.skip(p.project, p.version.String(), p.target, err)
+		if err := s.lose(p, err); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// lose is fail for one pick. The caller holds mu.
+func (s *stocking) lose(p pick, err error) error {
+	switch {
+	case p.locked && isSilence(err):
+		return unreachable(err)
+	case p.locked:
+		return &hinted{
+			fmt.Errorf("%w: a lock names %s==%s: %w; nothing was published", ErrRefused, p.project, p.version, err),
+			"a lock is stocked whole or not at all: lock another version, or take the line out",
+		}
+	case p.tool: // the interpreter has one
+	default:
+		s.skip(p.project, p.version.String(), p.target, err)
 	}
 	return nil
 }

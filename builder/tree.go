@@ -146,7 +146,7 @@ func (l *layout) environments(all []stocked) error {
 			done[tag+digest] = true
 			layers := l.layersOf(all, target, pins.Pins)
 			if layers == nil {
-				continue // a wheel without a layer: the lock is stacked at run time, and names what lacks
+				return fmt.Errorf("%s: a wheel of its pins has no layer for %s", lp.path, tag)
 			}
 			id := snapshot.EnvironmentID(layers)
 			l.manifest.Environments = append(l.manifest.Environments, snapshot.ManifestEnvironment{

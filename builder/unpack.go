@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"io"
 	"runtime"
 	"slices"
@@ -46,6 +45,9 @@ func (s *stocking) unpackAll(ctx context.Context, j *stockJob) error {
 	defer r.Close()
 	w, err := wheel.Open(r, j.out[0].size, f.Filename)
 	if err != nil {
+		return err
+	}
+	if err := s.dropUnfit(j, w.Metadata.RequiresPython); err != nil || len(j.out) == 0 {
 		return err
 	}
 	read := j.known // by the build that first stocked it
@@ -120,10 +122,6 @@ func (s *stocking) makeLayer(ctx context.Context, w *wheel.Wheel, out *stocked) 
 		return err
 	}
 	files, err := layer.Build(ctx, w, s.Targets[out.target].Target, compiler, s.put)
-	if errors.Is(err, wheel.ErrRecord) {
-		s.warn(out.file.Filename + " gets no layer, pip's views still have it: " + err.Error())
-		return nil
-	}
 	if err != nil {
 		return err
 	}

@@ -7,8 +7,8 @@
 // The same wheel, target and interpreter give the same bytes, whatever the machine's
 // load, the number of workers and the order. Nothing of a wheel is executed: its
 // sources are compiled, by the target's own interpreter, and that is all. Every file
-// is read once, hashed once (by whoever stores it), and compared with RECORD on the
-// way. Scripts run from whatever prefix the layer is mounted at.
+// is read once and hashed once (by whoever stores it). Scripts run from whatever prefix
+// the layer is mounted at, with nothing on PATH.
 //
 // A file's time comes from its content (MTime), and its bytecode names that time:
 // so an edited or replaced source is never shadowed by bytecode of another, which

@@ -3,7 +3,6 @@ package layer
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -21,7 +20,7 @@ import (
 
 // Format names what Build makes of a wheel. It changes whenever the same wheel and
 // target give another layer, so that older layers are not taken for new ones.
-const Format = "larder layer 1"
+const Format = "larder layer 2"
 
 // Day is the time of what has no content to take one from: 2000-01-01 UTC.
 const Day = 946684800
@@ -60,14 +59,10 @@ func NewCompiler(ctx context.Context, in Interpreter, jobs int) (*Compiler, erro
 // compiles as it imports.
 //
 // Errors: wheel.ErrRefused when the content is not what the archive declares or
-// two files would need one place; wheel.ErrRecord when RECORD disagrees with the
-// files (the wheel can still be served, but has no layer); put's and the
-// compiler's own. What was put before an error is the caller's to drop.
+// two files would need one place; put's and the compiler's own. What was put before
+// an error is the caller's to drop.
 func Build(ctx context.Context, w *wheel.Wheel, target tags.Target, compiler *Compiler, put Put) ([]File, error) {
-	if w.RecordError != nil {
-		return nil, w.RecordError
-	}
-	b := &build{ctx: ctx, w: w, compiler: compiler, put: put, files: map[string]File{}, changed: map[string]bool{}}
+	b := &build{ctx: ctx, w: w, compiler: compiler, put: put, files: map[string]File{}, changed: map[string]string{}}
 	b.scheme(target)
 	b.commands = commands(w.EntryPoints, target.Python())
 	if err := b.place(); err != nil {
@@ -102,7 +97,7 @@ type build struct {
 	taken     map[string]string // path -> the entry that is a file there
 	parents   map[string]bool   // paths that are directories
 	files     map[string]File   // by path: what is in the layer
-	changed   map[string]bool   // paths whose file is not the wheel's byte for byte
+	changed   map[string]string // paths as RECORD has them -> paths, of files that are not the wheel's byte for byte
 	compiled  []string          // paths of bytecode
 	generated []string          // paths of what pip writes itself
 	bytecode  []File            // collect's, until it has ended
@@ -150,43 +145,28 @@ func (b *build) unpackOne(ctx context.Context, p place, sources chan<- source) e
 	compile := b.compiler != nil && strings.HasSuffix(p.path, ".py") && p.file.Size <= bytecode.MaxSource
 	switch {
 	case !p.last:
-		// Not in the layer, but RECORD names it and its content must be right.
-		h := sha256.New()
-		if _, err := io.Copy(h, r); err != nil {
-			return err
-		}
-		return b.w.Check(p.file, snapshot.Digest(h.Sum(nil)))
+		// Not in the layer, but its content must be what the archive declares.
+		_, err := io.Copy(io.Discard, r)
+		return err
 	case p.script && p.file.Size > bytecode.MaxSource:
 		return b.refuse(p.file.Name, "is a script of more than %d bytes", bytecode.MaxSource)
 	case !compile && !p.script && p.file.Size > smallFile:
-		o, err := b.keep(p, r)
-		if err != nil {
-			return err
-		}
-		return b.w.Check(p.file, o.Digest)
+		_, err := b.keep(p, r)
+		return err
 	}
 	text, err := readAll(r, p.file.Size)
 	if err != nil {
 		return err
 	}
-	changed := false
 	if p.script {
-		original := text
-		if text, changed = rewriteScript(text); changed {
-			b.changed[p.path] = true
-			if err := b.w.Check(p.file, snapshot.Sum(original)); err != nil {
-				return err
-			}
+		if rewritten, ok := rewriteScript(text); ok {
+			text = rewritten
+			b.changed[b.relative(p.path)] = p.path
 		}
 	}
 	o, err := b.keep(p, bytes.NewReader(text))
 	if err != nil {
 		return err
-	}
-	if !changed {
-		if err := b.w.Check(p.file, o.Digest); err != nil {
-			return err
-		}
 	}
 	if !compile || !b.bytecodeFits(p.path) {
 		return nil
@@ -223,10 +203,12 @@ func (b *build) keep(p place, r io.Reader) (snapshot.Object, error) {
 }
 
 // bytecodeFits says whether there is room for a source's bytecode: a wheel may have
-// a file where its directory would be. pip goes on without it.
+// a file where its directory would be, or its name may be too long for the one that
+// Python gives the bytecode while it writes it. pip goes on without it.
 func (b *build) bytecodeFits(source string) bool {
+	const maxName, temporary = 255, len(".140737353904496") // importlib adds an address
 	pyc := b.compiler.CachePath(source)
-	return b.taken[path.Dir(pyc)] == "" && !b.parents[pyc]
+	return len(path.Base(pyc))+temporary <= maxName && b.taken[path.Dir(pyc)] == "" && !b.parents[pyc]
 }
 
 // collect puts the bytecode, in the order of the sources. What does not compile has
@@ -258,7 +240,7 @@ func (b *build) generate() error {
 		b.compiled = append(b.compiled, f.Path)
 	}
 	for _, p := range b.commands {
-		path := b.dirs["scripts"] + "/" + p.Name
+		path := b.dirs["scripts"] + "/" + p.Command
 		if err := b.write(path, wrapper(p), true); err != nil {
 			return err
 		}

@@ -44,7 +44,7 @@ func (b *build) place() error {
 	for _, f := range b.w.Files() {
 		top, rest, _ := strings.Cut(f.Name, "/")
 		if !strings.HasSuffix(top, ".data") {
-			root = append(root, place{file: f, path: b.lib + "/" + f.Name})
+			root = append(root, place{file: f, path: b.lib + "/" + f.Path})
 			continue
 		}
 		key, below, _ := strings.Cut(rest, "/")
@@ -70,7 +70,7 @@ func (b *build) place() error {
 	}
 	b.taken[b.info()+"INSTALLER"] = b.w.DistInfo + "/INSTALLER"
 	for _, c := range b.commands {
-		b.taken[b.dirs["scripts"]+"/"+c.Name] = b.w.DistInfo + "/entry_points.txt"
+		b.taken[b.dirs["scripts"]+"/"+c.Command] = b.w.DistInfo + "/entry_points.txt"
 	}
 	// Names in one archive cannot clash, but .data merges several trees.
 	for _, p := range slices.Sorted(maps.Keys(b.taken)) {

@@ -154,6 +154,9 @@ for p in both:
     first, rest = b.split(b"\n", 1) if b"\n" in b else (b, b"")
     if p.startswith("bin/") and first.startswith(b"#!" + venv.encode()):
         body = a.split(b"\n", 1)[1]
+        if b"''':'\n" in body:
+            head, tail = body.split(b"''':'\n", 1)
+            body = head + tail.split(b"\n'''\n", 1)[1]
         norm = lambda s: [l for l in s.splitlines() if l and not l.startswith(b"'''exec' ") and l not in (b"' '''",
             b"# -*- coding: utf-8 -*-", b"import re", b"import sys", b"    if sys.argv[0].endswith('.exe'):",
             b"        sys.argv[0] = sys.argv[0][:-4]", b"    sys.argv[0] = sys.argv[0].removesuffix('.exe')",

@@ -33,7 +33,7 @@ func (b *build) record() []byte {
 			path = p
 			delete(to, r.Path)
 		}
-		if full := filepath.Join(b.lib, path); b.changed[full] {
+		if full, ok := b.changed[path]; ok {
 			rows = append(rows, b.row(full))
 			continue
 		}

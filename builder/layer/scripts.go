@@ -10,19 +10,29 @@ import (
 )
 
 // Where pip writes the absolute path of the environment's interpreter, a layer has
-// a line that finds the python beside the script, wherever the layer is mounted,
-// through links to the script and to its directory, with spaces and any length of
-// path. The script runs under sh for one line; for Python that line is a string.
-// (uv's relocatable environments have the same.)
-const shebang = "#!/bin/sh\n" + execLine
+// lines that find the python beside the script, wherever the layer is mounted, through
+// links to the script and to its directory, with spaces and any length of path. The
+// script runs under sh for those lines; for Python they are a string.
+//
+// They need nothing on PATH: the shell itself finds the directory. Only a link to the
+// script asks for readlink, which is looked for where systems have it before PATH.
+const shebang = "#!/bin/sh\n" + execLines
 
-const execLine = `'''exec' "$(dirname -- "$(realpath -- "$0")")"/python "$0" "$@"` + "\n' '''\n"
+const execLines = "''':'\n" + findPython + "\n'''\n"
+
+// findPython is the shell's part: $f is the script, $d its directory. It has no single
+// quote, being between two in plainShebang, and no backslash, being in a string of
+// Python. What is not found is an error of the shell, never another python.
+const findPython = `f=$0
+[ ! -h "$f" ] || f=$(PATH=/usr/bin:/bin${PATH:+:$PATH}; readlink -f -- "$f") || exit
+d=$(CDPATH= cd -P -- "${f%"${f##*/}"}." && pwd) && exec "$d/python" "$0" "$@"
+exit 127`
 
 // plainShebang is for a script to which that string would matter: one that reads
 // its __doc__, or has a docstring and then imports from __future__ (a syntax error
 // after two strings). It needs an env that knows -S (coreutils 8.30 of 2018), which
-// busybox has not.
-const plainShebang = `#!/usr/bin/env -S sh -c 'exec "$(dirname -- "$(realpath -- "$0")")"/python "$0" "$@"'` + "\n"
+// busybox has not. A kernel reads 255 bytes of it.
+var plainShebang = "#!/usr/bin/env -S /bin/sh -c '" + strings.ReplaceAll(findPython, "\n", ";") + "'\n"
 
 // codingLine is a PEP 263 declaration, which counts on the first two lines only.
 var codingLine = regexp.MustCompile(`^[ \t\f]*#.*?coding[:=][ \t]*[-\w.]+`)
@@ -46,7 +56,7 @@ func rewriteScript(b []byte) (_ []byte, ok bool) {
 		out.WriteByte('\n')
 		rest = after
 	}
-	out.WriteString(execLine)
+	out.WriteString(execLines)
 	out.Write(rest)
 	return out.Bytes(), true
 }
@@ -55,7 +65,7 @@ func rewriteScript(b []byte) (_ []byte, ok bool) {
 // since 25.1 (without importing re), in the form that Python 3.8 can run.
 func wrapper(p wheel.EntryPoint) []byte {
 	first, _, _ := strings.Cut(p.Func, ".")
-	return fmt.Appendf(nil, shebang+`import sys
+	return fmt.Appendf([]byte(shebang), `import sys
 from %s import %s
 if __name__ == '__main__':
     if sys.argv[0].endswith('.exe'):
@@ -84,7 +94,7 @@ func commands(e wheel.EntryPoints, python string) []wheel.EntryPoint {
 	}
 	as := func(p wheel.EntryPoint, names ...string) {
 		for _, n := range names {
-			p.Name = n
+			p.Command = n
 			list = append(list, p)
 		}
 	}

@@ -5,16 +5,15 @@
 // A wheel is refused when no installer should see it: its zip structure can be
 // read in two ways, it unpacks to more than it may, it would write where it must
 // not, or it is not the project and version its name says. That is a *Refusal,
-// with one line naming the file, the entry and the rule. A wheel whose RECORD
-// disagrees with its files is not refused, since pip does not look (and half of
-// the old ones would go): it gets a RecordError, and no layer is made of it.
+// with one line naming the file, the entry and the rule. So is a wheel that pip
+// cannot install; what else is odd about one and harmless is taken.
 //
 // # Promises
 //
 // Open reads headers and the texts in .dist-info, each bounded, and nothing else;
-// a file's content is checked while it is read (size, checksum) and by Check
-// against RECORD. What Open accepts, Python's zipfile reads as the same files
-// with the same bytes. Nothing in a wheel is ever executed or opened as an
+// a file's content is checked while it is read (size, checksum). What Open
+// accepts, Python's zipfile reads as the same files with the same bytes, or not at
+// all (bzip2 entries of several streams). Nothing in a wheel is ever executed or opened as an
 // archive.
 //
 // # What is looser than it could be, and why
@@ -25,7 +24,12 @@
 //     Linux, and what pip installs. Notes lists them for the build's report.
 //   - Tags in WHEEL that are not those of the file name: repaired and renamed
 //     wheels have such, and pip reads the name only. In Notes too.
-//   - A RECORD row without a hash: there is nothing to disagree with.
+//   - RECORD: rows with other hashes than the files', without any, doubled, for
+//     nothing, with paths that lead elsewhere, old signatures. Neither pip nor uv
+//     compares, and half of the old wheels would go. What vouches for a wheel is the
+//     digest its index published; its files are named by digests of our own, and
+//     nothing here goes where RECORD points. What pip cannot read is refused: blank
+//     lines, what is not UTF-8, a NUL (as pip before Python 3.11), a huge field.
 //
 // # Left to others
 //

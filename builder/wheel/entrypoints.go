@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"unicode"
 
 	"larder/builder/wheel/archive"
 )
@@ -15,10 +16,11 @@ type EntryPoints struct {
 	Console, GUI []EntryPoint
 }
 
-// EntryPoint is one command: Name runs Func of Module, where Func may be an
-// attribute of what is imported ("cls.main").
+// EntryPoint is one command: Command runs Func of Module, where Func may be an
+// attribute of what is imported ("cls.main"). Name is what entry_points.txt calls it;
+// pip names the script by the last word of that.
 type EntryPoint struct {
-	Name, Module, Func string
+	Name, Command, Module, Func string
 }
 
 func (w *Wheel) readEntryPoints() error {
@@ -102,13 +104,18 @@ func parseEntryPoint(line string) (EntryPoint, error) {
 	switch {
 	case !ok:
 		return bad("which has no value")
-	case name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || !isPrintable(r) }) || strings.Trim(name, ".") == "":
+	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || !isPrintable(r) }):
 		return bad("which is no name of a command")
 	case strings.ContainsAny(name, `/\[]`):
 		return bad("which would be made outside the scripts directory")
-	case len(name) > 255:
+	}
+	command := name[len(strings.TrimRightFunc(name, inCommand)):]
+	switch {
+	case strings.Trim(command, ".") == "":
+		return bad("which is no name of a command")
+	case len(command) > 255:
 		return bad("which is longer than 255 bytes")
-	case isPython(name):
+	case isPython(command):
 		return bad("which would replace the environment's interpreter")
 	}
 	m := entryValue().FindStringSubmatch(value)
@@ -119,7 +126,13 @@ func parseEntryPoint(line string) (EntryPoint, error) {
 	if !ok || strings.Contains(attr, ":") {
 		return bad("whose value is not module:function")
 	}
-	return EntryPoint{Name: name, Module: module, Func: attr}, nil
+	return EntryPoint{Name: name, Command: command, Module: module, Func: attr}, nil
+}
+
+// inCommand is what the name part of distlib's ENTRY_RE is made of, of which pip
+// takes the last match before the "=".
+func inCommand(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsNumber(r) || strings.ContainsRune("_-.+", r)
 }
 
 func isPrintable(r rune) bool { return archive.Quote(string(r)) == `"`+string(r)+`"` }

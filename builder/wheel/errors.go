@@ -10,10 +10,6 @@ import (
 // ErrRefused is what every *Refusal is.
 var ErrRefused = errors.New("wheel refused")
 
-// ErrRecord is what every error about a RECORD that disagrees with the files is.
-// The wheel can be served, but not unpacked into a layer.
-var ErrRecord = errors.New("RECORD disagrees with the files")
-
 // Refusal says why a wheel is refused.
 type Refusal struct {
 	File  string // the wheel's file name
@@ -46,15 +42,3 @@ func display(name string) string {
 	}
 	return archive.Quote(name)
 }
-
-// recordError is one disagreement.
-type recordError struct{ entry, rule string }
-
-func (e *recordError) Error() string {
-	if e.entry == "" {
-		return "RECORD " + e.rule
-	}
-	return "RECORD " + e.rule + " " + archive.Quote(e.entry)
-}
-
-func (e *recordError) Unwrap() error { return ErrRecord }

@@ -3,6 +3,7 @@ package wheel
 import (
 	"archive/zip"
 	"bytes"
+	"compress/bzip2"
 	"errors"
 	"io"
 	"path"
@@ -42,6 +43,7 @@ func checkAgainstZip(t *testing.T, b []byte) {
 	if err != nil {
 		t.Fatalf("archive/zip: %v", err)
 	}
+	z.RegisterDecompressor(12, func(r io.Reader) io.ReadCloser { return io.NopCloser(bzip2.NewReader(r)) })
 	i := 0
 	for _, entry := range z.File {
 		if strings.HasSuffix(entry.Name, "/") {
@@ -49,7 +51,7 @@ func checkAgainstZip(t *testing.T, b []byte) {
 		}
 		g := w.Files()[i]
 		i++
-		if g.Name != entry.Name || path.Clean("/"+g.Name) != "/"+g.Name {
+		if g.Name != entry.Name || path.Clean("/"+g.Path) != "/"+g.Path {
 			t.Fatalf("names %q and %q", g.Name, entry.Name)
 		}
 		if !bytes.Equal(content(t, w, g), zipContent(t, entry)) {
@@ -117,9 +119,6 @@ func FuzzRecord(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		rows, err := ParseRecord(b)
 		if err != nil {
-			if !errors.Is(err, ErrRecord) {
-				t.Fatal(err)
-			}
 			return
 		}
 		var out strings.Builder
@@ -168,8 +167,8 @@ func FuzzEntryPoints(f *testing.F) {
 			return
 		}
 		for _, p := range append(append([]EntryPoint(nil), e.Console...), e.GUI...) {
-			if path.Base("bin/"+p.Name) != p.Name || p.Name == "." || p.Name == ".." || strings.ContainsFunc(p.Name, unicode.IsSpace) || isPython(p.Name) {
-				t.Fatalf("name %q", p.Name)
+			if path.Base("bin/"+p.Command) != p.Command || p.Command == "." || p.Command == ".." || strings.ContainsFunc(p.Command, unicode.IsSpace) || isPython(p.Command) {
+				t.Fatalf("command %q", p.Command)
 			}
 			for _, id := range append(strings.Split(p.Module, "."), strings.Split(p.Func, ".")...) {
 				if id == "" || strings.ContainsFunc(id, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) && !unicode.IsNumber(r) }) {

@@ -29,7 +29,7 @@ func cachedWheels(t *testing.T) []string {
 // Real wheels must pass: a rule that refuses one in a thousand costs more than it
 // protects.
 func TestE2ERealWheelsPass(t *testing.T) {
-	refused, disagree := 0, 0
+	refused := 0
 	files := cachedWheels(t)
 	for _, name := range files {
 		f, err := os.Open(name)
@@ -49,14 +49,10 @@ func TestE2ERealWheelsPass(t *testing.T) {
 			t.Errorf("%v", err)
 			continue
 		}
-		if w.RecordError != nil {
-			disagree++
-			t.Logf("%s: %v", w.Filename, w.RecordError)
-		}
 		for _, n := range w.Notes {
 			t.Logf("%s: %s", w.Filename, n)
 		}
 		f.Close()
 	}
-	t.Logf("%d wheels, %d refused, %d without a layer", len(files), refused, disagree)
+	t.Logf("%d wheels, %d refused", len(files), refused)
 }

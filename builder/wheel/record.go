@@ -1,21 +1,18 @@
 package wheel
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 )
 
-// Row is one row of RECORD, its fields as they stand there.
+// Row is one row of RECORD, its first three fields as they stand there.
 type Row struct {
 	Path, Hash, Size string
 }
 
-// readRecord parses RECORD and compares its rows with the list of files. What
-// disagrees is the wheel's RecordError; only a wheel without one is refused.
+// readRecord reads RECORD. What it says is not compared with the files: pip does not,
+// and writes the rows into the RECORD of the environment, right or wrong.
 func (w *Wheel) readRecord() error {
 	b, ok, err := w.text("RECORD", maxRecord)
 	if err != nil {
@@ -24,157 +21,130 @@ func (w *Wheel) readRecord() error {
 	if !ok {
 		return w.refuse("", "has no RECORD")
 	}
-	if w.record, err = ParseRecord(b); err == nil {
-		err = w.compareRecord()
-	}
-	w.RecordError = err
-	return nil
-}
-
-func (w *Wheel) compareRecord() error {
-	sizes := make(map[string]int64, len(w.files))
-	for _, f := range w.files {
-		sizes[f.Name] = f.Size
-	}
-	w.rows = make(map[string]int, len(w.record))
-	own := w.DistInfo + "/RECORD"
-	for i, row := range w.record {
-		if _, ok := w.rows[row.Path]; ok {
-			return &recordError{row.Path, "has two rows for"}
-		}
-		w.rows[row.Path] = i
-		size, ok := sizes[row.Path]
-		if !ok {
-			return &recordError{row.Path, "names a missing file,"}
-		}
-		switch row.Path {
-		case own:
-			if row.Hash != "" || row.Size != "" {
-				return &recordError{row.Path, "has a hash or size of itself,"}
-			}
-			continue
-		case own + ".jws", own + ".p7s":
-			return &recordError{row.Path, "lists its own signature,"}
-		}
-		if row.Size != "" {
-			if n, err := strconv.ParseInt(row.Size, 10, 64); err != nil || n != size {
-				return &recordError{row.Path, fmt.Sprintf("has the size %.32q, not %d, for", row.Size, size)}
-			}
-		}
-		if row.Hash != "" {
-			if _, err := row.digest(); err != nil {
-				return err
-			}
-		}
-	}
-	for _, f := range w.files {
-		if _, ok := w.rows[f.Name]; !ok && f.Name != own && f.Name != own+".jws" && f.Name != own+".p7s" {
-			return &recordError{f.Name, "does not name"}
-		}
+	if w.record, err = ParseRecord(b); err != nil {
+		return w.refuse(w.DistInfo+"/RECORD", "%v", err)
 	}
 	return nil
 }
 
-// digest reads the row's hash: sha256 in the URL-safe alphabet without padding.
-// The format allows stronger ones too; none was met.
-func (r Row) digest() ([32]byte, error) {
-	text, ok := strings.CutPrefix(r.Hash, "sha256=")
-	b, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	if !ok || err != nil || len(b) != sha256.Size {
-		return [32]byte{}, &recordError{r.Path, fmt.Sprintf("has %.80q, which is no sha256, for", r.Hash)}
-	}
-	return [32]byte(b), nil
-}
+// maxField is how many characters the csv module takes for one field.
+const maxField = 1 << 17
 
-// Check compares the digest of a file's content with its row in RECORD, when the
-// row has one. The error is an ErrRecord.
-func (w *Wheel) Check(f *File, digest [32]byte) error {
-	i, ok := w.rows[f.Name]
-	if !ok || w.record[i].Hash == "" {
-		return nil
-	}
-	if want, err := w.record[i].digest(); err != nil {
-		return err
-	} else if want != digest {
-		return &recordError{f.Name, "has another hash for"}
-	}
-	return nil
-}
-
-// ParseRecord reads the rows of a RECORD: comma-separated, one to three fields, a
-// field with quotes in it or around it as the csv module writes them. Stricter
-// than that module, which takes any text for some table: a quote must close on
-// its line, and nothing but a comma may follow it.
+// ParseRecord reads the rows of a RECORD as pip does, which hands the lines of
+// str.splitlines to the csv module: nearly any text is some table. Its errors are what
+// pip fails of: a blank line, a field that is too long, a NUL (before Python 3.11), and
+// what is not UTF-8.
 func ParseRecord(b []byte) ([]Row, error) {
 	if !utf8.Valid(b) {
-		return nil, &recordError{"", "is not UTF-8"}
+		return nil, fmt.Errorf("is not UTF-8")
 	}
 	var rows []Row
-	for n := 1; len(b) > 0; n++ {
-		line := b
-		b = nil
-		for i, c := range line {
-			if c == '\n' {
-				line, b = line[:i], line[i+1:]
-				break
-			}
+	var r row
+	text := string(b)
+	for n := 1; text != ""; n++ {
+		var line string
+		line, text = cutLine(text)
+		if line == "" && !r.open {
+			return nil, fmt.Errorf("has a blank line (%d), of which pip fails", n)
 		}
-		text := strings.TrimSuffix(string(line), "\r")
-		fields, ok := splitRow(text)
-		if !ok || len(fields) > 3 || fields[0] == "" {
-			return nil, &recordError{"", fmt.Sprintf("line %d is not a row of path, hash and size", n)}
+		if strings.Contains(line, "\x00") {
+			return nil, fmt.Errorf("has a NUL on line %d", n)
 		}
-		var r Row
-		for i, p := range []*string{&r.Path, &r.Hash, &r.Size} {
-			if i < len(fields) {
-				*p = fields[i]
-			}
+		if !r.read(line) {
+			return nil, fmt.Errorf("has a field longer than %d characters on line %d, of which pip fails", maxField, n)
 		}
-		rows = append(rows, r)
+		if !r.open {
+			rows = append(rows, r.take())
+		}
+	}
+	if r.open { // a quote that nothing closes
+		r.end()
+		rows = append(rows, r.take())
 	}
 	return rows, nil
 }
 
-func splitRow(s string) ([]string, bool) {
-	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' }) {
-		return nil, false
+// cutLine cuts after the first line end of str.splitlines and drops it.
+func cutLine(text string) (line, rest string) {
+	i := strings.IndexFunc(text, isLineEnd)
+	if i < 0 {
+		return text, ""
 	}
-	var fields []string
+	_, n := utf8.DecodeRuneInString(text[i:])
+	if strings.HasPrefix(text[i:], "\r\n") {
+		n = 2
+	}
+	return text[:i], text[i+n:]
+}
+
+// row is a row while it is being read.
+type row struct {
+	fields [3]string
+	n      int // fields read; those after the third are dropped
+
+	field []byte // what is read of the next one
+	chars int    // its length in characters
+	open  bool   // it is quoted, and goes on on the next line
+}
+
+func (r *row) add(s string) {
+	r.field = append(r.field, s...)
+	r.chars += utf8.RuneCountInString(s)
+}
+
+// end ends a field.
+func (r *row) end() {
+	if r.n < len(r.fields) {
+		r.fields[r.n] = string(r.field)
+	}
+	r.n++
+	r.field, r.chars, r.open = r.field[:0], 0, false
+}
+
+// take returns the row and begins the next.
+func (r *row) take() Row {
+	done := Row{r.fields[0], r.fields[1], r.fields[2]}
+	r.fields, r.n = [3]string{}, 0
+	return done
+}
+
+// read reads one line. It returns false when a field is too long.
+func (r *row) read(s string) bool {
 	for {
-		var field string
-		if strings.HasPrefix(s, `"`) {
-			s = s[1:]
-			for {
-				i := strings.IndexByte(s, '"')
-				if i < 0 {
-					return nil, false
-				}
-				field, s = field+s[:i], s[i+1:]
-				if !strings.HasPrefix(s, `"`) {
-					break
-				}
-				field, s = field+`"`, s[1:]
-			}
-			if s != "" && s[0] != ',' {
-				return nil, false
-			}
-		} else {
-			i := strings.IndexByte(s, ',')
-			if i < 0 {
-				i = len(s)
-			}
-			field, s = s[:i], s[i:]
-			if strings.Contains(field, `"`) {
-				return nil, false
+		if !r.open && strings.HasPrefix(s, `"`) {
+			r.open, s = true, s[1:]
+		}
+		if r.open {
+			if s = r.quoted(s); r.open {
+				return r.chars <= maxField
 			}
 		}
-		fields = append(fields, field)
-		if s == "" {
-			return fields, true
+		// A quote that does not begin a field is a character like any other.
+		plain, rest, more := strings.Cut(s, ",")
+		if r.add(plain); r.chars > maxField {
+			return false
 		}
-		s = s[1:]
-		if len(fields) > 3 {
-			return nil, false
+		if r.end(); !more {
+			return true
 		}
+		s = rest
+	}
+}
+
+// quoted reads up to the closing quote and returns what follows it. Of two quotes one
+// belongs to the field.
+func (r *row) quoted(s string) string {
+	for {
+		text, rest, closed := strings.Cut(s, `"`)
+		r.add(text)
+		if !closed {
+			return ""
+		}
+		if !strings.HasPrefix(rest, `"`) {
+			r.open = false
+			return rest
+		}
+		r.add(`"`)
+		s = rest[1:]
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"larder/builder/wheel/wheeltest"
 )
 
-// broken are wheels that must be refused.
+// broken are wheels that must be refused, and one that need not be (record).
 var broken = map[string]func(w *wheeltest.Wheel){
 	"traversal": addFile("../evil.py"),
 	"absolute":  addFile("/etc/evil"),
@@ -24,18 +24,19 @@ var broken = map[string]func(w *wheeltest.Wheel){
 	"crc":          func(w *wheeltest.Wheel) { w.Edit = func(a *wheeltest.Archive) { a.Entries[0].CRC++ } },
 	"no-dist-info": func(w *wheeltest.Wheel) { w.DistInfo = "elsewhere" },
 	"other-name":   func(w *wheeltest.Wheel) { w.Metadata = "Metadata-Version: 2.1\nName: other\nVersion: 1.0\n" },
-	"bomb":         func(w *wheeltest.Wheel) { *w = withFiles(*w, wheeltest.Bomb(64<<20).Files) },
-	"python":       func(w *wheeltest.Wheel) { w.Console = []string{"python3 = evil:main"} },
-	"record":       func(w *wheeltest.Wheel) { w.EditRecord = func(rows []string) []string { return rows[1:] } },
+	"bomb": func(w *wheeltest.Wheel) {
+		w.Edit = func(a *wheeltest.Archive) { a.Entries[0].Size, a.Entries[0].LocalSize = 2<<30, 2<<30 }
+	},
+	"python": func(w *wheeltest.Wheel) { w.Console = []string{"python3 = evil:main"} },
+	"record": func(w *wheeltest.Wheel) { w.EditRecord = func(rows []string) []string { return rows[1:] } },
+	"blank": func(w *wheeltest.Wheel) {
+		w.EditRecord = func(rows []string) []string { return append([]string{""}, rows...) }
+	},
+	"future": func(w *wheeltest.Wheel) { w.RequiresPython = ">=3.99" },
 }
 
 func addFile(path string) func(w *wheeltest.Wheel) {
 	return func(w *wheeltest.Wheel) { w.Files = append(w.Files, wheeltest.File{Path: path, Text: "evil = 1\n"}) }
-}
-
-func withFiles(w wheeltest.Wheel, files []wheeltest.File) wheeltest.Wheel {
-	w.Files = append(w.Files, files...)
-	return w
 }
 
 func (x *scriptIndex) wheel(fatalf func(string, ...any), read func(string) ([]byte, error), w wheeltest.Wheel, words []string) {

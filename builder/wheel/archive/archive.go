@@ -12,14 +12,15 @@ import (
 type Limits struct {
 	Files     int   // entries; default 200,000 (the largest wheels met have about 25,000)
 	TotalSize int64 // bytes unpacked; default 32 GiB (torch with CUDA is about 5)
-	Ratio     int64 // unpacked over packed, once more than 64 MiB is unpacked; default 100 (deflate's own limit is 1032)
+	Ratio     int64 // unpacked over packed, once more than Free is unpacked; default 100 (deflate's own limit is 1032)
+	Free      int64 // bytes that may be unpacked at any ratio; default 1 GiB
 }
 
 const (
 	defaultFiles     = 200_000
 	defaultTotalSize = 32 << 30
 	defaultRatio     = 100
-	ratioFrom        = 64 << 20
+	defaultFree      = 1 << 30
 
 	// The directory of 200,000 entries with names of 200 bytes is about 50 MiB.
 	maxDirectory = 128 << 20
@@ -35,6 +36,9 @@ func (l Limits) orDefault() Limits {
 	if l.Ratio == 0 {
 		l.Ratio = defaultRatio
 	}
+	if l.Free == 0 {
+		l.Free = defaultFree
+	}
 	return l
 }
 
@@ -48,7 +52,8 @@ type Archive struct {
 
 // File is one regular file of an Archive. It is safe for concurrent use.
 type File struct {
-	Name string
+	Name string // as the archive and RECORD spell it
+	Path string // where it goes: Name without a "./" at its front
 	Size int64
 	Exec bool // a regular file by its mode bits, any of them x: pip's rule, whatever system wrote the zip
 
@@ -84,6 +89,7 @@ const (
 
 	methodStored  = 0
 	methodDeflate = 8
+	methodBzip2   = 12
 )
 
 // Open checks the whole structure of the size bytes in r. It does not unpack
@@ -125,6 +131,7 @@ func Open(r io.ReaderAt, size int64, limits Limits) (*Archive, error) {
 		}
 		a.Files = append(a.Files, &File{
 			Name:   e.name,
+			Path:   cleanName(e.name),
 			Size:   e.size,
 			Exec:   e.mode&modeType == modeRegular && e.mode&0o111 != 0,
 			r:      r,
@@ -203,8 +210,8 @@ func parseEntry(b []byte) (entry, error) {
 		return e, refuseEntry(e.name, "is encrypted")
 	case e.flags&flagPatch != 0:
 		return e, refuseEntry(e.name, "is patch data")
-	case e.method != methodStored && e.method != methodDeflate:
-		return e, refuseEntry(e.name, "uses compression method %d (only stored and deflate are read)", e.method)
+	case e.method != methodStored && e.method != methodDeflate && e.method != methodBzip2:
+		return e, refuseEntry(e.name, "uses compression method %d (only stored, deflate and bzip2 are read)", e.method)
 	case e.method == methodStored && e.packed != e.size:
 		return e, refuseEntry(e.name, "is stored, but its two sizes differ")
 	case e.flags&flagUTF8 == 0 && !isASCII(e.name):
@@ -228,15 +235,12 @@ func checkSizes(entries []entry, size int64, limits Limits) error {
 			return refuseEntry(e.name, "is larger than the file it is in")
 		}
 		if e.size > limits.TotalSize-total {
-			return refuseEntry(e.name, "takes the unpacked size over the limit of %d bytes", limits.TotalSize)
+			return refuseEntry(e.name, "takes the unpacked size over the limit of %d bytes, which keeps the disk from being filled", limits.TotalSize)
 		}
 		total += e.size
-		if e.size > ratioFrom && e.size/limits.Ratio > e.packed {
-			return refuseEntry(e.name, "unpacks to more than %d times its size", limits.Ratio)
-		}
 	}
-	if total > ratioFrom && total/limits.Ratio > size {
-		return refuse("unpacks to %d bytes, more than %d times its size", total, limits.Ratio)
+	if total > limits.Free && total/limits.Ratio > size {
+		return refuse("unpacks to %d bytes, more than %d times its size, which would fill the disk", total, limits.Ratio)
 	}
 	return nil
 }

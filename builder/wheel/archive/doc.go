@@ -20,8 +20,10 @@
 //
 // Limits: names that differ only by case are two files (they are on Linux, and
 // pip installs both); Archive.CaseCollisions says so. Comments of single
-// entries, times, versions and the creating system are not looked at. Stored
-// and deflated entries only.
+// entries, times, versions and the creating system are not looked at. Entries are
+// stored, deflated or bzip2; Python's zipfile also reads LZMA, and Zstandard since 3.14,
+// for which this reader has no decoder.
+// A "./" before a name is taken, as pip does, and left out where the file goes.
 //
 // What the entries mean is package wheel's business.
 package archive

@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"fmt"
 	"path"
 	"strings"
 	"unicode"
@@ -10,11 +11,12 @@ import (
 )
 
 // Bounds of a name: what Linux file systems take in one component, and well
-// below PATH_MAX for the whole, since a prefix is still to come.
+// below PATH_MAX for the whole, since a prefix is still to come. The depth is what
+// one entry may cost in directories, each of which is an inode of the image.
 const (
 	maxComponent = 255
 	maxName      = 1024
-	maxDepth     = 64
+	maxDepth     = 128
 )
 
 // Unix mode bits in the upper half of the external attributes.
@@ -25,26 +27,34 @@ const (
 	modeLink    = 0o120000
 )
 
+// cleanName is where an installer puts what has this name: it leaves out "./" at the
+// front, and the slash that makes a directory.
+func cleanName(name string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(name, "./"), "/")
+}
+
 // checkName says what is wrong with a name, or "".
 func checkName(name string) string {
-	trimmed := strings.TrimSuffix(name, "/")
+	trimmed := cleanName(name)
 	switch {
 	case name == "":
 		return "has an empty name"
 	case strings.IndexFunc(name, isControl) >= 0:
 		return "has a control character"
-	case strings.HasPrefix(name, "/"):
+	case name == "./": // some tools write an entry for the top
+		return ""
+	case strings.HasPrefix(name, "/") || strings.HasPrefix(trimmed, "/"):
 		return "has an absolute name"
 	case strings.Contains(name, `\`):
 		return "has a backslash in its name"
-	case len(name) >= 2 && name[1] == ':' && isLetter(name[0]):
+	case len(trimmed) >= 2 && trimmed[1] == ':' && isLetter(trimmed[0]):
 		return "has a drive letter in its name"
 	case len(name) > maxName:
 		return "has a name longer than 1024 bytes"
 	}
 	parts := strings.Split(trimmed, "/")
 	if len(parts) > maxDepth {
-		return "is more than 64 directories deep"
+		return fmt.Sprintf("is more than %d directories deep, each of which takes room in every snapshot", maxDepth)
 	}
 	for _, part := range parts {
 		switch {
@@ -90,7 +100,7 @@ func checkNames(a *Archive, entries []entry) error {
 		case kind != 0 && kind != modeRegular && kind != modeDir:
 			return refuseEntry(e.name, "is a device, socket or FIFO (mode %06o)", e.mode)
 		}
-		name := strings.TrimSuffix(e.name, "/")
+		name := cleanName(e.name)
 		if dir, ok := seen[name]; ok {
 			if dir && e.isDir() {
 				return refuseEntry(e.name, "occurs twice")
@@ -120,7 +130,7 @@ func checkNames(a *Archive, entries []entry) error {
 	}
 	// A file may not be another entry's directory.
 	for i := range entries {
-		name := strings.TrimSuffix(entries[i].name, "/")
+		name := cleanName(entries[i].name)
 		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
 			isDir, ok := seen[dir]
 			if ok && !isDir {

@@ -1,7 +1,9 @@
 package archive
 
 import (
+	"compress/bzip2"
 	"compress/flate"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -69,21 +71,26 @@ func quote(name string) string {
 // error before giving it a name.
 func (f *File) Open() (io.ReadCloser, error) {
 	packed := io.NewSectionReader(f.r, f.offset, f.entry.packed)
-	r := &reader{f: f, packed: packed}
-	if f.entry.method == methodStored {
+	r := &reader{f: f}
+	switch f.entry.method {
+	case methodStored:
 		r.plain = packed
 		return r, nil
+	case methodBzip2:
+		r.in = &byteReader{r: packed}
+		r.plain = bzip2.NewReader(r.in)
+		return r, nil
 	}
-	if z, ok := inflaters.Get().(*inflater); ok {
+	z, ok := inflaters.Get().(*inflater)
+	if ok {
 		if err := z.Reset(packed); err != nil {
 			return nil, err
 		}
-		r.plain, r.inflater = z, z
-		return r, nil
+	} else {
+		z = &inflater{in: byteReader{r: packed}}
+		z.ReadCloser = flate.NewReader(&z.in)
 	}
-	z := &inflater{in: byteReader{r: packed}}
-	z.ReadCloser = flate.NewReader(&z.in)
-	r.plain, r.inflater = z, z
+	r.plain, r.in, r.inflater = z, &z.in, z
 	return r, nil
 }
 
@@ -110,7 +117,7 @@ func (z *inflater) Reset(packed io.Reader) error {
 	return z.ReadCloser.(flate.Resetter).Reset(&z.in, nil)
 }
 
-// byteReader is a buffer that flate does not read past the end of its stream,
+// byteReader is a buffer that flate and bzip2 do not read past the end of their stream,
 // so what is left in it is what the stream did not use. Positions rather than a
 // shrinking slice: storing a pointer for each byte costs a write barrier.
 type byteReader struct {
@@ -166,9 +173,9 @@ func (b *byteReader) exhausted() bool { return b.pos == b.end && b.fill() == io.
 // reader counts and sums what comes out.
 type reader struct {
 	f        *File
-	packed   *io.SectionReader
 	plain    io.Reader
-	inflater *inflater
+	in       *byteReader // what plain reads, when it is compressed
+	inflater *inflater   // to be handed on
 	n        int64
 	crc      uint32
 	err      error
@@ -219,7 +226,7 @@ func (r *reader) end(n int, err error) error {
 		return refuseEntry(name, "is longer than the %d bytes its header says", r.f.entry.size)
 	case err != io.EOF:
 		return broken(name, err)
-	case r.inflater != nil && !r.inflater.in.exhausted():
+	case r.in != nil && !r.in.exhausted():
 		return refuseEntry(name, "has bytes after its compressed data")
 	case r.crc != r.f.entry.crc:
 		return refuseEntry(name, "has a wrong checksum")
@@ -228,7 +235,9 @@ func (r *reader) end(n int, err error) error {
 }
 
 func broken(name string, err error) error {
-	if _, ok := err.(flate.CorruptInputError); ok || err == io.ErrUnexpectedEOF {
+	var deflated flate.CorruptInputError
+	var bzipped bzip2.StructuralError
+	if errors.As(err, &deflated) || errors.As(err, &bzipped) || err == io.ErrUnexpectedEOF {
 		return refuseEntry(name, "has damaged compressed data")
 	}
 	return fmt.Errorf("read entry %s: %w", Quote(name), err)
@@ -239,7 +248,7 @@ func broken(name string, err error) error {
 func (r *reader) Close() error {
 	if r.inflater != nil {
 		inflaters.Put(r.inflater)
-		r.inflater, r.plain, r.err = nil, nil, io.ErrClosedPipe
+		r.inflater, r.in, r.plain, r.err = nil, nil, nil, io.ErrClosedPipe
 	}
 	return nil
 }

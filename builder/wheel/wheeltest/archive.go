@@ -52,6 +52,7 @@ type Entry struct {
 	Flags  uint16 // further ones
 	NoUTF8 bool   // no UTF-8 flag for a name outside ASCII
 	Method uint16 // another number for what Stored says; 0 means none
+	Raw    string // what is stored, when not Data as Stored says
 	Extra  string // in both headers
 	Zip64  bool   // sizes in a ZIP64 extra field, in both headers
 	Disk   uint16
@@ -132,6 +133,9 @@ func (a *Archive) Bytes() []byte {
 		}
 		if e.Method != 0 {
 			method = e.Method
+		}
+		if e.Raw != "" {
+			packed = e.Raw
 		}
 		packed += e.Tail
 		h := header{Entry: e, method: method, packed: int64(len(packed)), crc: crc32.ChecksumIEEE([]byte(e.Data))}

@@ -49,14 +49,17 @@ func Bad() []BadWheel {
 	entry("B08: no flag", "without the UTF-8 flag", Entry{Name: "ä", Data: "x", NoUTF8: true})
 	name("B09", "has an empty name", "")
 	name("B10", "not canonical", ".")
-	name("B10", "not canonical", "./a")
+	name("B10", "not canonical", "././a")
+	name("B10", "an absolute name", ".//a")
+	name("B10", "drive letter", "./C:a")
+	name("B10", `has a ".."`, "./../a")
 	name("B10", "not canonical", "a//b")
 	name("B10", "not canonical", "a/.")
 	name("B10", "not canonical", "a/./b")
 	name("B10", "not canonical", "a//")
 	name("B11", "longer than 255 bytes", strings.Repeat("a", 256))
 	name("B11", "longer than 1024 bytes", strings.Repeat("abcdefghi/", 110)+"x")
-	name("B11", "more than 64 directories deep", strings.Repeat("a/", 70)+"x")
+	name("B11", "more than 128 directories deep", strings.Repeat("a/", 130)+"x")
 	zip("B12: NFC", "after Unicode normalisation", func(a *Archive) {
 		a.Entries = append(a.Entries, Entry{Name: "\u00e9.py"}, Entry{Name: "e\u0301.py"})
 	})
@@ -78,6 +81,12 @@ func Bad() []BadWheel {
 	})
 	zip("B19", "occurs twice", func(a *Archive) {
 		a.Entries = append(a.Entries, Entry{Name: "a", Data: "1"}, Entry{Name: "a", Data: "1"})
+	})
+	zip("B19: ./", "occurs twice", func(a *Archive) {
+		a.Entries = append(a.Entries, Entry{Name: "a", Data: "1"}, Entry{Name: "./a", Data: "2"})
+	})
+	zip("B20: ./", "is a file and a directory", func(a *Archive) {
+		a.Entries = append(a.Entries, Entry{Name: "./a", Data: "1"}, Entry{Name: "a/b", Data: "1"})
 	})
 	zip("B20", "is a file and a directory", func(a *Archive) {
 		a.Entries = append(a.Entries, Entry{Name: "a", Data: "1"}, Entry{Name: "a/b", Data: "1"})
@@ -200,9 +209,10 @@ func Bad() []BadWheel {
 	first("B38: strong", "is encrypted", func(e *Entry) { e.Flags = 1 << 6 })
 	first("B38: masked", "is encrypted", func(e *Entry) { e.Flags = 1 << 13 })
 	first("B38: patch", "is patch data", func(e *Entry) { e.Flags = 1 << 5 })
-	for _, method := range []uint16{1, 9, 12, 14, 93, 99} {
+	for _, method := range []uint16{1, 9, 14, 93, 99} {
 		first(fmt.Sprintf("B39: %d", method), "compression method", func(e *Entry) { e.Method = method })
 	}
+	first("B39: bzip2", "damaged compressed data", func(e *Entry) { e.Method = 12 })
 	first("B39: version", "of the zip format", func(e *Entry) { e.Version = 64 })
 	entry("B41", "overlaps another entry", Entry{Name: "again.py", Data: "x", SameBody: true})
 	zip("B41: quoted", "", func(a *Archive) { // one entry's body holds the next one whole

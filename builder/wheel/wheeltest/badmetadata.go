@@ -8,6 +8,19 @@ func badMetadata() []BadWheel {
 		list = append(list, BadWheel{row, w.Filename(), w.Bytes(), rule})
 	}
 	add("B49", "has no RECORD", Wheel{Record: "-"})
+	// pip fails of these too; of everything else that is odd in a RECORD it does not
+	// (OddRecords).
+	record := func(row, rule string, edit func(rows []string) []string) {
+		add("B54: "+row, rule, Wheel{EditRecord: edit})
+	}
+	record("blank line", "has a blank line (2)", func(rows []string) []string { return append([]string{rows[0], ""}, rows[1:]...) })
+	record("blank line at the end", "has a blank line", func(rows []string) []string { return append(rows, "") })
+	record("long field", "longer than 131072 characters", func(rows []string) []string { return append(rows, strings.Repeat("a", 1<<17+1)) })
+	record("long field of many lines", "longer than 131072 characters", func(rows []string) []string {
+		return append(rows, `"`+strings.Repeat(strings.Repeat("a", 1<<10)+"\n", 129))
+	})
+	record("not UTF-8", "is not UTF-8", func(rows []string) []string { return append(rows, "\xff,,") })
+	record("NUL", "has a NUL", func(rows []string) []string { return append(rows, "\x00,,") })
 	add("B55: none", "has no .dist-info directory", Wheel{DistInfo: "demo-1.0.info"})
 	add("B55: two", "has two .dist-info directories", Wheel{Files: []File{{Path: "other-2.0.dist-info/METADATA", Text: "Name: other\n"}}})
 	add("B55: file", "has two .dist-info directories", Wheel{Files: []File{{Path: "other-2.0.dist-info", Text: "x"}}})
@@ -44,7 +57,8 @@ func badMetadata() []BadWheel {
 	}
 	add("B62: slash", "outside the scripts directory", Wheel{GUI: []string{"../evil = demo:main"}})
 	add("B62: dots", "no name of a command", Wheel{GUI: []string{".. = demo:main"}})
-	add("B62: space", "no name of a command", Wheel{Console: []string{"a b = demo:main"}})
+	add("B62: last word", "would replace the environment's interpreter", Wheel{Console: []string{"my python = demo:main"}})
+	add("B62: no word", "no name of a command", Wheel{Console: []string{"a! = demo:main"}})
 	add("B62: NUL", "no name of a command", Wheel{Console: []string{"a\x00b = demo:main"}})
 	add("B62: no function", "not module:function", Wheel{Console: []string{"demo = demo"}})
 	add("B62: two functions", "not module:function", Wheel{Console: []string{"demo = demo:a:b"}})
@@ -58,41 +72,6 @@ func badMetadata() []BadWheel {
 	add("B63: another's", "no directory of .data", Wheel{Files: []File{{Path: "other-2.0.data/etc/x", Text: "x"}}})
 	add("B63: configuration", "would replace the environment's configuration", Wheel{Data: []File{{Path: "pyvenv.cfg", Text: "home = /"}}})
 	add("B63: lib64", "lib64", Wheel{Data: []File{{Path: "lib64/python3.11/site-packages/x.py", Text: "x"}}})
-	return list
-}
-
-// DisagreeingRecords are wheels that pip installs though their RECORD is wrong:
-// rows B50 to B54 of the table.
-func DisagreeingRecords() []BadWheel {
-	var list []BadWheel
-	add := func(row, rule string, edit func(rows []string) []string) {
-		w := Wheel{EditRecord: edit}
-		list = append(list, BadWheel{row, w.Filename(), w.Bytes(), rule})
-	}
-	first := func(row, rule string, change func(string) string) {
-		add(row, rule, func(rows []string) []string {
-			rows[0] = change(rows[0])
-			return rows
-		})
-	}
-	first("B50", "another hash", func(s string) string { return RecordRow("demo.py", "other")[:len(s)-4] + s[len(s)-4:] })
-	first("B50: size", "has the size", func(s string) string { return s + "0" })
-	add("B51: missing", "names a missing file", func(rows []string) []string { return append(rows, RecordRow("gone.py", "x")) })
-	add("B51: not listed", "does not name", func(rows []string) []string { return rows[1:] })
-	first("B52: md5", "no sha256", func(string) string { return "demo.py,md5=1B2M2Y8AsgTpgAmY7PhCfg," })
-	first("B52: padded", "no sha256", func(s string) string {
-		i := strings.LastIndexByte(s, ',')
-		return s[:i] + "=" + s[i:]
-	})
-	first("B53: ..", "names a missing file", func(string) string { return RecordRow("../demo.py", "x") })
-	first("B53: absolute", "names a missing file", func(string) string { return RecordRow("/demo.py", "x") })
-	first("B53: backslash", "names a missing file", func(string) string { return RecordRow(`a\demo.py`, "x") })
-	first("B54: quote", "line 1 is not a row", func(s string) string { return `"` + s })
-	first("B54: junk after a quote", "line 1 is not a row", func(s string) string { return `"demo.py"x` + s[7:] })
-	first("B54: BOM", "names a missing file", func(s string) string { return "\ufeff" + s })
-	first("B54: long line", "", func(s string) string { return strings.Repeat("a", 1<<20) + s })
-	first("B54: blank line", "line 2 is not a row", func(s string) string { return s + "\n" })
-	add("B54: two rows", "two rows", func(rows []string) []string { return append(rows, rows[0]) })
 	return list
 }
 
