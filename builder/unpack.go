@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"larder/builder/layer"
+	"larder/builder/memory"
 	"larder/builder/wheel"
 	"larder/snapshot"
 )
@@ -150,7 +151,8 @@ func (s *stocking) compiler(ctx context.Context, target int) (*layer.Compiler, e
 		s.compilers[target] = nil
 		return nil, nil
 	}
-	c, err := layer.NewCompiler(ctx, *in, runtime.GOMAXPROCS(0))
+	// The targets share what the interpreters of a build may use.
+	c, err := layer.NewCompiler(ctx, *in, min(runtime.GOMAXPROCS(0), memory.MaxWorkers/len(s.Targets)))
 	if err != nil {
 		return nil, err
 	}
