@@ -39,6 +39,11 @@ func (s *stocking) unpackAll(ctx context.Context, j *stockJob) error {
 	if err := s.reuseLayers(j); err == nil && s.previous.hasWheel(f) {
 		return s.oldEntry(j)
 	}
+	giveBack, err := memory.TakeReader(ctx, wheel.Memory(j.out[0].size))
+	if err != nil {
+		return err
+	}
+	defer giveBack()
 	r, err := s.stage.Open(j.out[0].body)
 	if err != nil {
 		return err

@@ -142,6 +142,7 @@ func splitRow(s string) ([]string, bool) {
 	var fields []string
 	for {
 		var field string
+		var quoted []byte // appended to: a field of quotes only must not be copied for each
 		if strings.HasPrefix(s, `"`) {
 			s = s[1:]
 			for {
@@ -149,12 +150,13 @@ func splitRow(s string) ([]string, bool) {
 				if i < 0 {
 					return nil, false
 				}
-				field, s = field+s[:i], s[i+1:]
+				quoted, s = append(quoted, s[:i]...), s[i+1:]
 				if !strings.HasPrefix(s, `"`) {
 					break
 				}
-				field, s = field+`"`, s[1:]
+				quoted, s = append(quoted, '"'), s[1:]
 			}
+			field = string(quoted)
 			if s != "" && s[0] != ',' {
 				return nil, false
 			}
