@@ -86,7 +86,8 @@ type session struct {
 	unset  []string
 	points []*point // attached, in order
 	env    *Environment
-	cwd    string // "" when it has no name, or nothing is attached
+	cwd    string         // "" when it has no name, or nothing is attached
+	reads  overlay.Budget // of the user's files
 }
 
 type tree struct {
