@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -78,6 +79,7 @@ func (r remembered) put(wheel string, lines []string) {
 	if _, had := r.lines[wheel]; had {
 		return
 	}
+	lines = slices.Clone(lines[:min(len(lines), maxRequires)]) // what is asked of them is no more
 	r.lines[wheel] = lines
 	if r.path == "" {
 		return

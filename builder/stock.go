@@ -64,9 +64,11 @@ func (b *build) stock(ctx context.Context) ([]stocked, error) {
 	// own ends with its Wait, while the unpackers still need theirs.)
 	pctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	run := func(f func(context.Context, *stockJob) error, j *stockJob) {
-		if err := f(pctx, j); err != nil {
-			cancel(err) // the first one is kept
+	fctx, done := b.fetching(pctx)
+	defer done()
+	run := func(ctx context.Context, f func(context.Context, *stockJob) error, j *stockJob) {
+		if err := f(ctx, j); err != nil {
+			cancel(whyEnded(ctx, err)) // the first one is kept
 		}
 	}
 	var fetching, unpacking errgroup.Group
@@ -77,13 +79,13 @@ func (b *build) stock(ctx context.Context) ([]stocked, error) {
 	var feeder errgroup.Group
 	feeder.Go(func() error {
 		for j := range ready {
-			unpacking.Go(func() error { run(s.unpack, j); return nil })
+			unpacking.Go(func() error { run(pctx, s.unpack, j); return nil })
 		}
 		return unpacking.Wait()
 	})
 	for _, j := range jobs {
 		fetching.Go(func() error {
-			run(s.fetch, j)
+			run(fctx, s.fetch, j)
 			if j.out != nil {
 				ready <- j
 			}

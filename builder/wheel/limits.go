@@ -7,9 +7,9 @@ import (
 
 // Memory is what opening a wheel of size bytes and making a layer of it takes at most,
 // in bytes, compiling left out: its directory and lists of names several times over,
-// the texts of .dist-info, and the sources on their way to the compiler.
+// the texts of .dist-info, and the sources on their way to the compiler and back.
 func Memory(size int64) int64 {
-	const texts, directory = 128 << 20, 64 << 20
+	const texts, directory = 256 << 20, 64 << 20
 	return texts + 4*min(size, directory)
 }
 
