@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -89,6 +90,7 @@ func (r remembered) put(wheel string, lines []string, sure bool) {
 	if had, ok := r.lines[wheel]; ok && had.holds() && (had.Until == 0 || !sure) {
 		return
 	}
+	lines = slices.Clone(lines[:min(len(lines), maxRequires)]) // what is asked of them is no more
 	l := rememberedLine{Wheel: wheel, Requires: lines}
 	if !sure {
 		l.Until = time.Now().Add(doubt).Unix()

@@ -38,6 +38,10 @@ type Config struct {
 	// hits and versions. Of one that is not in it only the place counts.
 	Entries map[string]popularity.Entry
 
+	// FetchTime is how long the build may wait for the index in all, planning and
+	// downloading; 0 is for ever. What came by then is kept for the next build.
+	FetchTime time.Duration
+
 	Jobs   int  // downloads at once; 0 means 8
 	DryRun bool // plan only: nothing is fetched, nothing published
 	Force  bool // publish though more than half of the ranking failed
@@ -70,6 +74,7 @@ type build struct {
 	report Report
 	events events
 
+	deadline time.Time // of FetchTime
 	stage    *snapshot.Stage
 	previous *previous // the current snapshot, to take unchanged things from
 
@@ -86,7 +91,7 @@ func newBuild(cfg Config) *build {
 	if cfg.Warn == nil {
 		cfg.Warn = func(string) {}
 	}
-	b := &build{Config: cfg, pages: cfg.Index}
+	b := &build{Config: cfg, pages: cfg.Index, deadline: time.Now().Add(cfg.FetchTime)}
 	b.events.emit = cfg.Progress
 	b.report.Seconds = map[string]float64{}
 	return b
@@ -109,7 +114,11 @@ func (b *build) run(ctx context.Context) error {
 	if b.previous, err = openPrevious(b.Store); err != nil {
 		b.Warn("nothing is reused from the current snapshot, everything is made again: " + err.Error() + "; larder verify says more")
 	}
-	if err := b.timed("plan", func() error { return b.makePlan(ctx) }); err != nil {
+	if err := b.timed("plan", func() error {
+		fctx, done := b.fetching(ctx)
+		defer done()
+		return whyEnded(fctx, b.makePlan(fctx))
+	}); err != nil {
 		return err
 	}
 	if b.DryRun {
@@ -137,6 +146,25 @@ func (b *build) run(ctx context.Context) error {
 		b.report.Snapshot, b.report.Published = id.String(), fresh
 		return nil
 	})
+}
+
+// fetching bounds what asks the index.
+func (b *build) fetching(ctx context.Context) (context.Context, context.CancelFunc) {
+	if b.FetchTime == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadlineCause(ctx, b.deadline, &hinted{
+		fmt.Errorf("%w in full: fetching took longer than %v; nothing was published", ErrUnreachable, b.FetchTime),
+		"what came is kept: build again, or raise timeout in [build] of the configuration",
+	})
+}
+
+// whyEnded is why a context ended, where that is what an error comes of.
+func whyEnded(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause
+	}
+	return err
 }
 
 // guard refuses to replace a good snapshot by the ruins of an outage.

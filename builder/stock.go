@@ -99,9 +99,11 @@ func (s *stocking) pipeline(ctx context.Context, cancel context.CancelCauseFunc,
 
 	// One context for both halves: an error in either ends the other. (errgroup's
 	// own ends with its Wait, while the unpackers still need theirs.)
-	run := func(f func(context.Context, *stockJob) error, j *stockJob) {
+	fctx, done := s.fetching(ctx)
+	defer done()
+	run := func(ctx context.Context, f func(context.Context, *stockJob) error, j *stockJob) {
 		if err := f(ctx, j); err != nil {
-			cancel(err) // the first one is kept
+			cancel(whyEnded(ctx, err)) // the first one is kept
 		}
 	}
 	var fetching, unpacking errgroup.Group
@@ -112,13 +114,13 @@ func (s *stocking) pipeline(ctx context.Context, cancel context.CancelCauseFunc,
 	var feeder errgroup.Group
 	feeder.Go(func() error {
 		for j := range ready {
-			unpacking.Go(func() error { run(s.unpack, j); return nil })
+			unpacking.Go(func() error { run(ctx, s.unpack, j); return nil })
 		}
 		return unpacking.Wait()
 	})
 	for _, j := range jobs {
 		fetching.Go(func() error {
-			run(s.fetch, j)
+			run(fctx, s.fetch, j)
 			if j.out != nil {
 				ready <- j
 			}

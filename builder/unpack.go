@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"larder/builder/layer"
+	"larder/builder/memory"
 	"larder/builder/wheel"
 	"larder/snapshot"
 )
@@ -38,6 +39,11 @@ func (s *stocking) unpackAll(ctx context.Context, j *stockJob) error {
 		return nil
 	}
 	f := j.picks[0].file
+	giveBack, err := memory.TakeReader(ctx, wheel.Memory(j.out[0].size))
+	if err != nil {
+		return err
+	}
+	defer giveBack()
 	r, err := s.stage.Open(j.out[0].body)
 	if err != nil {
 		return err
@@ -156,7 +162,8 @@ func (s *stocking) compiler(ctx context.Context, target int) (*layer.Compiler, e
 		s.compilers[target] = nil
 		return nil, nil
 	}
-	c, err := layer.NewCompiler(ctx, *in, runtime.GOMAXPROCS(0))
+	// The targets share what the interpreters of a build may use.
+	c, err := layer.NewCompiler(ctx, *in, min(runtime.GOMAXPROCS(0), memory.MaxWorkers/len(s.Targets)))
 	if err != nil {
 		return nil, err
 	}

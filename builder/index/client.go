@@ -37,6 +37,7 @@ var (
 	ErrRefused     = wire.ErrRefused
 	ErrHash        = wire.ErrHash
 	ErrNoHash      = wire.ErrNoHash
+	ErrGivenUp     = wire.ErrGivenUp
 )
 
 // Options are the client's own limits; the zero value is a sound default.
@@ -50,10 +51,11 @@ type Options struct {
 	MaxFile     int64 // bytes of one file; default 8 GiB
 
 	// Waiting for one of the Jobs does not count.
-	PageTime  time.Duration // whole call for a page, a HEAD or metadata; default 10 min
+	PageTime  time.Duration // whole call for a page, a HEAD or metadata; default 3 min
 	FileTime  time.Duration // whole call for a file; default 2 h
 	StallTime time.Duration // a body must bring MinSpeed over each such stretch; default 30 s
 	MinSpeed  int64         // bytes a second; default 2 KiB
+	HostTime  time.Duration // what all requests to one host together may be slow, those at once added up; default 20 min
 
 	RetryBase     time.Duration // first pause; doubles, with jitter, up to RetryMax; default 500 ms
 	RetryMax      time.Duration // default 30 s
@@ -66,10 +68,11 @@ func (o *Options) fill() {
 	def(&o.MaxPage, 64<<20)
 	def(&o.MaxMetadata, 16<<20)
 	def(&o.MaxFile, 8<<30)
-	def(&o.PageTime, 10*time.Minute)
+	def(&o.PageTime, 3*time.Minute)
 	def(&o.FileTime, 2*time.Hour)
 	def(&o.StallTime, 30*time.Second)
 	def(&o.MinSpeed, 2<<10)
+	def(&o.HostTime, 20*time.Minute)
 	def(&o.RetryBase, 500*time.Millisecond)
 	def(&o.RetryMax, 30*time.Second)
 	def(&o.MaxRetryAfter, time.Minute)
@@ -123,7 +126,7 @@ func New(config Config, options Options) (*Client, error) {
 	}
 	var err error
 	c.wire, err = wire.New(c.config, wire.Limits{
-		Jobs: options.Jobs, StallTime: options.StallTime, MinSpeed: options.MinSpeed,
+		Jobs: options.Jobs, StallTime: options.StallTime, MinSpeed: options.MinSpeed, HostTime: options.HostTime,
 		RetryBase: options.RetryBase, RetryMax: options.RetryMax, MaxRetryAfter: options.MaxRetryAfter,
 	}, options.UserAgent)
 	if err != nil {

@@ -32,7 +32,9 @@
 //   - No redirect is followed to another scheme than http or https, from https
 //     to http, or from a public host to a loopback or link-local address.
 //   - Nothing waits for ever: connecting, answering, each stretch of a body and
-//     each call as a whole have limits, and so have the sizes of answers.
+//     each call as a whole have limits, and so have the sizes of answers. A host
+//     that sends just fast enough for those is given up once all its answers
+//     together have been slow for Options.HostTime.
 //   - At most Options.Jobs requests are under way; Retry-After is obeyed (up to
 //     Options.MaxRetryAfter) and holds for all requests to that host.
 //   - What is wrong with a single link puts that link in Project.Refused; what

@@ -14,6 +14,7 @@ import (
 	"larder/builder/index/pagecache"
 	"larder/builder/index/pipconfig"
 	"larder/builder/index/wire"
+	"larder/builder/memory"
 	"larder/snapshot/pep508"
 )
 
@@ -86,6 +87,12 @@ func (c *Client) page(ctx context.Context, root *url.URL, name string) (*page.Pa
 	u := *root
 	u.Path = strings.TrimRight(u.Path, "/") + "/" + name + "/"
 	u.RawPath = ""
+	// The page as it came, for the cache, and its links.
+	giveBack, err := memory.TakeReader(ctx, 2*c.options.MaxPage)
+	if err != nil {
+		return nil, wire.Problem(ctx, opPage, name, &u, err)
+	}
+	defer giveBack()
 	call, end, err := c.begin(ctx, c.options.PageTime)
 	if err != nil {
 		return nil, wire.Problem(ctx, opPage, name, &u, err)

@@ -92,6 +92,7 @@ type build struct {
 	lib      string            // the directory that RECORD's paths are relative to
 	dirs     map[string]string // .data's keys -> directories
 	commands []wheel.EntryPoint
+	wrappers map[string]bool // isWrapper's, the names of all entry points
 
 	places    []place
 	taken     map[string]string // path -> the entry that is a file there
@@ -110,7 +111,7 @@ const smallFile = 1 << 20
 // unpack puts the wheel's files, and the bytecode of its sources while the next
 // ones are read.
 func (b *build) unpack() error {
-	sources := make(chan source, 256)
+	sources := make(chan source, 16)
 	g, ctx := errgroup.WithContext(b.ctx)
 	g.Go(func() error { return b.collect(ctx, sources) })
 	g.Go(func() error {

@@ -93,12 +93,11 @@ func (b *build) isWrapper(name string) bool {
 			break
 		}
 	}
-	for _, list := range [][]wheel.EntryPoint{b.w.EntryPoints.Console, b.w.EntryPoints.GUI} {
-		for _, p := range list {
-			if p.Name == name {
-				return true
-			}
+	if b.wrappers == nil {
+		b.wrappers = map[string]bool{}
+		for _, p := range slices.Concat(b.w.EntryPoints.Console, b.w.EntryPoints.GUI) {
+			b.wrappers[p.Name] = true
 		}
 	}
-	return false
+	return b.wrappers[name]
 }

@@ -46,7 +46,8 @@ func (w *Wheel) readEntryPoints() error {
 func ParseEntryPoints(text string) (EntryPoints, error) {
 	var e EntryPoints
 	var group *[]EntryPoint
-	for _, line := range strings.FieldsFunc(text, isLineEnd) {
+	known := map[entryKey]int{} // place in the group
+	for line := range strings.FieldsFuncSeq(text, isLineEnd) {
 		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
 			continue
@@ -69,19 +70,26 @@ func ParseEntryPoints(text string) (EntryPoints, error) {
 		if err != nil {
 			return EntryPoints{}, err
 		}
-		*group = replaceOrAppend(*group, p)
+		key := entryKey{group == &e.GUI, p.Name}
+		if i, ok := known[key]; ok {
+			(*group)[i] = p
+			continue
+		}
+		if len(known) == maxCommands {
+			return EntryPoints{}, fmt.Errorf("has more than %d commands, each of which is a file in every environment", maxCommands)
+		}
+		known[key] = len(*group)
+		*group = append(*group, p)
 	}
 	return e, nil
 }
 
-func replaceOrAppend(list []EntryPoint, p EntryPoint) []EntryPoint {
-	for i := range list {
-		if list[i].Name == p.Name {
-			list[i] = p
-			return list
-		}
-	}
-	return append(list, p)
+// maxCommands is how many scripts a wheel may ask for. The most met is 120.
+const maxCommands = 10_000
+
+type entryKey struct {
+	gui  bool
+	name string
 }
 
 // isLineEnd is what ends a line for Python's str.splitlines.

@@ -2,9 +2,11 @@ package wheel
 
 import (
 	"bytes"
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"larder/builder/wheel/archive"
 	"larder/snapshot/pep508"
@@ -24,15 +26,22 @@ type Metadata struct {
 // one. It checks nothing but the form; fields that occur once count with their
 // first value, as in Python.
 func ParseMetadata(b []byte) Metadata {
-	h := parseHeaders(b)
-	return Metadata{
-		Raw:            b,
-		Name:           h.first("name"),
-		Version:        h.first("version"),
-		RequiresPython: h.first("requires-python"),
-		RequiresDist:   h.all("requires-dist"),
-		ProvidesExtra:  h.all("provides-extra"),
+	m := Metadata{Raw: b}
+	once := map[string]*string{"name": &m.Name, "version": &m.Version, "requires-python": &m.RequiresPython}
+	for name, value := range headers(b) {
+		switch name {
+		case "requires-dist":
+			m.RequiresDist = append(m.RequiresDist, value)
+		case "provides-extra":
+			m.ProvidesExtra = append(m.ProvidesExtra, value)
+		default:
+			if p := once[name]; p != nil {
+				*p = value
+				delete(once, name)
+			}
+		}
 	}
+	return m
 }
 
 func (w *Wheel) readMetadata() error {
@@ -69,24 +78,41 @@ func (w *Wheel) readWheelText() error {
 	if !validText(b) {
 		return w.refuse(name, "is not UTF-8")
 	}
-	h := parseHeaders(b)
-	version := h.first("wheel-version")
+	var version, purelib string
+	var tags []string
+	seen := map[string]bool{}
+	for name, value := range headers(b) {
+		switch {
+		case name == "tag" && len(tags) <= maxTags:
+			tags = append(tags, value)
+		case name == "wheel-version" && !seen[name]:
+			version, seen[name] = value, true
+		case name == "root-is-purelib" && !seen[name]:
+			purelib, seen[name] = value, true
+		}
+	}
 	major, _, _ := strings.Cut(version, ".")
 	if n, err := strconv.ParseUint(major, 10, 16); err != nil || n > 1 || strings.Trim(version, "0123456789.") != "" {
 		return w.refuse(name, "is of format version %s (1.x is known)", archive.Quote(version))
 	}
-	w.Purelib = strings.EqualFold(h.first("root-is-purelib"), "true")
-	if tags := h.all("tag"); len(tags) > 0 && !w.sameTags(tags) {
+	w.Purelib = strings.EqualFold(purelib, "true")
+	if len(tags) > 0 && !w.sameTags(tags) {
 		w.note("WHEEL has other tags than the file name: %s", archive.Quote(strings.Join(tags, " ")))
 	}
 	return nil
 }
 
+// maxTags is how many tags are compared with the file name's, which can say 125,000
+// in its 255 bytes. The most met is 40.
+const maxTags = 10_000
+
 // sameTags says whether the tags are the ones of the file name. Each line may be a
-// compressed set.
+// compressed set. More than maxTags are others.
 func (w *Wheel) sameTags(tags []string) bool {
-	expand := func(python, abi, platform []string) []string {
-		var all []string
+	expand := func(all []string, python, abi, platform []string) []string {
+		if len(all)+len(python)*len(abi)*len(platform) > maxTags {
+			return nil
+		}
 		for _, p := range python {
 			for _, a := range abi {
 				for _, f := range platform {
@@ -98,73 +124,67 @@ func (w *Wheel) sameTags(tags []string) bool {
 	}
 	var got []string
 	for _, t := range tags {
+		// In no compressed set is there more than in the file's name.
 		parts := strings.Split(t, "-")
-		if len(parts) != 3 || len(got) > 10_000 {
+		if len(t) > 255 || len(parts) != 3 {
 			return false
 		}
-		got = append(got, expand(strings.Split(parts[0], "."), strings.Split(parts[1], "."), strings.Split(parts[2], "."))...)
+		if got = expand(got, strings.Split(parts[0], "."), strings.Split(parts[1], "."), strings.Split(parts[2], ".")); got == nil {
+			return false
+		}
 	}
-	want := expand(w.Name.Python, w.Name.ABI, w.Name.Platform)
+	want := expand(nil, w.Name.Python, w.Name.ABI, w.Name.Platform)
 	slices.Sort(got)
 	slices.Sort(want)
 	return slices.Equal(slices.Compact(got), slices.Compact(want))
 }
 
-// headers are the fields of an email-style file, in order.
-type headers []struct{ name, value string }
-
-func (h headers) first(name string) string {
-	for _, f := range h {
-		if f.name == name {
-			return f.value
-		}
-	}
-	return ""
-}
-
-func (h headers) all(name string) []string {
-	var values []string
-	for _, f := range h {
-		if f.name == name {
-			values = append(values, f.value)
-		}
-	}
-	return values
-}
-
-// parseHeaders reads the header part of a message as Python's email.feedparser
-// does: lines end with LF, CRLF or CR; a line that begins with white space
-// continues the one before; the first line that is neither a field nor a
+// headers yields the fields of the header part of a message as Python's
+// email.feedparser reads it: lines end with LF, CRLF or CR; a line that begins with
+// white space continues the one before; the first line that is neither a field nor a
 // continuation ends the headers. Names are lowered, values trimmed.
-func parseHeaders(b []byte) headers {
-	var h headers
-	for len(b) > 0 {
-		n := bytes.IndexAny(b, "\r\n")
-		line := b
-		if n < 0 {
-			b = nil
-		} else {
-			line = b[:n]
-			if b[n] == '\r' && n+1 < len(b) && b[n+1] == '\n' {
-				n++
+func headers(b []byte) iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		var name string
+		var value strings.Builder // of the field that may yet be continued
+		field := func() bool { return name == "" || yield(name, strings.TrimSpace(value.String())) }
+		for len(b) > 0 {
+			var line []byte
+			line, b = headerLine(b)
+			if len(line) > 0 && (line[0] == ' ' || line[0] == '\t') {
+				if name == "" {
+					return
+				}
+				if line = bytes.TrimRightFunc(line, unicode.IsSpace); len(line) > 0 {
+					value.WriteByte('\n')
+					value.Write(line)
+				}
+				continue
 			}
-			b = b[n+1:]
-		}
-		if len(line) > 0 && (line[0] == ' ' || line[0] == '\t') {
-			if len(h) == 0 {
+			colon := bytes.IndexByte(line, ':')
+			if colon < 1 || bytes.ContainsFunc(line[:colon], func(r rune) bool { return r <= ' ' || r > '~' }) {
 				break
 			}
-			last := &h[len(h)-1]
-			last.value = strings.TrimSpace(last.value + "\n" + string(line))
-			continue
+			if !field() {
+				return
+			}
+			name = strings.ToLower(string(line[:colon]))
+			value.Reset()
+			value.Write(bytes.TrimSpace(line[colon+1:]))
 		}
-		colon := bytes.IndexByte(line, ':')
-		if colon < 1 || bytes.ContainsFunc(line[:colon], func(r rune) bool { return r <= ' ' || r > '~' }) {
-			break
-		}
-		h = append(h, struct{ name, value string }{
-			strings.ToLower(string(line[:colon])), strings.TrimSpace(string(line[colon+1:])),
-		})
+		field()
 	}
-	return h
+}
+
+// headerLine cuts after the first line end and drops it.
+func headerLine(b []byte) (line, rest []byte) {
+	n := bytes.IndexAny(b, "\r\n")
+	if n < 0 {
+		return b, nil
+	}
+	line, rest = b[:n], b[n+1:]
+	if b[n] == '\r' && len(rest) > 0 && rest[0] == '\n' {
+		rest = rest[1:]
+	}
+	return line, rest
 }

@@ -65,7 +65,7 @@ func OpenLimits(r io.ReaderAt, size int64, filename string, limits Limits) (*Whe
 	for _, n := range a.CaseCollisions {
 		w.note("%s differs from another file only by case", archive.Quote(n))
 	}
-	for _, step := range []func() error{w.findDistInfo, w.readMetadata, w.readWheelText, w.readEntryPoints, w.checkPlaces, w.readRecord} {
+	for _, step := range []func() error{w.findDistInfo, w.readMetadata, w.readWheelText, w.readEntryPoints, w.checkPlaces, w.boundRecord, w.readRecord} {
 		if err := step(); err != nil {
 			return nil, w.refusal(err)
 		}

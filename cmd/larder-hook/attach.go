@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -190,6 +191,7 @@ func (s *session) findPlaces() (view *container.Point) {
 	if err != nil {
 		s.skip("caches", err)
 	}
+	home := sync.OnceValues(func() (string, error) { return s.spec.Home(s.c.ReadFile) })
 	for _, client := range clients {
 		views := slices.DeleteFunc(slices.Clone(client.views), func(v string) bool { return !slices.Contains(s.profile.Views, v) })
 		if len(views) == 0 || err != nil {
@@ -197,7 +199,7 @@ func (s *session) findPlaces() (view *container.Point) {
 		}
 		want, cause := s.profile.MountPoints[client.name], error(nil)
 		if want == "" {
-			want, cause = oci.CacheDir(client.name, s.spec.Getenv, func() (string, error) { return s.spec.Home(s.c.ReadFile) })
+			want, cause = oci.CacheDir(client.name, s.spec.Getenv, home)
 		}
 		var p *container.Point
 		if cause == nil {

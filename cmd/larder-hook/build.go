@@ -186,7 +186,7 @@ func (s *session) mount(inst *instance.Instance, p place) (*os.File, error) {
 func (s *session) addTo(inst *instance.Instance, p place) (dir string, masked bool, err error) {
 	mode := os.FileMode(p.point.Mode)
 	if p.point.Below != nil && len(p.projects) > 0 {
-		m, err := venv.FindMask(p.point.Below, p.projects, len(p.lowers))
+		m, err := venv.FindMask(p.point.Below, p.projects, len(p.lowers), &s.c.Reads)
 		if err == nil && !m.Empty() {
 			if dir, _, err = inst.AddMasked(p.name, p.lowers, owner(p.point), mode, m.Write); err == nil {
 				return dir, true, nil

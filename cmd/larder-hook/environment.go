@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	maxLock   = 16 << 20
+	maxLock   = 4 << 20 // the largest seen has 3 MB
 	maxConfig = 64 << 10
 )
 

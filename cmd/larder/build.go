@@ -152,7 +152,7 @@ func buildConfig(c *cli.Context, cfg config.Config) (_ *buildRequest, err error)
 	b := &buildRequest{
 		Config: builder.Config{
 			Locks: cfg.Build.Locks, Views: cfg.Build.Views, Layers: cfg.Build.Layers, Jobs: cfg.Build.Jobs,
-			DryRun: c.Bool("dry-run"), Force: c.Bool("force"),
+			FetchTime: time.Duration(cfg.Build.Timeout), DryRun: c.Bool("dry-run"), Force: c.Bool("force"),
 		},
 		wantedTargets: cfg.Build.Targets,
 		ranks:         true,

@@ -273,7 +273,7 @@ func (s *session) mask(name string, own *os.File, lowers int, projects []string)
 	} else if there {
 		return nil, nil
 	}
-	m, err := venv.FindMask(own, projects, lowers)
+	m, err := venv.FindMask(own, projects, lowers, &s.reads)
 	if err != nil && !s.Required {
 		s.Warn(err.Error())
 		return nil, nil

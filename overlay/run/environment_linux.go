@@ -93,7 +93,7 @@ func (s *session) withPip(p *point) ([]string, error) {
 		}
 		return e.Lowers, nil
 	}
-	has, err := venv.HasProject(p.dir, "pip")
+	has, err := venv.HasProject(p.dir, "pip", &s.reads)
 	if err != nil && !s.Required {
 		s.Warn(err.Error())
 		return e.Lowers, nil

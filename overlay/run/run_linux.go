@@ -90,7 +90,8 @@ type session struct {
 	points []*point // attached, in order
 	own    bool     // the thread has a mount namespace of its own
 	env    *Environment
-	cwd    string // "" when it has no name, or nothing is attached
+	cwd    string         // "" when it has no name, or nothing is attached
+	reads  overlay.Budget // of the user's files
 }
 
 type tree struct {

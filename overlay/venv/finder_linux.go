@@ -7,12 +7,17 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"larder/overlay"
 )
+
+// perName is what a name that is listed takes beside its bytes.
+const perName = 32
 
 // finder reads below an environment's directory.
 type finder struct {
 	root   int
-	listed int // names so far
+	budget *overlay.Budget // of all that is read, names included
 }
 
 // open opens below the environment's directory, and nowhere else.
@@ -69,8 +74,12 @@ func (f *finder) names(fd int) ([]string, error) {
 	for {
 		names, err := d.Readdirnames(1000)
 		all = append(all, names...)
-		if f.listed += len(names); f.listed > maxListed {
-			return nil, errTooMuch
+		size := 0
+		for _, name := range names {
+			size += len(name) + perName
+		}
+		if err := f.budget.Take(int64(size)); err != nil {
+			return nil, err
 		}
 		if err == io.EOF {
 			return all, nil
@@ -81,29 +90,25 @@ func (f *finder) names(fd int) ([]string, error) {
 	}
 }
 
-// read returns a regular file's content, nil when it is none. It is opened
-// without being opened (O_PATH) until that is known: opening a device acts.
-func (f *finder) read(name string) ([]byte, error) {
-	fd, err := f.open(name, unix.O_PATH)
+// record hands the RECORD of a dist-info to read, if it is a regular file. It is
+// opened without being opened (O_PATH) until that is known: opening a device acts.
+func (f *finder) record(d distInfo, read func(io.Reader) error) error {
+	fd, err := f.open(d.path()+"/RECORD", unix.O_PATH)
 	if unfit(err) {
-		return nil, nil
+		return nil
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer unix.Close(fd)
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, err
+		return err
 	}
 	r, err := os.OpenFile("/proc/thread-self/fd/"+strconv.Itoa(fd), os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer r.Close()
-	data, err := io.ReadAll(io.LimitReader(r, maxRecord+1))
-	if err == nil && len(data) > maxRecord {
-		err = errTooMuch
-	}
-	return data, err
+	return read(f.budget.Reader(r))
 }

@@ -1,7 +1,6 @@
 package venv
 
 import (
-	"bytes"
 	"encoding/csv"
 	"errors"
 	"io"
@@ -15,21 +14,25 @@ import (
 // new ones. A mask is a lower between the two that hides the environment's own
 // files of those projects, as pip would have removed them.
 
-// Whose files are read may be anybody; a whole environment of 500 projects has
-// 60,000 rows in 8 MiB.
+// Whose files are read may be anybody; what is read of them in all is bounded by an
+// [overlay.Budget]. A whole environment of 500 projects has 60,000 rows.
 const (
-	maxDistInfos = 200      // of the lock's projects
-	maxRecord    = 16 << 20 // bytes
-	maxRows      = 200_000  // of all records
-	maxListed    = 400_000  // names in the directories that are looked into
+	maxDistInfos = 200     // of the lock's projects
+	maxRows      = 200_000 // of all records
+	maxDirs      = 50_000  // that the rows name
+	maxDepth     = 128     // of a row; no wheel with a deeper one gets a layer
 )
 
 // distInfo is a project that an environment's own directory has.
 type distInfo struct {
-	site   string // "lib/python3.11/site-packages"
-	name   string // "setuptools-65.5.0.dist-info"
-	record []byte // its RECORD; nil when it has none
+	site string // "lib/python3.11/site-packages"
+	name string // "setuptools-65.5.0.dist-info"
 }
+
+func (d distInfo) path() string { return d.site + "/" + d.name }
+
+// openRecord hands the RECORD of a dist-info to read, if there is one.
+type openRecord func(d distInfo, read func(io.Reader) error) error
 
 // project is the normalised name of the project a directory of site-packages
 // is the dist-info of, else "".
@@ -47,31 +50,39 @@ func project(dir string) string {
 // sorted paths below the environment's directory: each dist-info, and what its
 // record lists. Rows that lead out of the directory, and names that cannot be,
 // are left out.
-func maskPaths(own []distInfo, projects []string) ([]string, error) {
+func maskPaths(own []distInfo, projects []string, open openRecord) ([]string, error) {
 	var all []string
 	rows := 0
 	for _, d := range own {
 		if p := project(d.name); p == "" || !slices.Contains(projects, p) {
 			continue
 		}
-		info := d.site + "/" + d.name
-		all = append(all, info)
-		r := csv.NewReader(bytes.NewReader(d.record))
-		r.FieldsPerRecord, r.LazyQuotes, r.ReuseRecord = -1, true, true
-		for {
-			row, err := r.Read()
-			if err == io.EOF {
-				break
+		all = append(all, d.path())
+		err := open(d, func(record io.Reader) error {
+			r := csv.NewReader(record)
+			r.FieldsPerRecord, r.LazyQuotes, r.ReuseRecord = -1, true, true
+			for {
+				row, err := r.Read()
+				if err == io.EOF {
+					return nil
+				}
+				if rows++; rows > maxRows {
+					return errTooMuch
+				}
+				var malformed *csv.ParseError
+				switch {
+				case errors.As(err, &malformed), err == nil && len(row) == 0:
+					continue
+				case err != nil:
+					return err
+				}
+				if p := recordPath(d.site, row[0]); p != "" && !strings.HasPrefix(p, d.path()+"/") {
+					all = append(all, p)
+				}
 			}
-			if rows++; rows > maxRows {
-				return nil, errTooMuch
-			}
-			if err != nil || len(row) == 0 {
-				continue
-			}
-			if p := recordPath(d.site, row[0]); p != "" && !strings.HasPrefix(p, info+"/") {
-				all = append(all, p)
-			}
+		})
+		if err != nil {
+			return nil, err
 		}
 	}
 	slices.Sort(all)
@@ -85,7 +96,7 @@ func recordPath(site, row string) string {
 		return ""
 	}
 	p := path.Join(site, row)
-	if p == "." || p == ".." || strings.HasPrefix(p, "../") || len(p) > 4000 || p == "pyvenv.cfg" {
+	if p == "." || p == ".." || strings.HasPrefix(p, "../") || len(p) > 4000 || strings.Count(p, "/") >= maxDepth || p == "pyvenv.cfg" {
 		return ""
 	}
 	for name := range strings.SplitSeq(p, "/") {

@@ -25,18 +25,19 @@ type Mask struct {
 func (m Mask) Empty() bool { return len(m.hidden) == 0 }
 
 // FindMask finds what an environment's own directory has of the given projects
-// (normalised names). lowers is how many the view has above the mask.
+// (normalised names). lowers is how many the view has above the mask. What is read
+// is taken from the budget.
 //
 // The directory may be an enemy's: everything is opened below the descriptor
 // (which may be an O_PATH one), no links, no other mounts, regular files only,
 // all of it bounded.
-func FindMask(dir *os.File, projects []string, lowers int) (Mask, error) {
-	f := finder{root: int(dir.Fd())}
+func FindMask(dir *os.File, projects []string, lowers int, budget *overlay.Budget) (Mask, error) {
+	f := finder{int(dir.Fd()), budget}
 	own, err := f.distInfos(projects)
 	if err != nil || len(own) == 0 {
 		return Mask{}, maskError(err)
 	}
-	paths, err := maskPaths(own, projects)
+	paths, err := maskPaths(own, projects, f.record)
 	if err != nil {
 		return Mask{}, maskError(err)
 	}
@@ -62,8 +63,8 @@ func maskError(err error) error {
 
 // HasProject says whether an environment's own directory has a project
 // (normalised name). It is read as by [FindMask].
-func HasProject(dir *os.File, name string) (bool, error) {
-	f := finder{root: int(dir.Fd())}
+func HasProject(dir *os.File, name string, budget *overlay.Budget) (bool, error) {
+	f := finder{int(dir.Fd()), budget}
 	own, err := f.distInfos([]string{name})
 	if err != nil {
 		return false, fmt.Errorf("look for %s in the environment: %w", name, err)
@@ -116,7 +117,7 @@ func (m Mask) makeDir(fd int, dir string, made map[string]bool) error {
 	return nil
 }
 
-// distInfos reads the records of the projects' dist-infos.
+// distInfos finds the projects' dist-infos.
 func (f *finder) distInfos(projects []string) ([]distInfo, error) {
 	wanted := make(map[string]bool, len(projects))
 	for _, p := range projects {
@@ -144,11 +145,7 @@ func (f *finder) distInfos(projects []string) ([]distInfo, error) {
 				if len(own) == maxDistInfos {
 					return nil, errTooMuch
 				}
-				record, err := f.read(site + "/" + name + "/RECORD")
-				if err != nil {
-					return nil, err
-				}
-				own = append(own, distInfo{site, name, record})
+				own = append(own, distInfo{site, name})
 			}
 		}
 	}
@@ -163,7 +160,7 @@ func (f *finder) mask(paths []string, own []distInfo) (Mask, error) {
 	whole := map[string]bool{} // hidden whatever it is
 	sites := map[string]bool{}
 	for _, d := range own {
-		whole[d.site+"/"+d.name] = true
+		whole[d.path()] = true
 		sites[d.site] = true
 	}
 	names := map[string]map[string]bool{} // by directory: what shall be hidden there
@@ -172,6 +169,9 @@ func (f *finder) mask(paths []string, own []distInfo) (Mask, error) {
 		dir = path.Clean(dir)
 		for d := dir; names[d] == nil; d = path.Dir(d) {
 			names[d] = map[string]bool{}
+		}
+		if len(names) > maxDirs {
+			return m, errTooMuch
 		}
 		names[dir][name] = true
 		if c := dir + "/__pycache__"; strings.HasSuffix(name, ".py") && names[c] == nil {

@@ -2,13 +2,18 @@ package venv
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"larder/overlay"
 )
 
 const site = "lib/python3.11/site-packages"
@@ -34,7 +39,7 @@ func TestMaskPaths(t *testing.T) {
 		{"no name", "-1.0.dist-info", "a.py,,\n", ""},
 		{"an egg", "ruamel_yaml_x-1.0.egg-info", "a.py,,\n", ""},
 	} {
-		got, err := maskPaths([]distInfo{{site, c.dir, []byte(c.record)}}, []string{"b", "ruamel-yaml-x"})
+		got, err := maskPaths([]distInfo{{site, c.dir}}, []string{"b", "ruamel-yaml-x"}, records(c.record))
 		var want []string
 		for _, w := range strings.Split(c.want, " ") {
 			if w != "" {
@@ -47,12 +52,66 @@ func TestMaskPaths(t *testing.T) {
 		}
 	}
 	big := []byte(strings.Repeat("a\n", maxRows/2+1))
-	own := []distInfo{{site, "b-1.dist-info", big}, {site, "b-2.dist-info", big}}
-	if _, err := maskPaths(own, []string{"b"}); !errors.Is(err, errTooMuch) {
+	own := []distInfo{{site, "b-1.dist-info"}, {site, "b-2.dist-info"}}
+	if _, err := maskPaths(own, []string{"b"}, records(string(big))); !errors.Is(err, errTooMuch) {
 		t.Errorf("too many rows: %v", err)
 	}
-	if got, err := maskPaths(own, []string{"c"}); err != nil || len(got) != 0 {
+	if got, err := maskPaths(own, []string{"c"}, records(string(big))); err != nil || len(got) != 0 {
 		t.Errorf("too many rows of nobody's: %q, %v", got, err)
+	}
+}
+
+// records gives every dist-info the same record.
+func records(text string) openRecord {
+	return func(_ distInfo, read func(io.Reader) error) error { return read(strings.NewReader(text)) }
+}
+
+// An image whose files are large, many or deep costs the host no more than the budget.
+func TestFindMaskIsBounded(t *testing.T) {
+	for name, attack := range map[string]func(dir string){
+		"sparse records": func(dir string) {
+			for i := range maxDistInfos {
+				p := filepath.Join(dir, site, fmt.Sprintf("b-%d.dist-info", i), "RECORD")
+				must(t, os.MkdirAll(filepath.Dir(p), 0o755))
+				must(t, os.WriteFile(p, nil, 0o644))
+				must(t, os.Truncate(p, 16<<20))
+			}
+		},
+		"deep rows": func(dir string) {
+			var text strings.Builder
+			for i := range 3500 {
+				fmt.Fprintf(&text, "%d/%s\n", i, strings.Repeat("a/", 1900)+"b")
+			}
+			plant(t, dir, map[string]string{site + "/b-1.dist-info/RECORD": text.String()})
+		},
+		"rows in many directories": func(dir string) {
+			var text strings.Builder
+			for i := range 60_000 {
+				fmt.Fprintf(&text, "%d/%s\n", i, strings.Repeat("a/", 60)+"b")
+			}
+			plant(t, dir, map[string]string{site + "/b-1.dist-info/RECORD": text.String()})
+		},
+		"one quoted row": func(dir string) {
+			plant(t, dir, map[string]string{site + "/b-1.dist-info/RECORD": `"` + strings.Repeat("a\n", 7<<20)})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			attack(dir)
+			root, err := os.Open(dir)
+			must(t, err)
+			defer root.Close()
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err = FindMask(root, []string{"b"}, 1, new(overlay.Budget))
+			runtime.ReadMemStats(&after)
+			if err != nil && !errors.Is(err, ErrMask) {
+				t.Error(err)
+			}
+			if used := (after.TotalAlloc - before.TotalAlloc) >> 20; used > 10*overlay.MaxRead>>20 {
+				t.Errorf("%d MiB allocated", used)
+			}
+		})
 	}
 }
 
@@ -84,7 +143,7 @@ func findMask(t testing.TB, dir string) ([]string, error) {
 	must(t, err)
 	f := os.NewFile(uintptr(fd), dir)
 	defer f.Close()
-	m, err := FindMask(f, []string{"p", "q"}, 1)
+	m, err := FindMask(f, []string{"p", "q"}, 1, new(overlay.Budget))
 	var got []string
 	for _, h := range m.hidden {
 		got = append(got, strings.TrimPrefix(h, site+"/"))
@@ -155,7 +214,7 @@ func TestFindMask(t *testing.T) {
 	}
 	must(t, os.Remove(record))
 	must(t, os.WriteFile(record, nil, 0o644))
-	must(t, os.Truncate(record, maxRecord+1))
+	must(t, os.Truncate(record, overlay.MaxRead+1))
 	if got, err := findMask(t, dir); !errors.Is(err, ErrMask) || len(got) != 0 {
 		t.Errorf("a large record: %q, %v", got, err)
 	}
@@ -170,7 +229,7 @@ func TestMaskWrite(t *testing.T) {
 	fd, err := os.Open(dir)
 	must(t, err)
 	defer fd.Close()
-	m, err := FindMask(fd, []string{"p"}, 1)
+	m, err := FindMask(fd, []string{"p"}, 1, new(overlay.Budget))
 	must(t, err)
 	old := unix.Umask(0o077)
 	err = m.Write(to)
@@ -189,7 +248,7 @@ func TestMaskWrite(t *testing.T) {
 	if err := m.Write(to); !errors.Is(err, ErrMask) {
 		t.Errorf("into a directory that has one: %v", err)
 	}
-	if _, err := FindMask(fd, []string{"p"}, 499); !errors.Is(err, ErrMask) {
+	if _, err := FindMask(fd, []string{"p"}, 499, new(overlay.Budget)); !errors.Is(err, ErrMask) {
 		t.Errorf("one lower too many: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strings"
 
 	"larder/snapshot"
 )
@@ -19,7 +20,8 @@ type Entry struct {
 }
 
 // Walk calls fn for every name below root and root itself ("" for all), parents first, sorted.
-// fn may return fs.SkipDir and fs.SkipAll.
+// fn may return fs.SkipDir and fs.SkipAll. A damaged image ends in ErrDamaged after work that is
+// linear in its size, whatever its directories contain.
 func (i *Image) Walk(root string, fn func(Entry) error) (err error) {
 	defer guard("walk", root, &err)
 	start := root
@@ -30,19 +32,28 @@ func (i *Image) Walk(root string, fn func(Entry) error) (err error) {
 	if err != nil {
 		return err
 	}
-	err = i.walk(root, info, fn, 0)
+	size, err := i.file.Stat()
+	if err != nil {
+		return err
+	}
+	w := walker{image: i, fn: fn, left: size.Size()}
+	err = w.walk(root, info)
 	if err == fs.SkipAll || err == fs.SkipDir {
 		return nil
 	}
 	return err
 }
 
-// maxDepth stops a damaged image whose directories contain each other.
-const maxDepth = 2048
+// walker is one Walk.
+type walker struct {
+	image *Image
+	fn    func(Entry) error
+	left  int64 // bytes of directories that still fit the image: each is in it once
+}
 
-func (i *Image) walk(name string, info fs.FileInfo, fn func(Entry) error, depth int) error {
-	if depth > maxDepth {
-		return fmt.Errorf("walk: deeper than %d directories: %w", maxDepth, snapshot.ErrDamaged)
+func (w *walker) walk(name string, info fs.FileInfo) error {
+	if len(name) > maxPath {
+		return fmt.Errorf("walk: a path is longer than %d bytes: %w", maxPath, snapshot.ErrDamaged)
 	}
 	e := Entry{Path: name, Mode: info.Mode(), Size: info.Size(), MTime: info.ModTime().Unix()}
 	var err error
@@ -54,27 +65,35 @@ func (i *Image) walk(name string, info fs.FileInfo, fn func(Entry) error, depth 
 			return fmt.Errorf("walk %q: %w", name, err)
 		}
 	case info.Mode()&fs.ModeSymlink != 0:
-		if e.Target, err = fs.ReadLink(i.fsys, name); err != nil {
+		if e.Target, err = fs.ReadLink(w.image.fsys, name); err != nil {
 			return err
 		}
 	}
-	if err := fn(e); err != nil || !info.Mode().IsDir() {
+	if err := w.fn(e); err != nil || !info.Mode().IsDir() {
 		return err
 	}
 	dir := name
 	if dir == "" {
 		dir = "."
 	}
-	list, err := i.ReadDir(dir)
+	// Directories that contain each other, or share their blocks, soon exceed the image.
+	if info.Size() < 0 || info.Size() > w.left {
+		return fmt.Errorf("walk %.200q: its directories are larger than the image: %w", name, snapshot.ErrDamaged)
+	}
+	w.left -= info.Size()
+	list, err := w.image.ReadDir(dir)
 	if err != nil {
 		return fmt.Errorf("walk %q: %w: %w", name, snapshot.ErrDamaged, err)
 	}
 	for _, de := range list {
+		if de.Name() == "" || strings.Contains(de.Name(), "/") {
+			return fmt.Errorf("walk %.200q: the name %.80q in it: %w", name, de.Name(), snapshot.ErrDamaged)
+		}
 		info, err := de.Info()
 		if err != nil {
 			return fmt.Errorf("walk %q: %w: %w", name, snapshot.ErrDamaged, err)
 		}
-		if err := i.walk(path.Join(name, de.Name()), info, fn, depth+1); err == fs.SkipDir {
+		if err := w.walk(path.Join(name, de.Name()), info); err == fs.SkipDir {
 			if info.IsDir() {
 				continue
 			}

@@ -1,6 +1,9 @@
 package lock
 
 import (
+	"fmt"
+	"io"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -136,4 +139,35 @@ func TestRequirementsRefused(t *testing.T) {
 	}
 	_, err := Parse("r.txt", strings.NewReader("-r x.txt\n"), linux("3.11.7"), nil)
 	wantRefusal(t, err, "includes x.txt")
+}
+
+// Ten lines that ask for much: each file is read once, and each constraint is weighed
+// once, however often they are named.
+func TestIncludesAreBounded(t *testing.T) {
+	line := "a!=2" + strings.Repeat(",!=2", 900)
+	for i := range 400 {
+		line += " --hash=sha256:" + strings.Repeat("0", 60) + fmt.Sprintf("%04x", i)
+	}
+	others := map[string]string{
+		"c.txt": strings.Repeat(line+"\n", 64),
+		"r.txt": strings.Repeat("a==1\n", 50_000),
+	}
+	opened := map[string]int{}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	l, err := Parse("in.txt", strings.NewReader(strings.Repeat("-r r.txt\n-c c.txt\n-r ./r.txt\n", 3)+"-r sub/../r.txt\n"), nil,
+		func(name string) (io.ReadCloser, error) {
+			opened[name]++
+			return io.NopCloser(strings.NewReader(others[name])), nil
+		})
+	runtime.ReadMemStats(&after)
+	if err != nil || len(l.Pins) != 1 || len(l.Pins[0].Hashes) != 400 {
+		t.Fatal(l, err)
+	}
+	if opened["r.txt"] != 1 || opened["c.txt"] != 1 {
+		t.Errorf("opened %v", opened)
+	}
+	if used := (after.TotalAlloc - before.TotalAlloc) >> 20; used > 200 {
+		t.Errorf("%d MiB allocated", used)
+	}
 }

@@ -3,14 +3,19 @@ package page
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
 	"golang.org/x/net/html"
 )
 
-// maxToken bounds one tag of an HTML page.
-const maxToken = 1 << 20
+// Bounds of one tag of an HTML page. The tokenizer keeps a map of a tag's attributes
+// and empties it for every later tag, at the cost of the largest.
+const (
+	maxToken      = 1 << 20 // bytes
+	maxAttributes = 100
+)
 
 // readHTML reads a PEP 503 page by its tags, keeping nothing else.
 func (p *reader) readHTML(r io.Reader) error {
@@ -44,13 +49,16 @@ func (p *reader) readHTML(r io.Reader) error {
 			title = false
 		case html.StartTagToken, html.SelfClosingTagToken:
 			name, more := z.TagName()
+			if err := p.readAttributes(z, more); err != nil {
+				return err
+			}
 			switch {
 			case bytes.Equal(name, []byte("a")):
-				if err := p.anchor(z, more); err != nil {
+				if err := p.anchor(); err != nil {
 					return err
 				}
 			case bytes.Equal(name, []byte("base")) && !based:
-				if href, ok := attributes(z, more)["href"]; ok {
+				if href, ok := p.attributes.get("href"); ok {
 					based = true
 					u, err := p.base.Parse(strings.TrimSpace(href))
 					if err != nil {
@@ -59,13 +67,13 @@ func (p *reader) readHTML(r io.Reader) error {
 					if err := p.Allowed(p.base, u); err != nil {
 						return err
 					}
-					p.base = u
+					p.setBase(u)
 				}
 			case bytes.Equal(name, []byte("meta")):
-				a := attributes(z, more)
-				if a["name"] == "pypi:repository-version" {
+				if what, _ := p.attributes.get("name"); what == "pypi:repository-version" {
 					index = true
-					if err := checkVersion(a["content"]); err != nil {
+					version, _ := p.attributes.get("content")
+					if err := checkVersion(version); err != nil {
 						return err
 					}
 				}
@@ -78,60 +86,47 @@ func (p *reader) readHTML(r io.Reader) error {
 	}
 }
 
-func attributes(z *html.Tokenizer, more bool) map[string]string {
-	m := map[string]string{}
-	for more {
-		var k, v []byte
-		k, v, more = z.TagAttr()
-		if _, again := m[string(k)]; !again { // the first one counts in HTML
-			m[string(k)] = string(v)
+// attributes are those of one tag, each name once: the first one counts in HTML.
+type attributes [][2]string
+
+func (a attributes) get(name string) (value string, ok bool) {
+	for _, kv := range a {
+		if kv[0] == name {
+			return kv[1], true
 		}
 	}
-	return m
+	return "", false
 }
 
-// anchor reads one link's attributes; the first of a name counts, as in HTML.
-func (p *reader) anchor(z *html.Tokenizer, more bool) error {
-	var href, core, old string
-	var linked, cored, olded, yanked bool
-	f := File{Size: -1}
+func (p *reader) readAttributes(z *html.Tokenizer, more bool) error {
+	p.attributes = p.attributes[:0]
 	for more {
+		if len(p.attributes) == maxAttributes {
+			return fmt.Errorf("a tag has more than %d attributes", maxAttributes)
+		}
 		var k, v []byte
 		k, v, more = z.TagAttr()
-		switch string(k) {
-		case "href":
-			if !linked {
-				href, linked = string(v), true
-			}
-		case "data-requires-python":
-			if f.RequiresPython == "" {
-				f.RequiresPython = string(v)
-			}
-		case "data-yanked":
-			if !yanked {
-				f.YankedReason, yanked = string(v), true
-			}
-		case "data-core-metadata":
-			if !cored {
-				core, cored = string(v), true
-			}
-		case "data-dist-info-metadata":
-			if !olded {
-				old, olded = string(v), true
-			}
-		case "data-upload-time": // no standard has it in HTML, some mirrors do
-			if f.UploadTime.IsZero() {
-				f.UploadTime = uploadTime(string(v))
-			}
-		}
+		p.attributes = append(p.attributes, [2]string{string(k), string(v)})
 	}
+	return nil
+}
+
+// anchor takes a link.
+func (p *reader) anchor() error {
+	href, linked := p.attributes.get("href")
 	if !linked {
 		return nil
 	}
-	if !cored {
-		core = old
+	f := File{Size: -1}
+	f.RequiresPython, _ = p.attributes.get("data-requires-python")
+	f.YankedReason, f.Yanked = p.attributes.get("data-yanked")
+	core, ok := p.attributes.get("data-core-metadata")
+	if !ok {
+		core, _ = p.attributes.get("data-dist-info-metadata")
 	}
-	f.Yanked = yanked
 	f.Metadata, f.MetadataSHA256 = hashValue(core)
+	if at, ok := p.attributes.get("data-upload-time"); ok { // no standard has it in HTML, some mirrors do
+		f.UploadTime = uploadTime(at)
+	}
 	return p.add(href, "", f)
 }

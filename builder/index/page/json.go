@@ -75,12 +75,15 @@ func (p *reader) readJSON(r io.Reader) error {
 }
 
 func (p *reader) readObject(r io.Reader) error {
-	d := json.NewDecoder(r)
+	d := newDecoder(r)
 	if err := open(d, '{'); err != nil {
 		return err
 	}
 	seen := map[string]bool{}
 	for d.More() {
+		if len(seen) == maxKeys {
+			return fmt.Errorf("the page has more than %d keys", maxKeys)
+		}
 		t, err := d.Token()
 		if err != nil {
 			return err
@@ -114,8 +117,7 @@ func (p *reader) readObject(r io.Reader) error {
 				return err
 			}
 		default:
-			var skip json.RawMessage
-			if err := d.Decode(&skip); err != nil {
+			if err := d.skip(); err != nil {
 				return err
 			}
 		}
@@ -134,7 +136,7 @@ func (p *reader) readObject(r io.Reader) error {
 	return nil
 }
 
-func (p *reader) readFiles(d *json.Decoder) error {
+func (p *reader) readFiles(d *decoder) error {
 	if err := open(d, '['); err != nil {
 		return fmt.Errorf("files: %w", err)
 	}
@@ -159,6 +161,9 @@ func (p *reader) readFiles(d *json.Decoder) error {
 			f.Metadata, f.MetadataSHA256 = m.there, m.sum
 		}
 		if in.Filename == "" || in.URL == "" {
+			if err := p.spend(perLink); err != nil {
+				return err
+			}
 			p.refuse(in.Filename, "the page gives no name or no URL for it")
 			continue
 		}
@@ -170,7 +175,7 @@ func (p *reader) readFiles(d *json.Decoder) error {
 	return err
 }
 
-func open(d *json.Decoder, want json.Delim) error {
+func open(d *decoder, want json.Delim) error {
 	t, err := d.Token()
 	if err == io.EOF {
 		return errors.New("an empty answer")

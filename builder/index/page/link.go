@@ -19,16 +19,39 @@ type reader struct {
 	seen   map[string]int // file name -> place in Files
 	twice  map[string]bool
 	origin string // scheme and host of a link that was allowed
+
+	attributes attributes // of the tag at hand
+	baseLength int
+	left       int // bytes that links may still take
 }
 
-// maxFiles of one page: the largest projects have some ten thousand.
-const maxFiles = 500_000
+// What the links of one page may take, in bytes: their texts once they are resolved,
+// and what we keep beside them. The largest projects have some ten thousand files, 6 MB.
+const (
+	maxLinks = 64 << 20
+	perLink  = 256
+)
+
+func (p *reader) setBase(u *url.URL) { p.base, p.baseLength = u, len(u.String()) }
+
+func (p *reader) spend(n int) error {
+	if p.left -= n; p.left < 0 {
+		return fmt.Errorf("its links take more than %d MiB", maxLinks>>20)
+	}
+	return nil
+}
 
 // add takes one link. claimed is the name a JSON page gives; an HTML link has
 // none: its name is the URL's, which is also the only one pip looks at.
 func (p *reader) add(href, claimed string, f File) error {
+	if err := p.spend(perLink + len(href) + len(f.RequiresPython) + len(f.YankedReason)); err != nil {
+		return err
+	}
 	where, fragment, name, ok := p.plain(href)
 	if !ok {
+		if err := p.spend(p.baseLength); err != nil { // which becomes part of it
+			return err
+		}
 		u, err := p.base.Parse(strings.TrimSpace(href))
 		if err != nil {
 			if claimed == "" {
@@ -75,9 +98,6 @@ func (p *reader) add(href, claimed string, f File) error {
 	f.Filename, f.URL, f.Index = name, where, p.Index
 	at, again := p.seen[name]
 	if !again {
-		if len(p.Files) >= maxFiles {
-			return fmt.Errorf("more than %d files", maxFiles)
-		}
 		p.seen[name] = len(p.Files)
 		p.Files = append(p.Files, f)
 		return nil
@@ -124,9 +144,6 @@ scan:
 }
 
 func (p *reader) refuse(name, reason string) error {
-	if len(p.Refused) >= maxFiles {
-		return fmt.Errorf("more than %d links to refuse", maxFiles)
-	}
 	if len(name) > 300 {
 		name = name[:300] + "…"
 	}

@@ -92,7 +92,8 @@ func Read(r io.Reader, s Source) (*Page, error) {
 		return nil, fmt.Errorf("content encoding %.40q was not asked for", s.Encoding)
 	}
 	in := bufio.NewReaderSize(wire.Limit(r, s.MaxBytes), 32<<10)
-	p := &reader{Source: s, base: s.From, seen: map[string]int{}}
+	p := &reader{Source: s, seen: map[string]int{}, left: maxLinks}
+	p.setBase(s.From)
 	kind, _, _ := strings.Cut(strings.ToLower(s.Type), ";")
 	var err error
 	switch first := peek(in); {

@@ -14,10 +14,12 @@ import (
 type Body struct {
 	io.ReadCloser
 	client *Client
+	host   string
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	spent  time.Duration
 	got    int64
+	slow   time.Duration // longer than is fair; below zero what is left of the grace
 	// Failed is what the connection said, if not EOF: whoever parses the
 	// body may have seen only the consequence.
 	Failed error
@@ -31,7 +33,13 @@ func (b *Body) Read(p []byte) (int, error) {
 	timer.Stop()
 	b.client.bytes.Add(int64(n))
 	b.got += int64(n)
-	if b.spent += time.Since(start); b.spent >= o.StallTime {
+	took := time.Since(start)
+	if given := b.wait(took, n); given != nil {
+		b.cancel(given)
+		b.Failed = given
+		return n, given
+	}
+	if b.spent += took; b.spent >= o.StallTime {
 		if float64(b.got) < float64(o.MinSpeed)*b.spent.Seconds() {
 			b.cancel(ErrSlow)
 			b.Failed = ErrSlow
@@ -48,6 +56,19 @@ func (b *Body) Read(p []byte) (int, error) {
 		b.Failed = err
 	}
 	return n, err
+}
+
+// wait counts the time a Read took, less what its bytes deserve, against the host.
+func (b *Body) wait(took time.Duration, n int) error {
+	l := &b.client.limits
+	b.slow += took - time.Duration(float64(n)/l.fair()*float64(time.Second))
+	if b.slow <= 0 {
+		b.slow = max(b.slow, -l.grace()) // a fast beginning earns no slow end
+		return nil
+	}
+	d := b.slow
+	b.slow = 0
+	return b.client.slow.spend(b.host, d)
 }
 
 func (b *Body) Close() error {

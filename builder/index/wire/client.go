@@ -21,6 +21,7 @@ type Limits struct {
 	RetryBase     time.Duration // first pause; doubles, with jitter, up to RetryMax
 	RetryMax      time.Duration
 	MaxRetryAfter time.Duration // longest Retry-After obeyed in full
+	HostTime      time.Duration // what all requests to one host together may be slow
 }
 
 // Client sends requests. It may be used by many goroutines at once.
@@ -35,11 +36,12 @@ type Client struct {
 
 	mu    sync.Mutex
 	pause map[string]time.Time // host -> no request before
+	slow  patience
 }
 
 // New reads the certificates that config names, and sends nothing.
 func New(config pipconfig.Config, limits Limits, userAgent string) (*Client, error) {
-	c := &Client{config: config, limits: limits, userAgent: userAgent, slots: make(chan struct{}, limits.Jobs), pause: map[string]time.Time{}}
+	c := &Client{config: config, limits: limits, userAgent: userAgent, slots: make(chan struct{}, limits.Jobs), pause: map[string]time.Time{}, slow: patience{most: limits.HostTime, spent: map[string]time.Duration{}}}
 	transport, err := c.transport()
 	if err != nil {
 		return nil, err

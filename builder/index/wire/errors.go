@@ -41,19 +41,19 @@ type Error struct {
 
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s: ", e.Op, e.Name)
+	fmt.Fprintf(&b, "%s %s: ", e.Op, clip(e.Name))
 	switch {
 	case e.Status != 0 && e.Cause != nil:
-		fmt.Fprintf(&b, "%v (status %d)", e.Cause, e.Status)
+		fmt.Fprintf(&b, "%s (status %d)", clip(e.Cause.Error()), e.Status)
 	case e.Status != 0:
 		fmt.Fprintf(&b, "status %d %s", e.Status, strings.ToLower(http.StatusText(e.Status)))
 	case e.Cause != nil:
-		fmt.Fprintf(&b, "%v", e.Cause)
+		b.WriteString(clip(e.Cause.Error()))
 	default:
 		fmt.Fprintf(&b, "%v", e.Kind)
 	}
 	if e.URL != "" {
-		fmt.Fprintf(&b, " from %s", e.URL)
+		fmt.Fprintf(&b, " from %s", clip(e.URL))
 	}
 	return b.String()
 }
@@ -72,3 +72,14 @@ func (e *Error) Unwrap() []error {
 
 // Hint is what to do about it, in one line, or "".
 func (e *Error) Hint() string { return e.Next }
+
+// maxShown is how many bytes of an address or of what a server says are shown.
+const maxShown = 500
+
+// clip shortens what came from outside to what a line can hold.
+func clip(s string) string {
+	if len(s) <= maxShown {
+		return s
+	}
+	return strings.ToValidUTF8(s[:maxShown], "") + fmt.Sprintf("… (%d bytes)", len(s))
+}

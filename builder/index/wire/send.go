@@ -15,8 +15,10 @@ import (
 	"larder/builder/index/pipconfig"
 )
 
-// maxRedirects as most clients have it; pip allows 30.
-const maxRedirects = 10
+const (
+	maxRedirects = 10      // as most clients have it; pip allows 30
+	maxLocation  = 8 << 10 // bytes of an address, as most servers have it
+)
 
 // Answer is a response; it must be closed.
 type Answer struct {
@@ -60,7 +62,7 @@ func (c *Client) Send(ctx context.Context, method string, u *url.URL, header htt
 		}
 		location := resp.Header.Get(locationKey)
 		if !redirect(resp.StatusCode) || location == "" {
-			b := &Body{ReadCloser: resp.Body, client: c, ctx: ctx, cancel: cancel}
+			b := &Body{ReadCloser: resp.Body, client: c, host: u.Host, slow: -c.limits.grace(), ctx: ctx, cancel: cancel}
 			resp.Body = b
 			return &Answer{Response: resp, From: u, Body: b}, nil
 		}
@@ -83,15 +85,18 @@ func redirect(status int) bool {
 // follow checks one redirect.
 func (c *Client) follow(from *url.URL, location string, hop int) (*url.URL, error) {
 	if hop+1 > maxRedirects {
-		return nil, fmt.Errorf("%w: more than %d redirects, the last at %s", ErrUnreachable, maxRedirects, pipconfig.Clean(from))
+		return nil, fmt.Errorf("%w: more than %d redirects, the last at %s", ErrUnreachable, maxRedirects, clip(pipconfig.Clean(from)))
+	}
+	if len(location) > maxLocation {
+		return nil, fmt.Errorf("%w: redirect from %s to an address of %d bytes", ErrRefused, clip(pipconfig.Clean(from)), len(location))
 	}
 	to, err := from.Parse(location)
 	if err != nil {
-		return nil, fmt.Errorf("%w: redirect from %s to something that is no URL", ErrRefused, pipconfig.Clean(from))
+		return nil, fmt.Errorf("%w: redirect from %s to something that is no URL", ErrRefused, clip(pipconfig.Clean(from)))
 	}
 	to.User, to.Fragment, to.RawFragment = nil, "", ""
 	if err := c.Allowed(from, to); err != nil {
-		return nil, fmt.Errorf("%w: redirect to %s: %w", ErrRefused, pipconfig.Clean(to), err)
+		return nil, fmt.Errorf("%w: redirect to %s: %w", ErrRefused, clip(pipconfig.Clean(to)), err)
 	}
 	return to, nil
 }
@@ -175,7 +180,7 @@ func hintFor(err error) string {
 		return "put the proxy's user and password in pip's proxy option"
 	case errors.As(err, &dns):
 		return "check index-url and the name server: pip config list"
-	case errors.Is(err, ErrSlow), errors.Is(err, ErrTooLong):
+	case errors.Is(err, ErrSlow), errors.Is(err, ErrTooLong), errors.Is(err, ErrGivenUp):
 		return "try again later, or use a nearer index"
 	case errors.Is(err, ErrRefused), errors.Is(err, ErrHash):
 		return ""

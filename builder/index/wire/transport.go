@@ -120,6 +120,9 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := m.client.waitFor(r.Context(), r.URL.Host); err != nil {
 		return nil, err
 	}
+	if err := m.client.slow.left(r.URL.Host); err != nil {
+		return nil, err
+	}
 	m.client.requests.Add(1)
 	if n, ok := r.Context().Value(triesKey{}).(*int); ok {
 		*n++
@@ -128,7 +131,10 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 	if pipconfig.Trusted(r.URL, m.client.config.TrustedHosts) {
 		pool = m.unchecked
 	}
+	start := time.Now()
 	resp, err := pool.RoundTrip(r)
+	// Told by the next request or Read: this answer is there.
+	_ = m.client.slow.spend(r.URL.Host, time.Since(start)-m.client.limits.grace())
 	if err != nil {
 		return nil, err
 	}
@@ -217,6 +223,8 @@ func permanent(err error) bool {
 	var alert tls.AlertError
 	var dns *net.DNSError
 	switch {
+	case errors.Is(err, ErrGivenUp):
+		return true
 	case errors.As(err, &verify), errors.As(err, &record), errors.As(err, &alert), isAlert(err):
 		return true
 	case errors.As(err, &dns):

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"larder/builder/memory"
 	"larder/builder/wheel/archive"
 )
 
@@ -22,8 +23,10 @@ type Compiler struct {
 	minor      int    // of Python 3
 	program    string // what the workers run
 	timeout    time.Duration
+	allowed    allowance // of a large source
 
-	jobs   chan *Job
+	jobs   chan *Job // sources of a small allowance
+	large  chan *Job
 	ctx    context.Context
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
@@ -42,6 +45,24 @@ type Job struct {
 //go:embed worker.py
 var workerProgram string
 
+// allowance is what a source may cost. One that takes more has no bytecode, on every
+// host alike: it was made to, and Python would not get far with it either.
+type allowance struct {
+	memory int64 // bytes of the interpreter's data
+	code   int   // bytes that come out
+}
+
+// Sources of every kind were tried on 3.9 and 3.12: the interpreter takes up to 650
+// bytes and makes up to 3 for each of the source's. Putting the code in its canonical
+// form takes up to 30 times its size, and belongs to the same part of the budget.
+var (
+	small = allowance{memory: memory.Worker - 64<<20, code: 2 << 20}
+	large = allowance{memory: memory.Source - 1<<30, code: 32 << 20}
+)
+
+// smallSource is the length of the longest source that has the small allowance.
+const smallSource = 192 << 10
+
 // MaxSource is the length of the longest source worth submitting. The largest met is
 // 11 MB.
 const MaxSource = 64 << 20
@@ -56,17 +77,17 @@ const (
 	window = 4
 )
 
-// New starts jobs processes (at least one) of the interpreter. Cancelling ctx ends
-// them; so does Close.
+// New starts jobs processes (at least one; [memory.MaxWorkers] fit the budget of a
+// build) of the interpreter. Cancelling ctx ends them; so does Close.
 func New(ctx context.Context, executable string, jobs int) (*Compiler, error) {
 	return start(ctx, executable, jobs, workerProgram, compileTimeout)
 }
 
 func start(ctx context.Context, executable string, jobs int, program string, timeout time.Duration) (*Compiler, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	c := &Compiler{executable: executable, program: program, timeout: timeout, jobs: make(chan *Job), ctx: ctx, cancel: cancel}
+	c := &Compiler{executable: executable, program: program, timeout: timeout, allowed: large, jobs: make(chan *Job), large: make(chan *Job), ctx: ctx, cancel: cancel}
 	// The first one is waited for: it tells whether the interpreter works at all.
-	first, err := startWorker(c)
+	first, err := startWorker(c, small)
 	if err != nil {
 		cancel()
 		return nil, err
@@ -80,6 +101,7 @@ func start(ctx context.Context, executable string, jobs int, program string, tim
 		}
 		c.wg.Go(func() { c.run(w) })
 	}
+	c.wg.Go(c.runLarge)
 	return c, nil
 }
 
@@ -94,8 +116,12 @@ func (c *Compiler) Close() error {
 // tracebacks show until Python has imported the code once.
 func (c *Compiler) Submit(ctx context.Context, path string, source []byte) (*Job, error) {
 	j := &Job{path: path, source: source, done: make(chan struct{})}
+	to := c.jobs
+	if len(source) > smallSource {
+		to = c.large
+	}
 	select {
-	case c.jobs <- j:
+	case to <- j:
 		return j, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -141,8 +167,8 @@ func (c *Compiler) run(w *worker) {
 	for {
 		if w == nil {
 			var err error
-			if w, err = startWorker(c); err != nil {
-				c.refuseAll(backlog, err)
+			if w, err = startWorker(c, small); err != nil {
+				c.refuseAll(backlog, c.jobs, err)
 				return
 			}
 		}
@@ -150,35 +176,85 @@ func (c *Compiler) run(w *worker) {
 		w.stop()
 		w = nil
 		if c.ctx.Err() != nil {
-			c.refuseAll(left, c.ctx.Err())
+			c.refuseAll(left, c.jobs, c.ctx.Err())
 			return
 		}
-		// The first of those without an answer is the one it died of. Once may be
-		// bad luck (the kernel short of memory); twice is the source, and what a
-		// source crashes here it would crash in pip.
-		if len(left) > 0 {
-			j := left[0]
-			if j.tries++; j.tries == 2 {
-				if errors.Is(cause, errCrashed) {
-					j.finish(nil, nil)
-				} else {
-					j.finish(nil, fmt.Errorf("compile %s: %w", archive.Quote(j.path), cause))
-				}
-				left = left[1:]
-			}
+		// The first of those without an answer is the one it died of.
+		if len(left) > 0 && !left[0].again(cause) {
+			left = left[1:]
 		}
 		backlog = left
 	}
 }
 
+// runLarge compiles the large sources, each in a process of its own: what one has used
+// stays with it.
+func (c *Compiler) runLarge() {
+	for {
+		select {
+		case j := <-c.large:
+			if err := c.compileLarge(j); err != nil {
+				c.refuseAll([]*Job{j}, c.large, err)
+				return
+			}
+		case <-c.ctx.Done():
+			return
+		}
+	}
+}
+
+func (c *Compiler) compileLarge(j *Job) error {
+	giveBack, err := memory.TakeSource(c.ctx)
+	if err != nil {
+		return err
+	}
+	defer giveBack()
+	for {
+		w, err := startWorker(c, c.allowed)
+		if err != nil {
+			return err
+		}
+		sent := make(chan *Job, 1)
+		sent <- j
+		close(sent)
+		// A send that fails shows as a reply that does not come.
+		_ = w.send(j)
+		left := w.receive(sent, c.timeout)
+		cause := w.cause()
+		switch {
+		case len(left) == 0:
+			return nil
+		case c.ctx.Err() != nil:
+			return c.ctx.Err()
+		case !j.again(cause):
+			return nil
+		}
+	}
+}
+
+// again says whether a job that a worker died of is worth another try, else settles
+// it. Once may be bad luck (the kernel short of memory); twice is the source, and what
+// a source crashes here it would crash in pip.
+func (j *Job) again(cause error) bool {
+	if j.tries++; j.tries < 2 {
+		return true
+	}
+	if errors.Is(cause, errCrashed) {
+		j.finish(nil, nil)
+	} else {
+		j.finish(nil, fmt.Errorf("compile %s: %w", archive.Quote(j.path), cause))
+	}
+	return false
+}
+
 // refuseAll fails what this worker has, and all that comes while the compiler is open.
-func (c *Compiler) refuseAll(backlog []*Job, err error) {
+func (c *Compiler) refuseAll(backlog []*Job, coming <-chan *Job, err error) {
 	for _, j := range backlog {
 		j.finish(nil, err)
 	}
 	for {
 		select {
-		case j := <-c.jobs:
+		case j := <-coming:
 			j.finish(nil, err)
 		case <-c.ctx.Done():
 			return

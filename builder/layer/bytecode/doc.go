@@ -16,7 +16,8 @@
 // # Limits
 //
 // For a CPython newer than this program, whose code it does not know, the canonical
-// form is left out, and with it the promise. A worker may use 4 GiB of memory and two
-// minutes for one source. A source that crashes the interpreter, twice, has no
-// bytecode; one that hangs it, or a worker killed from outside, is an error.
+// form is left out, and with it the promise. A source of up to 192 KiB may take 192 MiB
+// of memory, a longer one 3 GiB, one of those at a time; either two minutes. One that
+// takes more memory, makes far more code than sources do, or crashes the interpreter
+// twice, has no bytecode; one that hangs it, or a worker killed from outside, is an error.
 package bytecode

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -23,6 +24,7 @@ var errTimeout = errors.New("took too long")
 // worker is one process of the interpreter.
 type worker struct {
 	cmd      *exec.Cmd
+	may      allowance
 	in       *bufio.Writer
 	inPipe   io.Closer
 	out      *bufio.Reader
@@ -34,18 +36,19 @@ type worker struct {
 }
 
 // startWorker starts a process and waits until it is ready.
-func startWorker(c *Compiler) (*worker, error) {
+func startWorker(c *Compiler, may allowance) (*worker, error) {
 	exe := c.executable
 	// Not -I: that ignores PYTHONHASHSEED. The environment is all ours instead, and
 	// the program takes the working directory out of its path first.
-	cmd := exec.CommandContext(c.ctx, exe, "-s", "-S", "-B", "-W", "ignore", "-c", c.program)
+	cmd := exec.CommandContext(c.ctx, exe, "-s", "-S", "-B", "-W", "ignore", "-c", c.program,
+		strconv.FormatInt(may.memory, 10), strconv.Itoa(may.code))
 	cmd.Dir = "/"
 	cmd.Env = []string{"PYTHONHASHSEED=0", "PYTHONUTF8=1"}
 	if v, ok := os.LookupEnv("LD_LIBRARY_PATH"); ok {
 		// Some interpreters find their own library with it.
 		cmd.Env = append(cmd.Env, "LD_LIBRARY_PATH="+v)
 	}
-	w := &worker{cmd: cmd, stderr: &tail{}}
+	w := &worker{cmd: cmd, may: may, stderr: &tail{}}
 	cmd.Stderr = w.stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -165,7 +168,11 @@ func (w *worker) reply() ([]byte, error) {
 	if _, err := io.ReadFull(w.out, head[:]); err != nil {
 		return nil, err
 	}
-	data := make([]byte, binary.LittleEndian.Uint32(head[1:]))
+	size := int64(binary.LittleEndian.Uint32(head[1:]))
+	if size > int64(w.may.code) {
+		return nil, errors.New("more code than allowed")
+	}
+	data := make([]byte, size)
 	if _, err := io.ReadFull(w.out, data); err != nil {
 		return nil, err
 	}

@@ -10,12 +10,13 @@ import marshal
 import resource
 
 # A source can be written to need far more memory than its size (MemoryError is
-# then no different from any other source that does not compile).
-limit = 4 << 30
-hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+# then no different from any other source that does not compile). Data and not address
+# space: what an allocator only reserves costs nothing.
+memory, most = int(sys.argv[1]), int(sys.argv[2])
+hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
 if hard != resource.RLIM_INFINITY:
-    limit = min(limit, hard)
-resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    memory = min(memory, hard)
+resource.setrlimit(resource.RLIMIT_DATA, (memory, hard))
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
@@ -30,6 +31,8 @@ def serve(read, write, flush):
             code = compile(source, path, "exec", dont_inherit=True)
             data = marshal.dumps(code)
             status = b"+"
+            if len(data) > most:
+                status, data = b"-", b"too much code"
         except Exception as e:
             data = type(e).__name__.encode()
             status = b"-"

@@ -10,7 +10,7 @@ import (
 
 // Limits bound what a hostile file can cost. A zero field takes the default.
 type Limits struct {
-	Files     int   // entries; default 200,000 (the largest wheels met have about 25,000)
+	Files     int   // entries, and the directories that their names imply; default 200,000 (the largest wheels met have about 25,000)
 	TotalSize int64 // bytes unpacked; default 32 GiB (torch with CUDA is about 5)
 	Ratio     int64 // unpacked over packed, once more than Free is unpacked; default 100 (deflate's own limit is 1032)
 	Free      int64 // bytes that may be unpacked at any ratio; default 1 GiB
@@ -23,7 +23,7 @@ const (
 	defaultFree      = 1 << 30
 
 	// The directory of 200,000 entries with names of 200 bytes is about 50 MiB.
-	maxDirectory = 128 << 20
+	maxDirectory = 64 << 20
 )
 
 func (l Limits) orDefault() Limits {
@@ -108,7 +108,7 @@ func Open(r io.ReaderAt, size int64, limits Limits) (*Archive, error) {
 		return nil, err
 	}
 	a := &Archive{}
-	if err := checkNames(a, entries); err != nil {
+	if err := checkNames(a, entries, limits); err != nil {
 		return nil, err
 	}
 	if err := checkSizes(entries, size, limits); err != nil {

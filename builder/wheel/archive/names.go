@@ -83,7 +83,7 @@ func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
 // checkNames applies every rule about names and kinds of entries, alone and
 // against each other, and notes the case collisions.
-func checkNames(a *Archive, entries []entry) error {
+func checkNames(a *Archive, entries []entry, limits Limits) error {
 	seen := make(map[string]bool, len(entries)) // name without slash -> is a directory
 	folded := make(map[string]string, len(entries))
 	fold := cases.Fold()
@@ -140,6 +140,9 @@ func checkNames(a *Archive, entries []entry) error {
 				break // its own parents are checked with it
 			}
 			seen[dir] = true
+		}
+		if len(seen) > limits.Files { // a short name can imply many
+			return refuse("has more than %d files and directories", limits.Files)
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 // DefaultPath is where the operator's file is looked for when none is named.
@@ -73,13 +74,14 @@ type Source struct {
 }
 
 // Build holds the defaults of larder build. Jobs 0 means as many as there are
-// processors.
+// processors, Timeout 0 for ever.
 type Build struct {
 	Targets []string `toml:"targets"`
 	Views   []string `toml:"views"`
 	Locks   []string `toml:"locks"`
 	Layers  bool     `toml:"layers"`
 	Jobs    int      `toml:"jobs"`
+	Timeout Age      `toml:"timeout"`
 }
 
 // Run holds the defaults of larder run.
@@ -105,7 +107,7 @@ func Default() Config {
 	return Config{
 		Store: DefaultStore,
 		Rank:  Rank{Top: 1000, Weight: Weight{Rankings: 1, Misses: 1, ClickHouse: 1}},
-		Build: Build{Views: []string{"pip", "pip-old", "simple"}, Layers: true},
+		Build: Build{Views: []string{"pip", "pip-old", "simple"}, Layers: true, Timeout: Age(6 * time.Hour)},
 		Run:   Run{Snapshot: "current", Views: []string{"pip", "pip-old"}, Missing: "warn", MinFree: DefaultMinFree},
 		GC:    GC{Keep: 3},
 	}

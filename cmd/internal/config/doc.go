@@ -27,6 +27,7 @@
 //	locks   = ["/srv/app/requirements.lock"]
 //	layers  = true
 //	jobs    = 8
+//	timeout = "6h"                  # what waiting for the index may take in all; "0s" for ever
 //
 //	[run]
 //	snapshot = "current"

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"larder/overlay"
 )
 
 // ErrContainer is wrapped by what is wrong with the container as a whole: it
@@ -28,6 +30,9 @@ type Container struct {
 	rootPath   string // as the thread inside sees it
 	rootMount  uint64
 	work       chan func()
+
+	// Reads is what may still be read of the container's files, by whoever does.
+	Reads overlay.Budget
 }
 
 // Enter enters the mount namespace of pid and pins its root, which must be the

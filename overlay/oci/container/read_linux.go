@@ -13,7 +13,8 @@ import (
 
 // ReadFile reads a regular file below the container's root as a process of it
 // would find it. It is opened without being opened (O_PATH) until it is known
-// to be a regular file: opening a FIFO waits and opening a device acts.
+// to be a regular file: opening a FIFO waits and opening a device acts. What is
+// read counts in Reads too.
 func (c *Container) ReadFile(name string, limit int64) ([]byte, error) {
 	var data []byte
 	err := c.inside(func() (err error) {
@@ -59,7 +60,7 @@ func (c *Container) readFile(name string, limit int64) ([]byte, error) {
 		return fail(err)
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	data, err := io.ReadAll(c.Reads.Reader(io.LimitReader(f, limit+1)))
 	if err != nil {
 		return fail(err)
 	}

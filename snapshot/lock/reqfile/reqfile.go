@@ -37,8 +37,16 @@ type reqSet struct {
 	files       int // included so far
 	wanted      []reqLine
 	constraints map[string][]reqLine // by normalised name
+	limits      map[string]*limit    // by normalised name, once all is read
+	read        map[included]bool    // what was included: the second time it says nothing new
 	hashes      string               // where --require-hashes stands, "" if nowhere
 	any         bool                 // some line was a requirement, marker true or not
+}
+
+// included is a file as requirements, or as constraints.
+type included struct {
+	shown      string
+	constraint bool
 }
 
 // Opener reads a file that another one includes. The name is relative to the
@@ -47,7 +55,7 @@ type Opener func(name, shown string) ([]byte, error)
 
 // Read reads a requirements file as pip does (pip/_internal/req/req_file.py).
 func Read(set *pins.Set, name string, data []byte, open Opener) error {
-	s := &reqSet{set: set, name: name, open: open, constraints: make(map[string][]reqLine)}
+	s := &reqSet{set: set, name: name, open: open, constraints: make(map[string][]reqLine), limits: make(map[string]*limit), read: make(map[included]bool)}
 	if err := s.file(name, data, "", false, []string{path.Clean(name)}); err != nil {
 		return err
 	}
@@ -146,6 +154,11 @@ func (s *reqSet) include(file string, line int, arg, dir string, constraint bool
 	if slices.Contains(chain, shown) {
 		return pins.Refuse(file, line, "take one of the includes out", "includes %s, which includes this file: a circle", pins.Show(arg))
 	}
+	this := included{shown, constraint}
+	if s.read[this] {
+		return nil
+	}
+	s.read[this] = true
 	data, err := s.open(name, shown)
 	why := ""
 	switch {
@@ -206,34 +219,30 @@ func (s *reqSet) requirement(file string, line int, text string, constraint bool
 // pin finds the one version a line and its constraints allow.
 func (s *reqSet) pin(w reqLine) (pins.Pin, error) {
 	name := pep508.Normalize(w.req.Name)
-	limits := s.constraints[name]
-	specs, hashes := w.req.Specifiers, w.hashes
-	for _, c := range limits {
-		specs = append(slices.Clip(specs), c.req.Specifiers...)
-		hashes = common(hashes, c.hashes)
-	}
+	l := s.limit(name)
 	v, ok := exact(w.req.Specifiers)
-	for _, c := range limits {
-		if !ok {
-			v, ok = exact(c.req.Specifiers)
-		}
+	if !ok {
+		v, ok = l.version, l.exact
 	}
 	if !ok {
 		return pins.Pin{}, pins.Refuse(w.file, w.line, "write "+pins.Show(name)+"==VERSION, or compile a lock: uv pip compile, pip-compile", "%s is not pinned", pins.Show(w.req.Name))
 	}
-	if !allows(specs, v) {
-		at := pins.Where(w.file, w.line)
-		for _, c := range limits {
-			if !allows(c.req.Specifiers, v) {
-				at = pins.Where(c.file, c.line)
-			}
-		}
-		return pins.Pin{}, pins.Refuse(w.file, w.line, "make the two agree", "%s %s does not satisfy %s", pins.Show(w.req.Name), v, at)
+	against := l.against(v)
+	if against == nil && !allows(w.req.Specifiers, v) {
+		against = &w
+	}
+	if against != nil {
+		return pins.Pin{}, pins.Refuse(w.file, w.line, "make the two agree", "%s %s does not satisfy %s", pins.Show(w.req.Name), v, pins.Where(against.file, against.line))
+	}
+	var hashes []string
+	if w.hashes != nil || !l.pinned { // else the set has them
+		hashes = l.common(w.hashes)
 	}
 	if hashes != nil && len(hashes) == 0 {
 		return pins.Pin{}, pins.Refuse(w.file, w.line, "make the two agree", "%s has no hash in common with its constraint", pins.Show(w.req.Name))
 	}
-	return pins.Pin{Name: name, Version: v.String(), Hashes: slices.Clone(hashes), File: w.file, Line: w.line}, nil
+	l.pinned = true
+	return pins.Pin{Name: name, Version: v.String(), Hashes: hashes, File: w.file, Line: w.line}, nil
 }
 
 // exact finds a version that some clause names outright.
@@ -260,20 +269,6 @@ func allows(list pep440.Specifiers, v pep440.Version) bool {
 		}
 	}
 	return true
-}
-
-// common is what both sets allow; nil allows everything.
-func common(a, b []string) []string {
-	if a == nil || b == nil {
-		return append(a, b...)
-	}
-	both := []string{}
-	for _, h := range a {
-		if slices.Contains(b, h) {
-			both = append(both, h)
-		}
-	}
-	return both
 }
 
 // checkHashes holds what pip holds: one hash, or --require-hashes, and every pin
