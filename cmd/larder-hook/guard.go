@@ -1,6 +1,9 @@
 package main
 
-import "os"
+import (
+	"os"
+	"sync/atomic"
+)
 
 // verdict is the status that the hook has decided on, and 1; 0 while it has not.
 //
@@ -18,6 +21,6 @@ var verdict int32
 
 // end ends the process with a status that is the hook's own.
 func end(status int) {
-	verdict = int32(status) + 1
+	atomic.StoreInt32(&verdict, int32(status)+1) // for the parent to read
 	os.Exit(status)
 }
