@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"larder/overlay/overlaytest"
 )
 
@@ -87,4 +89,33 @@ func TestMountHookWithoutMask(t *testing.T) {
 		t.Errorf("exit %d, %q", status, stderr)
 	}
 	f.sh("test -f $R/opt/venv/lib/python3.11/site-packages/one/__init__.py && test -d $R/opt/venv/lib/python3.11/site-packages/one-0.9.dist-info")
+}
+
+// An image of sparse records costs the host no memory, which is outside the
+// container's cgroup: a note, and the environment without a mask.
+func TestMountHookReadsLittle(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	dir := t.TempDir()
+	store, lock, cfg := filepath.Join(dir, "store"), filepath.Join(dir, "app.lock"), filepath.Join(dir, "config.toml")
+	must(t, os.WriteFile(lock, []byte("one==1.0\n"), 0o600))
+	must(t, os.WriteFile(cfg, fmt.Appendf(nil, "[profile.app]\nlock = %q\nvenv = \"/opt/venv\"\nviews = []\nview = \"\"\n", lock), 0o600))
+	publish(t, store, nil)
+	f := start(t, store, "c1", 0)
+	for i := range 200 {
+		info := filepath.Join(f.rootfs, fmt.Sprintf("opt/venv/lib/python3.11/site-packages/one-0.%d.dist-info", i))
+		must(t, os.MkdirAll(info, 0o755))
+		must(t, os.WriteFile(filepath.Join(info, "RECORD"), nil, 0o644))
+		must(t, os.Truncate(filepath.Join(info, "RECORD"), 16<<20))
+	}
+	must(t, os.WriteFile(filepath.Join(f.rootfs, "opt/venv/pyvenv.cfg"), []byte("version = 3.11.2\n"), 0o644))
+	if status, stderr := f.attach("--config", cfg, "--profile", "app"); status != 0 || !strings.Contains(stderr, "stay visible: more than 16 MiB to read") {
+		t.Errorf("exit %d, %q", status, stderr)
+	}
+	var used unix.Rusage // of the largest child that has ended
+	must(t, unix.Getrusage(unix.RUSAGE_CHILDREN, &used))
+	if used.Maxrss > 256<<10 {
+		t.Errorf("%d MiB", used.Maxrss>>10)
+	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"larder/overlay"
 	"larder/overlay/overlaytest"
 )
 
@@ -350,6 +351,7 @@ func TestMountReadFile(t *testing.T) {
 	}
 	f := start(t, root(t, 0), `
 echo ok > $R/etc/file
+truncate -s 1M $R/etc/large
 ln -s file $R/etc/link
 ln -s /etc $R/home/etc
 mkfifo $R/etc/fifo
@@ -391,6 +393,15 @@ ln -s /../../../../../../etc/hostname $R/home/hostname`, false)
 	}
 	if _, err := c.ReadFile("/etc/file", 2); err == nil || !strings.Contains(err.Error(), "larger than 2 bytes") {
 		t.Errorf("too large: %v", err)
+	}
+	var err error
+	for range overlay.MaxRead >> 20 {
+		if _, err = c.ReadFile("/etc/large", 1<<20); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, overlay.ErrMaxRead) {
+		t.Errorf("more than may be read in all: %v", err)
 	}
 }
 
