@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -88,10 +87,4 @@ func (c *container) hook(w *world, verb string, args ...string) invocation {
 func (c *container) attached() error {
 	_, err := os.Stat(fmt.Sprintf("/proc/%d/root%s/home/a/.cache/pip/http-v2", c.cmd.Process.Pid, c.root()))
 	return err
-}
-
-// mounts are larder's in the container.
-func (c *container) mounts() (n int, err error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", c.cmd.Process.Pid))
-	return strings.Count(string(b), " larder:"), err
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -38,7 +39,7 @@ type campaign struct {
 type options struct {
 	seed uint64
 	only string // what the names of the cases to play have
-	from string // where the programs are
+	bin  string // where the programs are
 	keep string // where disks of bad cuts go, or ""
 }
 
@@ -50,9 +51,14 @@ func main() {
 	var o options
 	flag.Uint64Var(&o.seed, "seed", 1, "draw the cases by `N`")
 	flag.StringVar(&o.only, "case", "", "play only cases whose name has `TEXT`")
-	flag.StringVar(&o.from, "bin", "bin", "`DIR` where larder and larder-hook are")
+	flag.StringVar(&o.bin, "bin", "bin", "`DIR` where larder, larder-hook, inject and logdisk are")
 	flag.StringVar(&o.keep, "keep", "", "keep the disks of bad cuts in `DIR`")
 	flag.Parse()
+	var err error
+	if o.bin, err = filepath.Abs(o.bin); err != nil {
+		fmt.Fprintln(os.Stderr, "torture:", err)
+		os.Exit(1)
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()

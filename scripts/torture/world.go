@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,30 +30,27 @@ const patience = 60 * time.Second
 // world is where cases are played: the programs, an index, and live, the one directory that a
 // case may change. It begins each case as a copy of a template.
 type world struct {
-	dir    string
-	live   string // store, home, inst and what a case adds
-	bin    string // of larder, larder-hook, inject, logdisk
-	env    []string
-	python string
-	ids    [5]string // of the snapshot that the n-th lock's build makes, from 1
-	index  *indextest.Server
+	dir     string
+	live    string // store, home, inst and what a case adds
+	env     []string
+	python  string
+	ids     [5]string // of the snapshot that the n-th lock's build makes, from 1
+	index   *indextest.Server
+	ranking string // its address
 	options
-	ends   []func()
+	ends []func()
 
 	classes map[string]map[string]int // of calls, by scenario: how many it makes of each
 	box     *container                // of the case, if it has one
 }
 
 func newWorld(ctx context.Context, dir string, o options) (w *world, err error) {
-	w = &world{dir: dir, live: filepath.Join(dir, "live"), bin: filepath.Join(dir, "bin"), options: o, classes: map[string]map[string]int{}}
+	w = &world{dir: dir, live: filepath.Join(dir, "live"), options: o, classes: map[string]map[string]int{}}
 	defer func() {
 		if err != nil {
 			w.close()
 		}
 	}()
-	if err := w.programs(ctx, o.from); err != nil {
-		return nil, err
-	}
 	// The shim of a version manager would be traced too, and costs more than the interpreter.
 	out, err := exec.CommandContext(ctx, "python3", "-c", "import os, sys; print(os.path.realpath(sys._base_executable))").Output()
 	if err != nil {
@@ -74,11 +73,13 @@ func newWorld(ctx context.Context, dir string, o options) (w *world, err error) 
 			return nil, err
 		}
 	}
-	for name, text := range map[string]string{w.list(): "alpha\nbeta\npip\n", w.config(): ""} {
-		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-			return nil, err
-		}
+	if err := os.WriteFile(w.config(), nil, 0o644); err != nil {
+		return nil, err
 	}
+	// From an address, so that the store keeps an answer.
+	ranking := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, "alpha\nbeta\npip\n") }))
+	w.ends = append(w.ends, ranking.Close)
+	w.ranking = ranking.URL + "/ranking.txt"
 	return w, w.makeTemplates(ctx)
 }
 
@@ -100,24 +101,6 @@ func (w *world) close() {
 	}
 }
 
-// programs builds our own two beside those to be tortured.
-func (w *world) programs(ctx context.Context, bin string) error {
-	if err := os.Mkdir(w.bin, 0o755); err != nil {
-		return err
-	}
-	for _, name := range []string{"larder", "larder-hook"} {
-		if err := command(ctx, "cp", filepath.Join(bin, name), w.bin); err != nil {
-			return fmt.Errorf("%w; make build makes it", err)
-		}
-	}
-	for _, name := range []string{"inject", "logdisk"} {
-		if err := command(ctx, "go", "build", "-o", w.bin, "larder/scripts/torture/"+name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // command runs a program that must succeed.
 func command(ctx context.Context, args ...string) error {
 	if out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput(); err != nil {
@@ -133,7 +116,7 @@ func (w *world) store(elem ...string) string {
 	return filepath.Join(append([]string{w.live, "store"}, elem...)...)
 }
 func (w *world) lock(n int) string { return filepath.Join(w.dir, fmt.Sprintf("lock%d.txt", n)) }
-func (w *world) list() string      { return filepath.Join(w.dir, "ranking.txt") }
+func (w *world) proof() string     { return filepath.Join(w.dir, "proof") }
 func (w *world) config() string    { return filepath.Join(w.dir, "config.toml") }
 
 // locks are what the builds stock, from 1: each a little more, or newer.
@@ -219,13 +202,13 @@ func (w *world) must(ctx context.Context, args ...string) error {
 
 // build is the build of the n-th lock, with a few ranked projects besides.
 func (w *world) build(n int) invocation {
-	return w.larder("--json", "build", "--lock", w.lock(n), "--ranking", w.list(), "--top", "3")
+	return w.larder("--json", "build", "--lock", w.lock(n), "--ranking", w.ranking, "--top", "3")
 }
 
 // makeTemplates makes the stores that cases begin with:
 //
 //	empty    no store
-//	stocked  three snapshots, a kept instance on the first, what a killed run left, some trash
+//	stocked  three snapshots, a kept instance on the first, misses, what a killed run left, trash
 func (w *world) makeTemplates(ctx context.Context) error {
 	for _, dir := range []string{w.live, w.path("home"), w.path("inst")} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
@@ -255,8 +238,12 @@ func (w *world) stock(ctx context.Context) error {
 	if err := w.must(ctx, "run", "--required", "--snapshot", w.ids[1], "--instance", w.path("inst", "kept"), "--", "sh", "-c", "echo mine > $HOME/.cache/pip/mine"); err != nil {
 		return err
 	}
-	// Its shell outlives it for a moment, and all of the tree is gone before the next command.
-	if r := w.do(ctx, w.larder("run", "--required", "--", "sh", "-c", "echo theirs > $HOME/.cache/pip/theirs; kill -9 $PPID")); r.code != 128+9 {
+	// What a container downloads is noted; of a killed run gc does it.
+	const download = "mkdir -p $HOME/.cache/pip/wheels/a && echo > $HOME/.cache/pip/wheels/a/delta-1.0-py3-none-any.whl"
+	if err := w.must(ctx, "run", "--required", "--", "sh", "-c", download); err != nil {
+		return err
+	}
+	if r := w.do(ctx, w.larder("run", "--required", "--", "sh", "-c", download+"; kill -9 $PPID")); r.code != 128+9 {
 		return fmt.Errorf("kill a run: %s", r)
 	}
 	if err := os.MkdirAll(w.store("trash", "left", "deep", "deeper"), 0o700); err != nil {
