@@ -27,10 +27,8 @@ func (f *found) sane(r result) {
 		f.add("crashes: %s", r)
 	case !slices.Contains(codes, r.code):
 		f.add("no exit code of larder's: %s", r)
-	case r.code != 0 && r.stderr == "" && !strings.Contains(r.stdout, "no damage"):
-		if r.code != 3 { // verify prints its findings
-			f.add("exit %d without a word", r.code)
-		}
+	case r.code != 0 && r.stderr+r.stdout == "":
+		f.add("exit %d without a word", r.code)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,6 +23,7 @@ type kind struct {
 	name string
 	path func(w *world) (string, error) // in the store
 	dir  bool
+	disk bool // where one of another owner may be mounted
 	// optional files may be in any state: nothing needs them, and nobody has to notice.
 	optional bool
 	// stocked: it is made of wheels, so the next build that needs it makes it again.
@@ -108,9 +108,10 @@ var kinds = []kind{
 	{name: "lease of a dead run", path: holding("larder-run-")},
 	{name: "history", path: named("history.jsonl"), optional: true},
 	{name: "misses", path: named("misses/*"), optional: true},
-	{name: "page", path: named("pages/*"), optional: true},
+	{name: "page", path: named("pages/pages/*/*"), optional: true},
 	{name: "ranking", path: named("rankings/*"), optional: true},
 	{name: "holder.json", path: named("staging/holder.json"), optional: true},
+	{name: "disk of the instance", path: func(*world) (string, error) { return "../inst", nil }, dir: true, disk: true, optional: true},
 	{name: "directory of objects", path: named("objects"), dir: true},
 	{name: "directory of one object", path: func(w *world) (string, error) {
 		o, err := objectAt("l", "alpha/part1.py")(w)
@@ -131,8 +132,8 @@ type form struct {
 	name string
 	do   func(path string, r *rand.Rand) error
 	// sameSize: only who reads the file can notice. attributes: its bytes are what they were.
-	sameSize, attributes bool
-	forDir, forFile      bool
+	sameSize, attributes     bool
+	forDir, forFile, forDisk bool
 }
 
 var forms = []form{
@@ -142,6 +143,7 @@ var forms = []form{
 	{name: "empty", forFile: true, do: edit(func([]byte) []byte { return nil })},
 	{name: "append", forFile: true, do: edit(func(b []byte) []byte { return append(b, "x\n"...) })},
 	{name: "remove", forFile: true, forDir: true, do: func(path string, _ *rand.Rand) error { return os.RemoveAll(path) }},
+	{name: "unmounted", forDisk: true, do: instead(func(path string) error { return os.Mkdir(path, 0o755) })},
 	{name: "directory", forFile: true, do: instead(func(path string) error { return os.MkdirAll(filepath.Join(path, "x"), 0o755) })},
 	{name: "file", forDir: true, do: instead(func(path string) error { return os.WriteFile(path, []byte("x\n"), 0o644) })},
 	{name: "link", forFile: true, forDir: true, do: instead(func(path string) error { return os.Symlink("/etc/hostname", path) })},
@@ -203,7 +205,7 @@ func damages(ctx context.Context, w *world) (cases []testCase, err error) {
 			return nil, fmt.Errorf("%s: %w", k.name, err)
 		}
 		for _, x := range forms {
-			if k.dir && !x.forDir || !k.dir && !x.forFile {
+			if !(k.dir && x.forDir || !k.dir && x.forFile || k.disk && x.forDisk) {
 				continue
 			}
 			for _, c := range commands {
@@ -261,16 +263,14 @@ func (w *world) mended(ctx context.Context, f *found, d damage, c damagedCommand
 	if id, ok := strings.CutPrefix(d.path, "snapshots/"); ok && !slices.Contains(w.snapshots(), filepath.Dir(id)) {
 		return // gc has taken it, and may
 	}
-	if d.kind.name == "current" && strings.HasPrefix(c.name, "build") {
-		pristine = "" // it is another one by now
+	if d.kind.name == "current" && c.done(w) == nil {
+		return // it is another one by now, and whole
 	}
-	if pristine != "" {
-		if info, err := os.Lstat(path); err == nil && (!info.IsDir() || !d.dir) {
-			_ = os.RemoveAll(path)
-		}
-		if out, err := exec.CommandContext(ctx, "cp", "-aT", pristine, path).CombinedOutput(); err != nil {
-			f.add("put back: %v: %s", err, out)
-		}
+	if info, err := os.Lstat(path); err == nil && (!info.IsDir() || !d.dir) {
+		_ = os.RemoveAll(path)
+	}
+	if err := command(ctx, "cp", "-aT", pristine, path); err != nil {
+		f.add("put back: %v", err)
 	}
 	r := w.do(ctx, w.larder("verify", "--full"))
 	if r.code != 0 {

@@ -176,14 +176,14 @@ func playErrno(ctx context.Context, w *world, s scenario, x fault) []string {
 	done := s.done(w)
 	switch {
 	case len(fired) == 0:
+	case r.code != 0 && s.name == "attach":
+		f.add("the container would not start: %s", r)
 	case r.code == 2 || r.code == 4 || r.code == 10:
 		f.add("blames the input or the network: %s", r)
 	case r.code == 8:
 		f.add("skips a wheel: %s", r)
 	case r.code == 0 && done != nil && r.stderr == "":
 		f.add("exit 0 without a word, but %v", done)
-	case r.code == 2 || r.code == 1 && s.name == "attach":
-		f.add("the container would not start: %s", r)
 	}
 	return append(f, w.recovers(ctx, s)...)
 }

@@ -123,9 +123,12 @@ func torture(ctx context.Context, dir string, o options, campaigns []campaign) (
 		cases = slices.DeleteFunc(cases, func(c testCase) bool { return !strings.Contains(c.name, o.only) })
 		cases = draw(cases, c.count, o.seed)
 		start, worst := time.Now(), 0
-		for _, tc := range cases {
+		for i, tc := range cases {
 			if ctx.Err() != nil {
 				return bad, ctx.Err()
+			}
+			if i > 0 && i%100 == 0 {
+				fmt.Printf("%s: %d of %d, %d bad (%.0f s)\n", c.name, i, len(cases), worst, time.Since(start).Seconds())
 			}
 			faults := tc.play(ctx)
 			for _, f := range faults {

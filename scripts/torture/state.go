@@ -4,6 +4,7 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,21 +32,29 @@ func (w *world) current() string {
 	return strings.TrimPrefix(to, "snapshots/")
 }
 
-// leftovers are what a killed process may leave, and the next gc must not.
+// leftovers are what a killed process may leave, and the next gc must not: whatever is in staging
+// or trash, instances without a lease, and anywhere files not yet renamed, which have a dot.
 func (w *world) leftovers() (left []string) {
-	for _, dir := range []string{"staging", "trash", "leases", "pages", "misses", "instances"} {
-		for _, name := range w.names(dir) {
-			_, leased := os.Lstat(w.store("leases", name+".json"))
-			switch {
-			case dir == "staging" && name == "holder.json":
-			case dir == "instances" && leased == nil:
-			case dir == "staging", dir == "trash", dir == "instances", strings.HasPrefix(name, "."):
-				left = append(left, dir+"/"+name)
-			}
+	for _, name := range append(w.names("trash"), w.names("staging")...) {
+		if name != "holder.json" {
+			left = append(left, name)
 		}
 	}
-	beside, _ := filepath.Glob(w.path(".*"))
-	return append(left, beside...)
+	for _, name := range w.names("instances") {
+		if _, err := os.Lstat(w.store("leases", name+".json")); err != nil {
+			left = append(left, "instances/"+name)
+		}
+	}
+	_ = filepath.WalkDir(w.live, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err == nil && d.IsDir() && slices.Contains([]string{w.path("home"), w.path("inst"), w.store("instances"), w.store("trash"), w.path("bundle")}, path):
+			return fs.SkipDir
+		case strings.HasPrefix(filepath.Base(path), "."):
+			left = append(left, path)
+		}
+		return nil
+	})
+	return left
 }
 
 // mounted are the mounts and loop devices that larder's commands have left on the host.
