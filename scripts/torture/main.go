@@ -62,7 +62,7 @@ func main() {
 
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()
-	bad, err := isolated(func(dir string) (int, error) {
+	bad, err := isolated(ctx, func(dir string) (int, error) {
 		return torture(ctx, dir, o, campaigns)
 	})
 	if err != nil {
@@ -76,7 +76,7 @@ func main() {
 
 // isolated calls f, with a directory for its files, in a process with a mount namespace and a
 // /run of its own, and removes the directory when that has ended.
-func isolated(f func(dir string) (int, error)) (bad int, err error) {
+func isolated(ctx context.Context, f func(dir string) (int, error)) (bad int, err error) {
 	const marker = "LARDER_TORTURE_DIR"
 	if dir := os.Getenv(marker); dir != "" {
 		os.Unsetenv(marker)
@@ -91,10 +91,11 @@ func isolated(f func(dir string) (int, error)) (bad int, err error) {
 		return 0, err
 	}
 	defer os.RemoveAll(dir)
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
 	cmd.Env = append(os.Environ(), marker+"="+dir)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS, Setpgid: true}
 	var exit *exec.ExitError
 	if err := cmd.Run(); errors.As(err, &exit) {
 		return 1, nil
@@ -124,13 +125,13 @@ func torture(ctx context.Context, dir string, o options, campaigns []campaign) (
 		cases = draw(cases, c.count, o.seed)
 		start, worst := time.Now(), 0
 		for i, tc := range cases {
-			if ctx.Err() != nil {
-				return bad, ctx.Err()
-			}
 			if i > 0 && i%100 == 0 {
 				fmt.Printf("%s: %d of %d, %d bad (%.0f s)\n", c.name, i, len(cases), worst, time.Since(start).Seconds())
 			}
 			faults := tc.play(ctx)
+			if ctx.Err() != nil {
+				return bad, ctx.Err()
+			}
 			for _, f := range faults {
 				fmt.Printf("BAD %s %s: %s\n", c.name, tc.name, f)
 			}

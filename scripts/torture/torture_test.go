@@ -22,7 +22,7 @@ func TestMountTorture(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	out, err := exec.CommandContext(t.Context(), filepath.Join(bin, "torture"), "-bin", bin,
-		"-kills", "40", "-errnos", "40", "-cuts", "9", "-damages", "34").CombinedOutput()
+		"-kills", "30", "-errnos", "30", "-cuts", "9", "-damages", "35").CombinedOutput()
 	t.Logf("%s", out)
 	if err != nil {
 		t.Error(err)
