@@ -27,6 +27,11 @@ func (x fault) String() string {
 	return s
 }
 
+// onInput says whether the fault is on a file that the user named, and not on the store's.
+func (x fault) onInput() bool {
+	return strings.Contains(x.class, "/config.toml") || strings.Contains(x.class, "/lock0.txt")
+}
+
 // inject runs a command with a fault, or, without one, only notes the classes of its calls. It
 // returns what inject noted.
 func (w *world) inject(ctx context.Context, in invocation, x *fault) (result, []string) {
@@ -178,11 +183,13 @@ func playErrno(ctx context.Context, w *world, s scenario, x fault) []string {
 	case len(fired) == 0:
 	case r.code != 0 && s.name == "attach":
 		f.add("the container would not start: %s", r)
+	case strings.HasPrefix(s.name, "run") || x.onInput(): // the code may be the command's, the fault the input's
 	case r.code == 2 || r.code == 4 || r.code == 10:
 		f.add("blames the input or the network: %s", r)
 	case r.code == 8:
 		f.add("skips a wheel: %s", r)
-	case r.code == 0 && done != nil && r.stderr == "":
+	}
+	if r.code == 0 && done != nil && r.stderr == "" {
 		f.add("exit 0 without a word, but %v", done)
 	}
 	return append(f, w.recovers(ctx, s)...)
