@@ -12,7 +12,7 @@ HOOKFLAGS  := -trimpath -ldflags '-s -w -X main.version=$(VERSION) $(HOOK_$(shel
 
 export CGO_ENABLED := 0
 
-.PHONY: help build demo test test-pure test-store test-script test-mount test-fuzz test-e2e bench lint install clean
+.PHONY: help build demo test test-pure test-store test-script test-mount test-fuzz test-e2e bench torture lint install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,8 +34,12 @@ test-pure test-store test-script test-mount test-fuzz test-e2e: ## one tier
 bench: build ## ratios measured side by side (root, Python, the package indexes); BENCH="--only run --quick" says which and how
 	@python3 scripts/bench $(BENCH)
 
+torture: build ## kills, failing calls, power cuts and damage, and what is left (root); TORTURE="-kills 1000 -seed 7" says what
+	$(GO) build -tags $(TAGS) -o bin/ ./scripts/torture/...
+	@bin/torture $(or $(TORTURE),-kills 100 -errnos 100 -cuts 30 -damages 100)
+
 lint: ## gofmt, go vet, staticcheck
-	@test -z "$$(gofmt -l cmd snapshot overlay builder popularity)" || { gofmt -d cmd snapshot overlay builder popularity; exit 1; }
+	@test -z "$$(gofmt -l cmd snapshot overlay builder popularity scripts)" || { gofmt -d cmd snapshot overlay builder popularity scripts; exit 1; }
 	$(GO) vet -tags $(TAGS) ./...
 	$(GO) tool staticcheck -tags $(TAGS) ./...
 

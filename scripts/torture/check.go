@@ -1,0 +1,115 @@
+//go:build linux && amd64
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// found collects what was bad about a case.
+type found []string
+
+func (f *found) add(format string, args ...any) { *f = append(*f, fmt.Sprintf(format, args...)) }
+
+// codes are all exit codes there are (design, section 8), and those of run.
+var codes = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 125, 126, 127, 130}
+
+// sane finds what no command may do, whatever it meets.
+func (f *found) sane(r result) {
+	switch {
+	case r.hung:
+		f.add("hangs")
+	case strings.Contains(r.stderr, "goroutine ") || strings.Contains(r.stderr, "panic:") || strings.Contains(r.stderr, "fatal error:"):
+		f.add("crashes: %s", r)
+	case !slices.Contains(codes, r.code):
+		f.add("no exit code of larder's: %s", r)
+	case r.code != 0 && r.stderr+r.stdout == "":
+		f.add("exit %d without a word", r.code)
+	}
+}
+
+// recovers finds what does not hold after a fault, as it is and after the next runs: the store
+// verifies, current is old or new, nothing acknowledged is lost, the same command works, and the
+// next gc leaves no trace of the fault.
+func (w *world) recovers(ctx context.Context, s scenario) (f found) {
+	if s.name != "mount" && s.name != "unmount" {
+		f.unmounted(w, "after the fault")
+	}
+	f.verifies(ctx, w, "after the fault", s)
+	f.holds(w, "after the fault", s)
+	in, err := s.prepare(ctx, w)
+	if err != nil {
+		f.add("cannot be run again: %v", err)
+		return f
+	}
+	r := w.do(ctx, in)
+	f.sane(r)
+	if s.name == "use" && r.code == 0 {
+		// It went back one more, or one.
+	} else if err := s.done(w); r.code != 0 || err != nil {
+		f.add("run again: %s; %v", r, err)
+	}
+	f.swept(ctx, w, s)
+	return f
+}
+
+// holds finds what was acknowledged and is not there.
+func (f *found) holds(w *world, when string, s scenario) {
+	has := w.snapshots()
+	for _, n := range s.keeps {
+		if !slices.Contains(has, w.ids[n]) {
+			f.add("%s: snapshot %d is gone", when, n)
+		}
+	}
+	if !slices.ContainsFunc(s.current, func(n int) bool { return w.ids[n] == w.current() }) {
+		f.add("%s: current is %.12q, not of builds %v", when, w.current(), s.current)
+	}
+}
+
+func (f *found) verifies(ctx context.Context, w *world, when string, s scenario) {
+	r := w.do(ctx, w.larder("verify", "--full"))
+	f.sane(r)
+	if r.code != 0 && !(r.code == 7 && slices.Contains(s.current, 0) && w.names(".") == nil) {
+		f.add("%s: verify --full: %s %.300q", when, r, r.stdout)
+	}
+}
+
+func (f *found) unmounted(w *world, when string) {
+	if left := mounted(w.live, "/run/larder/"); len(left) > 0 {
+		f.add("%s: mounted: %q", when, left)
+	}
+}
+
+// swept runs gc, and finds what it leaves.
+func (f *found) swept(ctx context.Context, w *world, s scenario) {
+	w.endContainer()
+	if r := w.do(ctx, w.larder("unmount", "--all")); r.code != 0 {
+		f.add("unmount --all: %s", r)
+	}
+	f.unmounted(w, "at the end")
+	var r result
+	for range 5 { // the namespace of a dead process goes a moment after it
+		r = w.do(ctx, w.larder("gc", "--keep", "9"))
+		if r.code != 0 || len(w.leftovers()) == 0 {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	f.sane(r)
+	if r.code != 0 {
+		f.add("gc at the end: %s", r)
+	}
+	if left := w.leftovers(); len(left) > 0 {
+		f.add("gc at the end left %q", left)
+	}
+	f.verifies(ctx, w, "at the end", s)
+	for _, n := range s.keeps {
+		if !slices.Contains(w.snapshots(), w.ids[n]) {
+			f.add("at the end: snapshot %d is gone", n)
+		}
+	}
+}

@@ -1,0 +1,196 @@
+//go:build linux && amd64
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// fault is what inject does to one call of a command.
+type fault struct {
+	class   string
+	nth     int
+	do      string
+	persist bool
+}
+
+func (x fault) String() string {
+	s := fmt.Sprintf("%s at %q %d", x.do, x.class, x.nth)
+	if x.persist {
+		s += " and later"
+	}
+	return s
+}
+
+// onInput says whether the fault is on a file that the user named, and not on the store's.
+func (x fault) onInput() bool {
+	return strings.Contains(x.class, "/config.toml") || strings.Contains(x.class, "/lock0.txt")
+}
+
+// inject runs a command with a fault, or, without one, only notes the classes of its calls. It
+// returns what inject noted.
+func (w *world) inject(ctx context.Context, in invocation, x *fault) (result, []string) {
+	log := filepath.Join(w.dir, "inject.log")
+	args := []string{"inject", "-root", w.live, "-log", log}
+	if x != nil {
+		args = append(args, "-class", x.class, "-nth", fmt.Sprint(x.nth), "-do", x.do, fmt.Sprint("-persist=", x.persist))
+	}
+	args = append(append(args, "--", filepath.Join(w.bin, in.args[0])), in.args[1:]...)
+	r := w.do(ctx, invocation{args: args, stdin: in.stdin})
+	noted, _ := os.ReadFile(log)
+	return r, strings.FieldsFunc(string(noted), func(c rune) bool { return c == '\n' })
+}
+
+// rehearse finds the classes of calls that a scenario makes, and how often.
+func (w *world) rehearse(ctx context.Context, s scenario) (classes map[string]int, err error) {
+	if classes := w.classes[s.name]; classes != nil {
+		return classes, nil
+	}
+	in, err := w.begin(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	r, noted := w.inject(ctx, in, nil)
+	if err := s.done(w); r.code != 0 || err != nil {
+		return nil, fmt.Errorf("%s, rehearsed: %s; %v", s.name, r, err)
+	}
+	classes = map[string]int{}
+	for _, class := range noted {
+		classes[class]++
+	}
+	w.classes[s.name] = classes
+	return classes, nil
+}
+
+// begin makes live what a scenario begins with.
+func (w *world) begin(ctx context.Context, s scenario) (invocation, error) {
+	w.endContainer()
+	if err := w.load(ctx, s.from); err != nil {
+		return invocation{}, err
+	}
+	return s.prepare(ctx, w)
+}
+
+// faults makes a case of each fault that list gives for a class of calls of a scenario.
+func faults(ctx context.Context, w *world, list func(class string, count int) []fault, play func(context.Context, *world, scenario, fault) []string) (cases []testCase, err error) {
+	for _, s := range scenarios {
+		if name, _, ok := strings.Cut(w.only, ":"); ok && name != s.name {
+			continue
+		}
+		classes, err := w.rehearse(ctx, s)
+		if err != nil {
+			return nil, err
+		}
+		for class, count := range classes {
+			for _, x := range list(class, count) {
+				cases = append(cases, testCase{group: s.name, name: s.name + ": " + x.String(),
+					play: func(ctx context.Context) []string { return play(ctx, w, s, x) }})
+			}
+		}
+	}
+	slices.SortFunc(cases, func(a, b testCase) int { return strings.Compare(a.name, b.name) })
+	return cases, nil
+}
+
+// places are where in a row of calls of one class a fault is put: the first, one in the middle,
+// the last.
+func places(count int) []int {
+	return slices.Compact([]int{1, (count + 1) / 2, count})
+}
+
+// observes are calls that change nothing: whether a process dies before or after one is as if it
+// died at the next that does.
+var observes = []string{"read", "pread", "getdents", "fstat", "stat", "statx", "statfs", "fstatfs", "readlink", "readlinkat", "fchdir", "chdir"}
+
+func kills(ctx context.Context, w *world) ([]testCase, error) {
+	list := func(class string, count int) (all []fault) {
+		name, _, _ := strings.Cut(class, " ")
+		if slices.Contains(observes, name) {
+			return nil
+		}
+		for _, nth := range places(count) {
+			for _, do := range []string{"kill", "kill-after", "kill-one", "kill-one-after"} {
+				all = append(all, fault{class: class, nth: nth, do: do})
+			}
+		}
+		return all
+	}
+	return faults(ctx, w, list, playKill)
+}
+
+func playKill(ctx context.Context, w *world, s scenario, x fault) (f []string) {
+	in, err := w.begin(ctx, s)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	r, _ := w.inject(ctx, in, &x)
+	if r.hung {
+		f = append(f, "hangs")
+	}
+	return append(f, w.recovers(ctx, s)...)
+}
+
+// failures are the errors that a host gives for each call.
+var failures = map[string][]string{
+	"read": {"EIO", "EINTR"}, "pread": {"EIO", "EINTR"}, "getdents": {"EIO"},
+	"write": {"EIO", "ENOSPC", "EDQUOT"}, "pwrite": {"EIO", "ENOSPC"}, "copy_file_range": {"EIO", "ENOSPC", "EOPNOTSUPP"}, "sendfile": {"EIO", "ENOSPC"},
+	"open": {"EIO", "EMFILE", "ENOMEM"}, "openat": {"EIO", "EMFILE", "ENFILE", "EACCES", "EROFS", "EINTR"}, "openat2": {"EIO", "EMFILE", "EAGAIN"},
+	"fsync": {"EIO", "ENOSPC"}, "fdatasync": {"EIO"}, "syncfs": {"EIO", "ENOSPC"}, "ftruncate": {"EIO", "ENOSPC"}, "fallocate": {"ENOSPC", "EOPNOTSUPP"},
+	"flock": {"EIO", "ENOLCK", "EINTR"}, "fcntl-setlease": {"EAGAIN", "EINVAL"},
+	"stat": {"EIO", "EACCES"}, "statx": {"EIO", "EACCES"}, "fstat": {"EIO"}, "statfs": {"EIO"}, "fstatfs": {"EIO"}, "readlink": {"EIO"}, "readlinkat": {"EIO", "EACCES"},
+	"mkdir": {"EIO", "ENOSPC", "EROFS"}, "mkdirat": {"EIO", "ENOSPC", "EROFS", "EACCES"}, "mknodat": {"EIO", "ENOSPC", "EPERM"},
+	"rename": {"EIO", "ENOSPC", "EROFS"}, "renameat": {"EIO", "ENOSPC", "EROFS"}, "renameat2": {"EIO", "ENOSPC", "EROFS"}, "link": {"EIO", "EMLINK"}, "linkat": {"EIO", "EMLINK"},
+	"symlink": {"EIO", "ENOSPC"}, "symlinkat": {"EIO", "ENOSPC"}, "unlink": {"EIO", "EROFS"}, "unlinkat": {"EIO", "EROFS", "EBUSY"}, "rmdir": {"EIO", "EBUSY"},
+	"chmod": {"EIO", "EROFS"}, "fchmod": {"EIO", "EROFS"}, "fchmodat": {"EIO", "EROFS"}, "fchmodat2": {"EIO", "EROFS"}, "fchown": {"EIO", "EPERM"}, "fchownat": {"EIO", "EPERM"},
+	"lchown": {"EIO"}, "utimensat": {"EIO", "EROFS"}, "setxattr": {"ENOSPC", "EOPNOTSUPP"}, "fsetxattr": {"ENOSPC", "EOPNOTSUPP"},
+	"mount": {"ENOMEM", "EPERM", "ENOSPC"}, "umount": {"EBUSY", "EINVAL"}, "open_tree": {"EMFILE", "ENOMEM", "EPERM"}, "move_mount": {"ENOMEM", "ENOSPC", "EPERM"},
+	"mount_setattr": {"ENOMEM", "EPERM"}, "fsopen": {"EMFILE", "ENOMEM", "ENODEV"}, "fsconfig": {"EIO", "ENOMEM", "EBUSY"}, "fsmount": {"EMFILE", "ENOMEM"},
+	"ioctl": {"EIO", "EBUSY"}, "unshare": {"ENOSPC", "ENOMEM", "EPERM"}, "setns": {"EPERM", "ENOMEM"}, "clone": {"EAGAIN"}, "clone3": {"EAGAIN"},
+	"execve": {"EIO", "ENOMEM", "EACCES"}, "pipe2": {"EMFILE"}, "chdir": {"EIO"}, "fchdir": {"EIO"}, "chroot": {"EPERM"}, "pivot_root": {"EPERM"},
+}
+
+func errnos(ctx context.Context, w *world) ([]testCase, error) {
+	list := func(class string, count int) (all []fault) {
+		name, _, _ := strings.Cut(class, " ")
+		for _, errno := range failures[name] {
+			for _, nth := range places(count) {
+				all = append(all, fault{class: class, nth: nth, do: errno})
+			}
+			if count > 1 && errno != "EINTR" && errno != "EAGAIN" { // those pass
+				all = append(all, fault{class: class, nth: 1, do: errno, persist: true})
+			}
+		}
+		return all
+	}
+	return faults(ctx, w, list, playErrno)
+}
+
+func playErrno(ctx context.Context, w *world, s scenario, x fault) []string {
+	in, err := w.begin(ctx, s)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	r, fired := w.inject(ctx, in, &x)
+	var f found
+	f.sane(r)
+	done := s.done(w)
+	switch {
+	case len(fired) == 0:
+	case r.code != 0 && s.name == "attach":
+		f.add("the container would not start: %s", r)
+	case strings.HasPrefix(s.name, "run") || x.onInput(): // the code may be the command's, the fault the input's
+	case r.code == 2 || r.code == 4 || r.code == 10:
+		f.add("blames the input or the network: %s", r)
+	case r.code == 8:
+		f.add("skips a wheel: %s", r)
+	}
+	if r.code == 0 && done != nil && r.stderr == "" {
+		f.add("exit 0 without a word, but %v", done)
+	}
+	return append(f, w.recovers(ctx, s)...)
+}

@@ -1,0 +1,170 @@
+//go:build linux && amd64
+
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// testCase is one thing to try. play returns what was bad.
+type testCase struct {
+	group string // cases are spread over the groups
+	name  string
+	play  func(context.Context) []string
+}
+
+// campaign finds its cases, which may take a rehearsal.
+type campaign struct {
+	name  string
+	count int
+	cases func(context.Context, *world) ([]testCase, error)
+}
+
+// options are the command line, without the counts.
+type options struct {
+	seed uint64
+	only string // what the names of the cases to play have
+	bin  string // where the programs are
+	keep string // where disks of bad cuts go, or ""
+}
+
+func main() {
+	campaigns := []campaign{{name: "kill", cases: kills}, {name: "errno", cases: errnos}, {name: "cut", cases: cuts}, {name: "damage", cases: damages}}
+	for i, c := range campaigns {
+		flag.IntVar(&campaigns[i].count, c.name+"s", 0, "play `N` cases; -1: all there are")
+	}
+	var o options
+	flag.Uint64Var(&o.seed, "seed", 1, "draw the cases by `N`")
+	flag.StringVar(&o.only, "case", "", "play only cases whose name has `TEXT`")
+	flag.StringVar(&o.bin, "bin", "bin", "`DIR` where larder, larder-hook, inject and logdisk are")
+	flag.StringVar(&o.keep, "keep", "", "keep the disks of bad cuts in `DIR`")
+	flag.Parse()
+	var err error
+	if o.bin, err = filepath.Abs(o.bin); err != nil {
+		fmt.Fprintln(os.Stderr, "torture:", err)
+		os.Exit(1)
+	}
+
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
+	defer stop()
+	bad, err := isolated(ctx, func(dir string) (int, error) {
+		return torture(ctx, dir, o, campaigns)
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "torture:", err)
+		os.Exit(1)
+	}
+	if bad > 0 {
+		os.Exit(1)
+	}
+}
+
+// isolated calls f, with a directory for its files, in a process with a mount namespace and a
+// /run of its own, and removes the directory when that has ended.
+func isolated(ctx context.Context, f func(dir string) (int, error)) (bad int, err error) {
+	const marker = "LARDER_TORTURE_DIR"
+	if dir := os.Getenv(marker); dir != "" {
+		os.Unsetenv(marker)
+		err := errors.Join(unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""), unix.Mount("torture", "/run", "tmpfs", 0, "mode=0755"))
+		if err != nil {
+			return 0, fmt.Errorf("make a private mount namespace: %w", err)
+		}
+		return f(dir)
+	}
+	dir, err := os.MkdirTemp("", "larder-torture-")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
+	cmd.Env = append(os.Environ(), marker+"="+dir)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS, Setpgid: true}
+	var exit *exec.ExitError
+	if err := cmd.Run(); errors.As(err, &exit) {
+		return 1, nil
+	} else if err != nil {
+		return 0, fmt.Errorf("make a private mount namespace: %w", err)
+	}
+	return 0, nil
+}
+
+// torture plays the campaigns, and returns how many cases were bad.
+func torture(ctx context.Context, dir string, o options, campaigns []campaign) (bad int, err error) {
+	w, err := newWorld(ctx, dir, o)
+	if err != nil {
+		return 0, err
+	}
+	defer w.close()
+	for _, c := range campaigns {
+		if c.count == 0 {
+			continue
+		}
+		cases, err := c.cases(ctx, w)
+		if err != nil {
+			return bad, fmt.Errorf("%s: %w", c.name, err)
+		}
+		all := len(cases)
+		cases = slices.DeleteFunc(cases, func(c testCase) bool { return !strings.Contains(c.name, o.only) })
+		cases = draw(cases, c.count, o.seed)
+		start, worst := time.Now(), 0
+		for i, tc := range cases {
+			if i > 0 && i%100 == 0 {
+				fmt.Printf("%s: %d of %d, %d bad (%.0f s)\n", c.name, i, len(cases), worst, time.Since(start).Seconds())
+			}
+			faults := tc.play(ctx)
+			if ctx.Err() != nil {
+				return bad, ctx.Err()
+			}
+			for _, f := range faults {
+				fmt.Printf("BAD %s %s: %s\n", c.name, tc.name, f)
+			}
+			if len(faults) > 0 {
+				worst++
+			}
+		}
+		bad += worst
+		fmt.Printf("%s: %d cases of %d, seed %d, %d bad (%.0f s)\n", c.name, len(cases), all, o.seed, worst, time.Since(start).Seconds())
+	}
+	return bad, nil
+}
+
+// draw takes n cases, or with -1 all, by chance but evenly from each group.
+func draw(cases []testCase, n int, seed uint64) []testCase {
+	r := rand.New(rand.NewPCG(seed, 0))
+	r.Shuffle(len(cases), func(i, j int) { cases[i], cases[j] = cases[j], cases[i] })
+	groups := map[string][]testCase{}
+	for _, c := range cases {
+		groups[c.group] = append(groups[c.group], c)
+	}
+	names := slices.Sorted(maps.Keys(groups))
+	r.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
+	if n < 0 || n > len(cases) {
+		n = len(cases)
+	}
+	drawn := make([]testCase, 0, n)
+	for turn := 0; len(drawn) < n; turn++ {
+		for _, name := range names {
+			if turn < len(groups[name]) && len(drawn) < n {
+				drawn = append(drawn, groups[name][turn])
+			}
+		}
+	}
+	return drawn
+}

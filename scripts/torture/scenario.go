@@ -1,0 +1,149 @@
+//go:build linux && amd64
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+)
+
+// scenario is a command on a store, and what is true when it says that it is done.
+type scenario struct {
+	name    string
+	from    string // template
+	prepare func(context.Context, *world) (invocation, error)
+	done    func(*world) error
+	current []int // which builds' snapshot may be current whatever happens; 0: none yet
+	keeps   []int // which must be there whatever happens
+}
+
+func plain(args ...string) func(context.Context, *world) (invocation, error) {
+	return func(_ context.Context, w *world) (invocation, error) { return w.larder(args...), nil }
+}
+
+func builds(n int) func(context.Context, *world) (invocation, error) {
+	return func(_ context.Context, w *world) (invocation, error) { return w.build(n), nil }
+}
+
+func isCurrent(n int) func(*world) error {
+	return func(w *world) error {
+		if got := w.current(); got != w.ids[n] {
+			return fmt.Errorf("current is %.12q, not the snapshot of build %d", got, n)
+		}
+		return nil
+	}
+}
+
+// proves is a run whose command writes what it sees.
+func proves(script string, args ...string) func(context.Context, *world) (invocation, error) {
+	return func(_ context.Context, w *world) (invocation, error) {
+		if err := os.RemoveAll(w.proof()); err != nil {
+			return invocation{}, err
+		}
+		args := append([]string{"run"}, args...)
+		for i, a := range args {
+			args[i] = strings.NewReplacer("LOCK3", w.lock(3), "INST", w.path("inst")).Replace(a)
+		}
+		return w.larder(append(args, "--", "sh", "-c", script+" > "+w.proof())...), nil
+	}
+}
+
+func proved(want string) func(*world) error {
+	return func(w *world) error {
+		if got, err := os.ReadFile(w.proof()); err != nil || !strings.Contains(string(got), want) {
+			return fmt.Errorf("the command saw %q, not %q (%v)", got, want, err)
+		}
+		return nil
+	}
+}
+
+func attaches(args ...string) func(context.Context, *world) (invocation, error) {
+	return func(ctx context.Context, w *world) (invocation, error) {
+		c, err := w.startContainer(ctx)
+		if err != nil {
+			return invocation{}, err
+		}
+		if r := w.do(ctx, c.hook(w, "release")); r.code != 0 || r.stderr != "" {
+			return invocation{}, fmt.Errorf("release: %s", r)
+		}
+		return c.hook(w, "attach", args...), nil
+	}
+}
+
+func isAttached(w *world) error { return w.box.attached() }
+
+// releases ends a container that has been attached to.
+func releases(ctx context.Context, w *world) (invocation, error) {
+	attach, err := attaches("--required")(ctx, w)
+	if err != nil {
+		return invocation{}, err
+	}
+	if r := w.do(ctx, attach); r.code != 0 {
+		return invocation{}, fmt.Errorf("attach: %s", r)
+	}
+	c := w.box
+	w.endContainer()
+	return c.hook(w, "release"), nil
+}
+
+const see = "ls $HOME/.cache/pip"
+
+var scenarios = []scenario{
+	{"build-first", "empty", builds(1), isCurrent(1), []int{0, 1}, nil},
+	{"build-new", "stocked", builds(4), isCurrent(4), []int{3, 4}, []int{1, 2, 3}},
+	{"build-same", "stocked", builds(3), isCurrent(3), []int{3}, []int{1, 2, 3}},
+	{"gc", "stocked", plain("gc", "--keep", "1"), collected, []int{3}, []int{1, 3}},
+	{"use", "stocked", plain("use", "previous"), isCurrent(2), []int{2, 3}, []int{1, 2, 3}},
+	{"mount", "stocked", plain("mount"), (*world).isMounted, []int{3}, []int{1, 2, 3}},
+	{"unmount", "stocked", unmounts, (*world).isUnmounted, []int{3}, []int{1, 2, 3}},
+	{"run", "stocked", proves(see), proved("http-v2"), []int{3}, []int{1, 2, 3}},
+	{"run-required", "stocked", proves(see, "--required"), proved("http-v2"), []int{3}, []int{1, 2, 3}},
+	{"run-lock", "stocked", proves("python3 -c 'import alpha; alpha.main()'", "--required", "-r", "LOCK3"), proved("2.0"), []int{3}, []int{1, 2, 3}},
+	{"run-instance", "stocked", proves(see+"; cat $HOME/.cache/pip/mine", "--required", "--instance", "INST/kept"), proved("mine"), []int{3}, []int{1, 2, 3}},
+	{"run-instance-new", "stocked", proves(see, "--required", "--instance", "INST/new"), proved("http-v2"), []int{3}, []int{1, 2, 3}},
+	{"attach", "stocked", attaches(), isAttached, []int{3}, []int{1, 2, 3}},
+	{"attach-required", "stocked", attaches("--required"), isAttached, []int{3}, []int{1, 2, 3}},
+	{"release", "stocked", releases, released, []int{3}, []int{1, 2, 3}},
+	{"verify", "stocked", plain("verify", "--full"), func(*world) error { return nil }, []int{3}, []int{1, 2, 3}},
+}
+
+// collected is what gc --keep 1 leaves: the current snapshot, the one a kept instance holds, and
+// nothing of the run that was killed.
+func collected(w *world) error {
+	got := w.snapshots()
+	if want := []string{w.ids[1], w.ids[3]}; !slices.Equal(got, sorted(want)) {
+		return fmt.Errorf("%d snapshots are left, not current and the one in use", len(got))
+	}
+	if left := append(w.names("instances"), w.names("trash")...); len(left) > 0 {
+		return fmt.Errorf("left: %q", left)
+	}
+	return nil
+}
+
+func unmounts(ctx context.Context, w *world) (invocation, error) {
+	return w.larder("unmount", "--all"), w.must(ctx, "mount")
+}
+
+func (w *world) isMounted() error {
+	_, err := os.Stat("/run/larder/snapshots/" + w.ids[3] + "/tree/manifest.json")
+	return err
+}
+
+func (w *world) isUnmounted() error {
+	if w.isMounted() == nil {
+		return errors.New("the tree is still mounted")
+	}
+	return nil
+}
+
+func released(w *world) error {
+	b, err := os.ReadDir(w.store("leases"))
+	if err != nil || len(b) != 2 || len(w.names("instances")) != 1 {
+		return fmt.Errorf("%d leases, %d instances, %v; want those of the template", len(b), len(w.names("instances")), err)
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+//go:build linux && amd64
+
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// The state of the live store, read without larder's help.
+
+func sorted(s []string) []string { slices.Sort(s); return s }
+
+// names are the entries of a directory of the store.
+func (w *world) names(dir string) (names []string) {
+	entries, _ := os.ReadDir(w.store(dir))
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+func (w *world) snapshots() []string { return w.names("snapshots") }
+
+// current is the id that the link names, "" for none.
+func (w *world) current() string {
+	to, _ := os.Readlink(w.store("current"))
+	return strings.TrimPrefix(to, "snapshots/")
+}
+
+// leftovers are what a killed process may leave, and the next gc must not: whatever is in staging
+// or trash, instances without a lease, and anywhere files not yet renamed, which have a dot.
+func (w *world) leftovers() (left []string) {
+	for _, name := range append(w.names("trash"), w.names("staging")...) {
+		if name != "holder.json" {
+			left = append(left, name)
+		}
+	}
+	for _, name := range w.names("instances") {
+		if _, err := os.Lstat(w.store("leases", name+".json")); err != nil {
+			left = append(left, "instances/"+name)
+		}
+	}
+	_ = filepath.WalkDir(w.live, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err == nil && d.IsDir() && slices.Contains([]string{w.path("home"), w.path("inst"), w.store("instances"), w.store("trash"), w.path("bundle")}, path):
+			return fs.SkipDir
+		case strings.HasPrefix(filepath.Base(path), "."):
+			left = append(left, path)
+		}
+		return nil
+	})
+	return left
+}
+
+// mounted are the mounts and loop devices that larder's commands have left on the host.
+func mounted(dirs ...string) (left []string) {
+	of := func(line string) bool {
+		return slices.ContainsFunc(dirs, func(d string) bool { return strings.Contains(line, d) })
+	}
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return []string{fmt.Sprint("mount table: ", err)}
+	}
+	for line := range strings.Lines(string(table)) {
+		if of(line) {
+			left = append(left, strings.TrimSpace(line))
+		}
+	}
+	loops, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	for _, name := range loops {
+		if b, err := os.ReadFile(name); err == nil && of(string(b)) {
+			left = append(left, name+": "+strings.TrimSpace(string(b)))
+		}
+	}
+	return left
+}

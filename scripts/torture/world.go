@@ -1,0 +1,278 @@
+//go:build linux && amd64
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"larder/builder/index/indextest"
+	"larder/builder/wheel/wheeltest"
+)
+
+// patience is how long a command may take before it counts as hanging.
+const patience = 60 * time.Second
+
+// world is where cases are played: the programs, an index, and live, the one directory that a
+// case may change. It begins each case as a copy of a template.
+type world struct {
+	dir     string
+	live    string // store, home, inst and what a case adds
+	env     []string
+	python  string
+	ids     [5]string // of the snapshot that the n-th lock's build makes, from 1
+	index   *indextest.Server
+	ranking string // its address
+	options
+	ends []func()
+
+	classes map[string]map[string]int // of calls, by scenario: how many it makes of each
+	box     *container                // of the case, if it has one
+}
+
+func newWorld(ctx context.Context, dir string, o options) (w *world, err error) {
+	w = &world{dir: dir, live: filepath.Join(dir, "live"), options: o, classes: map[string]map[string]int{}}
+	defer func() {
+		if err != nil {
+			w.close()
+		}
+	}()
+	// The shim of a version manager would be traced too, and costs more than the interpreter.
+	out, err := exec.CommandContext(ctx, "python3", "-c", "import os, sys; print(os.path.realpath(sys._base_executable))").Output()
+	if err != nil {
+		return nil, fmt.Errorf("find python3: %w", err)
+	}
+	w.python = strings.TrimSpace(string(out))
+	w.index = indextest.New(stand{w: w}, indextest.Options{})
+	for _, wheel := range wheels() {
+		w.index.Add(map[string][]byte{wheel.Filename(): wheel.Bytes()})
+	}
+	for _, e := range w.index.Env() {
+		if key, _, _ := strings.Cut(e, "="); key != "PATH" && key != "HOME" && key != "PYTHONDONTWRITEBYTECODE" && !strings.HasPrefix(key, "LARDER_") {
+			w.env = append(w.env, e)
+		}
+	}
+	w.env = append(w.env, "HOME="+w.path("home"), "LARDER_STORE="+w.store(), "LC_ALL=C.UTF-8",
+		"PATH="+strings.Join([]string{w.bin, filepath.Dir(w.python), os.Getenv("PATH")}, ":"))
+	for n, pins := range locks {
+		if err := os.WriteFile(w.lock(n), []byte(strings.Join(strings.Fields(pins), "\n")+"\n"), 0o644); err != nil {
+			return nil, err
+		}
+	}
+	if err := os.WriteFile(w.config(), nil, 0o644); err != nil {
+		return nil, err
+	}
+	// From an address, so that the store keeps an answer.
+	ranking := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, "alpha\nbeta\npip\n") }))
+	w.ends = append(w.ends, ranking.Close)
+	w.ranking = ranking.URL + "/ranking.txt"
+	return w, w.makeTemplates(ctx)
+}
+
+// stand is what the index asks of a test: there is none here.
+type stand struct {
+	testing.TB
+	w *world
+}
+
+func (s stand) Helper()                           {}
+func (s stand) Name() string                      { return "torture" }
+func (s stand) Cleanup(f func())                  { s.w.ends = append(s.w.ends, f) }
+func (s stand) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
+func (w *world) close() {
+	w.endContainer()
+	for i := len(w.ends) - 1; i >= 0; i-- {
+		w.ends[i]()
+	}
+}
+
+// command runs a program that must succeed.
+func command(ctx context.Context, args ...string) error {
+	if out, err := exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput(); err != nil {
+		return fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, bytes.TrimSpace(out))
+	}
+	return nil
+}
+
+func (w *world) path(elem ...string) string {
+	return filepath.Join(append([]string{w.live}, elem...)...)
+}
+func (w *world) store(elem ...string) string {
+	return filepath.Join(append([]string{w.live, "store"}, elem...)...)
+}
+func (w *world) lock(n int) string { return filepath.Join(w.dir, fmt.Sprintf("lock%d.txt", n)) }
+func (w *world) proof() string     { return filepath.Join(w.dir, "proof") }
+func (w *world) config() string    { return filepath.Join(w.dir, "config.toml") }
+
+// locks are what the builds stock, from 1: each a little more, or newer.
+var locks = []string{1: "alpha==1.0 beta==1.0", 2: "alpha==2.0 beta==1.0", 3: "alpha==2.0 beta==1.0 gamma==1.0", 4: "alpha==2.0 beta==2.0 gamma==1.0 delta==1.0"}
+
+// wheels are what the index has: many small files and one of some size each. pip is a small one,
+// so that an environment has it as real ones do.
+func wheels() (all []wheeltest.Wheel) {
+	for _, pin := range []string{"alpha==1.0", "alpha==2.0", "beta==1.0", "beta==2.0", "gamma==1.0", "delta==1.0", "pip==99.0"} {
+		name, version, _ := strings.Cut(pin, "==")
+		w := wheeltest.Wheel{Name: name, Version: version, Console: []string{name + " = " + name + ":main"}, Files: []wheeltest.File{
+			{Path: name + "/__init__.py", Text: fmt.Sprintf("__version__ = %q\ndef main(): print(__version__)\n", version)},
+			{Path: name + "/table.txt", Text: strings.Repeat(pin+" is a line of a table\n", 3000)},
+		}}
+		for i := range 4 {
+			w.Files = append(w.Files, wheeltest.File{Path: fmt.Sprintf("%s/part%d.py", name, i), Text: fmt.Sprintf("x = %q\n", strings.Repeat(pin, 40+i))})
+		}
+		all = append(all, w)
+	}
+	return all
+}
+
+// result is how a command ended: code is 128 and the signal after a kill.
+type result struct {
+	code           int
+	stdout, stderr string
+	hung           bool
+}
+
+func (r result) String() string {
+	s := fmt.Sprintf("exit %d", r.code)
+	if r.hung {
+		s = "hangs"
+	}
+	if text := strings.TrimSpace(r.stderr); text != "" {
+		s += fmt.Sprintf(", %.400q", text)
+	}
+	return s
+}
+
+// call is a command to run: a program of ours and its arguments.
+type invocation struct {
+	args  []string
+	stdin string
+}
+
+// larder is a call of larder on the live store, without the host's configuration.
+func (w *world) larder(args ...string) invocation {
+	return invocation{args: append([]string{"larder", "--config", w.config()}, args...)}
+}
+
+// do runs a command to its end. What it leaves behind that still holds its output counts as
+// hanging.
+func (w *world) do(ctx context.Context, in invocation) result {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, filepath.Join(w.bin, in.args[0]), in.args[1:]...)
+	cmd.Env, cmd.Dir, cmd.Stdin = w.env, w.live, strings.NewReader(in.stdin)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	r := result{stdout: stdout.String(), stderr: stderr.String(), hung: ctx.Err() != nil || errors.Is(err, exec.ErrWaitDelay)}
+	if cmd.ProcessState == nil {
+		r.code, r.stderr = -1, err.Error()
+		return r
+	}
+	if r.code = cmd.ProcessState.ExitCode(); r.code < 0 {
+		r.code = 128 + int(cmd.ProcessState.Sys().(syscall.WaitStatus).Signal())
+	}
+	return r
+}
+
+// must runs larder, which must succeed.
+func (w *world) must(ctx context.Context, args ...string) error {
+	if r := w.do(ctx, w.larder(args...)); r.code != 0 {
+		return fmt.Errorf("larder %s: %s", strings.Join(args, " "), r)
+	}
+	return nil
+}
+
+// build is the build of the n-th lock, with a few ranked projects besides.
+func (w *world) build(n int) invocation {
+	return w.larder("--json", "build", "--lock", w.lock(n), "--ranking", w.ranking, "--top", "3")
+}
+
+// makeTemplates makes the stores that cases begin with:
+//
+//	empty    no store
+//	stocked  three snapshots, a kept instance on the first, misses, what a killed run left, trash
+func (w *world) makeTemplates(ctx context.Context) error {
+	for _, dir := range []string{w.live, w.path("home"), w.path("inst")} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	if err := w.save(ctx, "empty"); err != nil {
+		return err
+	}
+	for n := 1; n < len(locks); n++ {
+		if n == len(locks)-1 {
+			if err := w.stock(ctx); err != nil {
+				return err
+			}
+		}
+		r := w.do(ctx, w.build(n))
+		var report struct{ Snapshot string }
+		if err := json.Unmarshal([]byte(r.stdout), &report); err != nil || r.code != 0 {
+			return fmt.Errorf("build %d: %s", n, r)
+		}
+		w.ids[n] = report.Snapshot
+	}
+	return w.load(ctx, "stocked")
+}
+
+func (w *world) stock(ctx context.Context) error {
+	if err := w.must(ctx, "run", "--required", "--snapshot", w.ids[1], "--instance", w.path("inst", "kept"), "--", "sh", "-c", "echo mine > $HOME/.cache/pip/mine"); err != nil {
+		return err
+	}
+	// What a container downloads is noted; of a killed run gc does it.
+	const download = "mkdir -p $HOME/.cache/pip/wheels/a && echo > $HOME/.cache/pip/wheels/a/delta-1.0-py3-none-any.whl"
+	if err := w.must(ctx, "run", "--required", "--", "sh", "-c", download); err != nil {
+		return err
+	}
+	if r := w.do(ctx, w.larder("run", "--required", "--", "sh", "-c", download+"; kill -9 $PPID")); r.code != 128+9 {
+		return fmt.Errorf("kill a run: %s", r)
+	}
+	if err := os.MkdirAll(w.store("trash", "left", "deep", "deeper"), 0o700); err != nil {
+		return err
+	}
+	// Older than the boot, as a lease of last week is.
+	old := time.Now().Add(-30 * 24 * time.Hour)
+	leases, err := filepath.Glob(w.store("leases", "*.json"))
+	if err != nil || len(leases) != 2 {
+		return fmt.Errorf("leases of the template: %q, %v", leases, err)
+	}
+	for _, name := range leases {
+		if err := os.Chtimes(name, old, old); err != nil {
+			return err
+		}
+	}
+	return w.save(ctx, "stocked")
+}
+
+func (w *world) template(name string) string { return filepath.Join(w.dir, "template-"+name) }
+
+func (w *world) save(ctx context.Context, name string) error {
+	return command(ctx, "cp", "-a", "--reflink=auto", w.live, w.template(name))
+}
+
+// load makes live what a template is.
+func (w *world) load(ctx context.Context, name string) error {
+	if err := os.RemoveAll(w.live); err != nil {
+		return err
+	}
+	return command(ctx, "cp", "-a", "--reflink=auto", w.template(name), w.live)
+}
