@@ -31,14 +31,19 @@ type damaged struct {
 func newDamaged(t *testing.T, options indextest.Options) *damaged {
 	t.Helper()
 	d := &damaged{world: newWorld(t, options)}
-	d.cfg.Targets = slices.Clone(d.cfg.Targets)
-	d.cfg.Targets[0].Interpreter = nil
+	d.leaveOutInterpreter()
 	d.cfg.Warn = func(line string) { d.warnings = append(d.warnings, line) }
 	alpha := wheeltest.Wheel{Name: "alpha", Console: []string{"alpha = alpha:main"}, Files: []wheeltest.File{
 		{Path: "alpha.py", Text: "def main():\n    print('alpha')\n"}, {Path: "pkg/data.txt", Text: strings.Repeat("data\n", 999)}}}
 	d.add(alpha, wheeltest.Wheel{Name: "beta", Requires: []string{"alpha"}}, wheeltest.Wheel{Name: "pip", Version: "99.0"})
 	d.wheel.Digest = snapshot.Sum(alpha.Bytes())
 	return d
+}
+
+// leaveOutInterpreter makes builds that start no process: their layers have no bytecode.
+func (w *world) leaveOutInterpreter() {
+	w.cfg.Targets = slices.Clone(w.cfg.Targets)
+	w.cfg.Targets[0].Interpreter = nil
 }
 
 // rebuild builds again and checks that the store is whole, and says so of the
@@ -230,6 +235,9 @@ func TestDamagedSnapshotIsMadeAgain(t *testing.T) {
 		"index page flipped":    object("simple/alpha/index.html", flipped),
 	} {
 		for _, older := range []bool{false, true} {
+			if older && !slices.Contains([]string{"image truncated", "no published.json", "layer file short", "wheel missing"}, name) {
+				continue
+			}
 			t.Run(fmt.Sprintf("%s/older=%t", name, older), func(t *testing.T) {
 				t.Parallel()
 				d := newDamaged(t, indextest.Options{})
@@ -284,12 +292,11 @@ func TestEveryLostObjectIsMadeAgain(t *testing.T) {
 		}
 		return nil
 	}))
+	damage := []func(*testing.T, string){missing, truncated}
 	for o, path := range objects {
-		for what, damage := range map[string]func(*testing.T, string){"missing": missing, "truncated": truncated} {
-			damage(t, d.objectPath(o))
-			if r := d.rebuild("", lock); r.Snapshot != first.Snapshot {
-				t.Errorf("%s %s: made %s, want %s", path, what, r.Snapshot, first.Snapshot)
-			}
+		damage[o.Digest[0]%2](t, d.objectPath(o))
+		if r := d.rebuild("", lock); r.Snapshot != first.Snapshot {
+			t.Errorf("%s: made %s, want %s", path, r.Snapshot, first.Snapshot)
 		}
 	}
 	if len(objects) < 15 {

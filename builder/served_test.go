@@ -29,6 +29,7 @@ func (w *world) offer(x wheeltest.Wheel, link func(host, path string) string) st
 func TestSecretsOfAddressesStayOut(t *testing.T) {
 	const secret = "s3cr3t"
 	w := newWorld(t, indextest.Options{})
+	w.leaveOutInterpreter()
 	x := wheeltest.Wheel{Name: "alpha"}
 	link := w.offer(x, func(host, path string) string {
 		return "http://user-" + secret + ":pass-" + secret + "@" + host + path + "?signature=" + secret + "#part-" + secret
@@ -73,6 +74,7 @@ func TestMetadataIsTheWheelsOwn(t *testing.T) {
 		for _, layers := range []bool{true, false} {
 			t.Run(fmt.Sprintf("hashed=%t/layers=%t", hashed, layers), func(t *testing.T) {
 				w := newWorld(t, indextest.Options{UnhashedMetadata: !hashed})
+				w.leaveOutInterpreter()
 				x := wheeltest.Wheel{Name: "alpha"}
 				set := func(c *builder.Config) { c.Ranking, c.Layers = []string{"alpha"}, layers }
 				file := indextest.File{Name: x.Filename(), Data: x.Bytes(), Metadata: []byte(wrong)}
@@ -112,6 +114,7 @@ func TestMetadataIsTheWheelsOwn(t *testing.T) {
 func (w *world) wheelText(t *testing.T, x wheeltest.Wheel, suffix string) (text string) {
 	t.Helper()
 	other := newWorld(t, indextest.Options{})
+	other.leaveOutInterpreter()
 	other.add(x)
 	img := other.open(other.must(ranking(x.Name)))
 	must(t, img.Walk("l", func(e image.Entry) error {
