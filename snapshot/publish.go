@@ -155,10 +155,8 @@ func (p *publication) describe() error {
 	if err != nil {
 		return err
 	}
-	d := published{Sequence: 1, Time: time.Now().UTC().Truncate(time.Second), Interpreters: p.meta}
-	if len(all) > 0 {
-		d.Sequence = all[0].Sequence + 1
-	}
+	now := time.Now().UTC().Truncate(time.Second)
+	d := published{Sequence: nextSequence(all, now), Time: now, Interpreters: p.meta}
 	b, err := json.Marshal(d)
 	if err != nil {
 		return err
@@ -167,6 +165,19 @@ func (p *publication) describe() error {
 		return err
 	}
 	return syncDir(p.aside)
+}
+
+// nextSequence is beyond the number of every snapshot there is. One that cannot be read cannot be
+// guessed, but no store publishes more than once a second: the seconds since 1970 are beyond it.
+func nextSequence(all []Published, now time.Time) int64 {
+	next := int64(1)
+	for _, p := range all {
+		next = max(next, p.Sequence+1)
+		if p.Unreadable != nil {
+			next = max(next, now.Unix())
+		}
+	}
+	return next
 }
 
 func (p *publication) renameSnapshot() error {
