@@ -34,6 +34,24 @@ func (s *Store) Trash(path string) error {
 	}
 }
 
+// PutInstanceAway takes a container's instance out of its name, in constant time. It goes to the
+// trash, unless mounted says that something may still need it: then to a name of no container,
+// where every gc looks at it again. None is not an error.
+func (s *Store) PutInstanceAway(container string, mounted func(dir string) (bool, error)) error {
+	dir := s.InstanceDir(container)
+	used, err := mounted(dir)
+	if used || err != nil {
+		to := dir + "-" + strconv.FormatInt(time.Now().UnixNano(), 36)
+		err = unix.Renameat2(unix.AT_FDCWD, dir, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
+	} else {
+		err = s.Trash(dir)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("put instance away: %w", err)
+	}
+	return nil
+}
+
 // EmptyTrash removes what is in trash/. Any process may call it at any time.
 func (s *Store) EmptyTrash() error {
 	d, err := os.Open(s.join(trashName))

@@ -33,6 +33,10 @@
 //   - One writer at a time (build, gc, use); readers take no lock and never wait.
 //   - A container's id never becomes a path: file names are its hash.
 //
+// A lease ends with its process, or, a kept instance's, with the directory, missed from the very
+// parent that held it. What cannot be read is in use; only a file that was read whole and is
+// empty or zeros, from before this boot, is what a power cut tore.
+//
 // The limits: durability is what the file system gives to fsync, syncfs and rename, as ext4, XFS
 // and btrfs give it. It is for one host: no locks over a network file system. Damage by disk or by root is
 // found by snapshot/check, not by reading: the kernel serves what is in an object. A wheel kept

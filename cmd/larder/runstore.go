@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"larder/overlay/instance"
 	"larder/overlay/keep"
@@ -39,7 +38,7 @@ func (r *running) open() error {
 		return err
 	}
 	dir := store.InstanceDir(name)
-	lease.Instance = dir
+	lease.Instance, lease.Locked = dir, true
 	// The lease first: what is in instances/ without one is rubbish to gc.
 	if err := store.AcquireLease(lease); err != nil {
 		return err
@@ -55,23 +54,32 @@ func (r *running) open() error {
 // directory's, not ours; the snapshot is the one it was made with.
 func (r *running) openKept(dir string) (err error) {
 	name := "instance:" + dir
-	had, err := r.store.Lease(name)
-	fresh := errors.Is(err, fs.ErrNotExist)
-	if fresh || r.c.IsSet("snapshot") || err != nil {
+	had, unread := r.store.Lease(name)
+	r.id = had.Snapshot
+	if unread != nil || r.c.IsSet("snapshot") {
 		if r.id, err = r.store.Resolve(r.settings.Snapshot); err != nil {
 			return err
 		}
-	} else {
-		r.id = had.Snapshot
 	}
 	if r.Instance, err = instance.Keep(dir); err != nil {
 		return err
 	}
-	if fresh {
-		err = r.store.AcquireLease(snapshot.Lease{Container: name, Snapshot: r.id, Instance: dir, Time: time.Now().UTC()})
-		if err != nil {
-			return err
+	lease, err := snapshot.InstanceLease(name, r.id, dir)
+	if err != nil {
+		return err
+	}
+	switch {
+	case unread == nil:
+		lease.Snapshot = had.Snapshot
+		if had.Parent != nil && *had.Parent == *lease.Parent {
+			return r.attach()
 		}
+		// It lies elsewhere by now, or nobody noted where.
+	case !errors.Is(unread, fs.ErrNotExist) && !errors.Is(unread, snapshot.ErrTorn):
+		return r.attach() // it holds every snapshot as it is
+	}
+	if err := r.store.AcquireLease(lease); err != nil {
+		return err
 	}
 	return r.attach()
 }
@@ -94,8 +102,8 @@ func (r *running) finish() {
 	}
 	r.noteMisses()
 	collectMisses(context.WithoutCancel(r.c.Context), r.store, missTimeRun) // of others, before the trash is emptied
-	err := r.store.Trash(r.throwAway)
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
+	err := r.store.PutInstanceAway(r.container, instance.Mounted)
+	if err == nil {
 		err = r.store.DropLease(r.container)
 	}
 	if err == nil {

@@ -78,6 +78,10 @@ func drain(dir *os.File, name string) error {
 			return pathError(dir, next, err)
 		}
 		moved, err := drainOne(dir, sub, &work)
+		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+			prune(sub, pruneDepth)
+			moved, err = drainOne(dir, sub, &work)
+		}
 		sub.Close()
 		if err != nil {
 			return err
