@@ -78,7 +78,7 @@ func (s *session) newInstance() (*instance.Instance, error) {
 	dir := s.store.InstanceDir(s.state.ID)
 	inst, err := instance.Create(dir)
 	if errors.Is(err, fs.ErrExist) {
-		if err := s.store.Trash(dir); err != nil {
+		if err := s.store.PutInstanceAway(s.state.ID, instance.Mounted); err != nil {
 			return nil, err
 		}
 		inst, err = instance.Create(dir)
@@ -86,7 +86,7 @@ func (s *session) newInstance() (*instance.Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.onFailure(func() { _ = trashInstance(s.store, s.state.ID) })
+	s.onFailure(func() { _ = s.store.Trash(dir) })
 	return inst, nil
 }
 
