@@ -37,6 +37,10 @@
 //     theirs, which is checked at every opening. What deletes or takes out of sight makes sure that
 //     the directory is the one that was checked, and works below its descriptor.
 //
+// A lease ends with its process, or, a kept instance's, with the directory, missed from the very
+// parent that held it. What cannot be read is in use; only a file that was read whole and is
+// empty or zeros, from before this boot, is what a power cut tore.
+//
 // The limits: durability is what the file system gives to fsync, syncfs and rename, as ext4, XFS
 // and btrfs give it. It is for one host: no locks over a network file system. Damage by disk or by root is
 // found by snapshot/check, not by reading: the kernel serves what is in an object. A publish looks at

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,6 +30,16 @@ type Lease struct {
 	Lowers   []string  `json:"lowers,omitempty"` // of a kept instance: it is never stacked on others
 	Time     time.Time `json:"time"`
 
+	// Locked says that the holder keeps the instance locked as long as it lives, so that a free
+	// lock proves its death where its process cannot be seen.
+	Locked bool `json:"locked,omitempty"`
+	// Parent is where a kept instance lay when the lease was taken: it is absent only where that
+	// very directory is, and not a mount point that its disk has left.
+	Parent *dirID `json:"parent,omitempty"`
+	// Bundle is the container's, as its runtime named it: the same id in another root of a
+	// runtime is another container.
+	Bundle string `json:"bundle,omitempty"`
+
 	// Unreadable is why the file could not be read. Such a lease names no snapshot, so it counts
 	// as one on every snapshot. File is the lease's file name.
 	Unreadable error  `json:"-"`
@@ -36,6 +47,10 @@ type Lease struct {
 }
 
 const maxLease = 1 << 20 // a lease with 500 lowers is 15 kB
+
+// ErrTorn is why a lease is unreadable that a power cut left without content: there was no time
+// to write it, so nobody relied on it.
+var ErrTorn = errors.New("empty, or nothing but zeros")
 
 // AcquireLease writes the lease and then checks that the snapshot is still there: gc
 // takes a snapshot away first and looks for leases after, so one of the two sees the other.
@@ -117,6 +132,10 @@ func readLeaseAs(path, name string) Lease {
 		l.Unreadable = err
 		return l
 	}
+	if len(bytes.Trim(b, "\x00")) == 0 {
+		l.Unreadable = fmt.Errorf("lease %s: %w", l.File, ErrTorn)
+		return l
+	}
 	if err := json.Unmarshal(b, &l); err != nil {
 		return Lease{File: l.File, Unreadable: fmt.Errorf("lease %s: %w", l.File, err)}
 	}
@@ -136,9 +155,10 @@ func Leased(leases []Lease, id ID) bool {
 	return false
 }
 
-// dropTornLeases removes what a power cut left of the leases of processes: files that cannot be
-// read and were last written before this boot. A damaged one of this boot stays, and holds every
-// snapshot until somebody looks. The caller holds the writer lock.
+// dropTornLeases removes what a power cut left of the leases of processes: torn files that were
+// last written before this boot. Whatever else cannot be read stays, and holds every snapshot
+// until somebody looks: it may be a disk's error, or ours. The caller holds the writer lock, and
+// has cleared staging/.
 func (s *Store) dropTornLeases() error {
 	leases, err := s.Leases()
 	if err != nil {
@@ -150,15 +170,16 @@ func (s *Store) dropTornLeases() error {
 	}
 	boot := time.Now().Add(-time.Duration(up.Nano()))
 	for _, l := range leases {
-		if l.Unreadable == nil {
+		if !errors.Is(l.Unreadable, ErrTorn) {
 			continue
 		}
-		path := s.join(leasesName, l.File)
-		var st unix.Stat_t
-		if unix.Lstat(path, &st) != nil || st.Mode&unix.S_IFMT != unix.S_IFREG || !time.Unix(st.Mtim.Unix()).Before(boot) {
+		fi, err := os.Lstat(s.join(leasesName, l.File))
+		if err != nil || !fi.ModTime().Before(boot) {
 			continue
 		}
-		if err := removeFile(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		// A container of that id may come at any moment, and bring a lease that is whole.
+		_, err = s.takeLease(l.File, func(got Lease) bool { return errors.Is(got.Unreadable, ErrTorn) })
+		if err != nil {
 			return fmt.Errorf("drop torn lease %s: %w", l.File, err)
 		}
 	}

@@ -126,9 +126,10 @@ func TestDead(t *testing.T) {
 	check("killed", alive, true)
 
 	dir := filepath.Join(t.TempDir(), "disk", "instance")
-	kept := Lease{Container: "c", Snapshot: ID{1}, Instance: dir}
-	check("disk not mounted", kept, false)
+	check("disk not mounted", Lease{Container: "c", Snapshot: ID{1}, Instance: dir}, false)
 	must(t, os.MkdirAll(dir, 0o700))
+	kept, err := InstanceLease("c", ID{1}, dir)
+	must(t, err)
 	check("instance there", kept, false)
 	must(t, os.Remove(dir))
 	check("instance removed", kept, true)

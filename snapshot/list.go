@@ -24,10 +24,13 @@ type Published struct {
 	Sequence     int64             `json:"sequence"`
 	Time         time.Time         `json:"time"`
 	Interpreters map[string]string `json:"interpreters,omitempty"`
+
+	// Unreadable is why published.json could not be read: when it was published, and before
+	// which others, nobody knows.
+	Unreadable error `json:"-"`
 }
 
-// List returns the snapshots, newest first. One whose published.json cannot be read is listed as
-// the oldest, with sequence 0, so that it can be verified and collected.
+// List returns the snapshots, newest first, and after them those with Unreadable set.
 func (s *Store) List() ([]Published, error) {
 	entries, err := os.ReadDir(s.join(snapshotsName))
 	if err != nil {
@@ -41,11 +44,11 @@ func (s *Store) List() ([]Published, error) {
 		}
 		p, err := s.published(id)
 		if errors.Is(err, fs.ErrNotExist) {
-			if _, err := os.Lstat(s.SnapshotDir(id)); err != nil {
+			if _, err := os.Lstat(s.SnapshotDir(id)); errors.Is(err, fs.ErrNotExist) {
 				continue // collected while we were reading
 			}
 		}
-		all = append(all, Published{ID: id, Sequence: p.Sequence, Time: p.Time, Interpreters: p.Interpreters})
+		all = append(all, Published{ID: id, Sequence: p.Sequence, Time: p.Time, Interpreters: p.Interpreters, Unreadable: err})
 	}
 	slices.SortFunc(all, func(a, b Published) int {
 		return cmp.Or(cmp.Compare(b.Sequence, a.Sequence), strings.Compare(a.ID.String(), b.ID.String()))
@@ -138,7 +141,11 @@ func (s *Store) previous() (ID, error) {
 		return ID{}, err
 	}
 	at := slices.IndexFunc(all, func(p Published) bool { return p.ID == cur })
-	if at < 0 || at+1 >= len(all) {
+	if at >= 0 && all[at].Unreadable != nil {
+		return ID{}, &problem{kind: ErrDamaged, msg: "which snapshot was published before the current one, " + cur.Short() + ", nobody knows",
+			err: all[at].Unreadable, hint: "larder ls lists the snapshots: name one by its id"}
+	}
+	if at < 0 || at+1 >= len(all) || all[at+1].Unreadable != nil {
 		return ID{}, &problem{kind: ErrNoSnapshot, msg: "there is no snapshot before the current one, " + cur.Short(),
 			hint: "larder ls lists the snapshots"}
 	}
@@ -188,7 +195,11 @@ func readSmall(path string, limit int64) ([]byte, error) {
 	if !fi.Mode().IsRegular() || fi.Size() > limit {
 		return nil, fmt.Errorf("read %q: not a plain file of at most %d bytes", path, limit)
 	}
-	return io.ReadAll(f)
+	b, err := io.ReadAll(f)
+	if err == nil && int64(len(b)) != fi.Size() {
+		err = fmt.Errorf("read %q: %d of %d bytes: %w", path, len(b), fi.Size(), io.ErrUnexpectedEOF)
+	}
+	return b, err
 }
 
 // CheckPublished says whether a snapshot's published.json is what Publish wrote.

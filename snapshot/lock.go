@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -54,16 +55,17 @@ func (s *Store) Lock() (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Information only, so it is neither synced nor needed: an old one is simply overwritten.
-	if err := os.WriteFile(s.join(stagingName, holderName), b, 0o600); err != nil {
+	// Information only, so it is neither synced nor needed: an old one is simply overwritten. A
+	// full disk must not keep gc from emptying it.
+	if err := os.WriteFile(s.join(stagingName, holderName), b, 0o600); err != nil && !isSpace(err) {
 		return nil, s.unwritable("lock store "+strconv.Quote(s.dir), err)
-	}
-	if err := s.dropTornLeases(); err != nil {
-		return nil, err
 	}
 	s.sweepTemps()
 	if err := s.sweepStaging(); err != nil {
 		return nil, s.unwritable("clear staging of store "+strconv.Quote(s.dir), err)
+	}
+	if err := s.dropTornLeases(); err != nil {
+		return nil, err
 	}
 	ok = true
 	return &Lock{dir: dir}, nil
@@ -120,58 +122,77 @@ func (s *Store) lost(name string) error {
 		hint: "larder verify says what else is missing, and how to mend it"}
 }
 
-// sweepStaging moves what a dead build left into the trash. A snapshot that a dead gc had taken
-// away goes back to its place when a lease names it, since that gc may have died between taking
-// it and looking again.
+// sweepStaging moves what a dead build left into the trash, once what it had acknowledged first is
+// complete, and then brings back what a dead gc had set aside.
 func (s *Store) sweepStaging() error {
 	entries, err := os.ReadDir(s.join(stagingName))
 	if err != nil {
 		return err
 	}
-	var leases []Lease
-	died := false
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return e.Name() == holderName })
+	if len(entries) == 0 {
+		return nil
+	}
+	var aside []string
 	for _, e := range entries {
-		if e.Name() == holderName {
+		if strings.HasPrefix(e.Name(), gonePrefix) || s.reaped(e.Name()) != "" {
+			aside = append(aside, e.Name())
 			continue
-		}
-		died = true
-		path := s.join(stagingName, e.Name())
-		if rest, ok := strings.CutPrefix(e.Name(), gonePrefix); ok {
-			if leases == nil {
-				if leases, err = s.Leases(); err != nil {
-					return err
-				}
-			}
-			if id, err := ParseDigest(rest); err == nil && Leased(leases, id) {
-				if err := s.Restore(id); err != nil {
-					return err
-				}
-				continue
-			}
 		}
 		if strings.HasPrefix(e.Name(), buildPrefix) {
 			if err := s.finishFirst(); err != nil {
 				return err
 			}
 		}
-		// What a dead gc was about to reap goes back where it was: the next one looks again.
-		if back := s.reaped(e.Name()); back != "" &&
-			unix.Renameat2(unix.AT_FDCWD, path, unix.AT_FDCWD, back, unix.RENAME_NOREPLACE) == nil {
-			continue
-		}
-		if err := s.Trash(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := s.trashStaged(e.Name()); err != nil {
 			return err
 		}
 	}
-	if !died {
-		return nil
+	for _, name := range aside {
+		if err := s.bringBack(name); err != nil {
+			return err
+		}
 	}
-	// It may have died between renaming objects and syncing their directories. They look whole to
-	// the next build, which would not sync names it did not make: so they are made to last here.
+	// Who died may have done so between renaming objects and syncing their directories. They look
+	// whole to the next build, which would not sync names it did not make: they are made to last here.
 	d, err := os.Open(s.dir)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
 	return ignoringEINTR(func() error { return unix.Syncfs(int(d.Fd())) })
+}
+
+// bringBack undoes what a dead gc began. A snapshot goes back to its place when a lease names it,
+// since that gc may have died between taking it and looking again. A lease or an instance goes
+// back where it was, unless there is another by now: the next gc looks again.
+func (s *Store) bringBack(name string) error {
+	if rest, ok := strings.CutPrefix(name, gonePrefix); ok {
+		leases, err := s.Leases()
+		if err != nil {
+			return err
+		}
+		if id, err := ParseDigest(rest); err == nil && Leased(leases, id) {
+			return s.Restore(id)
+		}
+		return s.trashStaged(name)
+	}
+	err := unix.Renameat2(unix.AT_FDCWD, s.join(stagingName, name), unix.AT_FDCWD, s.reaped(name), unix.RENAME_NOREPLACE)
+	if errors.Is(err, unix.EEXIST) {
+		return s.trashStaged(name)
+	}
+	return err
+}
+
+// trashStaged moves an entry of staging/ into the trash, or removes it here when there is no room
+// for a rename.
+func (s *Store) trashStaged(name string) error {
+	err := s.Trash(s.join(stagingName, name))
+	if isSpace(err) {
+		err = removeFile(s.join(stagingName, name))
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // ProcessLease is the lease of a container whose first process is pid, as seen from the caller.
@@ -26,6 +28,16 @@ func ProcessLease(container string, id ID, pid int) (Lease, error) {
 		PIDNamespace: pidNamespace(), Time: time.Now().UTC().Truncate(time.Second)}, nil
 }
 
+// InstanceLease is the lease of a kept instance, which is there already.
+func InstanceLease(container string, id ID, dir string) (Lease, error) {
+	parent, err := statDir(filepath.Dir(dir))
+	if err != nil {
+		return Lease{}, fmt.Errorf("lease for instance %q: %w", dir, err)
+	}
+	return Lease{Container: container, Snapshot: id, Instance: dir, Parent: &parent,
+		Time: time.Now().UTC().Truncate(time.Second)}, nil
+}
+
 // Dead says whether the lease's holder is gone for certain, and why. What cannot be proven is
 // alive: another process namespace, a /proc that hides processes, a file that cannot be read.
 func (l Lease) Dead() (dead bool, why string) {
@@ -35,12 +47,13 @@ func (l Lease) Dead() (dead bool, why string) {
 	if l.PID == 0 {
 		return l.instanceGone()
 	}
-	if boot, err := bootID(); err != nil || l.BootID == "" {
-		return false, ""
-	} else if boot != l.BootID {
+	if l.OtherBoot() {
 		return true, "the host was started again"
 	}
 	if l.PIDNamespace != "" && l.PIDNamespace != pidNamespace() {
+		return l.unlocked()
+	}
+	if boot, err := bootID(); err != nil || boot != l.BootID {
 		return false, ""
 	}
 	start, err := processStart(l.PID)
@@ -55,16 +68,63 @@ func (l Lease) Dead() (dead bool, why string) {
 	return false, ""
 }
 
-// instanceGone: a lease without a process lives as long as its instance directory. A parent that
-// is missing too may be a disk that is not mounted, and proves nothing.
+// OtherBoot says that the host was started again since the lease of a process was taken: nothing
+// of it can still run, and none of its mounts can still be there.
+func (l Lease) OtherBoot() bool {
+	boot, err := bootID()
+	return err == nil && l.PID != 0 && l.BootID != "" && boot != l.BootID
+}
+
+// starting is more than a run needs from its lease to the lock of its instance.
+const starting = time.Minute
+
+// unlocked: where a process cannot be seen, the lock that it would hold can.
+func (l Lease) unlocked() (bool, string) {
+	if !l.Locked || time.Since(l.Time) < starting {
+		return false, ""
+	}
+	if locked, err := InstanceLocked(l.Instance); locked || err != nil {
+		return false, ""
+	}
+	return true, "nobody holds the lock of its instance"
+}
+
+// InstanceLocked says whether somebody holds the lock of an instance directory; of one that is
+// not there nobody does. With an error nobody knows.
+func InstanceLocked(dir string) (bool, error) {
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOENT) {
+		return false, nil
+	}
+	if err != nil {
+		return false, &fs.PathError{Op: "open instance", Path: dir, Err: err}
+	}
+	defer unix.Close(fd)
+	err = unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return true, nil
+	}
+	return false, err
+}
+
+// instanceGone: a lease without a process lives as long as its instance directory. Where the
+// directory that held it is another one now, or nobody noted which one it was, its absence
+// proves nothing: its disk may not be mounted.
 func (l Lease) instanceGone() (bool, string) {
-	if !filepath.IsAbs(l.Instance) {
+	if !filepath.IsAbs(l.Instance) || l.Parent == nil {
 		return false, ""
 	}
-	if _, err := os.Lstat(l.Instance); !errors.Is(err, fs.ErrNotExist) {
+	parent, err := unix.Open(filepath.Dir(l.Instance), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
 		return false, ""
 	}
-	if _, err := os.Lstat(filepath.Dir(l.Instance)); err != nil {
+	defer unix.Close(parent)
+	if id, err := dirIDOf(parent); err != nil || !id.same(*l.Parent) {
+		return false, ""
+	}
+	var st unix.Stat_t
+	err = unix.Fstatat(parent, filepath.Base(l.Instance), &st, unix.AT_SYMLINK_NOFOLLOW)
+	if !errors.Is(err, unix.ENOENT) {
 		return false, ""
 	}
 	return true, "its instance directory was removed"
@@ -85,7 +145,8 @@ func pidNamespace() string {
 
 // processStart is when a process began, in clock ticks since the boot: field 22 of
 // /proc/PID/stat (proc_pid_stat(5)), counted after the name, which may hold anything but is in
-// the last pair of parentheses.
+// the last pair of parentheses. A zombie has ended, and nobody has asked how: no process is
+// fs.ErrNotExist.
 func processStart(pid int) (uint64, error) {
 	if pid < 1 {
 		return 0, fmt.Errorf("no process has number %d", pid)
@@ -98,9 +159,21 @@ func processStart(pid int) (uint64, error) {
 		}
 		return 0, err
 	}
+	start, err := parseStat(b)
+	if err != nil {
+		return 0, fmt.Errorf("read /proc/%d/stat: %w", pid, err)
+	}
+	return start, nil
+}
+
+func parseStat(b []byte) (start uint64, err error) {
 	f := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
 	if len(f) < 20 {
-		return 0, fmt.Errorf("read /proc/%d/stat: too short", pid)
+		return 0, errors.New("too short")
+	}
+	// Fields 3 and 20. A first thread that has ended is a zombie, too, while others go on.
+	if state, threads := string(f[0]), string(f[17]); state == "X" || state == "Z" && threads == "1" {
+		return 0, fmt.Errorf("a zombie: %w", fs.ErrNotExist)
 	}
 	return strconv.ParseUint(string(f[19]), 10, 64)
 }

@@ -184,12 +184,22 @@ func (p *publication) describe() error {
 
 // next is what a new snapshot says: the last of all.
 func (p *publication) next() (published, error) {
-	d := published{Sequence: 1, Time: time.Now().UTC().Truncate(time.Second), Interpreters: p.meta}
+	now := time.Now().UTC().Truncate(time.Second)
 	all, err := p.store.List()
-	if len(all) > 0 {
-		d.Sequence = all[0].Sequence + 1
+	return published{Sequence: nextSequence(all, now), Time: now, Interpreters: p.meta}, err
+}
+
+// nextSequence is beyond the number of every snapshot there is. One that cannot be read cannot be
+// guessed, but no store publishes more than once a second: the seconds since 1970 are beyond it.
+func nextSequence(all []Published, now time.Time) int64 {
+	next := int64(1)
+	for _, p := range all {
+		next = max(next, p.Sequence+1)
+		if p.Unreadable != nil {
+			next = max(next, now.Unix())
+		}
 	}
-	return d, err
+	return next
 }
 
 func (p *publication) renameSnapshot() error {

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"larder/snapshot/trash"
 )
 
 // Reap takes the lease and the instance of a container that is dead. A new container of the same
@@ -17,16 +19,56 @@ import (
 // put back when they are somebody else's by then. done is false in that case. The caller holds
 // the writer lock.
 func (s *Store) Reap(l Lease) (done bool, err error) {
-	path := s.leasePath(l.Container)
-	aside := s.join(stagingName, leasePrefix+filepath.Base(path))
+	name := containerHash(l.Container)
+	done, err = s.reap(l)
+	if isSpace(err) && s.emptyInstance(name, func() bool {
+		got := readLease(s.leasePath(l.Container))
+		return got.Unreadable == nil && sameLease(got, l)
+	}) == nil {
+		return s.reap(l)
+	}
+	return done, err
+}
+
+func (s *Store) reap(l Lease) (done bool, err error) {
+	done, err = s.takeLease(filepath.Base(s.leasePath(l.Container)), func(got Lease) bool {
+		return got.Unreadable == nil && sameLease(got, l)
+	})
+	if !done || err != nil {
+		return false, err
+	}
+	if _, err := s.ReapInstance(containerHash(l.Container)); err != nil {
+		return false, err
+	}
+	return true, nil
+}
+
+// emptyInstance removes what is in a dead container's instance where it lies. On a full btrfs
+// there is no room to rename, only to unlink. A container takes its lease before it makes its
+// instance: while the lease is still the one that is meant, the directory opened before is, too.
+func (s *Store) emptyInstance(name string, still func() bool) error {
+	dir, err := os.OpenFile(s.join(instancesName, name), os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if !still() {
+		return fs.ErrNotExist
+	}
+	_, _, err = trash.Empty(dir)
+	return err
+}
+
+// takeLease removes a lease's file if it still is the one that is meant once it is out of sight.
+func (s *Store) takeLease(file string, meant func(Lease) bool) (done bool, err error) {
+	path, aside := s.join(leasesName, file), s.join(stagingName, leasePrefix+file)
 	if err := os.Rename(path, aside); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return false, nil // released meanwhile
 		}
 		return false, fmt.Errorf("reap lease: %w", err)
 	}
-	got := readLeaseAs(aside, filepath.Base(path))
-	if got.Unreadable != nil || !sameLease(got, l) {
+	if !meant(readLeaseAs(aside, file)) {
 		err := unix.Renameat2(unix.AT_FDCWD, aside, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
 		if errors.Is(err, unix.EEXIST) {
 			err = removeFile(aside) // a still newer one
@@ -36,20 +78,29 @@ func (s *Store) Reap(l Lease) (done bool, err error) {
 	if err := removeFile(aside); err != nil {
 		return false, fmt.Errorf("reap lease: %w", err)
 	}
-	if _, err := s.ReapInstance(containerHash(l.Container)); err != nil {
-		return false, err
-	}
 	return true, nil
 }
 
 func sameLease(a, b Lease) bool {
-	return a.Time.Equal(b.Time) && a.PID == b.PID && a.PIDStart == b.PIDStart && a.BootID == b.BootID &&
-		a.Snapshot == b.Snapshot && a.Instance == b.Instance && reflect.DeepEqual(a.Lowers, b.Lowers)
+	same := a.Time.Equal(b.Time) // whatever its zone
+	a.Time = b.Time
+	return same && reflect.DeepEqual(a, b)
 }
 
 // ReapInstance trashes the instance directory of that name (the base of InstanceDir) unless a
 // lease for it exists once it is out of sight. The caller holds the writer lock.
 func (s *Store) ReapInstance(name string) (done bool, err error) {
+	done, err = s.reapInstance(name)
+	if isSpace(err) && s.emptyInstance(name, func() bool {
+		_, err := os.Lstat(s.join(leasesName, name+".json"))
+		return errors.Is(err, fs.ErrNotExist)
+	}) == nil {
+		return s.reapInstance(name)
+	}
+	return done, err
+}
+
+func (s *Store) reapInstance(name string) (done bool, err error) {
 	path := s.join(instancesName, name)
 	aside := s.join(stagingName, instancePrefix+name)
 	if err := os.Rename(path, aside); err != nil {
@@ -58,12 +109,12 @@ func (s *Store) ReapInstance(name string) (done bool, err error) {
 		}
 		return false, fmt.Errorf("reap instance: %w", err)
 	}
-	if _, err := os.Lstat(s.join(leasesName, name+".json")); err == nil {
+	if _, lerr := os.Lstat(s.join(leasesName, name+".json")); !errors.Is(lerr, fs.ErrNotExist) {
 		// A container that takes its lease before it makes its instance: this may be its own. If
 		// it has made another one since, this is the old one.
 		err := unix.Renameat2(unix.AT_FDCWD, aside, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
 		if !errors.Is(err, unix.EEXIST) {
-			return false, err
+			return false, errors.Join(lerr, err)
 		}
 	}
 	return true, s.Trash(aside)

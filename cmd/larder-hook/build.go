@@ -83,7 +83,7 @@ func (s *session) newInstance() (*instance.Instance, error) {
 	}
 	inst, err := instance.Create(dir)
 	if errors.Is(err, fs.ErrExist) {
-		if err := s.store.Trash(dir); err != nil {
+		if err := s.store.PutInstanceAway(s.state.ID, instance.Mounted, s.store.Trash); err != nil {
 			return nil, err
 		}
 		inst, err = instance.Create(dir)
@@ -91,7 +91,7 @@ func (s *session) newInstance() (*instance.Instance, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.onFailure(func() { _ = trashInstance(s.store, s.state.ID) })
+	s.onFailure(func() { _ = s.store.Trash(dir) })
 	if limit := s.profile.UpperLimit; limit > 0 {
 		err := inst.Limit(int64(limit))
 		if err != nil && s.required {

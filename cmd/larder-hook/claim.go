@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
 	"larder/overlay/keep"
+	"larder/overlay/oci"
 	"larder/snapshot"
 )
 
@@ -41,12 +43,15 @@ func lockContainer(id string) (unlock func(), err error) {
 }
 
 // unprovisioned refuses a container that has a lease whose process lives: this
-// is a state that was replayed, or an id used twice.
+// is a state that was replayed, or an id used twice. A lease that cannot be
+// read may be such a one.
 func (s *session) unprovisioned() error {
 	l, err := s.store.Lease(s.state.ID)
-	if err != nil {
-		// None; or one that says nothing, and then the new one replaces it.
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, snapshot.ErrTorn) {
 		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the lease of this id: %w", err)
 	}
 	if dead, _ := l.Dead(); dead {
 		return nil
@@ -73,6 +78,7 @@ func (s *session) claim() error {
 			return err
 		}
 		l.Instance = s.store.InstanceDir(s.state.ID)
+		l.Bundle = s.state.Bundle
 		s.id = id
 		err = s.store.AcquireLease(l)
 		if err == nil || !errors.Is(err, snapshot.ErrNoSnapshot) || try == 1 {
@@ -81,12 +87,14 @@ func (s *session) claim() error {
 	}
 }
 
-// trashInstance parks the instance in constant time. What is in it stays
-// readable for the job that looks for misses.
-func trashInstance(store *snapshot.Store, id string) error {
-	err := store.Trash(store.InstanceDir(id))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+// released says whether a container's lease can go: nil, or why it must stay.
+// The id alone names nobody, because each root of a runtime has its own ids.
+func released(l snapshot.Lease, state oci.State) error {
+	if known := path.Clean(state.Bundle); l.Bundle != "" && known != "." && known != "/" && path.Clean(l.Bundle) != known {
+		return fmt.Errorf("another container of that id has a lease, with bundle %.200q", l.Bundle)
 	}
-	return err
+	if dead, _ := l.Dead(); !dead {
+		return fmt.Errorf("process %d of the container, which has a lease, is not known to have ended", l.PID)
+	}
+	return nil
 }

@@ -7,7 +7,8 @@
 // attach reads the container's state from stdin, takes a lease on a snapshot,
 // makes an instance, builds the mounts detached, enters the container's mount
 // namespace and attaches them there. release renames the instance into the
-// store's trash and drops the lease.
+// store's trash and drops the lease, once the container's process has ended and
+// if the bundle is the lease's: ids are unique in one root of a runtime only.
 //
 // What a container gets is its profile's business (package config). A container
 // chooses only what the operator allows, by annotation:
@@ -38,8 +39,8 @@
 // # Limits
 //
 // createRuntime and poststop only; kernel 6.15 or later; not rootless; not
-// with checkpoint and restore. release is told of nothing but an id, and always
-// exits 0: runtimes ignore its failure, and gc does what it could not.
+// with checkpoint and restore. release is told of nothing but an id and a bundle, and
+// always exits 0: runtimes ignore its failure, and gc does what it could not.
 //
 // What it has to say goes to stderr when something was left out, and always to
 // the system log, or to the file --log names: runc shows the stderr of a hook

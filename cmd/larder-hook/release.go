@@ -2,14 +2,18 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 
 	"larder/cmd/internal/config"
+	"larder/overlay/instance"
 	"larder/overlay/oci"
 )
 
-// release lets go of a container, in constant time whatever it wrote. Nothing
-// to release is not an error: poststop runs after a failed attach too, and
+// release lets go of a container that has ended, in constant time whatever it
+// wrote. What a process that it left behind still uses stays until gc finds it
+// free. Nothing to release is not an error: poststop runs after a failed attach too, and
 // twice if a runtime is asked twice.
 func (j *job) release(stdin *os.File) error {
 	state, err := oci.ReadState(stdin, stateTimeout)
@@ -27,9 +31,16 @@ func (j *job) release(stdin *os.File) error {
 	if err != nil {
 		return err
 	}
+	l, err := store.Lease(state.ID)
+	if err == nil {
+		err = released(l, state)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("nothing released: %w", err) // gc does it, once it can
+	}
 	// The instance first: a lease without an instance is dropped by gc when
 	// its process is gone, an instance without a lease is nobody's.
-	err = trashInstance(store, state.ID)
+	err = store.PutInstanceAway(state.ID, instance.Mounted, store.Trash)
 	err = errors.Join(err, store.DropLease(state.ID))
 	if err == nil {
 		j.done = append(j.done, "released")

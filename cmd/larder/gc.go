@@ -1,15 +1,14 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
 
+	"larder/cmd/internal/config"
+	"larder/overlay/instance"
 	"larder/overlay/keep"
 	"larder/popularity/misses"
 	"larder/snapshot"
@@ -21,9 +20,9 @@ func gcCommand() *cli.Command {
 		Name:  "gc",
 		Usage: "remove snapshots nobody uses, what dead containers left, and files no snapshot needs",
 		Description: "The current snapshot, the newest N and every snapshot in use stay.\n" +
-			"AGE is a number and h, d or w: 12h, 30d, 2w.",
+			"AGE is a number and m, h, d or w: 36h, 14d, 2w.",
 		Flags: []cli.Flag{
-			&cli.IntFlag{Name: "keep", Value: 3, Usage: "keep the newest `N` snapshots"},
+			&cli.IntFlag{Name: "keep", Usage: "keep the newest `N` snapshots (default: 3)"},
 			&cli.StringFlag{Name: "older-than", Usage: "remove only what was published longer ago than `AGE`"},
 			&cli.BoolFlag{Name: "leftovers", Usage: "take what dead containers left, and nothing else"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "say what would go, and remove nothing"},
@@ -37,16 +36,9 @@ func runGC(c *cli.Context) error {
 	if err := maxArgs(c, 0); err != nil {
 		return err
 	}
-	if c.Int("keep") < 1 {
-		return usagef("--keep %d would remove everything", c.Int("keep")).hint("keep at least 1 snapshot")
-	}
-	opts := gc.Options{Keep: c.Int("keep"), DryRun: c.Bool("dry-run"), Leftovers: c.Bool("leftovers")}
-	if c.IsSet("older-than") {
-		age, err := parseAge(c.String("older-than"))
-		if err != nil {
-			return err
-		}
-		opts.OlderThan = age
+	opts, err := gcOptions(c)
+	if err != nil {
+		return err
 	}
 	s, err := openStore(c)
 	if err != nil {
@@ -80,6 +72,29 @@ func runGC(c *cli.Context) error {
 	return err
 }
 
+// gcOptions merges flags over the configuration.
+func gcOptions(c *cli.Context) (gc.Options, error) {
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return gc.Options{}, err
+	}
+	opts := gc.Options{Keep: cfg.GC.Keep, OlderThan: time.Duration(cfg.GC.OlderThan), DryRun: c.Bool("dry-run"),
+		Leftovers: c.Bool("leftovers"), Mounted: instance.Mounted}
+	if c.IsSet("keep") {
+		if opts.Keep = c.Int("keep"); opts.Keep < 1 {
+			return gc.Options{}, usagef("--keep %d would remove everything", opts.Keep).hint("keep at least 1 snapshot")
+		}
+	}
+	if c.IsSet("older-than") {
+		age, err := config.ParseAge(c.String("older-than"))
+		if err != nil {
+			return gc.Options{}, usagef("--older-than: %v", err).hint("a number and m, h, d or w: 36h, 14d, 2w")
+		}
+		opts.OlderThan = time.Duration(age)
+	}
+	return opts, nil
+}
+
 func printGC(c *cli.Context, r *gc.Report) {
 	did := "removed"
 	if r.DryRun {
@@ -98,18 +113,4 @@ func printGC(c *cli.Context, r *gc.Report) {
 		fmt.Fprintf(c.App.Writer, "%s %d instances of no container\n", did, r.Instances)
 	}
 	fmt.Fprintf(c.App.Writer, "%s %d objects; %s\n", did, r.Objects, humanize.Bytes(uint64(r.Bytes)))
-}
-
-// parseAge reads 12h, 30d or 2w. A bare number could be anything, and is refused.
-func parseAge(s string) (time.Duration, error) {
-	units := map[string]time.Duration{"h": time.Hour, "d": 24 * time.Hour, "w": 7 * 24 * time.Hour}
-	for unit, d := range units {
-		if digits, ok := strings.CutSuffix(s, unit); ok {
-			n, err := strconv.ParseUint(digits, 10, 16)
-			if err == nil || errors.Is(err, strconv.ErrRange) && digits != "" {
-				return time.Duration(min(n, 65535)) * d, nil
-			}
-		}
-	}
-	return 0, usagef("--older-than %q is no age", s).hint("a number and h, d or w: 12h, 30d, 2w")
 }

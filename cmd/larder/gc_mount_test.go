@@ -28,23 +28,7 @@ func TestMountGCLetsGoOfKeptMounts(t *testing.T) {
 	}
 	var ids []snapshot.ID
 	for i := range 2 {
-		stage, err := store.Begin(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		o, err := stage.PutBytes([]byte("content "+strconv.Itoa(i)), false)
-		if err != nil {
-			t.Fatal(err)
-		}
-		tree := image.NewTree()
-		if err := tree.File("file", o, 9, snapshot.Epoch); err != nil {
-			t.Fatal(err)
-		}
-		id, _, err := stage.Publish(func(f *os.File) error { return tree.Write(f) }, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		stage.Close()
+		id := publishFile(t, store, "content "+strconv.Itoa(i))
 		ids = append(ids, id)
 		if code := larder("mount", "--run-dir", runDir, id.String()); code != 0 {
 			t.Fatalf("mount: exit %d", code)
@@ -68,4 +52,19 @@ func TestMountGCLetsGoOfKeptMounts(t *testing.T) {
 	if code := larder("unmount", "--all", "--run-dir", runDir); code != 0 {
 		t.Fatalf("unmount: exit %d", code)
 	}
+}
+
+// publishFile publishes a snapshot of one file.
+func publishFile(t *testing.T, store *snapshot.Store, content string) snapshot.ID {
+	t.Helper()
+	stage, err := store.Begin(t.Context())
+	noError(t, err)
+	defer stage.Close()
+	o, err := stage.PutBytes([]byte(content), false)
+	noError(t, err)
+	tree := image.NewTree()
+	noError(t, tree.File("file", o, int64(len(content)), snapshot.Epoch))
+	id, _, err := stage.Publish(func(f *os.File) error { return tree.Write(f) }, nil)
+	noError(t, err)
+	return id
 }

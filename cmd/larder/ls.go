@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -63,6 +64,9 @@ func listSnapshots(c *cli.Context, s *snapshot.Store) error {
 	rows := make([]row, len(all))
 	for i, p := range all {
 		rows[i] = row{p, p.ID == current}
+		if p.Unreadable != nil {
+			warnf("when snapshot %s was published nobody knows: %v", p.ID.Short(), p.Unreadable)
+		}
 	}
 	if jsonWanted(c) {
 		return printJSON(c, struct {
@@ -79,7 +83,11 @@ func listSnapshots(c *cli.Context, s *snapshot.Store) error {
 		if r.Current {
 			mark = "current"
 		}
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\n", r.ID.Short(), r.Sequence, r.Time.Local().Format(time.DateTime), mark)
+		number, published := strconv.FormatInt(r.Sequence, 10), r.Time.Local().Format(time.DateTime)
+		if r.Unreadable != nil {
+			number, published = "?", "?"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.ID.Short(), number, published, mark)
 	}
 	return w.Flush()
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"larder/overlay/instance"
 	"larder/overlay/keep"
@@ -46,7 +45,7 @@ func (r *running) open() error {
 		return err
 	}
 	dir := store.InstanceDir(name)
-	lease.Instance = dir
+	lease.Instance, lease.Locked = dir, true
 	// The lease first: what is in instances/ without one is rubbish to gc.
 	if err := store.AcquireLease(lease); err != nil {
 		return err
@@ -65,14 +64,12 @@ func (r *running) open() error {
 // directory's, not ours; the snapshot is the one it was made with.
 func (r *running) openKept(dir string) (err error) {
 	name := "instance:" + dir
-	had, err := r.store.Lease(name)
-	fresh := errors.Is(err, fs.ErrNotExist)
-	if fresh || r.c.IsSet("snapshot") || err != nil {
+	had, unread := r.store.Lease(name)
+	r.id = had.Snapshot
+	if unread != nil || r.c.IsSet("snapshot") {
 		if r.id, err = r.store.Resolve(r.settings.Snapshot); err != nil {
 			return err
 		}
-	} else {
-		r.id = had.Snapshot
 	}
 	if err := instance.CheckFree(dir, int64(r.settings.MinFree)); err != nil {
 		return err
@@ -83,11 +80,22 @@ func (r *running) openKept(dir string) (err error) {
 	if err := r.limit(); err != nil {
 		return err
 	}
-	if fresh {
-		err = r.store.AcquireLease(snapshot.Lease{Container: name, Snapshot: r.id, Instance: dir, Time: time.Now().UTC()})
-		if err != nil {
-			return err
+	lease, err := snapshot.InstanceLease(name, r.id, dir)
+	if err != nil {
+		return err
+	}
+	switch {
+	case unread == nil:
+		lease.Snapshot = had.Snapshot
+		if had.Parent != nil && *had.Parent == *lease.Parent {
+			return r.attach()
 		}
+		// It lies elsewhere by now, or nobody noted where.
+	case !errors.Is(unread, fs.ErrNotExist) && !errors.Is(unread, snapshot.ErrTorn):
+		return r.attach() // it holds every snapshot as it is
+	}
+	if err := r.store.AcquireLease(lease); err != nil {
+		return err
 	}
 	return r.attach()
 }
@@ -131,10 +139,7 @@ func (r *running) finish() {
 		return
 	}
 	r.noteMisses()
-	err := r.store.Destroy(r.throwAway)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
+	err := r.store.PutInstanceAway(r.container, instance.Mounted, r.store.Destroy)
 	if err := errors.Join(err, r.store.DropLease(r.container)); err != nil {
 		warnf("clean up: %v; larder gc does it", err)
 	}

@@ -104,6 +104,9 @@ func showSnapshot(c *cli.Context, s *snapshot.Store, id snapshot.ID) error {
 	}
 	if at := slices.IndexFunc(all, func(p snapshot.Published) bool { return p.ID == id }); at >= 0 {
 		info.Published = all[at]
+		if err := info.Unreadable; err != nil {
+			warnf("when it was published nobody knows: %v", err)
+		}
 	}
 	cur, err := s.Current()
 	info.Current = err == nil && cur == id

@@ -113,6 +113,27 @@ func (h *host) view() {
 	}
 	h.try("view", true, "overlay 2: two lowers of the tree, and an upper", last,
 		"a kernel of 6.15 or later, and a store on ext4, xfs or btrfs (not on an overlay)")
+	h.inUse()
+}
+
+// inUse tries the question by which gc tells whether something still needs an upper.
+func (h *host) inUse() {
+	err := func() error {
+		if len(h.trees) == 0 {
+			return errors.New("no view")
+		}
+		m, err := h.newView(h.trees[0], "in-use", overlay.Owner{})
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		used, err := instance.Mounted(filepath.Join(h.dir, "in-use"))
+		if err == nil && !used {
+			err = errors.New("the kernel calls a mounted upper free")
+		}
+		return err
+	}()
+	h.try("upper in use", true, "gc asks with a mount whether a process still needs an upper", err, "a kernel of 6.15 or later")
 }
 
 // idmap gives the tree to another user.

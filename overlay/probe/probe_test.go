@@ -34,7 +34,7 @@ func TestMountProbe(t *testing.T) {
 			t.Errorf("%s is not ok and has no fix", c.Name)
 		}
 	}
-	for _, want := range []string{"tree", "view", "attach", "idmap", "erofs from a loop device"} {
+	for _, want := range []string{"tree", "view", "attach", "idmap", "upper in use", "erofs from a loop device"} {
 		if !names[want] {
 			t.Errorf("no check %q", want)
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +23,9 @@ type Options struct {
 	// Unmount lets go of a snapshot's kept mounts, which are no use but readiness for
 	// one. It is called for what is about to be removed; nil when none are kept.
 	Unmount func(snapshot.ID) error
+	// Mounted says whether something still needs an upper of an instance directory, though its
+	// container is dead: a process it left behind. nil where nothing mounts any.
+	Mounted func(dir string) (bool, error)
 	// Parked is called when the instances of dead containers are in the trash and
 	// nothing is removed yet: the last chance to read what they left. nil for none.
 	Parked func()
@@ -57,6 +59,21 @@ type Container struct {
 
 // ErrOptions is returned for options that would empty the store.
 var ErrOptions = errors.New("keep at least 1 snapshot")
+
+// errNoCurrent: which snapshot containers would get is unknown, so none may go.
+var errNoCurrent = &problem{
+	error: fmt.Errorf("%w: there are snapshots, and current names none; none was removed", snapshot.ErrDamaged),
+	hint:  "larder ls lists the snapshots, larder use SNAPSHOT sets current",
+}
+
+// problem is an error with what to do next.
+type problem struct {
+	error
+	hint string
+}
+
+func (p *problem) Hint() string  { return p.hint }
+func (p *problem) Unwrap() error { return p.error }
 
 // run is one collection.
 type run struct {
@@ -98,7 +115,36 @@ func Run(ctx context.Context, s *snapshot.Store, opts Options) (*Report, error) 
 	return r.report, err
 }
 
+// collect does it again when there was no room for it: on a full btrfs a rename finds none, and
+// an unlink does.
 func (r *run) collect(ctx context.Context) error {
+	err := r.collectOnce(ctx)
+	if !errors.Is(err, unix.ENOSPC) && !errors.Is(err, unix.EDQUOT) {
+		return err
+	}
+	if rerr := r.makeRoom(ctx); rerr != nil {
+		return errors.Join(err, rerr)
+	}
+	return r.collectOnce(ctx)
+}
+
+// makeRoom removes what needs no rename: the trash, and objects of no snapshot.
+func (r *run) makeRoom(ctx context.Context) error {
+	if err := r.store.EmptyTrash(); err != nil {
+		r.warn("%v", err)
+	}
+	all, err := r.store.List()
+	if err != nil {
+		return err
+	}
+	ids := make([]snapshot.ID, len(all))
+	for i, p := range all {
+		ids[i] = p.ID
+	}
+	return r.sweep(ctx, ids)
+}
+
+func (r *run) collectOnce(ctx context.Context) error {
 	if err := r.reap(); err != nil {
 		return err
 	}
@@ -116,71 +162,6 @@ func (r *run) warn(format string, args ...any) {
 	r.report.Warnings = append(r.report.Warnings, fmt.Sprintf(format, args...))
 }
 
-// reap takes the leases and instances of dead containers: a runtime need not run its poststop hook.
-func (r *run) reap() error {
-	// Listed before the leases: an instance is made after its lease, so one that is in this list
-	// and has no lease later has been released.
-	instances, err := os.ReadDir(filepath.Join(r.store.Dir(), "instances"))
-	if err != nil {
-		return fmt.Errorf("list instances: %w: %w", snapshot.ErrDamaged, err)
-	}
-	leases, err := r.store.Leases()
-	if err != nil {
-		return fmt.Errorf("%w: %w; nothing was deleted", snapshot.ErrDamaged, err)
-	}
-	owned := map[string]bool{}
-	for _, l := range leases {
-		if l.Unreadable != nil {
-			owned[l.File[:len(l.File)-len(filepath.Ext(l.File))]] = true
-			r.warn("%v: treated as in use by every snapshot; remove leases/%s when no container needs it", l.Unreadable, l.File)
-			continue
-		}
-		dir := r.store.InstanceDir(l.Container)
-		owned[filepath.Base(dir)] = true
-		dead, why := l.Dead()
-		if !dead {
-			continue
-		}
-		if inUse(dir) {
-			r.warn("lease of container %q: %s, but its instance is locked: kept", l.Container, why)
-			continue
-		}
-		if !r.opts.DryRun {
-			if done, err := r.store.Reap(l); err != nil {
-				return err
-			} else if !done {
-				continue // released, or a new container of that id, since we looked
-			}
-		}
-		r.report.Reaped = append(r.report.Reaped, Container{ID: l.Container, Reason: why})
-	}
-	for _, e := range instances {
-		dir := filepath.Join(r.store.Dir(), "instances", e.Name())
-		if owned[e.Name()] || inUse(dir) {
-			continue
-		}
-		if !r.opts.DryRun {
-			if done, err := r.store.ReapInstance(e.Name()); err != nil {
-				return err
-			} else if !done {
-				continue
-			}
-		}
-		r.report.Instances++
-	}
-	return nil
-}
-
-// inUse says whether somebody holds the lock of an instance directory.
-func inUse(dir string) bool {
-	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(fd)
-	return errors.Is(unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB), unix.EWOULDBLOCK)
-}
-
 // snapshots removes what may go and returns the rest.
 func (r *run) snapshots(ctx context.Context) (survivors []snapshot.ID, err error) {
 	all, err := r.store.List()
@@ -188,9 +169,13 @@ func (r *run) snapshots(ctx context.Context) (survivors []snapshot.ID, err error
 		return nil, fmt.Errorf("%w: %w", snapshot.ErrDamaged, err)
 	}
 	current, err := r.store.Current()
+	if errors.Is(err, snapshot.ErrNoSnapshot) && len(all) > 0 {
+		return nil, errNoCurrent
+	}
 	if err != nil && !errors.Is(err, snapshot.ErrNoSnapshot) {
 		return nil, err // which one containers would get is unknown, so none may go
 	}
+	r.report.Kept = []Snapshot{}
 	for i, p := range all {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -219,6 +204,8 @@ func (r *run) keep(p snapshot.Published, place int, current snapshot.ID) string 
 	switch {
 	case p.ID == current:
 		return "current"
+	case p.Unreadable != nil:
+		return fmt.Sprintf("when it was published nobody knows: %v", p.Unreadable)
 	case place < r.opts.Keep:
 		return fmt.Sprintf("among the newest %d", r.opts.Keep)
 	case r.opts.OlderThan > 0 && p.Time.After(r.now):
@@ -283,6 +270,9 @@ func (r *run) leased(id snapshot.ID) (string, error) {
 			return fmt.Sprintf("in use, as far as anybody can tell: %v", l.Unreadable), nil
 		case l.Snapshot != id:
 		case l.PID == 0:
+			if _, err := os.Lstat(l.Instance); err != nil {
+				return fmt.Sprintf("in use by the kept instance %q, which cannot be seen (%v); if it is gone for ever, remove leases/%s", l.Instance, err, l.File), nil
+			}
 			return fmt.Sprintf("in use by the kept instance %q", l.Instance), nil
 		default:
 			if dead, _ := l.Dead(); dead && r.opts.DryRun {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -250,6 +251,73 @@ func TestRunOnADamagedStore(t *testing.T) {
 		must(t, os.Symlink("snapshots/../../x", filepath.Join(s.Dir(), "current")))
 		if _, err := Run(t.Context(), s, Options{Keep: 1}); !errors.Is(err, snapshot.ErrDamaged) || !exists(s.ImagePath(a)) {
 			t.Error(err)
+		}
+	})
+	for name, damage := range map[string]func(current string) error{
+		"missing": os.Remove,
+		"dangling": func(current string) error {
+			return errors.Join(os.Remove(current), os.Symlink("snapshots/"+snapshot.ID{9}.String(), current))
+		},
+	} {
+		t.Run("current is "+name, func(t *testing.T) {
+			s := newStore(t)
+			a := publish(t, s, "a")
+			b := publish(t, s, "b")
+			must(t, damage(filepath.Join(s.Dir(), "current")))
+			_, err := Run(t.Context(), s, Options{Keep: 1})
+			var hinted interface{ Hint() string }
+			if !errors.Is(err, snapshot.ErrDamaged) || errors.Is(err, snapshot.ErrNoSnapshot) || !errors.As(err, &hinted) || !strings.Contains(hinted.Hint(), "larder use") {
+				t.Errorf("%v", err)
+			}
+			if !exists(s.ImagePath(a)) || !exists(s.ImagePath(b)) {
+				t.Error("a snapshot went")
+			}
+			must(t, s.Use(a))
+			if r := collect(t, s, Options{Keep: 1}); len(r.Kept) != 2 {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+	t.Run("no snapshot yet", func(t *testing.T) { collect(t, newStore(t), Options{Keep: 1}) })
+	t.Run("a published.json cannot be read", func(t *testing.T) {
+		s := newStore(t)
+		a, b := publish(t, s, "a"), publish(t, s, "b")
+		publish(t, s, "c")
+		must(t, os.Remove(filepath.Join(s.SnapshotDir(b), "published.json")))
+		r := collect(t, s, Options{Keep: 1, OlderThan: time.Nanosecond})
+		if len(r.Removed) != 1 || r.Removed[0].ID != a || !exists(s.ImagePath(b)) {
+			t.Errorf("%+v", r)
+		}
+		if i := slices.IndexFunc(r.Kept, func(k Snapshot) bool { return k.ID == b }); i < 0 || !strings.Contains(r.Kept[i].Reason, "published.json") {
+			t.Errorf("kept: %+v", r.Kept)
+		}
+	})
+	t.Run("whether an instance is in use cannot be told", func(t *testing.T) {
+		s := newStore(t)
+		l, err := snapshot.ProcessLease("dead", publish(t, s, "a"), os.Getpid())
+		must(t, err)
+		l.PIDStart++
+		must(t, s.AcquireLease(l))
+		must(t, os.MkdirAll(s.InstanceDir("dead"), 0o700))
+		must(t, os.MkdirAll(s.InstanceDir("of no lease"), 0o700))
+		asked := 0
+		for _, answer := range []struct {
+			used bool
+			err  error
+		}{{true, nil}, {false, os.ErrPermission}} {
+			r := collect(t, s, Options{Keep: 1, Mounted: func(string) (bool, error) { asked++; return answer.used, answer.err }})
+			if len(r.Reaped)+r.Instances != 0 || len(r.Warnings) != 2 || !exists(s.InstanceDir("dead")) || !exists(s.InstanceDir("of no lease")) {
+				t.Errorf("%+v", r)
+			}
+		}
+		if asked != 4 {
+			t.Errorf("asked %d times", asked)
+		}
+		// Its lock cannot be looked at: no directory.
+		must(t, os.Remove(s.InstanceDir("dead")))
+		must(t, os.Symlink("/", s.InstanceDir("dead")))
+		if r := collect(t, s, Options{Keep: 1}); len(r.Reaped) != 0 || r.Instances != 1 || !exists(s.InstanceDir("dead")) {
+			t.Errorf("%+v", r)
 		}
 	})
 	t.Run("strangers in the pool", func(t *testing.T) {

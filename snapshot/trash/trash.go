@@ -112,6 +112,9 @@ func flatten(top *os.File, name string) error {
 		if isFull(err) {
 			_, err = move(sub, name, top)
 		}
+		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+			err = prune(sub, name, pruneDepth)
+		}
 		return pathError(sub, name, err)
 	})
 	if err != nil {

@@ -185,12 +185,13 @@ func TestParseSize(t *testing.T) {
 }
 
 func TestParseAge(t *testing.T) {
-	for in, want := range map[string]time.Duration{"14d": 336 * time.Hour, "36h": 36 * time.Hour, "0s": 0, "90m": 90 * time.Minute} {
+	for in, want := range map[string]time.Duration{"14d": 336 * time.Hour, "36h": 36 * time.Hour, "0s": 0, "90m": 90 * time.Minute,
+		"12h": 12 * time.Hour, "30d": 720 * time.Hour, "2w": 336 * time.Hour, "0h": 0} {
 		if got, err := ParseAge(in); err != nil || time.Duration(got) != want {
 			t.Errorf("%q: %v, %v", in, time.Duration(got), err)
 		}
 	}
-	for _, in := range []string{"", "d", "-1d", "-3h", "99999d", "soon", "7"} {
+	for _, in := range []string{"", "d", "-1d", "-3h", "99999d", "65535w", "1.5w", "w", "-1w", "soon", "7"} {
 		if got, err := ParseAge(in); err == nil {
 			t.Errorf("%q: accepted as %v", in, time.Duration(got))
 		}

@@ -43,22 +43,27 @@ func (z *Size) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// Age is a length of time, written 14d, 36h or 90m.
+// Age is a length of time, written 2w, 14d, 36h or 90m.
 type Age time.Duration
 
 // ParseAge reads an age as the file and the flags write it: what
-// time.ParseDuration reads, or a whole number of days.
+// time.ParseDuration reads, or a whole number of days or weeks.
 func ParseAge(s string) (Age, error) {
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		n, err := strconv.ParseUint(days, 10, 16)
-		if err != nil {
-			return 0, fmt.Errorf("%q is not an age: write it as 14d or 36h", s)
+	const day = 24 * time.Hour
+	for unit, length := range map[string]time.Duration{"d": day, "w": 7 * day} {
+		digits, ok := strings.CutSuffix(s, unit)
+		if !ok {
+			continue
 		}
-		return Age(time.Duration(n) * 24 * time.Hour), nil
+		n, err := strconv.ParseUint(digits, 10, 16)
+		if err != nil || n > uint64(math.MaxInt64/length) {
+			return 0, fmt.Errorf("%q is not an age: write it as 2w, 14d or 36h", s)
+		}
+		return Age(time.Duration(n) * length), nil
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil || d < 0 {
-		return 0, fmt.Errorf("%q is not an age: write it as 14d or 36h", s)
+		return 0, fmt.Errorf("%q is not an age: write it as 2w, 14d or 36h", s)
 	}
 	return Age(d), nil
 }

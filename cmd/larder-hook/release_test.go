@@ -1,0 +1,153 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"larder/overlay/instance"
+	"larder/overlay/overlaytest"
+	"larder/snapshot"
+	"larder/snapshot/gc"
+)
+
+// refused releases a container whose lease must stay, and wants to be told why.
+func (f *fake) refused(why string) {
+	f.t.Helper()
+	before := left(f.t, f.store)
+	state := fmt.Sprintf(`{"ociVersion":"1.0.2","id":%q,"status":"stopped","bundle":%q}`, f.id, f.bundle)
+	status, stderr := hook(f.t, state, "release", "--store", f.store, "--config", emptyConfig(f.t), "--log", "/dev/null")
+	if status != 0 || !strings.Contains(stderr, "nothing released") || !strings.Contains(stderr, why) {
+		f.t.Errorf("release: exit %d, %q; want %q", status, stderr, why)
+	}
+	if after := left(f.t, f.store); after != before {
+		f.t.Errorf("release changed %s to %s", before, after)
+	}
+}
+
+// Each root of a runtime has ids of its own: the end of another container of that id, or a state
+// that somebody replays, releases nothing of one that lives.
+func TestMountReleaseOfAnotherContainer(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	store := filepath.Join(t.TempDir(), "store")
+	publish(t, store, nil)
+	f, other := start(t, store, "c1", 0), start(t, store, "c1", 0)
+	if status, stderr := f.attach("--required"); status != 0 {
+		t.Fatalf("attach: exit %d, %q", status, stderr)
+	}
+	other.refused("another container")
+	f.refused("not known to have ended")
+	f.sh(`test -f $R/home/a/.cache/pip/http-v2/a/body`)
+	if got := left(t, store); got != "1 leases 1 instances 0 trash" {
+		t.Errorf("after the refusals: %s", got)
+	}
+	f.stop()
+	other.refused("another container")
+	f.release()
+	if got := left(t, store); got != "0 leases 0 instances 1 trash" {
+		t.Errorf("after release: %s", got)
+	}
+	other.release() // there is none: twice is no error
+}
+
+// A lease that cannot be read may be a live container's: its id gets no other, and is not released.
+func TestMountHookWithAnUnreadableLease(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	store := filepath.Join(t.TempDir(), "store")
+	publish(t, store, nil)
+	f, other := start(t, store, "c1", 0), start(t, store, "c1", 0)
+	if status, stderr := f.attach("--required"); status != 0 {
+		t.Fatalf("attach: exit %d, %q", status, stderr)
+	}
+	paths, err := filepath.Glob(filepath.Join(store, "leases/*.json"))
+	if err != nil || len(paths) != 1 {
+		t.Fatal(paths, err)
+	}
+	before, err := os.ReadFile(paths[0])
+	must(t, err)
+	// The kernel refuses whoever opens it without waiting.
+	lease, err := os.OpenFile(paths[0], os.O_RDWR, 0)
+	must(t, err)
+	_, err = unix.FcntlInt(lease.Fd(), unix.F_SETLEASE, unix.F_WRLCK)
+	must(t, err)
+	if status, stderr := other.attach("--required"); status != 1 || !strings.Contains(stderr, "read the lease") {
+		t.Errorf("attach: exit %d, %q", status, stderr)
+	}
+	f.refused("resource temporarily unavailable")
+	must(t, lease.Close())
+	if after, err := os.ReadFile(paths[0]); err != nil || string(after) != string(before) {
+		t.Errorf("the lease is %q, %v", after, err)
+	}
+	// A torn one is of a container that a power cut ended.
+	f.stop()
+	must(t, os.WriteFile(paths[0], make([]byte, 100), 0o600))
+	if status, stderr := other.attach("--required"); status != 0 {
+		t.Errorf("over a torn lease: exit %d, %q", status, stderr)
+	}
+}
+
+// A container's first process is dead and what it started lives: its upper is not emptied, by
+// release, by the next container of that id, or by gc, until that has ended too.
+func TestMountReleaseLeavesWhatIsStillMounted(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	for _, by := range []string{"release", "gc", "the next"} {
+		t.Run(by, func(t *testing.T) {
+			dir := t.TempDir()
+			store := filepath.Join(dir, "store")
+			publish(t, store, nil)
+			f := start(t, store, "c1", 0)
+			if status, stderr := f.attach("--required"); status != 0 {
+				t.Fatalf("attach: exit %d, %q", status, stderr)
+			}
+			f.sh(`cd $R/home/a/.cache/pip && echo mine >mine && { while sleep 0.05; do [ -e ` + dir + `/end ] && exit; done & }`)
+			f.stop()
+			switch by {
+			case "release":
+				f.release()
+			case "the next":
+				other := start(t, store, "c1", 0)
+				if status, stderr := other.attach("--required"); status != 0 {
+					t.Errorf("attach: exit %d, %q", status, stderr)
+				}
+				other.stop()
+				other.release()
+			}
+			s, err := snapshot.Open(store)
+			must(t, err)
+			uppers := func() []string {
+				t.Helper()
+				must(t, s.EmptyTrash())
+				_, err := gc.Run(t.Context(), s, gc.Options{Keep: 1, Mounted: instance.Mounted})
+				must(t, err)
+				found, err := filepath.Glob(filepath.Join(store, "instances/*/pip/u/mine"))
+				must(t, err)
+				return found
+			}
+			if found := uppers(); len(found) != 1 {
+				t.Errorf("while it lives: %q", found)
+			}
+			must(t, os.WriteFile(filepath.Join(dir, "end"), nil, 0o600))
+			for end := time.Now().Add(10 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+				if uppers(); left(t, store) == "0 leases 0 instances 0 trash" {
+					break
+				}
+				if time.Now().After(end) {
+					t.Fatal("left:", left(t, store))
+				}
+			}
+		})
+	}
+}

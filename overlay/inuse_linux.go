@@ -1,0 +1,50 @@
+package overlay
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// UpperInUse says whether an overlay has the directory as its upper: one that is mounted, in
+// whatever namespace, or that only an open file or a working directory still holds. No mount
+// table knows all of those, the kernel does.
+//
+// It is asked with a mount that cannot be made, the upper being its own work directory: with
+// index=on the kernel first looks whether the upper is taken (EBUSY), then at the work directory
+// (EINVAL), and writes only after that. So nothing is changed, on a full disk either. It takes
+// 0.8 ms and leaves a line in the kernel's log. What cannot be found out is an error.
+func UpperInUse(dir string) (bool, error) {
+	fd, err := retry(func() (int, error) {
+		return unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	})
+	if err != nil {
+		return false, fmt.Errorf("open upper %s: %w", dir, err)
+	}
+	defer unix.Close(fd)
+	c, err := newContext("overlay", "larder:in-use")
+	if errors.Is(err, unix.ENODEV) {
+		return false, nil // a kernel without overlays
+	}
+	if err != nil {
+		return false, err
+	}
+	defer c.close()
+	for _, key := range []string{"lowerdir+", "upperdir", "workdir"} {
+		if err := c.setFd(key, dir, fd); err != nil {
+			return false, err
+		}
+	}
+	if err := c.set("index", "on"); err != nil {
+		return false, err
+	}
+	switch err := unix.FsconfigCreate(c.fd); err {
+	case unix.EBUSY:
+		return true, nil
+	case unix.EINVAL:
+		return false, nil
+	default:
+		return false, newError("ask whether upper is in use", dir, "", c.log(), err)
+	}
+}

@@ -1,0 +1,91 @@
+package gc
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"larder/snapshot"
+)
+
+// reap takes the leases and instances of dead containers: a runtime need not run its poststop hook.
+func (r *run) reap() error {
+	// Listed before the leases: an instance is made after its lease, so one that is in this list
+	// and has no lease later has been released.
+	instances, err := os.ReadDir(filepath.Join(r.store.Dir(), "instances"))
+	if err != nil {
+		return fmt.Errorf("list instances: %w: %w", snapshot.ErrDamaged, err)
+	}
+	leases, err := r.store.Leases()
+	if err != nil {
+		return fmt.Errorf("%w: %w; nothing was deleted", snapshot.ErrDamaged, err)
+	}
+	owned := map[string]bool{}
+	for _, l := range leases {
+		if l.Unreadable != nil {
+			owned[l.File[:len(l.File)-len(filepath.Ext(l.File))]] = true
+			r.warn("%v: treated as in use by every snapshot; remove leases/%s when no container needs it", l.Unreadable, l.File)
+			continue
+		}
+		dir := r.store.InstanceDir(l.Container)
+		owned[filepath.Base(dir)] = true
+		dead, why := l.Dead()
+		if !dead {
+			continue
+		}
+		if needed := r.needed(dir, l.OtherBoot()); needed != "" {
+			r.warn("lease of container %q: %s, but %s: kept", l.Container, why, needed)
+			continue
+		}
+		if !r.opts.DryRun {
+			if done, err := r.store.Reap(l); err != nil {
+				return err
+			} else if !done {
+				continue // released, or a new container of that id, since we looked
+			}
+		}
+		r.report.Reaped = append(r.report.Reaped, Container{ID: l.Container, Reason: why})
+	}
+	for _, e := range instances {
+		dir := filepath.Join(r.store.Dir(), "instances", e.Name())
+		if owned[e.Name()] {
+			continue
+		}
+		if needed := r.needed(dir, false); needed != "" {
+			r.warn("instances/%s of no container: %s: kept", e.Name(), needed)
+			continue
+		}
+		if !r.opts.DryRun {
+			if done, err := r.store.ReapInstance(e.Name()); err != nil {
+				return err
+			} else if !done {
+				continue
+			}
+		}
+		r.report.Instances++
+	}
+	return nil
+}
+
+// needed is why an instance directory must stay though its container is dead, or "" when it is
+// proven that nobody needs it. No mount outlives the boot it was made in.
+func (r *run) needed(dir string, otherBoot bool) string {
+	locked, err := snapshot.InstanceLocked(dir)
+	if err != nil {
+		return fmt.Sprintf("whether its instance is locked cannot be told (%v)", err)
+	}
+	if locked {
+		return "its instance is locked"
+	}
+	if r.opts.Mounted == nil || otherBoot {
+		return ""
+	}
+	mounted, err := r.opts.Mounted(dir)
+	if err != nil {
+		return fmt.Sprintf("whether a mount needs its instance cannot be told (%v)", err)
+	}
+	if mounted {
+		return "a process it left behind still uses its instance"
+	}
+	return ""
+}

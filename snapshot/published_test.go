@@ -1,0 +1,54 @@
+package snapshot
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+// A published.json that cannot be read says nothing about order: its snapshot is not the oldest,
+// nobody's previous, and the next number is beyond the one that it had.
+func TestUnreadablePublished(t *testing.T) {
+	for name, damage := range map[string]func(t *testing.T, path string){
+		"bad":     func(t *testing.T, path string) { must(t, os.WriteFile(path, []byte(`{"sequence":`), 0o600)) },
+		"empty":   func(t *testing.T, path string) { must(t, os.Truncate(path, 0)) },
+		"missing": func(t *testing.T, path string) { must(t, os.Remove(path)) },
+		"refused": func(t *testing.T, path string) { t.Cleanup(refuseOpen(t, path)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStore(t)
+			one, two, three := publish(t, s, "one"), publish(t, s, "two"), publish(t, s, "three")
+			file := func(id ID) string { return filepath.Join(s.SnapshotDir(id), publishedName) }
+			must(t, os.Chmod(file(three), 0o600))
+			whole, err := os.ReadFile(file(three))
+			must(t, err)
+			damage(t, file(three))
+			all, err := s.List()
+			must(t, err)
+			if len(all) != 3 || all[0].ID != two || all[1].ID != one || all[2].ID != three || all[2].Unreadable == nil || all[0].Unreadable != nil {
+				t.Errorf("list: %+v", all)
+			}
+			if _, err := s.Resolve("previous"); !errors.Is(err, ErrDamaged) || errors.Is(err, ErrNoSnapshot) {
+				t.Error("before a current of no number:", err)
+			}
+			four := publish(t, s, "four")
+			if id, err := s.Resolve("previous"); err != nil || id != two {
+				t.Error("previous:", id, err)
+			}
+			if name == "refused" {
+				return // it is readable at the end
+			}
+			must(t, os.RemoveAll(file(three)))
+			must(t, os.WriteFile(file(three), whole, 0o444))
+			publish(t, s, "five")
+			if all, err = s.List(); err != nil || len(all) != 5 || all[1].ID != four || all[2].ID != three {
+				t.Errorf("mended: %+v, %v", all, err)
+			}
+			if !slices.IsSortedFunc(all, func(a, b Published) int { return int(b.Sequence - a.Sequence) }) {
+				t.Errorf("order: %+v", all)
+			}
+		})
+	}
+}
