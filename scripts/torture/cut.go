@@ -6,8 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -221,9 +219,7 @@ func copySparse(ctx context.Context, from, to string) error {
 func (w *world) playCut(ctx context.Context, rec *recording, n int, mode string) (f found) {
 	image := filepath.Join(w.dir, "crashed")
 	during := rec.between(n)
-	h := fnv.New64()
-	fmt.Fprint(h, rec.name, n, mode)
-	if err := crashed(ctx, image, rec.base, writelog.Crash(rec.log, n, mode, rand.New(rand.NewPCG(w.seed, h.Sum64())))); err != nil {
+	if err := crashed(ctx, image, rec.base, writelog.Crash(rec.log, n, mode, w.chance(fmt.Sprint(rec.name, n, mode)))); err != nil {
 		return found{err.Error()}
 	}
 	if err := w.mountLive(ctx, image); err != nil {

@@ -18,12 +18,21 @@ import (
 	"larder/snapshot/image"
 )
 
+// sort is what can be done to a file.
+type sort int
+
+const (
+	plainFile sort = iota
+	imageFile
+	dir
+	disk // a directory where a file system is mounted
+)
+
 // kind is what a file of the store is for.
 type kind struct {
 	name string
 	path func(w *world) (string, error) // in the store
-	dir  bool
-	disk bool // where one of another owner may be mounted
+	sort sort
 	// optional files may be in any state: nothing needs them, and nobody has to notice.
 	optional bool
 	// stocked: it is made of wheels, so the next build that needs it makes it again.
@@ -89,9 +98,9 @@ func objectAt(root, text string) func(*world) (string, error) {
 var kinds = []kind{
 	{name: "marker", path: named("store.json")},
 	{name: "current", path: named("current")},
-	{name: "image of current", path: ofSnapshot(3, "image.erofs"), stocked: true},
-	{name: "image of previous", path: ofSnapshot(2, "image.erofs")},
-	{name: "image in use", path: ofSnapshot(1, "image.erofs")},
+	{name: "image of current", sort: imageFile, path: ofSnapshot(3, "image.erofs"), stocked: true},
+	{name: "image of previous", sort: imageFile, path: ofSnapshot(2, "image.erofs")},
+	{name: "image in use", sort: imageFile, path: ofSnapshot(1, "image.erofs")},
 	{name: "published.json of current", path: ofSnapshot(3, "published.json")},
 	{name: "published.json of previous", path: ofSnapshot(2, "published.json")},
 	{name: "published.json in use", path: ofSnapshot(1, "published.json")},
@@ -111,20 +120,20 @@ var kinds = []kind{
 	{name: "page", path: named("pages/pages/*/*"), optional: true},
 	{name: "ranking", path: named("rankings/*"), optional: true},
 	{name: "holder.json", path: named("staging/holder.json"), optional: true},
-	{name: "disk of the instance", path: func(*world) (string, error) { return "../inst", nil }, dir: true, disk: true, optional: true},
-	{name: "directory of objects", path: named("objects"), dir: true},
+	{name: "disk of the instance", path: func(*world) (string, error) { return "../inst", nil }, sort: disk, optional: true},
+	{name: "directory of objects", path: named("objects"), sort: dir},
 	{name: "directory of one object", path: func(w *world) (string, error) {
 		o, err := objectAt("l", "alpha/part1.py")(w)
 		return filepath.Dir(o), err
-	}, dir: true},
-	{name: "directory of snapshots", path: named("snapshots"), dir: true},
-	{name: "directory of leases", path: named("leases"), dir: true},
-	{name: "directory of instances", path: named("instances"), dir: true},
-	{name: "staging", path: named("staging"), dir: true},
-	{name: "trash", path: named("trash"), dir: true},
-	{name: "directory of misses", path: named("misses"), dir: true},
-	{name: "directory of pages", path: named("pages"), dir: true, optional: true},
-	{name: "directory of rankings", path: named("rankings"), dir: true, optional: true},
+	}, sort: dir},
+	{name: "directory of snapshots", path: named("snapshots"), sort: dir},
+	{name: "directory of leases", path: named("leases"), sort: dir},
+	{name: "directory of instances", path: named("instances"), sort: dir},
+	{name: "staging", path: named("staging"), sort: dir},
+	{name: "trash", path: named("trash"), sort: dir},
+	{name: "directory of misses", path: named("misses"), sort: dir},
+	{name: "directory of pages", path: named("pages"), sort: dir, optional: true},
+	{name: "directory of rankings", path: named("rankings"), sort: dir, optional: true},
 }
 
 // form is a way to damage a file.
@@ -132,22 +141,33 @@ type form struct {
 	name string
 	do   func(path string, r *rand.Rand) error
 	// sameSize: only who reads the file can notice. attributes: its bytes are what they were.
-	sameSize, attributes     bool
-	forDir, forFile, forDisk bool
+	sameSize, attributes bool
+	sorts                []sort
 }
 
+var (
+	files      = []sort{plainFile, imageFile}
+	dirs       = []sort{dir, disk}
+	everything = []sort{plainFile, imageFile, dir, disk}
+)
+
 var forms = []form{
-	{name: "flip", do: flip, sameSize: true, forFile: true},
-	{name: "zeros", sameSize: true, forFile: true, do: edit(func(b []byte) []byte { return make([]byte, len(b)) })},
-	{name: "truncate", forFile: true, do: edit(func(b []byte) []byte { return b[:len(b)/2] })},
-	{name: "empty", forFile: true, do: edit(func([]byte) []byte { return nil })},
-	{name: "append", forFile: true, do: edit(func(b []byte) []byte { return append(b, "x\n"...) })},
-	{name: "remove", forFile: true, forDir: true, do: func(path string, _ *rand.Rand) error { return os.RemoveAll(path) }},
-	{name: "unmounted", forDisk: true, do: instead(func(path string) error { return os.Mkdir(path, 0o755) })},
-	{name: "directory", forFile: true, do: instead(func(path string) error { return os.MkdirAll(filepath.Join(path, "x"), 0o755) })},
-	{name: "file", forDir: true, do: instead(func(path string) error { return os.WriteFile(path, []byte("x\n"), 0o644) })},
-	{name: "link", forFile: true, forDir: true, do: instead(func(path string) error { return os.Symlink("/etc/hostname", path) })},
-	{name: "link to its bytes", attributes: true, forFile: true, forDir: true, do: func(path string, _ *rand.Rand) error {
+	{name: "flip", do: flip, sameSize: true, sorts: files},
+	{name: "flip again", do: flip, sameSize: true, sorts: []sort{imageFile}},
+	{name: "flip once more", do: flip, sameSize: true, sorts: []sort{imageFile}},
+	{name: "other name", sameSize: true, sorts: []sort{imageFile}, do: edit(func(b []byte) []byte {
+		return bytes.ReplaceAll(b, []byte("part1.py"), []byte("part9.py"))
+	})},
+	{name: "zeros", sameSize: true, sorts: files, do: edit(func(b []byte) []byte { return make([]byte, len(b)) })},
+	{name: "truncate", sorts: files, do: edit(func(b []byte) []byte { return b[:len(b)/2] })},
+	{name: "empty", sorts: files, do: edit(func([]byte) []byte { return nil })},
+	{name: "append", sorts: files, do: edit(func(b []byte) []byte { return append(b, "x\n"...) })},
+	{name: "remove", sorts: everything, do: func(path string, _ *rand.Rand) error { return os.RemoveAll(path) }},
+	{name: "unmounted", sorts: []sort{disk}, do: instead(func(path string) error { return os.Mkdir(path, 0o755) })},
+	{name: "directory", sorts: files, do: instead(func(path string) error { return os.MkdirAll(filepath.Join(path, "x"), 0o755) })},
+	{name: "file", sorts: dirs, do: instead(func(path string) error { return os.WriteFile(path, []byte("x\n"), 0o644) })},
+	{name: "link", sorts: everything, do: instead(func(path string) error { return os.Symlink("/etc/hostname", path) })},
+	{name: "link to its bytes", attributes: true, sorts: everything, do: func(path string, _ *rand.Rand) error {
 		live, _, _ := strings.Cut(path, "/store/")
 		aside := filepath.Join(live, "moved")
 		if err := os.Rename(path, aside); err != nil {
@@ -155,9 +175,9 @@ var forms = []form{
 		}
 		return os.Symlink(aside, path)
 	}},
-	{name: "fifo", forFile: true, forDir: true, do: instead(func(path string) error { return unix.Mkfifo(path, 0o644) })},
-	{name: "mode", attributes: true, forFile: true, forDir: true, do: func(path string, _ *rand.Rand) error { return unix.Fchmodat(unix.AT_FDCWD, path, 0o777, 0) }},
-	{name: "owner", attributes: true, forFile: true, forDir: true, do: func(path string, _ *rand.Rand) error { return os.Lchown(path, 1000, 1000) }},
+	{name: "fifo", sorts: everything, do: instead(func(path string) error { return unix.Mkfifo(path, 0o644) })},
+	{name: "mode", attributes: true, sorts: everything, do: func(path string, _ *rand.Rand) error { return unix.Fchmodat(unix.AT_FDCWD, path, 0o777, 0) }},
+	{name: "owner", attributes: true, sorts: everything, do: func(path string, _ *rand.Rand) error { return os.Lchown(path, 1000, 1000) }},
 }
 
 // edit changes the bytes of a file in its place. A link gets another target.
@@ -205,14 +225,14 @@ func damages(ctx context.Context, w *world) (cases []testCase, err error) {
 			return nil, fmt.Errorf("%s: %w", k.name, err)
 		}
 		for _, x := range forms {
-			if !(k.dir && x.forDir || !k.dir && x.forFile || k.disk && x.forDisk) {
+			if !slices.Contains(x.sorts, k.sort) {
 				continue
 			}
 			for _, c := range commands {
 				d := damage{k, x, path}
 				name := fmt.Sprintf("%s, %s: %s", k.name, x.name, c.name)
 				cases = append(cases, testCase{group: k.name, name: name, play: func(ctx context.Context) []string {
-					return w.playDamage(ctx, d, c, rand.New(rand.NewPCG(w.seed, uint64(len(name)))))
+					return w.playDamage(ctx, d, c, w.chance(name))
 				}})
 			}
 		}
@@ -266,7 +286,7 @@ func (w *world) mended(ctx context.Context, f *found, d damage, c damagedCommand
 	if d.kind.name == "current" && c.done(w) == nil {
 		return // it is another one by now, and whole
 	}
-	if info, err := os.Lstat(path); err == nil && (!info.IsDir() || !d.dir) {
+	if info, err := os.Lstat(path); err == nil && (!info.IsDir() || d.kind.sort != dir) {
 		_ = os.RemoveAll(path)
 	}
 	if err := command(ctx, "cp", "-aT", pristine, path); err != nil {

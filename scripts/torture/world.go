@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -137,6 +139,13 @@ func wheels() (all []wheeltest.Wheel) {
 		all = append(all, w)
 	}
 	return all
+}
+
+// chance is what a case draws from: its own, so that it is the same when played alone.
+func (w *world) chance(name string) *rand.Rand {
+	h := fnv.New64()
+	h.Write([]byte(name))
+	return rand.New(rand.NewPCG(w.seed, h.Sum64()))
 }
 
 // result is how a command ended: code is 128 and the signal after a kill.

@@ -177,14 +177,14 @@ func (t *tracer) classify(tid int, regs *unix.PtraceRegs) (class string, ok bool
 }
 
 var (
-	fanOut = regexp.MustCompile(`objects/[0-9a-f]{2}\b`)
+	fanOut = regexp.MustCompile(`\b(objects|pages)/[0-9a-f]{2}\b`)
 	random = regexp.MustCompile(`[0-9a-f]{8,}|[A-Z2-7]{20,}`)
 	number = regexp.MustCompile(`[0-9]+`)
 )
 
 // equal makes paths equal that differ only in digests, names drawn by chance, and numbers.
 func equal(path string) string {
-	path = fanOut.ReplaceAllString(path, "objects/##")
+	path = fanOut.ReplaceAllString(path, "$1/##")
 	path = random.ReplaceAllString(path, "#")
 	return number.ReplaceAllString(path, "0")
 }
