@@ -3,7 +3,6 @@ package builder
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 
 	"larder/builder/index"
@@ -95,29 +94,29 @@ func (s *stocking) oldEntry(j *stockJob) bool {
 	return true
 }
 
-// oldMetadata reads the wheel's METADATA, where a view serves it.
+// oldMetadata finds the wheel's METADATA in the pool, whole, where a view serves it.
 func (s *stocking) oldMetadata(j *stockJob, old snapshot.ManifestWheel) bool {
 	own := old.MetadataSHA256
 	if own.IsZero() {
 		return false
 	}
-	var text []byte
+	var size int64
 	if s.metadataServed(j.picks[0].file, own) {
 		var err error
-		if text, err = s.read(snapshot.Object{Digest: own}); err != nil {
+		if size, err = s.stage.Check(snapshot.Object{Digest: own}); err != nil {
 			if !errors.Is(err, fs.ErrNotExist) { // it need not be an object: a view of old pips only has it inside an entry
 				s.warn(fmt.Sprintf("METADATA of %s is taken from the wheel again: %v", old.Filename, err))
 			}
 			return false
 		}
 	}
-	j.setMetadata(own, text)
+	j.setMetadata(own, size)
 	return true
 }
 
-func (j *stockJob) setMetadata(own snapshot.Digest, served []byte) {
+func (j *stockJob) setMetadata(own snapshot.Digest, served int64) {
 	for i := range j.out {
-		j.out[i].ownMetadata, j.out[i].metadata = own, served
+		j.out[i].ownMetadata, j.out[i].metadataSize = own, served
 	}
 }
 
@@ -138,14 +137,4 @@ func (b *build) metadataServed(f index.File, own snapshot.Digest) bool {
 func (s *stocking) whole(o snapshot.Object, size int64) bool {
 	n, ok := s.stage.Has(o)
 	return ok && n == size
-}
-
-// read returns an object's bytes, compared with its name.
-func (s *stocking) read(o snapshot.Object) ([]byte, error) {
-	r, err := s.stage.Open(o)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	return io.ReadAll(r)
 }

@@ -25,8 +25,8 @@ type stocked struct {
 	oldSize  int64
 	layer    *builtLayer
 
-	ownMetadata snapshot.Digest // of the wheel's METADATA
-	metadata    []byte          // METADATA, when a view serves it
+	ownMetadata  snapshot.Digest // of the wheel's METADATA
+	metadataSize int64           // of METADATA, an object then, when a view serves it; else 0
 }
 
 // builtLayer is a wheel as installed for one target.

@@ -3,8 +3,6 @@ package builder
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -213,9 +211,4 @@ func (l *layout) bytes(path string, content []byte) error {
 		return err
 	}
 	return l.tree.File(path, o, int64(len(content)), snapshot.Epoch)
-}
-
-func sha256Hex(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
 }

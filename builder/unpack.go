@@ -94,11 +94,14 @@ func (s *stocking) takeMetadata(j *stockJob, w *wheel.Wheel) error {
 	if s.shelf != nil {
 		s.shelf.memory.put(j.picks[0].file.SHA256, w.Metadata.RequiresDist, true)
 	}
-	own := snapshot.Sum(text)
-	if !s.metadataServed(j.picks[0].file, own) {
-		text = nil
+	own, served := snapshot.Sum(text), int64(0)
+	if s.metadataServed(j.picks[0].file, own) {
+		if _, err := s.stage.PutBytes(text, false); err != nil {
+			return err
+		}
+		served = int64(len(text))
 	}
-	j.setMetadata(own, text)
+	j.setMetadata(own, served)
 	return nil
 }
 

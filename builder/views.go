@@ -56,21 +56,26 @@ func (l *layout) cacheEntries(s *stocked) error {
 			return err
 		}
 	}
-	if s.metadata == nil {
+	n, etag, text := s.metadataSize, s.ownMetadata.String(), snapshot.Object{Digest: s.ownMetadata}
+	if n == 0 {
 		return nil
 	}
-	n, etag := int64(len(s.metadata)), sha256Hex(s.metadata)
 	if l.serves("pip") {
 		p := "views/pip/" + pip.Path(u+".metadata")
 		if err := l.bytes(p, pip.Entry(wheelType, n, etag)); err != nil {
 			return err
 		}
-		if err := l.bytes(p+".body", s.metadata); err != nil {
+		if err := l.tree.File(p+".body", text, n, snapshot.Epoch); err != nil {
 			return err
 		}
 	}
 	if l.serves("pip-old") {
-		r, _ := pip.OldEntry(wheelType, n, etag, bytes.NewReader(s.metadata))
+		f, err := l.stage.Open(text)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		r, _ := pip.OldEntry(wheelType, n, etag, f)
 		var entry bytes.Buffer
 		if _, err := entry.ReadFrom(r); err != nil {
 			return err
