@@ -29,11 +29,13 @@ type holder struct {
 // What a dead holder left in staging/ is moved to the trash, and what killed writers left beside
 // the files they were about to replace is removed.
 func (s *Store) Lock() (*Lock, error) {
-	dir, err := os.Open(s.join(stagingName))
-	if errors.Is(err, fs.ErrNotExist) {
+	dir, err := os.OpenFile(s.join(stagingName), os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, s.lost(stagingName)
-	}
-	if err != nil {
+	case errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
+		return nil, s.notDir(stagingName)
+	case err != nil:
 		return nil, &problem{kind: ErrHost, msg: fmt.Sprintf("lock store %q", s.dir), err: errno(err)}
 	}
 	ok := false
@@ -55,9 +57,9 @@ func (s *Store) Lock() (*Lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Information only, so it is neither synced nor needed: an old one is simply overwritten. A
-	// full disk must not keep gc from emptying it.
-	if err := os.WriteFile(s.join(stagingName, holderName), b, 0o600); err != nil && !isSpace(err) {
+	// Information only, so it is neither synced nor needed: a full disk must not keep gc from
+	// emptying it, nor whatever else has the name. That nothing can be written is said here, first.
+	if err := replaceFileUnsynced(s.join(stagingName, holderName), b, 0o600); errors.Is(err, unix.EROFS) {
 		return nil, s.unwritable("lock store "+strconv.Quote(s.dir), err)
 	}
 	s.sweepTemps()
@@ -78,7 +80,7 @@ func (s *Store) busy() error {
 	p := &problem{kind: ErrBusy, msg: fmt.Sprintf("store %q is locked by another build or gc", s.dir),
 		hint: "wait for it to end, then try again"}
 	var h holder
-	if b, err := os.ReadFile(s.join(stagingName, holderName)); err == nil && json.Unmarshal(b, &h) == nil && h.PID > 0 {
+	if b, err := readSmall(s.join(stagingName, holderName), 4096); err == nil && json.Unmarshal(b, &h) == nil && h.PID > 0 {
 		p.msg = fmt.Sprintf("store %q is locked by process %d since %s", s.dir, h.PID, h.Since.Format(time.RFC3339))
 	}
 	return p
@@ -106,8 +108,7 @@ func (s *Store) oneFileSystem() error {
 		case err != nil:
 			return fmt.Errorf("lock store %q: %s: %w", s.dir, name, err)
 		case st.Mode&unix.S_IFMT != unix.S_IFDIR:
-			return &problem{kind: ErrDamaged, msg: fmt.Sprintf("%s in store %q is not a directory", name, s.dir),
-				hint: "larder verify says what else is wrong"}
+			return s.notDir(name)
 		case st.Dev != root.Dev:
 			return &problem{kind: ErrStore, msg: fmt.Sprintf("%s in store %q is on another file system", name, s.dir),
 				hint: "unmount it: a store lives on one file system"}
@@ -120,6 +121,11 @@ func (s *Store) oneFileSystem() error {
 func (s *Store) lost(name string) error {
 	return &problem{kind: ErrDamaged, msg: fmt.Sprintf("store %q has no directory %s", s.dir, name),
 		hint: "larder verify says what else is missing, and how to mend it"}
+}
+
+func (s *Store) notDir(name string) error {
+	return &problem{kind: ErrDamaged, msg: fmt.Sprintf("%s in store %q is not a directory", name, s.dir),
+		hint: "larder verify says what else is wrong"}
 }
 
 // sweepStaging moves what a dead build left into the trash, once what it had acknowledged first is
