@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -82,6 +83,28 @@ func TestScriptsNeedNoPath(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Of a command of several words the last is the script's name; a script of the wheel
+// that is called as the whole is still the one that pip leaves out.
+func TestCommandsOfWords(t *testing.T) {
+	in := python(t)
+	files, err := buildForm(t, newTree(t), form{
+		Console: []string{"my tool = demo:main", "your tool = demo:main", "other thing = demo:main"},
+		Scripts: []file{{Path: "my tool", Text: "#!python\n"}, {Path: "no command", Text: "#!python\n"}},
+	}, nil, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bin []string
+	for _, f := range files {
+		if name, ok := strings.CutPrefix(f.Path, "bin/"); ok {
+			bin = append(bin, name)
+		}
+	}
+	if want := []string{"no command", "thing", "tool"}; !slices.Equal(bin, want) {
+		t.Errorf("%q, want %q", bin, want)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"unicode"
 
 	"larder/builder/wheel/archive"
 )
@@ -17,8 +16,9 @@ type EntryPoints struct {
 }
 
 // EntryPoint is one command: Command runs Func of Module, where Func may be an
-// attribute of what is imported ("cls.main"). Name is what entry_points.txt calls it;
-// pip names the script by the last word of that.
+// attribute of what is imported ("cls.main"). Name is what entry_points.txt calls it,
+// of which pip takes the last word. (Newer pips leave the space before it in the
+// script's name, older ones leave out more of an odd word.)
 type EntryPoint struct {
 	Name, Command, Module, Func string
 }
@@ -117,7 +117,10 @@ func parseEntryPoint(line string) (EntryPoint, error) {
 	case strings.ContainsAny(name, `/\[]`):
 		return bad("which would be made outside the scripts directory")
 	}
-	command := name[len(strings.TrimRightFunc(name, inCommand)):]
+	command := name
+	if words := strings.Fields(name); len(words) > 0 {
+		command = words[len(words)-1]
+	}
 	switch {
 	case strings.Trim(command, ".") == "":
 		return bad("which is no name of a command")
@@ -135,12 +138,6 @@ func parseEntryPoint(line string) (EntryPoint, error) {
 		return bad("whose value is not module:function")
 	}
 	return EntryPoint{Name: name, Command: command, Module: module, Func: attr}, nil
-}
-
-// inCommand is what the name part of distlib's ENTRY_RE is made of, of which pip
-// takes the last match before the "=".
-func inCommand(r rune) bool {
-	return unicode.IsLetter(r) || unicode.IsNumber(r) || strings.ContainsRune("_-.+", r)
 }
 
 func isPrintable(r rune) bool { return archive.Quote(string(r)) == `"`+string(r)+`"` }

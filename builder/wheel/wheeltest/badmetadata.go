@@ -58,7 +58,7 @@ func badMetadata() []BadWheel {
 	add("B62: slash", "outside the scripts directory", Wheel{GUI: []string{"../evil = demo:main"}})
 	add("B62: dots", "no name of a command", Wheel{GUI: []string{".. = demo:main"}})
 	add("B62: last word", "would replace the environment's interpreter", Wheel{Console: []string{"my python = demo:main"}})
-	add("B62: no word", "no name of a command", Wheel{Console: []string{"a! = demo:main"}})
+	add("B62: no word", "no name of a command", Wheel{Console: []string{" = demo:main"}})
 	add("B62: NUL", "no name of a command", Wheel{Console: []string{"a\x00b = demo:main"}})
 	add("B62: no function", "not module:function", Wheel{Console: []string{"demo = demo"}})
 	add("B62: two functions", "not module:function", Wheel{Console: []string{"demo = demo:a:b"}})
