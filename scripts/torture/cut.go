@@ -219,7 +219,7 @@ func copySparse(ctx context.Context, from, to string) error {
 func (w *world) playCut(ctx context.Context, rec *recording, n int, mode string) (f found) {
 	image := filepath.Join(w.dir, "crashed")
 	during := rec.between(n)
-	if err := crashed(ctx, image, rec.base, writelog.Crash(rec.log, n, mode, w.chance(fmt.Sprint(rec.name, n, mode)))); err != nil {
+	if err := crashed(ctx, image, rec.base, writelog.Crash(rec.log, n, mode, chance(w.seed, fmt.Sprint(rec.name, n, mode)))); err != nil {
 		return found{err.Error()}
 	}
 	if err := w.mountLive(ctx, image); err != nil {

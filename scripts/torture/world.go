@@ -8,10 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
-	"math/rand/v2"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,8 +44,8 @@ type world struct {
 	box     *container                // of the case, if it has one
 }
 
-func newWorld(ctx context.Context, dir string, o options) (w *world, err error) {
-	w = &world{dir: dir, live: filepath.Join(dir, "live"), options: o, classes: map[string]map[string]int{}}
+func newWorld(ctx context.Context, o options) (w *world, err error) {
+	w = &world{dir: place, live: filepath.Join(place, "live"), options: o, classes: map[string]map[string]int{}}
 	defer func() {
 		if err != nil {
 			w.close()
@@ -59,7 +57,7 @@ func newWorld(ctx context.Context, dir string, o options) (w *world, err error) 
 		return nil, fmt.Errorf("find python3: %w", err)
 	}
 	w.python = strings.TrimSpace(string(out))
-	w.index = indextest.New(stand{w: w}, indextest.Options{})
+	w.index = indextest.New(stand{w: w}, indextest.Options{Listen: "127.0.0.1:8001"})
 	for _, wheel := range wheels() {
 		w.index.Add(map[string][]byte{wheel.Filename(): wheel.Bytes()})
 	}
@@ -79,9 +77,13 @@ func newWorld(ctx context.Context, dir string, o options) (w *world, err error) 
 		return nil, err
 	}
 	// From an address, so that the store keeps an answer.
-	ranking := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, "alpha\nbeta\npip\n") }))
-	w.ends = append(w.ends, ranking.Close)
-	w.ranking = ranking.URL + "/ranking.txt"
+	ranking, err := net.Listen("tcp", "127.0.0.1:8002")
+	if err != nil {
+		return nil, err
+	}
+	w.ends = append(w.ends, func() { ranking.Close() })
+	w.ranking = "http://127.0.0.1:8002/ranking.txt"
+	go http.Serve(ranking, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, "alpha\nbeta\npip\n") }))
 	return w, w.makeTemplates(ctx)
 }
 
@@ -139,13 +141,6 @@ func wheels() (all []wheeltest.Wheel) {
 		all = append(all, w)
 	}
 	return all
-}
-
-// chance is what a case draws from: its own, so that it is the same when played alone.
-func (w *world) chance(name string) *rand.Rand {
-	h := fnv.New64()
-	h.Write([]byte(name))
-	return rand.New(rand.NewPCG(w.seed, h.Sum64()))
 }
 
 // result is how a command ended: code is 128 and the signal after a kill.
