@@ -60,19 +60,28 @@ func (s *Store) trash(path string) (name string, err error) {
 
 // PutInstanceAway takes a container's instance out of its name: with discard (Trash, in constant
 // time, or Destroy), unless mounted says that something may still need it. Then it gets a name of
-// no container, where every gc looks at it again. None is not an error.
-func (s *Store) PutInstanceAway(container string, mounted func(dir string) (bool, error), discard func(path string) error) error {
+// no container, where every gc looks at it again, and kept says why. None is not an error.
+func (s *Store) PutInstanceAway(container string, mounted func(dir string) (bool, error), discard func(path string) error) (kept string, err error) {
 	dir := s.InstanceDir(container)
 	used, err := mounted(dir)
-	if used || err != nil {
+	switch {
+	case err != nil:
+		kept = fmt.Sprintf("whether a mount needs its instance cannot be told (%v)", err)
+	case used:
+		kept = "a process it left behind still uses its instance"
+	}
+	if kept != "" {
 		err = s.move(dir, dir+"-"+strconv.FormatInt(time.Now().UnixNano(), 36))
 	} else {
 		err = discard(dir)
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("put instance away: %w", err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
 	}
-	return nil
+	if err != nil {
+		return "", fmt.Errorf("put instance away: %w", err)
+	}
+	return kept, nil
 }
 
 // EmptyTrash removes what is in trash/. Any process may call it at any time.

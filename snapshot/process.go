@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -20,7 +21,7 @@ func ProcessLease(container string, id ID, pid int) (Lease, error) {
 	if err != nil {
 		return Lease{}, fmt.Errorf("lease for process %d: %w", pid, err)
 	}
-	boot, err := bootID()
+	boot, err := BootID()
 	if err != nil {
 		return Lease{}, fmt.Errorf("lease for process %d: %w", pid, err)
 	}
@@ -53,7 +54,7 @@ func (l Lease) Dead() (dead bool, why string) {
 	if l.PIDNamespace != "" && l.PIDNamespace != pidNamespace() {
 		return l.unlocked()
 	}
-	if boot, err := bootID(); err != nil || boot != l.BootID {
+	if boot, err := BootID(); err != nil || boot != l.BootID {
 		return false, ""
 	}
 	start, err := processStart(l.PID)
@@ -71,7 +72,7 @@ func (l Lease) Dead() (dead bool, why string) {
 // OtherBoot says that the host was started again since the lease of a process was taken: nothing
 // of it can still run, and none of its mounts can still be there.
 func (l Lease) OtherBoot() bool {
-	boot, err := bootID()
+	boot, err := BootID()
 	return err == nil && l.PID != 0 && l.BootID != "" && boot != l.BootID
 }
 
@@ -130,13 +131,15 @@ func (l Lease) instanceGone() (bool, string) {
 	return true, "its instance directory was removed"
 }
 
-func bootID() (string, error) {
+// BootID names this boot of the host (proc(5), random/boot_id), read once. Without it no process
+// of a lease can be told dead.
+var BootID = sync.OnceValues(func() (string, error) {
 	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("tell the host's boot: %w", err)
 	}
 	return strings.TrimSpace(string(b)), nil
-}
+})
 
 func pidNamespace() string {
 	ns, _ := os.Readlink("/proc/self/ns/pid")

@@ -83,7 +83,7 @@ func (s *session) newInstance() (*instance.Instance, error) {
 	}
 	inst, err := instance.Create(dir)
 	if errors.Is(err, fs.ErrExist) {
-		if err := s.store.PutInstanceAway(s.state.ID, instance.Mounted, s.store.Trash); err != nil {
+		if _, err := s.store.PutInstanceAway(s.state.ID, instance.Mounted, s.store.Trash); err != nil {
 			return nil, err
 		}
 		inst, err = instance.Create(dir)

@@ -40,7 +40,10 @@ func (j *job) release(stdin *os.File) error {
 	}
 	// The instance first: a lease without an instance is dropped by gc when
 	// its process is gone, an instance without a lease is nobody's.
-	err = store.PutInstanceAway(state.ID, instance.Mounted, store.Trash)
+	kept, err := store.PutInstanceAway(state.ID, instance.Mounted, store.Trash)
+	if kept != "" {
+		j.note(kept + ": larder gc takes it once it is free")
+	}
 	err = errors.Join(err, store.DropLease(state.ID))
 	if err == nil {
 		j.done = append(j.done, "released")

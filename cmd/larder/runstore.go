@@ -139,7 +139,10 @@ func (r *running) finish() {
 		return
 	}
 	r.noteMisses()
-	err := r.store.PutInstanceAway(r.container, instance.Mounted, r.store.Destroy)
+	kept, err := r.store.PutInstanceAway(r.container, instance.Mounted, r.store.Destroy)
+	if kept != "" {
+		warnf("%s: larder gc takes it once it is free", kept)
+	}
 	if err := errors.Join(err, r.store.DropLease(r.container)); err != nil {
 		warnf("clean up: %v; larder gc does it", err)
 	}

@@ -180,6 +180,9 @@ func (r *run) snapshots(ctx context.Context) (survivors []snapshot.ID, err error
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		if p.Unreadable != nil {
+			r.warn("snapshot %s: when it was published nobody knows: %v", p.ID.Short(), p.Unreadable)
+		}
 		line := Snapshot{ID: p.ID, Sequence: p.Sequence, Time: p.Time}
 		line.Reason = r.keep(p, i, current)
 		if line.Reason == "" {

@@ -20,6 +20,9 @@ func (r *run) reap() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w; nothing was deleted", snapshot.ErrDamaged, err)
 	}
+	if _, err := snapshot.BootID(); err != nil && len(leases) > 0 {
+		r.warn("%v: every container counts as alive", err)
+	}
 	owned := map[string]bool{}
 	for _, l := range leases {
 		if l.Unreadable != nil {
