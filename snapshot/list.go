@@ -140,12 +140,13 @@ func (s *Store) previous() (ID, error) {
 	if err != nil {
 		return ID{}, err
 	}
-	at := slices.IndexFunc(all, func(p Published) bool { return p.ID == cur })
-	if at >= 0 && all[at].Unreadable != nil {
+	// One that cannot be read may be it, or the next: to guess would be to roll back too far.
+	if i := slices.IndexFunc(all, func(p Published) bool { return p.Unreadable != nil }); i >= 0 {
 		return ID{}, &problem{kind: ErrDamaged, msg: "which snapshot was published before the current one, " + cur.Short() + ", nobody knows",
-			err: all[at].Unreadable, hint: "larder ls lists the snapshots: name one by its id"}
+			err: all[i].Unreadable, hint: "larder ls lists the snapshots: name one by its id"}
 	}
-	if at < 0 || at+1 >= len(all) || all[at+1].Unreadable != nil {
+	at := slices.IndexFunc(all, func(p Published) bool { return p.ID == cur })
+	if at < 0 || at+1 >= len(all) {
 		return ID{}, &problem{kind: ErrNoSnapshot, msg: "there is no snapshot before the current one, " + cur.Short(),
 			hint: "larder ls lists the snapshots"}
 	}
