@@ -337,19 +337,21 @@ func TestMountBadImages(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(dir, "junk"), make([]byte, 64<<10), 0o644))
 	good, err := os.ReadFile(s.Image)
 	must(t, err)
-	must(t, os.WriteFile(filepath.Join(dir, "short"), good[:1100], 0o644))
+	must(t, os.WriteFile(filepath.Join(dir, "short"), good[:1100], 0o644)) // its superblock is whole
+	must(t, os.WriteFile(filepath.Join(dir, "cut"), good[:len(good)-1], 0o644))
 	must(t, os.Symlink(s.Image, filepath.Join(dir, "link")))
 	must(t, unix.Mkfifo(filepath.Join(dir, "fifo"), 0o644))
 	must(t, os.Mkdir(filepath.Join(dir, "dir"), 0o755))
-	for _, name := range []string{"empty", "junk", "short", "link", "fifo", "dir", "missing"} {
+	for _, name := range []string{"empty", "junk", "short", "cut", "link", "fifo", "dir", "missing"} {
 		for _, backing := range []overlay.Backing{overlay.AnyBacking, overlay.BackedByFile, overlay.BackedByLoop} {
 			m, _, err := overlay.OpenImage(filepath.Join(dir, name), backing)
 			if err == nil {
 				m.Close()
-				if name != "short" { // its superblock is whole
-					t.Errorf("%s, %v: mounted", name, backing)
-				}
+				t.Errorf("%s, %v: mounted", name, backing)
 				continue
+			}
+			if partial := name == "empty" || name == "short" || name == "cut"; partial != errors.Is(err, overlay.ErrDamaged) {
+				t.Errorf("%s, %v: %v", name, backing, err)
 			}
 			if strings.Contains(err.Error(), "\n") || len(err.Error()) > 400 {
 				t.Errorf("%s, %v: not one line: %v", name, backing, err)

@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -53,6 +54,9 @@ func OpenImage(path string, want Backing) (*os.File, Backing, error) {
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return nil, 0, &refusal{msg: fmt.Sprintf("open image %s: not a regular file", path)}
 	}
+	if err := checkLength(fd, st.Size); err != nil {
+		return nil, 0, fmt.Errorf("open image %s: %w", path, err)
+	}
 	if want == AnyBacking && warningsPanic() {
 		// The first cold file-backed mount raises a warning inside ext4 on
 		// some kernels (6.18 seen): harmless, unless warnings are fatal.
@@ -74,6 +78,26 @@ func OpenImage(path string, want Backing) (*os.File, Backing, error) {
 		return nil, 0, fmt.Errorf("open image %s: %w", path, err)
 	}
 	return m, BackedByLoop, nil
+}
+
+// checkLength compares an image's size with what its superblock says, the one thing about it that
+// costs nothing to check: the kernel mounts a truncated image, and only misses what is behind its
+// end. Offsets are those of struct erofs_super_block, in the kernel's fs/erofs/erofs_fs.h.
+func checkLength(fd int, size int64) error {
+	const at, magic, blockBits, blocks = 1024, 0, 12, 36
+	var sb [40]byte
+	if n, err := unix.Pread(fd, sb[:], at); err != nil {
+		return err
+	} else if n < len(sb) {
+		return fmt.Errorf("%d bytes are no image: %w", size, ErrDamaged)
+	}
+	if binary.LittleEndian.Uint32(sb[magic:]) != unix.EROFS_SUPER_MAGIC_V1 {
+		return nil // the kernel says so better
+	}
+	if want := int64(binary.LittleEndian.Uint32(sb[blocks:])) << (sb[blockBits] & 31); size < want {
+		return fmt.Errorf("%w: it has %d bytes of %d", ErrDamaged, size, want)
+	}
+	return nil
 }
 
 // backingRefused tells a kernel or file system that wants a block device from

@@ -83,6 +83,7 @@ var exitCodes = []struct {
 	{snapshot.ErrBusy, exitBusy},
 	{layer.ErrInterpreter, exitUnsupported},
 	{snapshot.ErrDamaged, exitDamage},
+	{overlay.ErrDamaged, exitDamage},
 	{errFaultOfName, exitInternal},
 	// A silent index before a refused lock: what a lock names and nobody could
 	// ask for is the network's fault.

@@ -45,7 +45,7 @@ func Collect(ctx context.Context, parked, log string, now time.Time, limits Limi
 	c := Collected{Notes: []string{}}
 	limits = limits.filled()
 	end := time.Now().Add(10 * limits.Time)
-	dir, err := os.Open(parked)
+	dir, err := os.OpenFile(parked, os.O_RDONLY|unix.O_DIRECTORY, 0) // never a pipe, which would wait
 	if errors.Is(err, fs.ErrNotExist) {
 		return c, nil
 	}
@@ -124,7 +124,7 @@ func CollectInstance(ctx context.Context, dir, name, log string, now time.Time, 
 // scanInstance scans the uppers of an instance within one set of limits; ok is
 // false for a directory that holds none.
 func scanInstance(ctx context.Context, dir string, limits Limits) (all Found, ok bool, err error) {
-	f, err := os.Open(dir)
+	f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if errors.Is(err, fs.ErrNotExist) {
 		return Found{}, false, nil // emptied meanwhile
 	}

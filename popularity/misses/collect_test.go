@@ -1,10 +1,13 @@
 package misses
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 )
 
 func TestCollect(t *testing.T) {
@@ -59,5 +62,16 @@ func TestCollect(t *testing.T) {
 	}
 	if c, err := Collect(t.Context(), filepath.Join(parked, "absent"), log, day, Limits{}); err != nil || c.Instances != 0 {
 		t.Errorf("%+v %v", c, err)
+	}
+}
+
+// What is parked may be anything after damage: a pipe is not waited for.
+func TestCollectFromAPipe(t *testing.T) {
+	parked := filepath.Join(t.TempDir(), "trash")
+	if err := syscall.Mkfifo(parked, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Collect(t.Context(), parked, t.TempDir(), time.Now(), Limits{}); !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("%v", err)
 	}
 }
