@@ -79,13 +79,18 @@ func urlKey(s string) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// open opens a remembered file. Whatever else has its name after damage, a pipe say, is not waited for.
+func open(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+}
+
 // Page finds the entry for a URL, or nil.
 func (c *Cache) Page(u *url.URL) *Page {
 	if c == nil {
 		return nil
 	}
 	e := &Page{path: c.path(u)}
-	f, err := os.Open(e.path)
+	f, err := open(e.path)
 	if err != nil {
 		return nil
 	}

@@ -1,11 +1,13 @@
 package pagecache
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -140,5 +142,26 @@ func TestSizesBound(t *testing.T) {
 	c.PutSize("https://files.example/b", 8)
 	if info, err := os.Stat(path); err != nil || info.Size() > 100 {
 		t.Fatal(info.Size(), err)
+	}
+}
+
+// After damage anything may have the name of a remembered file: a pipe is not waited for.
+func TestPipes(t *testing.T) {
+	dir := t.TempDir()
+	c, err := Open(dir, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u := at(t, "https://index.example/simple/demo/")
+	for _, path := range []string{c.path(u), filepath.Join(dir, "sizes")} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), syscall.Mkfifo(path, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c.Page(u) != nil {
+		t.Error("a page from a pipe")
+	}
+	if _, ok := c.Size("https://files.example/a"); ok {
+		t.Error("a size from a pipe")
 	}
 }

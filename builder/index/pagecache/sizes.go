@@ -2,6 +2,7 @@ package pagecache
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -50,7 +51,12 @@ func (c *Cache) loadSizes() {
 	if info, err := os.Stat(path); err == nil && info.Size() > maxSizes {
 		os.Remove(path)
 	}
-	b, err := os.ReadFile(path)
+	f, err := open(path)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	b, err := io.ReadAll(f)
 	if err != nil {
 		return
 	}
