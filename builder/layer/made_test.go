@@ -146,7 +146,7 @@ func TestOddRecordsAreWhatPipLeaves(t *testing.T) {
 
 // The kinds in combination, on every interpreter of the host.
 func TestE2EMadeLayersOnEveryPython(t *testing.T) {
-	cachedWheels(t)
+	wheeltest.Real(t)
 	for _, in := range interpreters(t) {
 		t.Run(in.Version, func(t *testing.T) {
 			forms := append(madeWheels(in), wheeltest.OddRecords()...)

@@ -8,32 +8,13 @@ import (
 	"testing"
 
 	"larder/builder/wheel"
+	"larder/builder/wheel/wheeltest"
 )
-
-// cachedWheels are the wheels that TestE2E tests share, in a cache outside the checkout.
-func cachedWheels(t testing.TB) []string {
-	t.Helper()
-	if os.Getenv("LARDER_E2E") != "1" {
-		t.Skip("needs real wheels: set LARDER_E2E=1")
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := filepath.Glob(filepath.Join(cache, "larder-test", "wheels", "*.whl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(files) < 100 {
-		t.Fatalf("%d wheels in the test cache, want 100: pip download --no-deps --only-binary :all: -d ~/.cache/larder-test/wheels NAMES", len(files))
-	}
-	return files
-}
 
 func TestE2ELayersAreWhatPipLeaves(t *testing.T) {
 	in := python(t)
 	var names []string
-	for _, f := range cachedWheels(t) {
+	for _, f := range wheeltest.Real(t) {
 		n, err := wheel.ParseName(filepath.Base(f))
 		if err != nil {
 			t.Fatal(err)

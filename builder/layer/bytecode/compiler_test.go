@@ -18,6 +18,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"larder/builder/wheel/wheeltest"
 )
 
 // python is the interpreter of the ordinary tests.
@@ -170,7 +172,7 @@ func TestCompilerIsDeterministic(t *testing.T) {
 }
 
 func TestE2ECompilerIsDeterministicOnEveryPython(t *testing.T) {
-	wheels := cachedWheels(t)
+	wheels := wheeltest.Real(t)
 	for _, exe := range interpreters(t) {
 		t.Run(exe, func(t *testing.T) {
 			sources := standardLibrary(t, exe, 1800)
@@ -209,26 +211,6 @@ func interpreters(t testing.TB) []string {
 		}
 	}
 	return list
-}
-
-// cachedWheels are the wheels that TestE2E tests share, in a cache outside the checkout.
-func cachedWheels(t testing.TB) []string {
-	t.Helper()
-	if os.Getenv("LARDER_E2E") != "1" {
-		t.Skip("needs real wheels: set LARDER_E2E=1")
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	files, err := filepath.Glob(filepath.Join(cache, "larder-test", "wheels", "*.whl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(files) < 100 {
-		t.Fatalf("%d wheels in the test cache, want 100: pip download --no-deps --only-binary :all: -d ~/.cache/larder-test/wheels NAMES", len(files))
-	}
-	return files
 }
 
 // wheelSources returns n sources spread over the wheels.
