@@ -79,11 +79,12 @@ func (s *Store) AcquireLease(l Lease) error {
 	if err := replace(path, append(b, '\n'), 0o600); err != nil {
 		return s.unwritable("acquire lease", err)
 	}
-	if err := s.haveImage(l.Snapshot); err != nil {
+	err = s.haveImage(l.Snapshot)
+	if errors.Is(err, ErrNoSnapshot) {
+		// Only then: where the host cannot tell, this may be the one note of a kept instance.
 		_ = removeFile(path)
-		return err
 	}
-	return nil
+	return err
 }
 
 // DropLease forgets a container's lease. None is not an error: release may run twice.

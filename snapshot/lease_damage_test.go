@@ -66,6 +66,22 @@ func TestLockKeepsLeasesItCannotRead(t *testing.T) {
 	}
 }
 
+// A host that cannot tell whether the snapshot is there does not take the lease that was there
+// before: it may be all that holds a kept instance's snapshot.
+func TestAcquireKeepsTheLeaseOnAHostFault(t *testing.T) {
+	s := newStore(t)
+	id := publish(t, s, "one")
+	l := Lease{Container: "instance:/x", Snapshot: id, Instance: "/x"}
+	must(t, s.AcquireLease(l))
+	dir := s.SnapshotDir(id)
+	must(t, os.Rename(dir, dir+"-real"))
+	must(t, os.WriteFile(dir, nil, 0o600)) // ENOTDIR below it
+	mustFail(t, s.AcquireLease(l), ErrHost)
+	if got, err := s.Lease(l.Container); err != nil || got.Snapshot != id {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 // A lease that was torn when it was looked at, and is a new container's by now, stays.
 func TestTornLeaseIsLookedAtAgain(t *testing.T) {
 	s := newStore(t)

@@ -179,7 +179,7 @@ func (s *Store) haveImage(id ID) error {
 		return &problem{kind: ErrNoSnapshot, msg: "snapshot " + id.Short() + " is gone", err: fs.ErrNotExist,
 			hint: "larder ls lists the snapshots"}
 	}
-	return &problem{kind: ErrHost, msg: "look at snapshot " + id.Short(), err: errno(err)}
+	return &problem{kind: ErrHost, msg: "look at snapshot " + id.Short(), err: errno(err), hint: "larder verify says what else is wrong with the store"}
 }
 
 // readSmall reads a file of the store that must be a plain one and not longer than limit.

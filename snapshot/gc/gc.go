@@ -226,6 +226,7 @@ func (r *run) remove(id snapshot.ID) (kept string, err error) {
 	}
 	if r.opts.Unmount != nil && !r.opts.DryRun {
 		if err := r.opts.Unmount(id); err != nil {
+			r.warn("snapshot %s cannot be unmounted: %v", id.Short(), err)
 			return fmt.Sprintf("it is kept mounted, and cannot be unmounted: %v", err), nil
 		}
 	}
