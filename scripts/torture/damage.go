@@ -231,8 +231,8 @@ func damages(ctx context.Context, w *world) (cases []testCase, err error) {
 			for _, c := range commands {
 				d := damage{k, x, path}
 				name := fmt.Sprintf("%s, %s: %s", k.name, x.name, c.name)
-				cases = append(cases, testCase{group: k.name, name: name, play: func(ctx context.Context) []string {
-					return w.playDamage(ctx, d, c, chance(w.seed, name))
+				cases = append(cases, testCase{group: k.name, name: name, play: func(ctx context.Context) ([]string, bool) {
+					return w.playDamage(ctx, d, c, chance(w.seed, name)), true
 				}})
 			}
 		}
