@@ -168,8 +168,7 @@ var forms = []form{
 	{name: "file", sorts: dirs, do: instead(func(path string) error { return os.WriteFile(path, []byte("x\n"), 0o644) })},
 	{name: "link", sorts: everything, do: instead(func(path string) error { return os.Symlink("/etc/hostname", path) })},
 	{name: "link to its bytes", attributes: true, sorts: everything, do: func(path string, _ *rand.Rand) error {
-		live, _, _ := strings.Cut(path, "/store/")
-		aside := filepath.Join(live, "moved")
+		aside := filepath.Join(place, "live", "moved")
 		if err := os.Rename(path, aside); err != nil {
 			return err
 		}
@@ -262,7 +261,7 @@ func (w *world) playDamage(ctx context.Context, d damage, c damagedCommand, r *r
 		f.add("blames the input or the network: %s", got)
 	}
 	done := c.done(w)
-	if got.code == 0 && done != nil && got.stderr == "" {
+	if got.code == 0 && done != nil && !w.said(got) {
 		f.add("exit 0 without a word, but %v", done)
 	}
 	c.judge(ctx, w, &f, d, got, before)
