@@ -32,6 +32,12 @@ func (f *found) sane(r result) {
 	}
 }
 
+// said says whether a command that did less than it was asked for has said so: on stderr, or, as
+// gc does, in its list of what it kept.
+func (w *world) said(r result) bool {
+	return r.stderr != "" || strings.Contains(r.stdout, "kept snapshot "+w.ids[2][:12])
+}
+
 // recovers finds what does not hold after a fault, as it is and after the next runs: the store
 // verifies, current is old or new, nothing acknowledged is lost, the same command works, and the
 // next gc leaves no trace of the fault.

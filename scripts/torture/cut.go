@@ -82,7 +82,7 @@ func cuts(ctx context.Context, w *world) (cases []testCase, err error) {
 			for _, mode := range writelog.Modes {
 				during := rec.between(n)
 				cases = append(cases, testCase{group: fs.name + " " + during[1].step, name: fmt.Sprintf("%s: %s after %d of %d, during %s", fs.name, mode, n, end, during[1].step),
-					play: func(ctx context.Context) []string { return w.playCut(ctx, rec, n, mode) }})
+					play: func(ctx context.Context) ([]string, bool) { return w.playCut(ctx, rec, n, mode), true }})
 			}
 		}
 	}

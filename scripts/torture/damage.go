@@ -168,8 +168,7 @@ var forms = []form{
 	{name: "file", sorts: dirs, do: instead(func(path string) error { return os.WriteFile(path, []byte("x\n"), 0o644) })},
 	{name: "link", sorts: everything, do: instead(func(path string) error { return os.Symlink("/etc/hostname", path) })},
 	{name: "link to its bytes", attributes: true, sorts: everything, do: func(path string, _ *rand.Rand) error {
-		live, _, _ := strings.Cut(path, "/store/")
-		aside := filepath.Join(live, "moved")
+		aside := filepath.Join(place, "live", "moved")
 		if err := os.Rename(path, aside); err != nil {
 			return err
 		}
@@ -231,8 +230,8 @@ func damages(ctx context.Context, w *world) (cases []testCase, err error) {
 			for _, c := range commands {
 				d := damage{k, x, path}
 				name := fmt.Sprintf("%s, %s: %s", k.name, x.name, c.name)
-				cases = append(cases, testCase{group: k.name, name: name, play: func(ctx context.Context) []string {
-					return w.playDamage(ctx, d, c, chance(w.seed, name))
+				cases = append(cases, testCase{group: k.name, name: name, play: func(ctx context.Context) ([]string, bool) {
+					return w.playDamage(ctx, d, c, chance(w.seed, name)), true
 				}})
 			}
 		}
@@ -262,7 +261,7 @@ func (w *world) playDamage(ctx context.Context, d damage, c damagedCommand, r *r
 		f.add("blames the input or the network: %s", got)
 	}
 	done := c.done(w)
-	if got.code == 0 && done != nil && got.stderr == "" {
+	if got.code == 0 && done != nil && !w.said(got) {
 		f.add("exit 0 without a word, but %v", done)
 	}
 	c.judge(ctx, w, &f, d, got, before)

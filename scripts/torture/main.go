@@ -23,11 +23,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// testCase is one thing to try. play returns what was bad.
+// testCase is one thing to try. play returns what was bad, and whether the fault took place: a
+// command need not make the call again that it made in the rehearsal.
 type testCase struct {
 	group string // cases are spread over the groups
 	name  string
-	play  func(context.Context) []string
+	play  func(context.Context) (bad []string, reached bool)
 }
 
 // campaign finds its cases, which may take a rehearsal.
@@ -144,12 +145,12 @@ func torture(ctx context.Context, o options, campaigns []campaign) (bad int, err
 		all := len(cases)
 		cases = slices.DeleteFunc(cases, func(c testCase) bool { return !strings.Contains(c.name, o.only) })
 		cases = draw(cases, c.count, o.seed)
-		start, worst := time.Now(), 0
+		start, worst, missed := time.Now(), 0, 0
 		for i, tc := range cases {
 			if i > 0 && i%100 == 0 {
 				fmt.Printf("%s: %d of %d, %d bad (%.0f s)\n", c.name, i, len(cases), worst, time.Since(start).Seconds())
 			}
-			faults := tc.play(ctx)
+			faults, reached := tc.play(ctx)
 			if ctx.Err() != nil {
 				return bad, ctx.Err()
 			}
@@ -159,9 +160,12 @@ func torture(ctx context.Context, o options, campaigns []campaign) (bad int, err
 			if len(faults) > 0 {
 				worst++
 			}
+			if !reached {
+				missed++
+			}
 		}
 		bad += worst
-		fmt.Printf("%s: %d cases of %d, seed %d, %d bad (%.0f s)\n", c.name, len(cases), all, o.seed, worst, time.Since(start).Seconds())
+		fmt.Printf("%s: %d cases of %d, seed %d, %d bad, %d not reached (%.0f s)\n", c.name, len(cases), all, o.seed, worst, missed, time.Since(start).Seconds())
 	}
 	return bad, nil
 }

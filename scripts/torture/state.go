@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // The state of the live store, read without larder's help.
@@ -73,9 +75,24 @@ func mounted(dirs ...string) (left []string) {
 	}
 	loops, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
 	for _, name := range loops {
-		if b, err := os.ReadFile(name); err == nil && of(string(b)) {
+		if b, err := os.ReadFile(name); err == nil && of(string(b)) && ours(name, strings.TrimSpace(string(b))) {
 			left = append(left, name+": "+strings.TrimSpace(string(b)))
 		}
 	}
 	return left
+}
+
+// ours says whether a loop device is over the file that has this path here. Loop devices are the
+// host's, and another torture beside this one has the same paths. Of a file that is gone nobody
+// can tell.
+func ours(sys, path string) bool {
+	device := filepath.Base(filepath.Dir(filepath.Dir(sys)))
+	var st unix.Stat_t
+	f, err := os.Open("/dev/" + device)
+	if err != nil || unix.Stat(path, &st) != nil {
+		return false
+	}
+	defer f.Close()
+	info, err := unix.IoctlLoopGetStatus64(int(f.Fd()))
+	return err == nil && info.Inode == st.Ino
 }

@@ -73,7 +73,8 @@ func newWorld(ctx context.Context, o options) (w *world, err error) {
 			return nil, err
 		}
 	}
-	if err := os.WriteFile(w.config(), nil, 0o644); err != nil {
+	// The disks of cuts are small.
+	if err := os.WriteFile(w.config(), []byte("[run]\nmin_free = \"1MB\"\n"), 0o644); err != nil {
 		return nil, err
 	}
 	// From an address, so that the store keeps an answer.
