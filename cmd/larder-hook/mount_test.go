@@ -120,10 +120,15 @@ func (f *fake) attach(args ...string) (int, string) {
 
 func (f *fake) release() {
 	f.t.Helper()
-	state := fmt.Sprintf(`{"ociVersion":"1.0.2","id":%q,"status":"stopped","bundle":%q}`, f.id, f.bundle)
-	if status, stderr := hook(f.t, state, "release", "--store", f.store, "--config", emptyConfig(f.t), "--log", "/dev/null"); status != 0 || stderr != "" {
+	if status, stderr := f.poststop(); status != 0 || stderr != "" {
 		f.t.Errorf("release: exit %d, %q", status, stderr)
 	}
+}
+
+func (f *fake) poststop() (status int, stderr string) {
+	f.t.Helper()
+	state := fmt.Sprintf(`{"ociVersion":"1.0.2","id":%q,"status":"stopped","bundle":%q}`, f.id, f.bundle)
+	return hook(f.t, state, "release", "--store", f.store, "--config", emptyConfig(f.t), "--log", "/dev/null")
 }
 
 // left counts what a store holds for containers.

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,8 +21,7 @@ import (
 func (f *fake) refused(why string) {
 	f.t.Helper()
 	before := left(f.t, f.store)
-	state := fmt.Sprintf(`{"ociVersion":"1.0.2","id":%q,"status":"stopped","bundle":%q}`, f.id, f.bundle)
-	status, stderr := hook(f.t, state, "release", "--store", f.store, "--config", emptyConfig(f.t), "--log", "/dev/null")
+	status, stderr := f.poststop()
 	if status != 0 || !strings.Contains(stderr, "nothing released") || !strings.Contains(stderr, why) {
 		f.t.Errorf("release: exit %d, %q; want %q", status, stderr, why)
 	}
@@ -116,7 +114,9 @@ func TestMountReleaseLeavesWhatIsStillMounted(t *testing.T) {
 			f.stop()
 			switch by {
 			case "release":
-				f.release()
+				if status, stderr := f.poststop(); status != 0 || !strings.Contains(stderr, "still uses its instance") {
+					t.Errorf("release: exit %d, %q", status, stderr)
+				}
 			case "the next":
 				other := start(t, store, "c1", 0)
 				if status, stderr := other.attach("--required"); status != 0 {

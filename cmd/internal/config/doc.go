@@ -36,7 +36,7 @@
 //	target   = ""
 //	required = false
 //	upper_limit = "10GB"            # of what a command may write, where the file system has project quotas
-//	min_free    = "256MB"           # with less on the store's file system nothing is attached
+//	min_free    = "64MB"            # with less on the store's file system nothing is attached
 //
 //	[gc]
 //	keep       = 3
@@ -56,7 +56,7 @@
 //	override             = false    # cover a volume mounted on exactly that place
 //	noexec               = false    # nothing in a view is executed, nor loaded as a library
 //	upper_limit          = "10GB"   # as for run; none by default
-//	min_free             = "256MB"
+//	min_free             = "64MB"
 //
 // Promises: a file that says something this version does not understand is
 // refused whole, with the line and the nearest thing it does understand: a

@@ -15,7 +15,7 @@ const DefaultView = "/mnt/cacache"
 
 // DefaultMinFree is what stays free on the store's file system: with less,
 // nothing new is attached.
-const DefaultMinFree Size = 256e6
+const DefaultMinFree Size = 64e6
 
 // Profile is what a kind of container gets.
 type Profile struct {
