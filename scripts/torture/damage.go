@@ -271,25 +271,26 @@ func (w *world) playDamage(ctx context.Context, d damage, c damagedCommand, r *r
 	}
 	f.unmounted(w, "at the end")
 	if len(f) == 0 {
-		w.mended(ctx, &f, d, c)
+		w.mended(ctx, &f, d)
 	}
 	return f
 }
 
 // mended puts the damaged file back and finds what the command took that it must not.
-func (w *world) mended(ctx context.Context, f *found, d damage, c damagedCommand) {
+func (w *world) mended(ctx context.Context, f *found, d damage) {
 	pristine, path := filepath.Join(w.template("stocked"), "store", d.path), w.store(d.path)
 	if id, ok := strings.CutPrefix(d.path, "snapshots/"); ok && !slices.Contains(w.snapshots(), filepath.Dir(id)) {
 		return // gc has taken it, and may
 	}
-	if d.kind.name == "current" && c.done(w) == nil {
-		return // it is another one by now, and whole
-	}
-	if info, err := os.Lstat(path); err == nil && (!info.IsDir() || d.kind.sort != dir) {
+	// A build or use may have made it another one, and whole.
+	switched := d.kind.name == "current" && w.current() != w.ids[3] && slices.Contains(w.snapshots(), w.current())
+	if info, err := os.Lstat(path); err == nil && !switched && (!info.IsDir() || d.kind.sort != dir) {
 		_ = os.RemoveAll(path)
 	}
-	if err := command(ctx, "cp", "-aT", pristine, path); err != nil {
-		f.add("put back: %v", err)
+	if !switched {
+		if err := command(ctx, "cp", "-aT", pristine, path); err != nil {
+			f.add("put back: %v", err)
+		}
 	}
 	r := w.do(ctx, w.larder("verify", "--full"))
 	if r.code != 0 {
