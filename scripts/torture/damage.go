@@ -24,6 +24,7 @@ type sort int
 const (
 	plainFile sort = iota
 	imageFile
+	link
 	dir
 	disk // a directory where a file system is mounted
 )
@@ -97,7 +98,7 @@ func objectAt(root, text string) func(*world) (string, error) {
 
 var kinds = []kind{
 	{name: "marker", path: named("store.json")},
-	{name: "current", path: named("current")},
+	{name: "current", sort: link, path: named("current")},
 	{name: "image of current", sort: imageFile, path: ofSnapshot(3, "image.erofs"), stocked: true},
 	{name: "image of previous", sort: imageFile, path: ofSnapshot(2, "image.erofs")},
 	{name: "image in use", sort: imageFile, path: ofSnapshot(1, "image.erofs")},
@@ -146,9 +147,9 @@ type form struct {
 }
 
 var (
-	files      = []sort{plainFile, imageFile}
+	files      = []sort{plainFile, imageFile, link}
 	dirs       = []sort{dir, disk}
-	everything = []sort{plainFile, imageFile, dir, disk}
+	everything = []sort{plainFile, imageFile, link, dir, disk}
 )
 
 var forms = []form{
@@ -175,7 +176,7 @@ var forms = []form{
 		return os.Symlink(aside, path)
 	}},
 	{name: "fifo", sorts: everything, do: instead(func(path string) error { return unix.Mkfifo(path, 0o644) })},
-	{name: "mode", attributes: true, sorts: everything, do: func(path string, _ *rand.Rand) error { return unix.Fchmodat(unix.AT_FDCWD, path, 0o777, 0) }},
+	{name: "mode", attributes: true, sorts: []sort{plainFile, imageFile, dir, disk}, do: func(path string, _ *rand.Rand) error { return unix.Fchmodat(unix.AT_FDCWD, path, 0o777, 0) }},
 	{name: "owner", attributes: true, sorts: everything, do: func(path string, _ *rand.Rand) error { return os.Lchown(path, 1000, 1000) }},
 }
 

@@ -18,12 +18,11 @@ type damagedCommand struct {
 
 // damagedCommands are the scenarios on a stocked store, and a few more.
 func (w *world) damagedCommands(ctx context.Context) (commands []damagedCommand, err error) {
-	view, err := w.rebuilt(ctx, "--view", "pip")
-	if err != nil {
+	if w.view, err = w.rebuilt(ctx, "--view", "pip"); err != nil {
 		return nil, err
 	}
 	more := []scenario{
-		{"build-view", "stocked", w.builds3("--view", "pip"), is(view), nil, nil},
+		{"build-view", "stocked", w.builds3("--view", "pip"), is(w.view), nil, nil},
 		{"build-after-use", "stocked", func(ctx context.Context, w *world) (invocation, error) {
 			return w.build(3), w.must(ctx, "use", w.ids[2])
 		}, isCurrent(3), nil, nil},
@@ -89,7 +88,7 @@ func anything(context.Context, *world, *found, damage, result, []string) {}
 // judgeBuild: what a build publishes is what it would be without the damage. What can be made
 // again is.
 func judgeBuild(ctx context.Context, w *world, f *found, d damage, r result, before []string) {
-	known := append(slices.Clone(before), w.ids[4])
+	known := append(slices.Clone(before), w.ids[4], w.view)
 	if r.code != 0 {
 		if d.optional || d.stocked && !d.attributes && d.form.name != "directory" {
 			f.add("does not mend it: %s", r)

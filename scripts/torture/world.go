@@ -35,6 +35,7 @@ type world struct {
 	env     []string
 	python  string
 	ids     [5]string // of the snapshot that the n-th lock's build makes, from 1
+	view    string    // the snapshot of the third build with fewer views, once damages knows it
 	index   *indextest.Server
 	ranking string // its address
 	options
