@@ -66,9 +66,9 @@ func TestLockKeepsLeasesItCannotRead(t *testing.T) {
 	}
 }
 
-// A host that cannot tell whether the snapshot is there does not take the lease that was there
+// Where nobody can tell whether the snapshot is there, the lease stays that was there
 // before: it may be all that holds a kept instance's snapshot.
-func TestAcquireKeepsTheLeaseOnAHostFault(t *testing.T) {
+func TestAcquireKeepsTheLeaseOfWhatCannotBeSeen(t *testing.T) {
 	s := newStore(t)
 	id := publish(t, s, "one")
 	l := Lease{Container: "instance:/x", Snapshot: id, Instance: "/x"}
@@ -76,7 +76,7 @@ func TestAcquireKeepsTheLeaseOnAHostFault(t *testing.T) {
 	dir := s.SnapshotDir(id)
 	must(t, os.Rename(dir, dir+"-real"))
 	must(t, os.WriteFile(dir, nil, 0o600)) // ENOTDIR below it
-	mustFail(t, s.AcquireLease(l), ErrHost)
+	mustFail(t, s.AcquireLease(l), ErrDamaged)
 	if got, err := s.Lease(l.Container); err != nil || got.Snapshot != id {
 		t.Errorf("%+v, %v", got, err)
 	}

@@ -87,6 +87,8 @@ func (s *Store) Current() (ID, error) {
 			hint: "larder ls lists the snapshots, larder use SNAPSHOT sets current"}
 	}
 	switch _, err := os.Lstat(s.SnapshotDir(id)); {
+	case errors.Is(err, unix.ENOTDIR):
+		return ID{}, s.notDir(snapshotsName)
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return ID{}, &problem{kind: ErrHost, msg: "look at snapshot " + id.Short(), err: errno(err)}
 	case err != nil:
@@ -178,6 +180,8 @@ func (s *Store) haveImage(id ID) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return &problem{kind: ErrNoSnapshot, msg: "snapshot " + id.Short() + " is gone", err: fs.ErrNotExist,
 			hint: "larder ls lists the snapshots"}
+	case errors.Is(err, unix.ENOTDIR):
+		return &problem{kind: ErrDamaged, msg: "look at snapshot " + id.Short(), err: errno(err), hint: "larder verify says what else is wrong with the store"}
 	}
 	return &problem{kind: ErrHost, msg: "look at snapshot " + id.Short(), err: errno(err), hint: "larder verify says what else is wrong with the store"}
 }

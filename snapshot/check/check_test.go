@@ -330,6 +330,19 @@ func TestManyDamages(t *testing.T) {
 	}
 }
 
+// A file in the place of all snapshots is damage, and no failure of the host.
+func TestSnapshotsIsAFile(t *testing.T) {
+	s := newStore(t)
+	publish(t, s, "one")
+	path := filepath.Join(s.Dir(), "snapshots")
+	must(t, os.RemoveAll(path))
+	must(t, os.WriteFile(path, nil, 0o600))
+	r := run(t, s, true)
+	if len(r.Findings) == 0 || !strings.Contains(r.Findings[0].Detail, "snapshots is not a directory") {
+		t.Errorf("%+v", r.Findings)
+	}
+}
+
 // What a power cut leaves of a lease that was not synced is no damage.
 func TestTornLeaseIsNoDamage(t *testing.T) {
 	s := newStore(t)
