@@ -78,8 +78,11 @@ func open(dir string, owner uint32) (*Store, error) {
 		return nil, &problem{kind: ErrStore, msg: "store " + strconv.Quote(dir) + " is not a directory",
 			hint: "name a directory, or a path that does not exist yet"}
 	}
+	if errors.Is(err, unix.EACCES) {
+		return nil, denied(dir, err)
+	}
 	if err != nil {
-		return nil, &problem{kind: ErrStore, msg: "open store " + strconv.Quote(dir), err: err}
+		return nil, &problem{kind: ErrHost, msg: "open store " + strconv.Quote(dir), err: err}
 	}
 	s := &Store{dir: dir, dev: st.Dev, ino: st.Ino}
 	if err := s.readMarker(); err != nil {
