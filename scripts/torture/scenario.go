@@ -4,6 +4,8 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -145,13 +147,15 @@ func (w *world) isUnmounted() error {
 	return nil
 }
 
-// released: only what the template has is left. What could not be told to be free has a name of
-// no container, and is gc's.
+// released: nothing has the container's name. An instance that could not be told to be free has
+// another by now, and is gc's.
 func released(w *world) error {
-	b, err := os.ReadDir(w.store("leases"))
-	instances := slices.DeleteFunc(w.names("instances"), func(name string) bool { return strings.Contains(name, "-") })
-	if err != nil || len(b) != 2 || len(instances) != 1 {
-		return fmt.Errorf("%d leases, %d instances, %v; want those of the template", len(b), len(instances), err)
+	sum := sha256.Sum256([]byte(containerID))
+	name := hex.EncodeToString(sum[:16])
+	for _, path := range []string{w.store("leases", name+".json"), w.store("instances", name)} {
+		if _, err := os.Lstat(path); err == nil {
+			return fmt.Errorf("%s is still there", path)
+		}
 	}
 	return nil
 }
