@@ -18,7 +18,7 @@ var (
 	// does not take it, as far as we can tell. A caller can leave it out and
 	// try again.
 	ErrDepth = errors.New("too many stacked file systems")
-	// ErrDamaged means that an image lacks a part of itself.
+	// ErrDamaged means that an image is no file, or lacks a part of itself.
 	ErrDamaged = errors.New("damaged")
 	// ErrReadOnly means that the kernel made a writable mount read-only.
 	ErrReadOnly = errors.New("mount came out read-only")

@@ -52,7 +52,7 @@ func OpenImage(path string, want Backing) (*os.File, Backing, error) {
 		return nil, 0, &os.PathError{Op: "stat image", Path: path, Err: err}
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, 0, &refusal{msg: fmt.Sprintf("open image %s: not a regular file", path)}
+		return nil, 0, fmt.Errorf("open image %s: %w: not a regular file", path, ErrDamaged)
 	}
 	if err := checkLength(fd, st.Size); err != nil {
 		return nil, 0, fmt.Errorf("open image %s: %w", path, err)

@@ -75,3 +75,13 @@ func TestCollectFromAPipe(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestAppendToAPipe(t *testing.T) {
+	dir := t.TempDir()
+	if err := syscall.Mkfifo(filepath.Join(dir, day.UTC().Format(time.DateOnly)+".jsonl"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Append(dir, Report{Instance: "one", Time: day}); err == nil {
+		t.Error("appended to a pipe")
+	}
+}

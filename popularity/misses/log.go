@@ -63,6 +63,9 @@ func Append(dir string, r Report) (written int, err error) {
 			written, err = 0, fmt.Errorf("append misses: %w", closeErr)
 		}
 	}()
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() { // to read a pipe would be to wait
+		return 0, fmt.Errorf("append misses to %s: %w", path, errors.Join(err, errors.New("not a file")))
+	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil { // gone with the descriptor
 		return 0, fmt.Errorf("lock %s: %w", path, err)
 	}
