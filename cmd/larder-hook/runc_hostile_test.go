@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -85,7 +86,7 @@ cat $HOME/.cache/pip/http-v2/a/body $HOME/.cache/pip/http/b /mnt/cacache/views/p
 		out string
 		err error
 	}
-	running := make(chan result)
+	running := make(chan result, 1)
 	s := w.spec("touch /tmp/up;"+reader, "--required")
 	go func() {
 		out, _, err := w.run("victim", s)
@@ -112,6 +113,13 @@ echo done`, "--required")
 		all = append(all, "CAP_"+c)
 	}
 	attack.Process.Capabilities = &specs.LinuxCapabilities{Bounding: all, Effective: all, Permitted: all}
+	// They share a root, where each hook makes what is missing of its mount points, and takes it
+	// back when it fails: the second begins when the first is up.
+	for up := filepath.Join(w.rootfs, "tmp/up"); ; time.Sleep(10 * time.Millisecond) {
+		if _, err := os.Stat(up); err == nil || len(running) > 0 {
+			break
+		}
+	}
 	if out := w.output("attacker", attack); out != "done\n" {
 		t.Errorf("the attacker printed %q", out)
 	}
