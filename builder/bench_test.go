@@ -15,7 +15,7 @@ import (
 	"testing"
 
 	"larder/builder"
-	"larder/builder/index"
+	"larder/builder/pypi/index"
 	"larder/snapshot"
 )
 

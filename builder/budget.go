@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"larder/builder/index"
+	"larder/builder/pypi/index"
 	"larder/popularity/budget"
 )
 

@@ -9,9 +9,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"larder/builder/index"
-	"larder/snapshot/pep440"
-	"larder/snapshot/pep508"
+	"larder/builder/pypi/index"
+	"larder/snapshot/pypi/pep440"
+	"larder/snapshot/pypi/pep508"
 )
 
 // pageSource is what a plan asks of an index: the client, or for a simulation

@@ -5,11 +5,11 @@ import (
 	"slices"
 	"strings"
 
-	"larder/builder/index"
-	"larder/builder/tags"
+	"larder/builder/pypi/index"
 	"larder/popularity"
 	"larder/popularity/versions"
-	"larder/snapshot/pep440"
+	"larder/snapshot/pypi/pep440"
+	"larder/snapshot/pypi/tags"
 )
 
 // expected is what the ranking says of a project; a plain list says its place.

@@ -6,11 +6,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"larder/builder/index"
-	"larder/builder/wheel"
+	"larder/builder/pypi/index"
+	"larder/builder/pypi/wheel"
 	"larder/popularity/budget"
 	"larder/snapshot"
-	"larder/snapshot/pep508"
+	"larder/snapshot/pypi/pep508"
 )
 
 // lookUp reads the metadata of the wheels that are asked about.

@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"larder/builder"
-	"larder/builder/index"
-	"larder/builder/index/indextest"
-	"larder/builder/wheel/wheeltest"
+	"larder/builder/pypi/index"
+	"larder/builder/pypi/index/indextest"
+	"larder/builder/pypi/wheel/wheeltest"
 	"larder/popularity"
 )
 

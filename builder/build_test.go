@@ -15,9 +15,9 @@ import (
 	"testing"
 
 	"larder/builder"
-	"larder/builder/index"
-	"larder/builder/index/indextest"
-	"larder/builder/wheel/wheeltest"
+	"larder/builder/pypi/index"
+	"larder/builder/pypi/index/indextest"
+	"larder/builder/pypi/wheel/wheeltest"
 	"larder/snapshot"
 	"larder/snapshot/gc"
 	"larder/snapshot/image"

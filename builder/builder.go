@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"larder/builder/index"
+	"larder/builder/pypi/index"
 	"larder/popularity"
 	"larder/snapshot"
 	"larder/snapshot/image"

@@ -11,10 +11,10 @@ import (
 	"path/filepath"
 	"slices"
 
-	"larder/builder/index"
-	"larder/builder/wheel"
+	"larder/builder/pypi/index"
+	"larder/builder/pypi/wheel"
 	"larder/snapshot"
-	"larder/snapshot/pep440"
+	"larder/snapshot/pypi/pep440"
 )
 
 // findBundled prints where the interpreter keeps the pip wheel that `python -m venv`

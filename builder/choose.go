@@ -6,11 +6,11 @@ import (
 	"slices"
 	"strings"
 
-	"larder/builder/index"
-	"larder/builder/tags"
-	"larder/builder/wheel"
-	"larder/snapshot/lock"
-	"larder/snapshot/pep440"
+	"larder/builder/pypi/index"
+	"larder/builder/pypi/wheel"
+	"larder/snapshot/pypi/lock"
+	"larder/snapshot/pypi/pep440"
+	"larder/snapshot/pypi/tags"
 )
 
 // candidate is one file of a project that a target accepts.

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"testing"
 
-	"larder/builder/index"
+	"larder/builder/pypi/index"
 	"larder/popularity"
 )
 

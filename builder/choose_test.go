@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"larder/builder/index"
-	"larder/builder/tags"
-	"larder/snapshot/lock"
+	"larder/builder/pypi/index"
+	"larder/snapshot/pypi/lock"
+	"larder/snapshot/pypi/tags"
 )
 
 const linux311 = "cp311-manylinux_2_36_x86_64"

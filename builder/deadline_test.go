@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"larder/builder"
-	"larder/builder/index/indextest"
-	"larder/builder/wheel/wheeltest"
+	"larder/builder/pypi/index/indextest"
+	"larder/builder/pypi/wheel/wheeltest"
 	"larder/snapshot"
 )
 

@@ -8,8 +8,8 @@ import (
 	"testing"
 
 	"larder/builder"
-	"larder/builder/index/indextest"
-	"larder/builder/wheel/wheeltest"
+	"larder/builder/pypi/index/indextest"
+	"larder/builder/pypi/wheel/wheeltest"
 )
 
 // No wheel is to blame for a fault of the host: a ranked one is not skipped for it, a locked one

@@ -7,9 +7,9 @@ import (
 	"io"
 	"io/fs"
 
-	"larder/builder/index"
-	"larder/builder/pip"
-	"larder/builder/wheel"
+	"larder/builder/pypi/index"
+	"larder/builder/pypi/pip"
+	"larder/builder/pypi/wheel"
 	"larder/snapshot"
 )
 

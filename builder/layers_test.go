@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"larder/builder"
-	"larder/builder/index/indextest"
-	"larder/builder/wheel/wheeltest"
+	"larder/builder/pypi/index/indextest"
+	"larder/builder/pypi/wheel/wheeltest"
 )
 
 // A lock's wheel has a layer, or the build says why it cannot have one.

@@ -10,9 +10,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"larder/builder/index"
-	"larder/snapshot/lock"
-	"larder/snapshot/pep508"
+	"larder/builder/pypi/index"
+	"larder/snapshot/pypi/lock"
+	"larder/snapshot/pypi/pep508"
 )
 
 // pick is a wheel to stock for one target.

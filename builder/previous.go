@@ -6,12 +6,12 @@ import (
 	"slices"
 	"strings"
 
-	"larder/builder/index"
-	"larder/builder/layer"
-	"larder/builder/wheel"
+	"larder/builder/pypi/index"
+	"larder/builder/pypi/layer"
+	"larder/builder/pypi/wheel"
 	"larder/snapshot"
 	"larder/snapshot/image"
-	"larder/snapshot/pep440"
+	"larder/snapshot/pypi/pep440"
 )
 
 // previous is the current snapshot, from which a build takes what has not changed:

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"slices"
 
-	"larder/builder/index"
-	"larder/snapshot/pep440"
+	"larder/builder/pypi/index"
+	"larder/snapshot/pypi/pep440"
 )
 
 // allows says whether a Requires-Python allows an interpreter. As for pip, one that

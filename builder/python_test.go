@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"larder/builder"
-	"larder/builder/index/indextest"
-	"larder/builder/wheel/wheeltest"
+	"larder/builder/pypi/index/indextest"
+	"larder/builder/pypi/wheel/wheeltest"
 )
 
 // The pages of an index need not say which Python a wheel is for; METADATA does.

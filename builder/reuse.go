@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 
-	"larder/builder/index"
-	"larder/builder/pip"
+	"larder/builder/pypi/index"
+	"larder/builder/pypi/pip"
 	"larder/snapshot"
 )
 

@@ -9,9 +9,9 @@ import (
 	"testing"
 
 	"larder/builder"
-	"larder/builder/index/indextest"
-	"larder/builder/pip"
-	"larder/builder/wheel/wheeltest"
+	"larder/builder/pypi/index/indextest"
+	"larder/builder/pypi/pip"
+	"larder/builder/pypi/wheel/wheeltest"
 	"larder/snapshot/image"
 )
 

@@ -14,11 +14,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"larder/builder/index"
-	"larder/builder/wheel"
+	"larder/builder/pypi/index"
+	"larder/builder/pypi/wheel"
 	"larder/popularity"
 	"larder/popularity/budget"
-	"larder/snapshot/lock"
+	"larder/snapshot/pypi/lock"
 )
 
 // Simulation plans under budgets without fetching. It asks the index about the

@@ -7,9 +7,9 @@ import (
 	"testing"
 
 	"larder/builder"
-	"larder/builder/index/indextest"
+	"larder/builder/pypi/index/indextest"
 	"larder/popularity"
-	"larder/snapshot/lock"
+	"larder/snapshot/pypi/lock"
 )
 
 // A simulation asks about the projects it is told of and no others, and guesses

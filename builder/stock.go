@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"larder/builder/layer"
+	"larder/builder/pypi/layer"
 	"larder/snapshot"
 )
 

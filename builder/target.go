@@ -6,8 +6,8 @@ import (
 	"os/exec"
 	"strings"
 
-	"larder/builder/layer"
-	"larder/builder/tags"
+	"larder/builder/pypi/layer"
+	"larder/snapshot/pypi/tags"
 )
 
 // Target is an interpreter and platform to stock for.

@@ -9,9 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"larder/builder/layer"
 	"larder/builder/memory"
-	"larder/builder/wheel"
+	"larder/builder/pypi/layer"
+	"larder/builder/pypi/wheel"
 	"larder/snapshot"
 )
 

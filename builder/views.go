@@ -10,10 +10,10 @@ import (
 	"slices"
 	"strings"
 
-	"larder/builder/index"
-	"larder/builder/pip"
+	"larder/builder/pypi/index"
+	"larder/builder/pypi/pip"
 	"larder/snapshot"
-	"larder/snapshot/lock"
+	"larder/snapshot/pypi/lock"
 )
 
 // ViewNames are the views a build can write, each below /views of the image:

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"larder/builder"
-	"larder/builder/index"
-	"larder/builder/index/indextest"
-	"larder/builder/wheel/wheeltest"
+	"larder/builder/pypi/index"
+	"larder/builder/pypi/index/indextest"
+	"larder/builder/pypi/wheel/wheeltest"
 	"larder/popularity"
 	"larder/snapshot"
 )

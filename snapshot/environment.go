@@ -7,8 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"larder/snapshot/lock"
-	"larder/snapshot/pep440"
+	"larder/snapshot/pypi/lock"
+	"larder/snapshot/pypi/pep440"
 )
 
 // Environment is how a mounted snapshot provides a lock's packages.

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"larder/snapshot/lock"
+	"larder/snapshot/pypi/lock"
 )
 
 func TestFindEnvironment(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"larder/overlay"
 	"larder/overlay/oci/container"
 	"larder/snapshot"
-	"larder/snapshot/lock"
+	"larder/snapshot/pypi/lock"
 )
 
 const (

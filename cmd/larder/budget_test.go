@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"larder/builder"
-	"larder/builder/index/indextest"
-	"larder/builder/wheel/wheeltest"
+	"larder/builder/pypi/index/indextest"
+	"larder/builder/pypi/wheel/wheeltest"
 	"larder/snapshot"
 )
 

@@ -17,7 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/builder"
-	"larder/builder/index"
+	"larder/builder/pypi/index"
 	"larder/cmd/internal/config"
 	"larder/popularity"
 	"larder/snapshot"

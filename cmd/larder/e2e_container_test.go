@@ -15,7 +15,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
-	"larder/builder/index"
+	"larder/builder/pypi/index"
 )
 
 // debian returns a root file system of the host's own Debian release with

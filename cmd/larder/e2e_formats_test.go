@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"larder/builder/index"
+	"larder/builder/pypi/index"
 )
 
 // One project, locked by the tools that write each format, is one environment

@@ -12,11 +12,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"larder/builder/tags"
 	"larder/overlay/run"
 	"larder/overlay/venv"
 	"larder/snapshot"
-	"larder/snapshot/lock"
+	"larder/snapshot/pypi/lock"
+	"larder/snapshot/pypi/tags"
 )
 
 // environment returns what finds the locks' packages once the tree is open:

@@ -14,17 +14,17 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/builder"
-	"larder/builder/index"
-	"larder/builder/layer"
-	"larder/builder/tags"
-	"larder/builder/wheel"
+	"larder/builder/pypi/index"
+	"larder/builder/pypi/layer"
+	"larder/builder/pypi/wheel"
 	"larder/cmd/internal/config"
 	"larder/overlay"
 	"larder/popularity"
 	"larder/snapshot"
 	"larder/snapshot/gc"
 	"larder/snapshot/image"
-	"larder/snapshot/lock"
+	"larder/snapshot/pypi/lock"
+	"larder/snapshot/pypi/tags"
 )
 
 // The exit codes of every command (design, section 8). An unknown code is a

@@ -14,16 +14,16 @@ import (
 	"testing"
 
 	"larder/builder"
-	"larder/builder/index"
-	"larder/builder/layer"
-	"larder/builder/tags"
-	"larder/builder/wheel"
+	"larder/builder/pypi/index"
+	"larder/builder/pypi/layer"
+	"larder/builder/pypi/wheel"
 	"larder/cmd/internal/config"
 	"larder/overlay"
 	"larder/popularity"
 	"larder/snapshot"
 	"larder/snapshot/gc"
-	"larder/snapshot/lock"
+	"larder/snapshot/pypi/lock"
+	"larder/snapshot/pypi/tags"
 )
 
 // Every error that a caller can tell apart has the documented code, wrapped or not.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"larder/snapshot/lock"
+	"larder/snapshot/pypi/lock"
 )
 
 // readLocks reads the locks for one target. Several make one environment: what

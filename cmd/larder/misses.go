@@ -7,7 +7,7 @@ import (
 
 	"larder/popularity/misses"
 	"larder/snapshot"
-	"larder/snapshot/lock"
+	"larder/snapshot/pypi/lock"
 )
 
 // missTime is how long the reading of one instance may take; all that is parked may

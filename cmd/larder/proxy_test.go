@@ -21,7 +21,7 @@ import (
 	"testing"
 	"time"
 
-	"larder/builder/index"
+	"larder/builder/pypi/index"
 )
 
 // openingProxy is a forward proxy that ends the TLS of its clients with a

@@ -15,7 +15,7 @@ import (
 	"larder/overlay/keep"
 	"larder/overlay/run"
 	"larder/snapshot"
-	"larder/snapshot/lock"
+	"larder/snapshot/pypi/lock"
 )
 
 // larder run keeps its command's exit status. Its own failures are those of a

@@ -17,7 +17,7 @@ import (
 	"larder/overlay/overlaytest"
 	"larder/snapshot"
 	"larder/snapshot/image"
-	"larder/snapshot/lock"
+	"larder/snapshot/pypi/lock"
 )
 
 const runTarget = "cp311-manylinux_2_36_x86_64"

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"larder/builder/index/indextest"
-	"larder/builder/wheel/wheeltest"
+	"larder/builder/pypi/index/indextest"
+	"larder/builder/pypi/wheel/wheeltest"
 )
 
 // broken are wheels that must be refused, and one that need not be (record).

@@ -13,7 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"larder/snapshot"
-	"larder/snapshot/pep508"
+	"larder/snapshot/pypi/pep508"
 )
 
 func showCommand() *cli.Command {

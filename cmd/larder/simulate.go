@@ -15,7 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"larder/builder"
-	"larder/builder/index"
+	"larder/builder/pypi/index"
 	"larder/cmd/internal/config"
 	"larder/popularity"
 	"larder/popularity/misses"

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"larder/builder"
-	"larder/builder/index"
+	"larder/builder/pypi/index"
 	"larder/popularity/simulate"
-	"larder/snapshot/lock"
+	"larder/snapshot/pypi/lock"
 )
 
 // newResolver finds uv and tells it of the index that pip is configured for.

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"larder/builder/index/indextest"
-	"larder/builder/wheel/wheeltest"
+	"larder/builder/pypi/index/indextest"
+	"larder/builder/pypi/wheel/wheeltest"
 )
 
 func TestSimulateRefuses(t *testing.T) {

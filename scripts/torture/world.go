@@ -20,8 +20,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"larder/builder/index/indextest"
-	"larder/builder/wheel/wheeltest"
+	"larder/builder/pypi/index/indextest"
+	"larder/builder/pypi/wheel/wheeltest"
 )
 
 // patience is how long a command may take before it counts as hanging.

@@ -1,0 +1,134 @@
+// Package page reads what an index says about one project: PEP 691 JSON and
+// PEP 503 HTML, as pip reads them, file by file.
+//
+// What is wrong with a page is an error; what is wrong with one link puts it
+// among Refused, and the others stay. URLs come out as pip spells them, because
+// pip's cache is keyed by them.
+package page
+
+import (
+	"bufio"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"larder/builder/pypi/index/wire"
+)
+
+// The types pip asks for and the only ones it reads, in its order.
+const (
+	typeJSON   = "application/vnd.pypi.simple.v1+json"
+	typeV1HTML = "application/vnd.pypi.simple.v1+html"
+	typeHTML   = "text/html"
+
+	// Accept is pip's header for a page.
+	Accept = typeJSON + ", " + typeV1HTML + "; q=0.1, " + typeHTML + "; q=0.01"
+)
+
+// ErrOther: the index answers for another project than the one asked about.
+var ErrOther = errors.New("the index answers for another project")
+
+// Source is where a page comes from and what is expected of it.
+type Source struct {
+	Project  string                        // normalised
+	Index    string                        // page root, for File.Index
+	From     *url.URL                      // the page's own URL, after redirects
+	Type     string                        // Content-Type
+	Encoding string                        // Content-Encoding
+	MaxBytes int64                         // unpacked
+	Allowed  func(from, to *url.URL) error // may a page lead there?
+}
+
+// Page is what was read.
+type Page struct {
+	Files   []File // in page order
+	Refused []Refused
+	// Unclosed: an HTML page whose end tag never came. Where the length was
+	// not told, the page was cut.
+	Unclosed bool
+}
+
+// Refused is a link on a page that is not believed.
+type Refused struct {
+	Filename string // may be hostile: print it with %q
+	Index    string
+	Reason   string
+}
+
+// File is one link on a page.
+type File struct {
+	Filename string
+	// URL is absolute, quoted as pip quotes it, without fragment and
+	// credentials. Its query may be a secret: do not print it.
+	URL            string
+	SHA256         string // lower-case hex; "" if the page tells none
+	Size           int64  // -1 if the page tells none
+	RequiresPython string
+	Yanked         bool
+	YankedReason   string
+	UploadTime     time.Time // zero if the page tells none
+	Metadata       bool      // the page says that URL.metadata is there
+	MetadataSHA256 string    // "" if not told
+	Index          string    // page root, without credentials
+}
+
+// Read reads a page's body as it came over the wire.
+func Read(r io.Reader, s Source) (*Page, error) {
+	r = wire.Limit(r, s.MaxBytes) // what is packed may be endless and empty
+	switch strings.ToLower(s.Encoding) {
+	case "", "identity":
+	case "gzip", "x-gzip":
+		z, err := gzip.NewReader(bufio.NewReader(r))
+		if err != nil {
+			return nil, fmt.Errorf("unpack page: %w", err)
+		}
+		r = z
+	default:
+		return nil, fmt.Errorf("content encoding %.40q was not asked for", s.Encoding)
+	}
+	in := bufio.NewReaderSize(wire.Limit(r, s.MaxBytes), 32<<10)
+	p := &reader{Source: s, seen: map[string]int{}, left: maxLinks}
+	p.setBase(s.From)
+	kind, _, _ := strings.Cut(strings.ToLower(s.Type), ";")
+	var err error
+	switch first := peek(in); {
+	case strings.TrimSpace(kind) == typeJSON:
+		if first == '<' {
+			return nil, errors.New("html where json was promised")
+		}
+		err = p.readJSON(in)
+	case strings.HasPrefix(kind, typeHTML), strings.HasPrefix(kind, typeV1HTML):
+		if first == '{' || first == '[' {
+			return nil, errors.New("json where html was promised")
+		}
+		err = p.readHTML(in)
+	case kind == "":
+		err = errors.New("no content type")
+	default:
+		err = fmt.Errorf("content type %.60q is not one of an index", kind)
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.settle()
+	return &p.Page, nil
+}
+
+// peek returns the first byte that is not white space or a byte order mark.
+func peek(in *bufio.Reader) byte {
+	for n := 1; n <= 1024; n++ {
+		b, err := in.Peek(n)
+		if err != nil {
+			return 0
+		}
+		if bytes.IndexByte([]byte(" \t\r\n\xef\xbb\xbf"), b[n-1]) < 0 {
+			return b[n-1]
+		}
+	}
+	return 0
+}

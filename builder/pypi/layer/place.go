@@ -1,0 +1,103 @@
+package layer
+
+import (
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"larder/builder/pypi/wheel"
+	"larder/builder/pypi/wheel/archive"
+	"larder/snapshot/pypi/tags"
+)
+
+// place is where a file of the wheel goes.
+type place struct {
+	file   *wheel.File
+	path   string // "" when it is left out
+	script bool   // its first line may have to be rewritten
+	last   bool   // it is what remains at its path
+}
+
+// scheme sets where things go in a virtual environment of the target, as pip's
+// get_scheme has it.
+func (b *build) scheme(t tags.Target) {
+	version := t.Python()
+	abi := version
+	if t.FreeThreaded() {
+		abi += "t"
+	}
+	b.lib = "lib/python" + abi + "/site-packages"
+	b.dirs = map[string]string{
+		"purelib": b.lib,
+		"platlib": b.lib, // lib64, where there is one, is a link to lib
+		"headers": "include/site/python" + version + "/" + b.w.Metadata.Name,
+		"scripts": "bin",
+		"data":    "",
+	}
+}
+
+// place decides where every file goes, in the order in which pip writes them: of two
+// with one path, the later is what remains.
+func (b *build) place() error {
+	var root, data, scripts []place
+	for _, f := range b.w.Files() {
+		top, rest, _ := strings.Cut(f.Name, "/")
+		if !strings.HasSuffix(top, ".data") {
+			root = append(root, place{file: f, path: b.lib + "/" + f.Path})
+			continue
+		}
+		key, below, _ := strings.Cut(rest, "/")
+		p := place{file: f, path: path.Join(b.dirs[key], below), script: key == "scripts"}
+		switch {
+		case !p.script:
+			data = append(data, p)
+		case b.isWrapper(path.Base(below)):
+			p.path = ""
+			scripts = append(scripts, p)
+		default:
+			scripts = append(scripts, p)
+		}
+	}
+	b.places = slices.Concat(root, data, scripts)
+	b.taken, b.parents = map[string]string{}, map[string]bool{}
+	for i := len(b.places) - 1; i >= 0; i-- {
+		p := &b.places[i]
+		if p.path != "" && b.taken[p.path] == "" {
+			// RECORD is read and compared, but ours takes its place.
+			b.taken[p.path], p.last = p.file.Name, p.path != b.info()+"RECORD"
+		}
+	}
+	b.taken[b.info()+"INSTALLER"] = b.w.DistInfo + "/INSTALLER"
+	for _, c := range b.commands {
+		b.taken[b.dirs["scripts"]+"/"+c.Command] = b.w.DistInfo + "/entry_points.txt"
+	}
+	// Names in one archive cannot clash, but .data merges several trees.
+	for _, p := range slices.Sorted(maps.Keys(b.taken)) {
+		for dir := path.Dir(p); dir != "." && !b.parents[dir]; dir = path.Dir(dir) {
+			b.parents[dir] = true
+			if other := b.taken[dir]; other != "" {
+				return b.refuse(b.taken[p], "needs a directory where %s is a file", archive.Quote(other))
+			}
+		}
+	}
+	return nil
+}
+
+// isWrapper says whether a script of the wheel is one that setuptools made for an
+// entry point; pip makes its own.
+func (b *build) isWrapper(name string) bool {
+	for _, suffix := range []string{".exe", "-script.py", ".pya"} {
+		if strings.HasSuffix(strings.ToLower(name), suffix) {
+			name = name[:len(name)-len(suffix)]
+			break
+		}
+	}
+	if b.wrappers == nil {
+		b.wrappers = map[string]bool{}
+		for _, p := range slices.Concat(b.w.EntryPoints.Console, b.w.EntryPoints.GUI) {
+			b.wrappers[p.Name] = true
+		}
+	}
+	return b.wrappers[name]
+}

@@ -1,0 +1,40 @@
+package wheel
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"larder/builder/pypi/wheel/wheeltest"
+)
+
+// Real wheels must pass: a rule that refuses one in a thousand costs more than it
+// protects.
+func TestE2ERealWheelsPass(t *testing.T) {
+	refused := 0
+	files := wheeltest.Real(t)
+	for _, name := range files {
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		st, err := f.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := Open(f, st.Size(), filepath.Base(name))
+		if err == nil {
+			err = w.Verify()
+		}
+		if err != nil {
+			refused++
+			t.Errorf("%v", err)
+			continue
+		}
+		for _, n := range w.Notes {
+			t.Logf("%s: %s", w.Filename, n)
+		}
+		f.Close()
+	}
+	t.Logf("%d wheels, %d refused", len(files), refused)
+}

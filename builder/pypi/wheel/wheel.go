@@ -1,0 +1,269 @@
+package wheel
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"unicode/utf8"
+
+	"larder/builder/pypi/wheel/archive"
+	"larder/snapshot/pypi/pep440"
+	"larder/snapshot/pypi/pep508"
+)
+
+// Wheel is a wheel that was not refused.
+type Wheel struct {
+	Name        Name
+	Filename    string
+	DistInfo    string // the name of its .dist-info directory
+	Metadata    Metadata
+	Purelib     bool // Root-Is-Purelib of WHEEL
+	EntryPoints EntryPoints
+
+	// Notes are things to mention in a report, in words: nothing is wrong with them.
+	Notes []string
+
+	files  []*File
+	record []Row
+}
+
+// File is one file of a wheel.
+type File = archive.File
+
+// Limits bound what a wheel may unpack to.
+type Limits = archive.Limits
+
+// Bounds of the texts in .dist-info. The largest met: METADATA 0.4 MB, RECORD 4 MB.
+const (
+	maxMetadata    = 16 << 20
+	maxWheelText   = 1 << 20
+	maxEntryPoints = 1 << 20
+	maxRecord      = 64 << 20
+)
+
+// Open checks the wheel of the given file name in the size bytes of r, with the
+// default limits. r must stay readable while the Wheel's files are read. Errors
+// are *Refusal, or r's own.
+func Open(r io.ReaderAt, size int64, filename string) (*Wheel, error) {
+	return OpenLimits(r, size, filename, Limits{})
+}
+
+// OpenLimits is Open with other limits.
+func OpenLimits(r io.ReaderAt, size int64, filename string, limits Limits) (*Wheel, error) {
+	name, err := ParseName(filename)
+	if err != nil {
+		return nil, err
+	}
+	w := &Wheel{Name: name, Filename: filename}
+	a, err := archive.Open(r, size, limits)
+	if err != nil {
+		return nil, w.refusal(err)
+	}
+	w.files = a.Files
+	for _, n := range a.CaseCollisions {
+		w.note("%s differs from another file only by case", archive.Quote(n))
+	}
+	for _, step := range []func() error{w.findDistInfo, w.readMetadata, w.readWheelText, w.readEntryPoints, w.checkPlaces, w.boundRecord, w.readRecord} {
+		if err := step(); err != nil {
+			return nil, w.refusal(err)
+		}
+	}
+	return w, nil
+}
+
+// Files are the wheel's files in the order of its directory.
+func (w *Wheel) Files() []*File { return w.files }
+
+// Record is the content of RECORD, row by row.
+func (w *Wheel) Record() []Row { return w.record }
+
+func (w *Wheel) note(format string, args ...any) {
+	w.Notes = append(w.Notes, fmt.Sprintf(format, args...))
+}
+
+// refusal gives an archive's error the wheel's name. An error of the reader stays
+// what it is.
+func (w *Wheel) refusal(err error) error {
+	var e *archive.Error
+	if errors.As(err, &e) {
+		return &Refusal{File: w.Filename, Entry: e.Entry, Rule: e.Rule, named: e.Named}
+	}
+	var r *Refusal
+	if errors.As(err, &r) {
+		return err
+	}
+	return fmt.Errorf("read %s: %w", display(w.Filename), err)
+}
+
+func (w *Wheel) refuse(entry, format string, args ...any) error {
+	return &Refusal{File: w.Filename, Entry: entry, Rule: fmt.Sprintf(format, args...), named: entry != ""}
+}
+
+// Open returns the content of one of the wheel's files. The reader ends with a
+// *Refusal when the content is not what the headers declare.
+func (w *Wheel) Open(f *File) (io.ReadCloser, error) {
+	r, err := f.Open()
+	if err != nil {
+		return nil, w.refusal(err)
+	}
+	return &reader{r, w}, nil
+}
+
+type reader struct {
+	io.ReadCloser
+	w *Wheel
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = r.w.refusal(err)
+	}
+	return n, err
+}
+
+// Verify reads every file against its size and checksum. It is for a wheel that is
+// only served; making a layer of one does the same on the way.
+func (w *Wheel) Verify() error {
+	for _, f := range w.files {
+		r, err := w.Open(f)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, r)
+		r.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// text reads a file of .dist-info; ok is false when there is none.
+func (w *Wheel) text(base string, limit int64) (b []byte, ok bool, err error) {
+	name := w.DistInfo + "/" + base
+	for _, f := range w.files {
+		if f.Name != name {
+			continue
+		}
+		if f.Size > limit {
+			return nil, true, w.refuse(name, "is larger than %d bytes", limit)
+		}
+		r, err := w.Open(f)
+		if err != nil {
+			return nil, true, err
+		}
+		defer r.Close()
+		b, err := io.ReadAll(r)
+		return b, true, err
+	}
+	return nil, false, nil
+}
+
+// findDistInfo finds the one .dist-info directory and compares its name with the
+// file's. As pip, it looks at the first component of every name.
+func (w *Wheel) findDistInfo() error {
+	for _, f := range w.files {
+		top, _, _ := strings.Cut(f.Name, "/")
+		if !strings.HasSuffix(top, ".dist-info") || top == w.DistInfo {
+			continue
+		}
+		if w.DistInfo != "" {
+			return w.refuse("", "has two .dist-info directories, %s and %s", archive.Quote(w.DistInfo), archive.Quote(top))
+		}
+		w.DistInfo = top
+	}
+	if w.DistInfo == "" {
+		return w.refuse("", "has no .dist-info directory")
+	}
+	project, version, ok := strings.Cut(strings.TrimSuffix(w.DistInfo, ".dist-info"), "-")
+	for ok && pep508.Normalize(project) != w.Name.Project {
+		// Some old ones kept the "-" of the project's name.
+		var more string
+		more, version, ok = strings.Cut(version, "-")
+		project += "-" + more
+	}
+	if !ok || !sameVersion(version, w.Name.Version) {
+		return w.refuse(w.DistInfo, "is not named after the wheel")
+	}
+	return nil
+}
+
+// sameVersion compares as PEP 440 does: 1.0 and 1.0.0 are one version.
+func sameVersion(a, b string) bool {
+	v, err := pep440.Parse(b)
+	if err != nil {
+		return false
+	}
+	for _, text := range []string{a, strings.ReplaceAll(a, "_", "-")} {
+		if u, err := pep440.Parse(text); err == nil && u.Compare(v) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// checkPlaces looks at where files would go, beyond their names being sane.
+func (w *Wheel) checkPlaces() error {
+	for _, f := range w.files {
+		top, rest, _ := strings.Cut(f.Name, "/")
+		if strings.HasSuffix(top, ".data") {
+			if err := w.checkData(f.Name, rest); err != nil {
+				return err
+			}
+			continue
+		}
+		if !strings.Contains(f.Path, "/") && (strings.HasSuffix(f.Path, ".pth") || f.Path == "sitecustomize.py" || f.Path == "usercustomize.py") {
+			w.note("%s runs whenever Python starts", archive.Quote(f.Path))
+		}
+	}
+	return nil
+}
+
+// checkData checks a file below a .data directory: <key>/<path>. pip takes any
+// top-level name that ends in .data for one.
+func (w *Wheel) checkData(name, rest string) error {
+	key, below, ok := strings.Cut(rest, "/")
+	if !ok {
+		return w.refuse(name, "is not in a directory of .data")
+	}
+	switch key {
+	case "purelib", "platlib", "headers":
+	case "scripts":
+		if isPython(below) {
+			return w.refuse(name, "would replace the environment's interpreter")
+		}
+	case "data":
+		dir, base := path.Split(below)
+		if dir == "bin/" && isPython(base) {
+			return w.refuse(name, "would replace the environment's interpreter")
+		}
+		if below == "pyvenv.cfg" {
+			return w.refuse(name, "would replace the environment's configuration")
+		}
+		// Where lib64 is a link to lib, two names would be one file.
+		if first, _, _ := strings.Cut(below, "/"); first == "lib64" {
+			return w.refuse(name, "is in lib64, which is lib under another name")
+		}
+	default:
+		return w.refuse(name, "is in %s, which is no directory of .data", archive.Quote(key))
+	}
+	return nil
+}
+
+// isPython says whether a command of that name would stand before the
+// environment's own interpreter: python, python3, python3.11, pythonw and the like,
+// in any case, as file systems without case would have it.
+func isPython(name string) bool {
+	rest, ok := strings.CutPrefix(strings.ToLower(name), "python")
+	if !ok {
+		return false
+	}
+	rest = strings.TrimPrefix(rest, "w")
+	rest = strings.TrimSuffix(strings.TrimSuffix(rest, ".exe"), "t")
+	return strings.Trim(rest, "0123456789.") == ""
+}
+
+func validText(b []byte) bool { return utf8.Valid(b) }
