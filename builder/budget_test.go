@@ -124,7 +124,7 @@ func TestBudgetOrphansNobody(t *testing.T) {
 				t.Fatal(err)
 			}
 			var got []string
-			for _, x := range m.Wheels {
+			for _, x := range m.Artifacts {
 				got = append(got, x.Project+"=="+x.Version)
 			}
 			slices.Sort(got)

@@ -11,6 +11,7 @@ import (
 	"larder/builder/pypi/wheel"
 	"larder/snapshot"
 	"larder/snapshot/image"
+	"larder/snapshot/pypi"
 	"larder/snapshot/pypi/pep440"
 )
 
@@ -19,7 +20,7 @@ import (
 // methods then find nothing.
 type previous struct {
 	image  *image.Image
-	wheels map[string]snapshot.ManifestWheel       // by SHA-256
+	wheels map[string]snapshot.ManifestArtifact    // by SHA-256
 	layers map[string]snapshot.ManifestLayer       // by id
 	envs   map[string]snapshot.ManifestEnvironment // by target and digest of the pins
 }
@@ -46,8 +47,8 @@ func openPrevious(s *snapshot.Store) (*previous, error) {
 		img.Close()
 		return nil, fmt.Errorf("snapshot %s: %w", id.Short(), err)
 	}
-	p := &previous{image: img, wheels: map[string]snapshot.ManifestWheel{}, layers: map[string]snapshot.ManifestLayer{}, envs: map[string]snapshot.ManifestEnvironment{}}
-	for _, w := range m.Wheels {
+	p := &previous{image: img, wheels: map[string]snapshot.ManifestArtifact{}, layers: map[string]snapshot.ManifestLayer{}, envs: map[string]snapshot.ManifestEnvironment{}}
+	for _, w := range m.Artifacts {
 		p.wheels[w.SHA256.String()] = w
 	}
 	for _, l := range m.Layers {
@@ -97,12 +98,12 @@ func (p *previous) layer(id string) (files []layer.File, err error) {
 
 // wheel returns what the previous snapshot says of this very file: it was found to be a
 // sound wheel of this name.
-func (p *previous) wheel(f index.File) (w snapshot.ManifestWheel, ok bool) {
+func (p *previous) wheel(f index.File) (w snapshot.ManifestArtifact, ok bool) {
 	if p == nil {
 		return w, false
 	}
 	if w, ok = p.wheels[f.SHA256]; !ok || w.Filename != f.Filename {
-		return snapshot.ManifestWheel{}, false
+		return snapshot.ManifestArtifact{}, false
 	}
 	return w, true
 }
@@ -124,15 +125,18 @@ func (p *previous) picksOf(w *want, targets []Target) ([]pick, bool) {
 		if at < 0 {
 			return nil, false
 		}
-		old, ok := p.wheels[p.layers[e.Layers[at]].Wheel.String()]
+		old, ok := p.wheels[p.layers[e.Layers[at]].Artifact.String()]
 		if !ok || old.Signed {
 			return nil, false // only the index knows the rest of its URL
 		}
+		detail, err := pypi.WheelOf(old)
+		if err != nil {
+			return nil, false
+		}
 		c := candidate{file: index.File{
 			Filename: old.Filename, URL: old.URL, SHA256: old.SHA256.String(), Size: old.Size,
-			RequiresPython: old.RequiresPython, Index: old.Index, Metadata: old.Metadata,
+			RequiresPython: detail.RequiresPython, Index: old.Index, Metadata: detail.Metadata,
 		}}
-		var err error
 		if c.name, err = wheel.ParseName(old.Filename); err != nil {
 			return nil, false
 		}

@@ -8,6 +8,7 @@ import (
 	"larder/builder/pypi/index"
 	"larder/builder/pypi/pip"
 	"larder/snapshot"
+	"larder/snapshot/pypi"
 )
 
 // reuse takes what the previous snapshot has of a job and says whether that is all that
@@ -95,14 +96,14 @@ func (s *stocking) oldEntry(j *stockJob) bool {
 }
 
 // oldMetadata finds the wheel's METADATA in the pool, whole, where a view serves it.
-func (s *stocking) oldMetadata(j *stockJob, old snapshot.ManifestWheel) bool {
-	own := old.MetadataSHA256
-	if own.IsZero() {
+func (s *stocking) oldMetadata(j *stockJob, old snapshot.ManifestArtifact) bool {
+	detail, err := pypi.WheelOf(old)
+	own := detail.MetadataSHA256
+	if err != nil || own.IsZero() {
 		return false
 	}
 	var size int64
 	if s.metadataServed(j.picks[0].file, own) {
-		var err error
 		if size, err = s.stage.Check(snapshot.Object{Digest: own}); err != nil {
 			if !errors.Is(err, fs.ErrNotExist) { // it need not be an object: a view of old pips only has it inside an entry
 				s.warn(fmt.Sprintf("METADATA of %s is taken from the wheel again: %v", old.Filename, err))

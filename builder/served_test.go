@@ -55,7 +55,7 @@ func TestSecretsOfAddressesStayOut(t *testing.T) {
 	}
 	m, err := img.Manifest()
 	must(t, err)
-	for _, r := range m.Wheels {
+	for _, r := range m.Artifacts {
 		if r.Project == "alpha" && (!strings.HasSuffix(r.URL, "/"+x.Filename()) || !r.Signed) {
 			t.Errorf("manifest: %+v", r)
 		}
@@ -141,7 +141,7 @@ func TestWrongNeedsAreForgotten(t *testing.T) {
 		m, err := w.open(w.must(ranking("alpha"), scores(map[string]int64{"alpha": 1000}), withBudget(1<<30))).Manifest()
 		must(t, err)
 		var got []string
-		for _, x := range m.Wheels {
+		for _, x := range m.Artifacts {
 			if x.Project != "pip" {
 				got = append(got, x.Project+"=="+x.Version)
 			}

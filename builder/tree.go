@@ -10,12 +10,13 @@ import (
 
 	"larder/snapshot"
 	"larder/snapshot/image"
+	"larder/snapshot/pypi"
 )
 
 // layOut places what was stocked in an image: views, layers, the links by which an
 // attach finds them, merged environments and the manifest.
 func (b *build) layOut(ctx context.Context, all []stocked) (*image.Tree, error) {
-	l := &layout{build: b, tree: image.NewTree(), wheels: map[string]*snapshot.ManifestWheel{}, layers: map[string]bool{}}
+	l := &layout{build: b, tree: image.NewTree(), wheels: map[string]*wheelRow{}, layers: map[string]bool{}}
 	for i := range all {
 		if err := l.add(&all[i]); err != nil {
 			return nil, fmt.Errorf("lay out %s: %w", all[i].file.Filename, err)
@@ -48,8 +49,14 @@ type layout struct {
 	*build
 	tree     *image.Tree
 	manifest snapshot.Manifest
-	wheels   map[string]*snapshot.ManifestWheel // by SHA-256, as the manifest will list them
+	wheels   map[string]*wheelRow // by SHA-256, as the manifest will list them
 	layers   map[string]bool
+}
+
+// wheelRow is a wheel's row of the manifest while targets are added to it.
+type wheelRow struct {
+	snapshot.ManifestArtifact
+	detail pypi.Wheel
 }
 
 // add places one wheel for one target.
@@ -58,10 +65,12 @@ func (l *layout) add(s *stocked) error {
 	w := l.wheels[sha]
 	if w == nil {
 		place, _, signed := strings.Cut(s.file.URL, "?")
-		w = &snapshot.ManifestWheel{
-			Project: s.project, Version: s.version.String(), Filename: s.file.Filename, SHA256: s.body.Digest,
-			Size: s.size, URL: place, Signed: signed, Index: s.file.Index, RequiresPython: s.file.RequiresPython,
-			Metadata: metadataFits(s.file, s.ownMetadata), MetadataSHA256: s.ownMetadata,
+		w = &wheelRow{
+			ManifestArtifact: snapshot.ManifestArtifact{
+				Ecosystem: pypi.Name, Project: s.project, Version: s.version.String(), Filename: s.file.Filename, SHA256: s.body.Digest,
+				Size: s.size, URL: place, Signed: signed, Index: s.file.Index,
+			},
+			detail: pypi.Wheel{RequiresPython: s.file.RequiresPython, Metadata: metadataFits(s.file, s.ownMetadata), MetadataSHA256: s.ownMetadata},
 		}
 		l.wheels[sha] = w
 		if err := l.cacheEntries(s); err != nil {
@@ -81,7 +90,7 @@ func (l *layout) add(s *stocked) error {
 
 func (l *layout) addLayer(s *stocked, tag string) error {
 	dir := snapshot.LayerPath(s.layer.id)
-	row := snapshot.ManifestLayer{ID: s.layer.id, Target: tag, Project: s.project, Version: s.version.String(), Wheel: s.body.Digest}
+	row := snapshot.ManifestLayer{ID: s.layer.id, Target: tag, Project: s.project, Version: s.version.String(), Artifact: s.body.Digest}
 	for _, f := range s.layer.files {
 		if err := l.tree.File(dir+"/"+f.Path, f.Object, f.Size, f.MTime); err != nil {
 			return err
@@ -90,7 +99,7 @@ func (l *layout) addLayer(s *stocked, tag string) error {
 		row.Bytes += f.Size
 	}
 	l.manifest.Layers = append(l.manifest.Layers, row)
-	path := snapshot.ByHashPath(tag, s.body.Digest)
+	path := snapshot.ByHashPath(tag, s.body.Digest.String())
 	return l.tree.Symlink(path, snapshot.LinkTarget(path, dir))
 }
 
@@ -172,10 +181,10 @@ func (l *layout) environments(all []stocked) error {
 // targets writes one small file per target, so that an attach reads no manifest.
 func (l *layout) targets(all []stocked) error {
 	for i, t := range l.Targets {
-		row := snapshot.Target{Tag: t.Tag, Python: t.Python, Markers: t.Markers}
+		row := pypi.Target{Python: t.Python, Markers: t.Markers}.Row(t.Tag, "")
 		for _, s := range all {
-			if s.project == "pip" && s.target == i && s.layer != nil && (row.Pip == "" || s.tool) {
-				row.Pip = s.layer.id
+			if s.project == "pip" && s.target == i && s.layer != nil && (row.Installer == "" || s.tool) {
+				row.Installer = s.layer.id
 			}
 		}
 		l.manifest.Targets = append(l.manifest.Targets, row)
@@ -192,7 +201,8 @@ func (l *layout) writeManifest() error {
 	m.Views = slices.Sorted(slices.Values(l.Views))
 	for _, w := range l.wheels {
 		slices.Sort(w.Targets)
-		m.Wheels = append(m.Wheels, *w)
+		w.Detail = w.detail.Detail()
+		m.Artifacts = append(m.Artifacts, w.ManifestArtifact)
 	}
 	raw, err := m.Encode()
 	if err != nil {

@@ -96,7 +96,7 @@ func (l *layout) simple(all []stocked) error {
 	if !l.serves("simple") {
 		return nil
 	}
-	byProject := map[string][]*snapshot.ManifestWheel{}
+	byProject := map[string][]*wheelRow{}
 	for _, s := range all {
 		w := l.wheels[s.file.SHA256]
 		if w.URL == "" {
@@ -110,11 +110,11 @@ func (l *layout) simple(all []stocked) error {
 	var projects []string
 	for project, wheels := range byProject {
 		projects = append(projects, project)
-		slices.SortFunc(wheels, func(a, b *snapshot.ManifestWheel) int {
+		slices.SortFunc(wheels, func(a, b *wheelRow) int {
 			return cmp.Or(strings.Compare(a.Filename, b.Filename), bytes.Compare(a.SHA256[:], b.SHA256[:]))
 		})
 		// Two files of one name (of two indexes) cannot both be served: the first is.
-		wheels = slices.CompactFunc(wheels, func(a, b *snapshot.ManifestWheel) bool { return a.Filename == b.Filename })
+		wheels = slices.CompactFunc(wheels, func(a, b *wheelRow) bool { return a.Filename == b.Filename })
 		for _, w := range wheels {
 			if placed[w.Filename] {
 				continue
@@ -154,18 +154,18 @@ type simpleFile struct {
 
 var simpleMeta = map[string]string{"api-version": "1.1"}
 
-func (l *layout) projectPage(project string, wheels []*snapshot.ManifestWheel) error {
+func (l *layout) projectPage(project string, wheels []*wheelRow) error {
 	page := simplePage{Meta: simpleMeta, Name: project}
 	var b strings.Builder
 	fmt.Fprintf(&b, "<!DOCTYPE html>\n<html><head><meta name=\"pypi:repository-version\" content=\"1.1\"><title>%s</title></head><body>\n", html.EscapeString(project))
 	for _, w := range wheels {
 		link := "../" + files + "/" + url.PathEscape(w.Filename)
 		requires := ""
-		if w.RequiresPython != "" {
-			requires = ` data-requires-python="` + html.EscapeString(w.RequiresPython) + `"`
+		if w.detail.RequiresPython != "" {
+			requires = ` data-requires-python="` + html.EscapeString(w.detail.RequiresPython) + `"`
 		}
 		fmt.Fprintf(&b, "<a href=\"%s#sha256=%s\"%s>%s</a><br>\n", link, w.SHA256, requires, html.EscapeString(w.Filename))
-		page.Files = append(page.Files, simpleFile{w.Filename, link, map[string]string{"sha256": w.SHA256.String()}, w.RequiresPython, w.Size})
+		page.Files = append(page.Files, simpleFile{w.Filename, link, map[string]string{"sha256": w.SHA256.String()}, w.detail.RequiresPython, w.Size})
 	}
 	b.WriteString("</body></html>\n")
 	return l.page("views/simple/"+project, b.String(), page)

@@ -6,10 +6,28 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"larder/snapshot/pypi/lock"
-	"larder/snapshot/pypi/pep440"
 )
+
+// Requirements are what lock files ask for on one target, in the store's words: its ecosystem has read it.
+type Requirements struct {
+	Digest  string   // names what is pinned, whatever the file looks like: the name below by-lock/
+	Pins    []Pin    // topmost first: of two layers that own one path, the first counts
+	LeftOut []string // what the file names that no index has, such as the user's own source trees
+}
+
+// Pin is one project of a lock.
+type Pin struct {
+	Name    string
+	Version string // as the lock writes it, for messages
+	// Spellings are what the version may be called below by-name/; none when nothing of that
+	// name can answer.
+	Spellings []string
+	// Digests are those of the artifacts that may be used, as the index publishes them. Where
+	// there is one, no other artifact of the version answers.
+	Digests []string
+	File    string // where it stands, for messages
+	Line    int    // 0 when not known
+}
 
 // Environment is how a mounted snapshot provides a lock's packages.
 type Environment struct {
@@ -17,11 +35,11 @@ type Environment struct {
 	// the build, else an "l/…" for each pin. None is there twice: overlayfs refuses that.
 	Lowers []string
 	// Missing are the pins no layer answers, in the lock's order.
-	Missing []lock.Pin
+	Missing []Pin
 }
 
-// Provided are the normalised names of the lock's projects that the layers hold.
-func (e Environment) Provided(l *lock.Lock) []string {
+// Provided are the names of the lock's projects that the layers hold.
+func (e Environment) Provided(l *Requirements) []string {
 	lacks := make(map[string]bool, len(e.Missing))
 	for _, p := range e.Missing {
 		lacks[p.Name] = true
@@ -43,20 +61,22 @@ func EnvironmentID(layers []string) string {
 
 // FindEnvironment looks up a lock's layers for a target in a mounted snapshot (tree may be an
 // O_PATH descriptor of its root): a few readlinks, nothing parsed, nothing downloaded. A pin with
-// hashes is only answered by a wheel with one of them; a pin without, by the wheel the build
+// digests is only answered by an artifact with one of them; a pin without, by the one the build
 // chose for that version. An error is about the tree; what is merely not there is in Missing.
-func FindEnvironment(tree int, target string, l *lock.Lock) (Environment, error) {
+func FindEnvironment(tree int, target string, l *Requirements) (Environment, error) {
 	var env Environment
 	if !isName(target) {
 		return env, fmt.Errorf("find environment: target %q is no name", clip(target))
 	}
-	dir, err := follow(tree, ByLockPath(target, l.Digest()))
-	if err != nil {
-		return env, err
-	}
-	if dir != "" {
-		env.Lowers = []string{dir}
-		return env, nil
+	if isName(l.Digest) {
+		dir, err := follow(tree, ByLockPath(target, l.Digest))
+		if err != nil {
+			return env, err
+		}
+		if dir != "" {
+			env.Lowers = []string{dir}
+			return env, nil
+		}
 	}
 	seen := map[string]bool{}
 	for _, pin := range l.Pins {
@@ -76,7 +96,7 @@ func FindEnvironment(tree int, target string, l *lock.Lock) (Environment, error)
 }
 
 // merged replaces a whole stack of layers by the environment the build merged of the same ones:
-// another lock, or another format of it, may name the very same wheels.
+// another lock, or another format of it, may name the very same artifacts.
 func (e *Environment) merged(tree int) error {
 	if len(e.Missing) > 0 || len(e.Lowers) < 2 {
 		return nil
@@ -96,37 +116,21 @@ func (e *Environment) merged(tree int) error {
 	return nil
 }
 
-func findPin(tree int, target string, pin lock.Pin) (string, error) {
-	if pin.SdistOnly {
-		return "", nil
-	}
-	if len(pin.Hashes) == 0 {
-		return findVersion(tree, target, pin)
-	}
-	for _, h := range pin.Hashes {
-		wheel, err := ParseDigest(h)
-		if err != nil {
-			continue
-		}
-		if dir, err := follow(tree, ByHashPath(target, wheel)); dir != "" || err != nil {
-			return dir, err
+// findPin looks for the artifact, or for the version as the lock spells it, then as the build does.
+func findPin(tree int, target string, pin Pin) (string, error) {
+	var paths []string
+	for _, digest := range pin.Digests {
+		if isName(digest) {
+			paths = append(paths, ByHashPath(target, digest))
 		}
 	}
-	return "", nil
-}
-
-// findVersion looks for the version as the lock spells it, then as the build does: "1.0" and
-// "1.0.0" are one version.
-func findVersion(tree int, target string, pin lock.Pin) (string, error) {
-	spellings := []string{pin.Version}
-	if v, err := pep440.Parse(pin.Version); err == nil && v.Canonical() != pin.Version {
-		spellings = append(spellings, v.Canonical())
-	}
-	for _, version := range spellings {
-		if !isName(pin.Name) || !isName(version) {
-			continue
+	for _, version := range pin.Spellings {
+		if len(pin.Digests) == 0 && isName(pin.Name) && isName(version) {
+			paths = append(paths, ByNamePath(target, pin.Name, version))
 		}
-		if dir, err := follow(tree, ByNamePath(target, pin.Name, version)); dir != "" || err != nil {
+	}
+	for _, path := range paths {
+		if dir, err := follow(tree, path); dir != "" || err != nil {
 			return dir, err
 		}
 	}

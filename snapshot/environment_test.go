@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
-
-	"larder/snapshot/pypi/lock"
 )
 
 func TestFindEnvironment(t *testing.T) {
@@ -25,7 +23,7 @@ func TestFindEnvironment(t *testing.T) {
 	wheel := Sum([]byte("numpy"))
 	to(ByNamePath(target, "flask", "3.0.3"), LayerPath("00000000000a"))
 	to(ByNamePath(target, "jinja2", "3.1"), LayerPath("00000000000b"))
-	to(ByHashPath(target, wheel), LayerPath("00000000000c"))
+	to(ByHashPath(target, wheel.String()), LayerPath("00000000000c"))
 	to(ByNamePath(target, "numpy", "2.0"), LayerPath("00000000000d"))
 	link(ByNamePath(target, "evil", "1"), "/etc")
 	link(ByNamePath(target, "evil", "2"), "../../../../l/00000000000a")
@@ -36,16 +34,16 @@ func TestFindEnvironment(t *testing.T) {
 	must(t, err)
 	defer unix.Close(tree)
 
-	pins := []lock.Pin{
-		{Name: "flask", Version: "3.0.3"},
-		{Name: "flask-again", Version: "3.0.3"},                                     // not there
-		{Name: "jinja2", Version: "3.1", Hashes: []string{strings.Repeat("0", 64)}}, // there, with another hash
-		{Name: "numpy", Version: "2.0", Hashes: []string{strings.Repeat("1", 64), "junk", wheel.String()}},
-		{Name: "..", Version: ".."},
-		{Name: "a/b", Version: "1"},
-		{Name: "x", Version: strings.Repeat("9", 300)},
+	pins := []Pin{
+		{Name: "flask", Spellings: []string{"3.0.3"}},
+		{Name: "flask-again", Spellings: []string{"3.0.3"}},                                      // not there
+		{Name: "jinja2", Spellings: []string{"3.1"}, Digests: []string{strings.Repeat("0", 64)}}, // there, with another hash
+		{Name: "numpy", Spellings: []string{"2.0"}, Digests: []string{strings.Repeat("1", 64), "junk", wheel.String()}},
+		{Name: "..", Spellings: []string{".."}},
+		{Name: "a/b", Spellings: []string{"1"}},
+		{Name: "x", Spellings: []string{strings.Repeat("9", 300)}},
 	}
-	l := &lock.Lock{Pins: pins}
+	l := &Requirements{Digest: strings.Repeat("d", 64), Pins: pins}
 	env, err := FindEnvironment(tree, target, l)
 	must(t, err)
 	if want := []string{"l/00000000000a", "l/00000000000c"}; !slices.Equal(env.Lowers, want) {
@@ -61,13 +59,13 @@ func TestFindEnvironment(t *testing.T) {
 
 	// Two pins of one layer: overlayfs refuses the same lower twice.
 	to(ByNamePath(target, "twin", "1"), LayerPath("00000000000a"))
-	env, err = FindEnvironment(tree, target, &lock.Lock{Pins: []lock.Pin{pins[0], {Name: "twin", Version: "1"}}})
+	env, err = FindEnvironment(tree, target, &Requirements{Pins: []Pin{pins[0], {Name: "twin", Spellings: []string{"1"}}}})
 	if err != nil || len(env.Lowers) != 1 {
 		t.Error(env, err)
 	}
 
 	// A lock the build knew: one lower, whatever the pins.
-	to(ByLockPath(target, l.Digest()), MergedPath("00000000000e"))
+	to(ByLockPath(target, l.Digest), MergedPath("00000000000e"))
 	env, err = FindEnvironment(tree, target, l)
 	if err != nil || !slices.Equal(env.Lowers, []string{"e/00000000000e"}) || env.Missing != nil {
 		t.Error(env, err)
@@ -81,7 +79,7 @@ func TestFindEnvironment(t *testing.T) {
 		}
 	}
 	for _, v := range []string{"1", "2", "3", "4"} {
-		_, err := FindEnvironment(tree, target, &lock.Lock{Pins: []lock.Pin{{Name: "evil", Version: v}}})
+		_, err := FindEnvironment(tree, target, &Requirements{Pins: []Pin{{Name: "evil", Spellings: []string{v}}}})
 		if !errors.Is(err, ErrDamaged) {
 			t.Errorf("link %s was followed: %v", v, err)
 		}

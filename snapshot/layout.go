@@ -128,13 +128,12 @@ func MergedPath(id string) string { return "e/" + id }
 // TargetPath is the row of one target.
 func TargetPath(target string) string { return "targets/" + target + ".json" }
 
-// ByNamePath and ByHashPath are links to a layer, ByLockPath one to a merged environment.
+// ByNamePath and ByHashPath are links to a layer, ByLockPath one to a merged environment. A digest
+// is written as the ecosystem's index publishes it.
 func ByNamePath(target, project, version string) string {
 	return "by-name/" + target + "/" + project + "/" + version
 }
-func ByHashPath(target string, wheel Digest) string {
-	return "by-hash/" + target + "/" + wheel.String()
-}
+func ByHashPath(target, digest string) string { return "by-hash/" + target + "/" + digest }
 func ByLockPath(target, digest string) string { return "by-lock/" + target + "/" + digest }
 
 // LinkTarget is the relative target of a link at path that points to the directory dir, so that

@@ -11,56 +11,55 @@ import (
 	"strings"
 )
 
-// ManifestFormat is the version of manifest.json.
-const ManifestFormat = 1
+// ManifestFormat is the version of manifest.json and of the rows below targets/. Format 1 knew
+// one ecosystem only.
+const ManifestFormat = 2
 
 // Manifest is /manifest.json of an image: for people, ls, show and diff. An attach never reads
 // it. Encode sorts everything, so one content has one text.
 type Manifest struct {
 	Format       int                   `json:"format"`
 	Targets      []Target              `json:"targets"`
-	Wheels       []ManifestWheel       `json:"wheels"`
+	Artifacts    []ManifestArtifact    `json:"artifacts"`
 	Layers       []ManifestLayer       `json:"layers"`
 	Environments []ManifestEnvironment `json:"environments"`
 	Views        []string              `json:"views"`
 }
 
-// Target is an interpreter and platform the snapshot was made for; /targets/<tag>.json is one of
-// these alone, so that an attach needs no manifest.
+// Target is what layers are made for, such as an interpreter and a platform; /targets/<tag>.json
+// is one of these alone, so that an attach needs no manifest.
 type Target struct {
-	Tag     string            `json:"tag"`
-	Python  string            `json:"python"`        // full version of the interpreter
-	Markers map[string]string `json:"markers"`       // PEP 508 environment
-	Pip     string            `json:"pip,omitempty"` // id of the layer with the target's pip
+	Format    int             `json:"format"`
+	Ecosystem string          `json:"ecosystem"`
+	Tag       string          `json:"tag"`                 // unique in a snapshot, whatever the ecosystem
+	Detail    json.RawMessage `json:"detail,omitempty"`    // what only the ecosystem can read
+	Installer string          `json:"installer,omitempty"` // id of the layer with the ecosystem's own installer, for environments without one
 }
 
-// ManifestWheel is one .whl file of the snapshot.
-type ManifestWheel struct {
-	Project        string   `json:"project"`
-	Version        string   `json:"version"`
-	Filename       string   `json:"filename"`
-	SHA256         Digest   `json:"sha256"`
-	Size           int64    `json:"size"`
-	Index          string   `json:"index"`                    // root of the index page it came from, without credentials
-	URL            string   `json:"url"`                      // where it was fetched, as the index page links it, without credentials and query
-	Signed         bool     `json:"signed,omitempty"`         // that URL has a query, left out here: it may be a secret, and containers read this
-	Metadata       bool     `json:"metadata,omitempty"`       // the index serves FILE.metadata, and it is the wheel's METADATA
-	MetadataSHA256 Digest   `json:"metadata_sha256,omitzero"` // of the wheel's METADATA
-	RequiresPython string   `json:"requires_python,omitempty"`
-	Targets        []string `json:"targets"`
-	// Ranks is the wheel's place in pip's order for each target, "" when not asked for.
-	Ranks map[string]int `json:"ranks,omitempty"`
+// ManifestArtifact is one file of an ecosystem's index.
+type ManifestArtifact struct {
+	Ecosystem string          `json:"ecosystem"`
+	Project   string          `json:"project"`
+	Version   string          `json:"version"`
+	Filename  string          `json:"filename"`
+	SHA256    Digest          `json:"sha256"`
+	Size      int64           `json:"size"`
+	Index     string          `json:"index"`            // root of the index page it came from, without credentials
+	URL       string          `json:"url"`              // where it was fetched, as the index page links it, without credentials and query
+	Signed    bool            `json:"signed,omitempty"` // that URL has a query, left out here: it may be a secret, and containers read this
+	Targets   []string        `json:"targets"`
+	Detail    json.RawMessage `json:"detail,omitempty"` // what only the ecosystem can read
 }
 
-// ManifestLayer is a wheel as installed for one target.
+// ManifestLayer is an artifact as installed for one target.
 type ManifestLayer struct {
-	ID      string `json:"id"`
-	Target  string `json:"target"`
-	Project string `json:"project"`
-	Version string `json:"version"`
-	Wheel   Digest `json:"wheel"`
-	Files   int    `json:"files"`
-	Bytes   int64  `json:"bytes"`
+	ID       string `json:"id"`
+	Target   string `json:"target"`
+	Project  string `json:"project"`
+	Version  string `json:"version"`
+	Artifact Digest `json:"artifact"`
+	Files    int    `json:"files"`
+	Bytes    int64  `json:"bytes"`
 }
 
 // ManifestEnvironment is a lock given to the build, merged inside the image. Layers are topmost first.
@@ -77,16 +76,19 @@ func (m *Manifest) Encode() ([]byte, error) {
 	c := *m
 	c.Format = ManifestFormat
 	c.Targets = sorted(m.Targets, func(a, b Target) int { return cmp.Compare(a.Tag, b.Tag) })
-	c.Wheels = sorted(m.Wheels, func(a, b ManifestWheel) int {
-		return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Version, b.Version),
+	for i := range c.Targets {
+		c.Targets[i].Format = ManifestFormat
+	}
+	c.Artifacts = sorted(m.Artifacts, func(a, b ManifestArtifact) int {
+		return cmp.Or(cmp.Compare(a.Ecosystem, b.Ecosystem), cmp.Compare(a.Project, b.Project), cmp.Compare(a.Version, b.Version),
 			cmp.Compare(a.Filename, b.Filename), bytes.Compare(a.SHA256[:], b.SHA256[:]))
 	})
-	for i := range c.Wheels {
-		c.Wheels[i].Targets = sorted(c.Wheels[i].Targets, strings.Compare)
+	for i := range c.Artifacts {
+		c.Artifacts[i].Targets = sorted(c.Artifacts[i].Targets, strings.Compare)
 	}
 	c.Layers = sorted(m.Layers, func(a, b ManifestLayer) int {
 		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Project, b.Project),
-			cmp.Compare(a.Version, b.Version), bytes.Compare(a.Wheel[:], b.Wheel[:]), cmp.Compare(a.ID, b.ID))
+			cmp.Compare(a.Version, b.Version), bytes.Compare(a.Artifact[:], b.Artifact[:]), cmp.Compare(a.ID, b.ID))
 	})
 	c.Environments = sorted(m.Environments, func(a, b ManifestEnvironment) int {
 		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Lock, b.Lock))
@@ -94,7 +96,7 @@ func (m *Manifest) Encode() ([]byte, error) {
 	c.Views = sorted(m.Views, strings.Compare)
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false) // requires_python is full of < and >
+	enc.SetEscapeHTML(false) // version specifiers are full of < and >
 	enc.SetIndent("", " ")
 	if err := enc.Encode(&c); err != nil {
 		return nil, fmt.Errorf("encode manifest: %w", err)
@@ -126,7 +128,16 @@ func ParseManifest(r io.Reader) (*Manifest, error) {
 		return nil, errors.New("parse manifest: data after its end")
 	}
 	if m.Format != ManifestFormat {
-		return nil, &problem{kind: ErrFormat, msg: fmt.Sprintf("manifest has format %d, and this program knows format %d", m.Format, ManifestFormat)}
+		return nil, wrongFormat("manifest", m.Format)
 	}
 	return &m, nil
+}
+
+// wrongFormat refuses what another version of this program wrote.
+func wrongFormat(what string, format int) error {
+	p := &problem{kind: ErrFormat, msg: fmt.Sprintf("%s has format %d, and this program knows format %d", what, format, ManifestFormat)}
+	if format < ManifestFormat {
+		p.hint = "larder build makes the snapshot again in the new format"
+	}
+	return p
 }

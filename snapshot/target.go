@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxTarget bounds a target's row: one with all its markers takes 1 kB.
+// maxTarget bounds a target's row; a real one takes 1 kB.
 const maxTarget = 1 << 20
 
 // Targets are the tags a mounted snapshot was built for, sorted. tree may be an O_PATH descriptor
@@ -59,6 +59,9 @@ func ReadTarget(tree int, tag string) (Target, error) {
 	b, err := io.ReadAll(io.LimitReader(f, maxTarget))
 	if err == nil {
 		err = json.Unmarshal(b, &t)
+	}
+	if err == nil && t.Format != ManifestFormat {
+		return Target{}, wrongFormat("target "+tag+" of the snapshot", t.Format)
 	}
 	if err != nil || t.Tag != tag {
 		return Target{}, fmt.Errorf("read target %s: the snapshot's row is damaged: %w", tag, errors.Join(ErrDamaged, err))

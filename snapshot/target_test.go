@@ -20,17 +20,18 @@ func TestTargets(t *testing.T) {
 	}
 	must(t, os.Mkdir(filepath.Join(dir, "targets"), 0o755))
 	for name, row := range map[string]string{
-		"cp312-x.json": `{"tag":"cp312-x","python":"3.12.1","pip":"aa"}`, "cp311-x.json": `{"tag":"cp312-x"}`, "cp310-x.json": `{`, "other": "",
+		"cp312-x.json": `{"format":2,"ecosystem":"e","tag":"cp312-x","detail":{"k":"v"},"installer":"aa"}`, "cp311-x.json": `{"format":2,"tag":"cp312-x"}`,
+		"old.json": `{"tag":"old"}`, "new.json": `{"format":3,"tag":"new"}`, "cp310-x.json": `{`, "other": "",
 	} {
 		must(t, os.WriteFile(filepath.Join(dir, "targets", name), []byte(row), 0o644))
 	}
-	if tags, err := Targets(fd); err != nil || !slices.Equal(tags, []string{"cp310-x", "cp311-x", "cp312-x"}) {
+	if tags, err := Targets(fd); err != nil || !slices.Equal(tags, []string{"cp310-x", "cp311-x", "cp312-x", "new", "old"}) {
 		t.Errorf("targets: %v, %v", tags, err)
 	}
-	if got, err := ReadTarget(fd, "cp312-x"); err != nil || got.Python != "3.12.1" || got.Pip != "aa" {
+	if got, err := ReadTarget(fd, "cp312-x"); err != nil || got.Ecosystem != "e" || string(got.Detail) != `{"k":"v"}` || got.Installer != "aa" {
 		t.Errorf("row: %+v, %v", got, err)
 	}
-	for tag, want := range map[string]error{"cp311-x": ErrDamaged, "cp310-x": ErrDamaged, "cp39-x": fs.ErrNotExist, "../targets/cp312-x": fs.ErrNotExist, "": fs.ErrNotExist} {
+	for tag, want := range map[string]error{"cp311-x": ErrDamaged, "cp310-x": ErrDamaged, "old": ErrFormat, "new": ErrFormat, "cp39-x": fs.ErrNotExist, "../targets/cp312-x": fs.ErrNotExist, "": fs.ErrNotExist} {
 		if _, err := ReadTarget(fd, tag); !errors.Is(err, want) {
 			t.Errorf("ReadTarget(%q): %v, want %v", tag, err, want)
 		}

@@ -12,6 +12,7 @@ import (
 	"larder/overlay"
 	"larder/overlay/oci/container"
 	"larder/snapshot"
+	"larder/snapshot/pypi"
 	"larder/snapshot/pypi/lock"
 )
 
@@ -80,10 +81,15 @@ func (s *session) findEnvironment(e *environment) error {
 	if err != nil {
 		return err
 	}
-	l, err := s.readLock(e, lock.Environment(target.Markers))
+	detail, err := pypi.TargetOf(target)
 	if err != nil {
 		return err
 	}
+	read, err := s.readLock(e, lock.Environment(detail.Markers))
+	if err != nil {
+		return err
+	}
+	l := read.Requirements()
 	found, err := snapshot.FindEnvironment(int(t.file.Fd()), target.Tag, l)
 	if err != nil {
 		return err
@@ -105,7 +111,7 @@ func (s *session) findEnvironment(e *environment) error {
 }
 
 // missing names a few pins.
-func missing(pins []lock.Pin) error {
+func missing(pins []snapshot.Pin) error {
 	const most = 5
 	var names []string
 	for _, p := range pins[:min(most, len(pins))] {

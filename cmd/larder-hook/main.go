@@ -21,6 +21,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/cmd/internal/config"
+	"larder/snapshot/ecosystem"
+	"larder/snapshot/pypi"
 )
 
 const usage = `usage: larder-hook attach [--profile NAME] [--required] [--store DIR] [--config FILE] [--log FILE]
@@ -40,6 +42,8 @@ const deadline = 10 * time.Second
 // The main goroutine keeps the first thread: /proc/self is that thread's view,
 // and it must stay the host's.
 func init() { runtime.LockOSThread() }
+
+func init() { ecosystem.Register(pypi.Ecosystem) }
 
 func main() {
 	debug.SetGCPercent(400) // an attach is over before its first collection

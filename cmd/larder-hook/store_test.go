@@ -9,6 +9,7 @@ import (
 
 	"larder/snapshot"
 	"larder/snapshot/image"
+	"larder/snapshot/pypi"
 )
 
 func must(t testing.TB, err error) {
@@ -48,11 +49,11 @@ func publish(t testing.TB, store string, extra map[string]string) snapshot.ID {
 	stage, err := s.Begin(t.Context())
 	must(t, err)
 	defer stage.Close()
-	row, err := json.Marshal(snapshot.Target{Tag: target, Python: "3.11.2", Markers: map[string]string{
+	row, err := json.Marshal(pypi.Target{Python: "3.11.2", Markers: map[string]string{
 		"python_version": "3.11", "python_full_version": "3.11.2", "sys_platform": "linux", "os_name": "posix",
 		"platform_machine": "x86_64", "platform_system": "Linux", "platform_release": "", "platform_version": "",
 		"implementation_name": "cpython", "implementation_version": "3.11.2", "platform_python_implementation": "CPython",
-	}})
+	}}.Row(target, ""))
 	must(t, err)
 	tree := image.NewTree()
 	add := func(path, content string) {

@@ -49,7 +49,7 @@ func runDiff(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	wheels := image.Wheels(ma, mb)
+	wheels := image.Artifacts(ma, mb)
 	files, err := image.Files(a, b)
 	if err != nil {
 		return err

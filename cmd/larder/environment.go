@@ -15,6 +15,7 @@ import (
 	"larder/overlay/run"
 	"larder/overlay/venv"
 	"larder/snapshot"
+	"larder/snapshot/pypi"
 	"larder/snapshot/pypi/lock"
 	"larder/snapshot/pypi/tags"
 )
@@ -32,18 +33,23 @@ func (r *running) environment(locks []string) func(*os.File) (*run.Environment, 
 		if err != nil {
 			return nil, err
 		}
-		union, err := readLocks(locks, lock.Environment(target.Markers))
+		detail, err := pypi.TargetOf(target)
+		if err != nil {
+			return nil, err
+		}
+		locked, err := readLocks(locks, lock.Environment(detail.Markers))
 		if err != nil {
 			return nil, run.Fatal(err)
 		}
+		union := locked.Requirements()
 		found, err := snapshot.FindEnvironment(fdOf(tree), target.Tag, union)
 		if err != nil {
 			return nil, err
 		}
-		e := &run.Environment{Lowers: found.Lowers, Projects: found.Provided(union), Venv: on.Dir, Interpreter: interpreter(target, python)}
-		pinsPip := slices.ContainsFunc(union.Pins, func(p lock.Pin) bool { return p.Name == "pip" })
-		if target.Pip != "" && !pinsPip {
-			e.Pip = snapshot.LayerPath(target.Pip)
+		e := &run.Environment{Lowers: found.Lowers, Projects: found.Provided(union), Venv: on.Dir, Interpreter: interpreter(target.Tag, detail.Python, python)}
+		pinsPip := slices.ContainsFunc(union.Pins, func(p snapshot.Pin) bool { return p.Name == "pip" })
+		if target.Installer != "" && !pinsPip {
+			e.Pip = snapshot.LayerPath(target.Installer)
 		}
 		if len(union.LeftOut) > 0 {
 			warnf("%s: not packages of an index, left out: %s", strings.Join(locks, ", "), strings.Join(union.LeftOut, ", "))
@@ -57,9 +63,9 @@ func (r *running) environment(locks []string) func(*os.File) (*run.Environment, 
 
 // interpreter is what a private environment for the target is made of: the
 // executable the snapshot was built with, else the one of that name on PATH.
-func interpreter(t snapshot.Target, path string) venv.Interpreter {
-	in := venv.Interpreter{Version: t.Python}
-	if tag, err := tags.Parse(t.Tag); err == nil {
+func interpreter(target, version, path string) venv.Interpreter {
+	in := venv.Interpreter{Version: version}
+	if tag, err := tags.Parse(target); err == nil {
 		in.FreeThreaded = tag.FreeThreaded()
 		if _, err := os.Stat(path); err != nil {
 			path, _ = exec.LookPath("python" + tag.Python())
@@ -74,7 +80,7 @@ func interpreter(t snapshot.Target, path string) venv.Interpreter {
 func fdOf(f *os.File) int { return int(f.Fd()) }
 
 // missing deals with the pins that the snapshot lacks.
-func (r *running) missing(e *run.Environment, pins []lock.Pin, target string) error {
+func (r *running) missing(e *run.Environment, pins []snapshot.Pin, target string) error {
 	if len(pins) == 0 {
 		return nil
 	}
@@ -89,7 +95,7 @@ func (r *running) missing(e *run.Environment, pins []lock.Pin, target string) er
 	case "pip":
 		for i, p := range pins {
 			line := names[i]
-			for _, h := range p.Hashes {
+			for _, h := range p.Digests {
 				line += " --hash=sha256:" + h
 			}
 			e.Missing = append(e.Missing, line)

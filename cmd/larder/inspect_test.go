@@ -13,6 +13,7 @@ import (
 	"larder/snapshot"
 	"larder/snapshot/gc"
 	"larder/snapshot/image"
+	"larder/snapshot/pypi"
 )
 
 // larder runs one command line on a store and returns what it printed.
@@ -69,7 +70,7 @@ func stock(t *testing.T, s *snapshot.Store, wheels ...string) snapshot.ID {
 		check(tree.File(path, o, int64(len(content)), snapshot.Epoch))
 		return o
 	}
-	m := &snapshot.Manifest{Views: []string{"simple", "pip"}, Targets: []snapshot.Target{{Tag: target, Python: "3.11.2"}}}
+	m := &snapshot.Manifest{Views: []string{"simple", "pip"}, Targets: []snapshot.Target{pypi.Target{Python: "3.11.2"}.Row(target, "")}}
 	for _, w := range wheels {
 		project, version, _ := strings.Cut(w, "==")
 		file := fmt.Sprintf("%s-%s-py3-none-any.whl", project, version)
@@ -78,9 +79,9 @@ func stock(t *testing.T, s *snapshot.Store, wheels ...string) snapshot.ID {
 		put("l/"+layer+"/lib/"+project+".py", "module of "+w)
 		put("l/"+layer+"/lib/LICENSE", "the same licence")
 		check(tree.Symlink(snapshot.ByNamePath(target, project, version), snapshot.LinkTarget(snapshot.ByNamePath(target, project, version), "l/"+layer)))
-		m.Wheels = append(m.Wheels, snapshot.ManifestWheel{Project: project, Version: version, Filename: file, SHA256: body.Digest, Size: 20,
-			Index: "https://index.example/simple", URL: "https://files.example/" + file, RequiresPython: ">=3.8", Targets: []string{target}})
-		m.Layers = append(m.Layers, snapshot.ManifestLayer{ID: layer, Target: target, Project: project, Version: version, Wheel: body.Digest, Files: 2, Bytes: 40})
+		m.Artifacts = append(m.Artifacts, snapshot.ManifestArtifact{Ecosystem: pypi.Name, Project: project, Version: version, Filename: file, SHA256: body.Digest, Size: 20,
+			Index: "https://index.example/simple", URL: "https://files.example/" + file, Detail: pypi.Wheel{RequiresPython: ">=3.8"}.Detail(), Targets: []string{target}})
+		m.Layers = append(m.Layers, snapshot.ManifestLayer{ID: layer, Target: target, Project: project, Version: version, Artifact: body.Digest, Files: 2, Bytes: 40})
 	}
 	put("views/pip/both", "the same licence") // a view and the layers share these bytes
 	b, err := m.Encode()
@@ -118,7 +119,7 @@ func TestInspect(t *testing.T) {
 	says(t, d, []string{"use", current.String()[:8]}, current.String())
 
 	// --json is one document with stable names, before and after the command.
-	for args, field := range map[string]string{"ls": "snapshots", "ls current": "entries", "show current": "wheels", "show flask": "wheels",
+	for args, field := range map[string]string{"ls": "snapshots", "ls current": "entries", "show current": "artifacts", "show flask": "artifacts",
 		"diff previous current": "files", "du": "only_layers", "verify": "findings", "gc --dry-run": "removed", "use current": "current"} {
 		for _, line := range [][]string{append([]string{"--json"}, strings.Fields(args)...), append(strings.Fields(args), "--json")} {
 			out, err := larder(t, d, line...)

@@ -9,6 +9,9 @@ import (
 	"runtime/debug"
 
 	"golang.org/x/sys/unix"
+
+	"larder/snapshot/ecosystem"
+	"larder/snapshot/pypi"
 )
 
 func main() {
@@ -19,6 +22,8 @@ func main() {
 	}
 	os.Exit(mainCode(os.Args))
 }
+
+func init() { ecosystem.Register(pypi.Ecosystem) }
 
 // mainCode runs one command line and returns its exit code. Scripts in
 // testdata call it as the program itself.

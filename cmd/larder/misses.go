@@ -7,7 +7,6 @@ import (
 
 	"larder/popularity/misses"
 	"larder/snapshot"
-	"larder/snapshot/pypi/lock"
 )
 
 // missTime is how long the reading of one instance may take; all that is parked may
@@ -56,4 +55,4 @@ func (r *running) noteLacked() {
 }
 
 // lack remembers what the snapshot lacks of a run's locks, for one Python minor.
-func (r *running) lack(pins []lock.Pin, python string) { r.lacked, r.python = pins, python }
+func (r *running) lack(pins []snapshot.Pin, python string) { r.lacked, r.python = pins, python }

@@ -197,7 +197,7 @@ func originLine(o popularity.Origin) string {
 
 // currentWheels lists the wheels of the current snapshot; without a store or a
 // snapshot there are none.
-func currentWheels(c *cli.Context) ([]snapshot.ManifestWheel, error) {
+func currentWheels(c *cli.Context) ([]snapshot.ManifestArtifact, error) {
 	s := rankingStore(c)
 	if s == nil {
 		return nil, nil
@@ -214,5 +214,5 @@ func currentWheels(c *cli.Context) ([]snapshot.ManifestWheel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m.Wheels, nil
+	return m.Artifacts, nil
 }

@@ -15,7 +15,6 @@ import (
 	"larder/overlay/keep"
 	"larder/overlay/run"
 	"larder/snapshot"
-	"larder/snapshot/pypi/lock"
 )
 
 // larder run keeps its command's exit status. Its own failures are those of a
@@ -94,11 +93,11 @@ type running struct {
 	settings  config.Run
 	store     *snapshot.Store
 	id        snapshot.ID
-	container string     // of the lease, "" without one
-	throwAway string     // instance to trash, "" when kept
-	lacked    []lock.Pin // of the locks, not in the snapshot
-	python    string     // the minor version they are lacked for
-	left      []int      // processes that outlived the command
+	container string         // of the lease, "" without one
+	throwAway string         // instance to trash, "" when kept
+	lacked    []snapshot.Pin // of the locks, not in the snapshot
+	python    string         // the minor version they are lacked for
+	left      []int          // processes that outlived the command
 }
 
 func runRun(c *cli.Context) (int, error) {

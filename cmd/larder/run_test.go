@@ -17,6 +17,7 @@ import (
 	"larder/overlay/overlaytest"
 	"larder/snapshot"
 	"larder/snapshot/image"
+	"larder/snapshot/pypi"
 	"larder/snapshot/pypi/lock"
 )
 
@@ -44,7 +45,7 @@ func runStore(t *testing.T, p *program, python string) (*snapshot.Store, snapsho
 		check(tree.File(path, o, int64(len(content)), snapshot.Epoch))
 	}
 	put("views/pip/http-v2/body", "wheel")
-	row, err := json.Marshal(snapshot.Target{Tag: runTarget, Python: "3.11.2", Markers: map[string]string{"python_version": "3.11", "sys_platform": "linux"}, Pip: "00000000000f"})
+	row, err := json.Marshal(pypi.Target{Python: "3.11.2", Markers: map[string]string{"python_version": "3.11", "sys_platform": "linux"}}.Row(runTarget, "00000000000f"))
 	check(err)
 	put(snapshot.TargetPath(runTarget), string(row))
 	for id, name := range map[string]string{"000000000001": "one", "000000000002": "two", "00000000000f": "pip"} {

@@ -13,6 +13,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"larder/snapshot"
+	"larder/snapshot/ecosystem"
 	"larder/snapshot/pypi/pep508"
 )
 
@@ -60,18 +61,18 @@ func runShow(c *cli.Context) error {
 }
 
 // findWheels returns the wheels that arg means.
-func findWheels(m *snapshot.Manifest, arg string) ([]snapshot.ManifestWheel, error) {
-	match := func(w snapshot.ManifestWheel) bool { return w.SHA256.String() == arg }
+func findWheels(m *snapshot.Manifest, arg string) ([]snapshot.ManifestArtifact, error) {
+	match := func(w snapshot.ManifestArtifact) bool { return w.SHA256.String() == arg }
 	if _, err := snapshot.ParseDigest(arg); err != nil {
 		project, version, exact := strings.Cut(arg, "==")
 		project = pep508.Normalize(strings.TrimSpace(project))
 		version = strings.TrimSpace(version)
-		match = func(w snapshot.ManifestWheel) bool {
+		match = func(w snapshot.ManifestArtifact) bool {
 			return w.Project == project && (!exact || w.Version == version)
 		}
 	}
-	var found []snapshot.ManifestWheel
-	for _, w := range m.Wheels {
+	var found []snapshot.ManifestArtifact
+	for _, w := range m.Artifacts {
 		if match(w) {
 			found = append(found, w)
 		}
@@ -121,19 +122,23 @@ func showSnapshot(c *cli.Context, s *snapshot.Store, id snapshot.ID) error {
 	}
 	fmt.Fprintf(out, "published %s, number %d%s\n", info.Time.Local().Format(time.DateTime), info.Sequence, state)
 	for _, t := range m.Targets {
-		fmt.Fprintf(out, "target %s (Python %s)\n", t.Tag, t.Python)
+		line := "target " + t.Tag
+		if about := ecosystem.Describe(t.Ecosystem, t.Detail); about != "" {
+			line += " (" + about + ")"
+		}
+		fmt.Fprintln(out, printable(line))
 	}
 	fmt.Fprintf(out, "views %s\n", printable(strings.Join(m.Views, ", ")))
 	for _, e := range m.Environments {
 		fmt.Fprintf(out, "environment %s for %s: %d layers, merged as e/%s\n", printable(e.Name), e.Target, len(e.Layers), e.ID)
 	}
 	var bytes int64
-	for _, w := range m.Wheels {
+	for _, w := range m.Artifacts {
 		bytes += w.Size
 	}
-	fmt.Fprintf(out, "%d wheels (%s), %d layers\n", len(m.Wheels), humanize.Bytes(uint64(bytes)), len(m.Layers))
+	fmt.Fprintf(out, "%d wheels (%s), %d layers\n", len(m.Artifacts), humanize.Bytes(uint64(bytes)), len(m.Layers))
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	for _, wheel := range m.Wheels {
+	for _, wheel := range m.Artifacts {
 		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", printable(wheel.Project), printable(wheel.Version), humanize.Bytes(uint64(wheel.Size)), printable(wheel.Index))
 	}
 	return w.Flush()
@@ -141,16 +146,16 @@ func showSnapshot(c *cli.Context, s *snapshot.Store, id snapshot.ID) error {
 
 // shownWheel is a wheel and the layers made of it.
 type shownWheel struct {
-	snapshot.ManifestWheel
+	snapshot.ManifestArtifact
 	Layers []snapshot.ManifestLayer `json:"layers"`
 }
 
-func showWheels(c *cli.Context, id snapshot.ID, m *snapshot.Manifest, wheels []snapshot.ManifestWheel) error {
+func showWheels(c *cli.Context, id snapshot.ID, m *snapshot.Manifest, wheels []snapshot.ManifestArtifact) error {
 	shown := make([]shownWheel, len(wheels))
 	for i, w := range wheels {
-		shown[i] = shownWheel{ManifestWheel: w, Layers: []snapshot.ManifestLayer{}}
+		shown[i] = shownWheel{ManifestArtifact: w, Layers: []snapshot.ManifestLayer{}}
 		for _, l := range m.Layers {
-			if l.Wheel == w.SHA256 {
+			if l.Artifact == w.SHA256 {
 				shown[i].Layers = append(shown[i].Layers, l)
 			}
 		}
@@ -158,7 +163,7 @@ func showWheels(c *cli.Context, id snapshot.ID, m *snapshot.Manifest, wheels []s
 	if jsonWanted(c) {
 		return printJSON(c, struct {
 			Snapshot snapshot.ID  `json:"snapshot"`
-			Wheels   []shownWheel `json:"wheels"`
+			Wheels   []shownWheel `json:"artifacts"`
 		}{id, shown})
 	}
 	for _, w := range shown {
@@ -173,8 +178,8 @@ func printWheel(out io.Writer, w shownWheel) {
 	line("  wheel %s, %s", w.Filename, humanize.Bytes(uint64(w.Size)))
 	line("  sha256 %s", w.SHA256)
 	line("  from %s", w.URL)
-	if w.RequiresPython != "" {
-		line("  requires Python %s", w.RequiresPython)
+	if about := ecosystem.Describe(w.Ecosystem, w.Detail); about != "" {
+		line("  %s", about)
 	}
 	line("  for %s", strings.Join(w.Targets, ", "))
 	for _, l := range w.Layers {

@@ -19,16 +19,16 @@ type Change struct {
 	To   string `json:"to"`
 }
 
-// Wheels compares two manifests by project: the versions each has.
-func Wheels(a, b *snapshot.Manifest) []Change {
+// Artifacts compares two manifests by project: the versions each has.
+func Artifacts(a, b *snapshot.Manifest) []Change {
 	from, to := versions(a), versions(b)
 	return changes(from, to)
 }
 
-// versions lists, for each project, its versions in order; a version of several wheels is there once.
+// versions lists, for each project, its versions in order; a version of several artifacts is there once.
 func versions(m *snapshot.Manifest) map[string]string {
 	list := map[string][]string{}
-	for _, w := range m.Wheels {
+	for _, w := range m.Artifacts {
 		if !slices.Contains(list[w.Project], w.Version) {
 			list[w.Project] = append(list[w.Project], w.Version)
 		}

@@ -1,0 +1,165 @@
+// Package ecosystem is the seam between Larder and the worlds of packages that it serves. Store,
+// mounts and builder know no ecosystem: they call what is declared here, and a program registers
+// those it links.
+//
+// All ecosystems have the same parts. Projects have names and versions. An index offers files under
+// digests of its own: artifacts. What an artifact is when it is installed on a target is a layer. A lock
+// names artifacts; its layers, mounted as one directory, are an environment. Clients keep caches,
+// which views of a snapshot fill. What a container had to download shows in what its clients left.
+package ecosystem
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+
+	"larder/snapshot"
+)
+
+// Ecosystem is one world of packages: rows of Larder's tables, and what only it knows how to do.
+type Ecosystem struct {
+	Name     string   // its package-url type, such as "npm"
+	Artifact string   // what its people call an artifact, such as "tarball"
+	Clients  []Client // the tools whose caches are served
+	Views    []string // views of no client, such as a static index
+
+	// Describe tells people what a target's or an artifact's detail says, in a few words; "" is nothing.
+	Describe func(detail json.RawMessage) string
+
+	Environments Environments // nil: its locks are not mounted
+	Leftovers    Leftovers    // nil: uppers are not read for it
+}
+
+// Client is a tool whose cache is served: a row of the one table of clients.
+type Client struct {
+	Name     string   // names its mount point in profiles, and its part of an instance
+	Variable string   // environment variable that moves its cache
+	Dir      string   // its cache otherwise: below the user's cache directory, or with "~/" below the home
+	Views    []string // what is mounted there, topmost first
+}
+
+// Environments mounts what locks name. It reads and decides; it mounts nothing and runs nothing.
+type Environments interface {
+	// IsLock says whether a file is one of its lock formats, as far as its path tells.
+	IsLock(path string) bool
+	// Find describes the environment at dir. An empty dir is the usual one below the working
+	// directory wd, and then one of the command's own, if that is not there.
+	Find(files Files, dir, wd string) (Environment, error)
+	// Read reads locks as one, for a target.
+	Read(files Files, locks []string, target snapshot.Target) (*snapshot.Requirements, error)
+}
+
+// Environment is a directory that gets, or has, the packages of locks.
+type Environment interface {
+	// Dir is where it is; "" for a new one of the command's own.
+	Dir() string
+	// Targets are those of a snapshot that fit it, the host's own interpreters counting first:
+	// made are their paths by tag, as the build noted them. More than one is a choice for people.
+	Targets(all []snapshot.Target, made map[string]string) ([]snapshot.Target, error)
+	// NeedsInstaller says whether what is there lacks an installer of its own, so that the
+	// target's is mounted with the packages.
+	NeedsInstaller(own *os.File, want *snapshot.Requirements) (bool, error)
+	// Mask finds what own, the directory's own files, have of projects that are mounted above
+	// them. It returns what writes whiteouts for it into a directory, nil when there is none.
+	Mask(own *os.File, projects []string) (write func(dir string) error, err error)
+	// Make writes the files of a new environment, without packages, into an empty directory.
+	Make(dir string, target snapshot.Target, made string, uid, gid int) error
+	// Variables are what a command needs to find it at dir; env is the command's own environment.
+	Variables(dir string, env func(string) string) (set map[string]string, unset []string)
+	// Install is the command that installs pins into the environment mounted at dir, and what it
+	// reads from a file of that content, whose name is appended to it.
+	Install(dir string, pins []snapshot.Pin) (command []string, file string)
+}
+
+// Files reads files: those of the host, or those in a container and never any other.
+type Files interface {
+	ReadFile(path string, limit int64) ([]byte, error)
+	IsDir(path string) bool
+}
+
+// Leftovers finds what a container had to download in what its clients left in an upper. Everything
+// there is hostile; whoever calls it bounds what is read.
+type Leftovers interface {
+	// Enter says whether a directory, by its path from the upper, can hold anything of interest.
+	Enter(path []string) bool
+	// Look tells what an entry of a directory shows, if anything.
+	Look(dir Dir, path []string, name string, isDir bool) (Miss, bool)
+}
+
+// Dir opens entries of one directory of an upper: plain files and directories of its own, nothing else.
+type Dir interface {
+	Open(name string) (*os.File, int64, error)
+	Has(path ...string) bool // a plain file
+}
+
+// Miss is one project and version that a container had to get by itself.
+type Miss struct {
+	Project, Version string
+	Target           string // what it was for, where the evidence says; in the ecosystem's words
+	Kind             string
+}
+
+var registered []Ecosystem
+
+// Register makes an ecosystem known to this program. It is called once for each, before anything else.
+func Register(e Ecosystem) {
+	for _, other := range registered {
+		for _, c := range other.Clients {
+			if slices.ContainsFunc(e.Clients, func(d Client) bool { return d.Name == c.Name }) {
+				panic(fmt.Sprintf("ecosystems %s and %s both have client %s", other.Name, e.Name, c.Name))
+			}
+		}
+		had := other.views()
+		if other.Name == e.Name || slices.ContainsFunc(e.views(), func(v string) bool { return slices.Contains(had, v) }) {
+			panic(fmt.Sprintf("ecosystems %s and %s have the same name or view", other.Name, e.Name))
+		}
+	}
+	registered = append(registered, e)
+}
+
+// Describe is what an ecosystem of this program says of a detail.
+func Describe(name string, detail json.RawMessage) string {
+	if e, ok := Find(name); ok && e.Describe != nil {
+		return e.Describe(detail)
+	}
+	return ""
+}
+
+// All are the ecosystems of this program.
+func All() []Ecosystem { return slices.Clone(registered) }
+
+// Find returns the ecosystem of a name.
+func Find(name string) (Ecosystem, bool) {
+	at := slices.IndexFunc(registered, func(e Ecosystem) bool { return e.Name == name })
+	if at < 0 {
+		return Ecosystem{}, false
+	}
+	return registered[at], true
+}
+
+// Clients is the table of clients, in the order they are attached.
+func Clients() []Client {
+	var all []Client
+	for _, e := range registered {
+		all = append(all, e.Clients...)
+	}
+	return all
+}
+
+// Views are the names of all views a snapshot can have.
+func Views() []string {
+	var all []string
+	for _, e := range registered {
+		all = append(all, e.views()...)
+	}
+	return all
+}
+
+func (e Ecosystem) views() []string {
+	var all []string
+	for _, c := range e.Clients {
+		all = append(all, c.Views...)
+	}
+	return append(all, e.Views...)
+}
