@@ -16,7 +16,7 @@
 //	leases/                   <hash of the container>.json: who uses what
 //	instances/                <hash>/: the writable part of a container
 //	staging/                  what is being built; holder.json says by whom
-//	trash/                    what is being deleted
+//	trash/                    what is being deleted; its entries' names are only unique
 //	misses/                   names of what containers had to download
 //	rankings/                 last good answers of ranking addresses, made when there is one
 //	history.jsonl             one line a build; made by the first
@@ -45,8 +45,8 @@
 // and btrfs give it. It is for one host: no locks over a network file system. Damage by disk or by root is
 // found by snapshot/check, not by reading: the kernel serves what is in an object. A publish looks at
 // the bytes of what it writes again and of the image it finds, and replaces what is damaged; of other
-// objects Stage.Has tells size and mode, and Stage.Check reads them. A wheel kept
-// by an interrupted build is not yet in a snapshot, so a gc in between takes it.
+// objects Stage.Has tells size and mode, and Stage.Check reads them. An artifact kept by an
+// interrupted build is not yet in a snapshot, so a gc in between takes it.
 //
 // Left to others: what an image is (snapshot/image, so that the hook does not link the EROFS
 // library), what to delete (snapshot/gc), how to delete (snapshot/trash, the only code that

@@ -8,7 +8,7 @@ import (
 
 // HostFault returns the errno with which a call to this host failed, whatever was made of the
 // error since, or 0 when there is none in it. Such an error says nothing about what was being
-// read or written at the time: no wheel is to blame for a disk that is full.
+// read or written at the time: no artifact is to blame for a disk that is full.
 //
 // An errno that came by the network is the network's (a refused connection has one), unless it
 // is a limit of this host: a socket too needs a free descriptor.

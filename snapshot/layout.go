@@ -16,7 +16,8 @@ const Format = 1
 // directories, the image. 1980-01-01, the first day a zip archive can express.
 const Epoch = 315532800
 
-// Every name in a store. doc.go shows them as a tree, and a test compares the two.
+// The names in a store. doc.go shows them as a tree, and a test compares the two. What is inside
+// misses/, pages/ and rankings/ is named by the packages that write there.
 const (
 	markerName    = "store.json"
 	objectsName   = "objects"
@@ -29,12 +30,14 @@ const (
 	missesName    = "misses"
 	pagesName     = "pages"
 	rankingsName  = "rankings"
+	historyName   = "history.jsonl"
 
 	imageName     = "image.erofs"
 	publishedName = "published.json"
 	holderName    = "holder.json" // in staging/: who holds the writer lock, for people
 
 	buildPrefix = "build-" // in staging/: a stage
+	tempPrefix  = ".new-"  // anywhere: a file that gets its name once it is whole
 
 	// In staging/: what gc took out of sight and is about to trash.
 	gonePrefix     = "gone-"
@@ -104,6 +107,20 @@ func (s *Store) MissesDir() string { return s.join(missesName) }
 // PagesDir is where a builder keeps what the index said: see package pagecache. It is made when
 // it is needed, and nothing in it is.
 func (s *Store) PagesDir() string { return s.join(pagesName) }
+
+// RankingsDir is where the last good answers of ranking addresses are kept. It is made when it is
+// needed.
+func (s *Store) RankingsDir() string { return s.join(rankingsName) }
+
+// HistoryPath is the file with one line for each build. It is made by the first.
+func (s *Store) HistoryPath() string { return s.join(historyName) }
+
+// InstancesDir holds the instances of all containers, TrashDir what is being deleted.
+func (s *Store) InstancesDir() string { return s.join(instancesName) }
+func (s *Store) TrashDir() string     { return s.join(trashName) }
+
+// LeasePath is where the lease in a file of leases/ is.
+func (s *Store) LeasePath(file string) string { return s.join(leasesName, file) }
 
 func (s *Store) join(elem ...string) string {
 	return filepath.Join(append([]string{s.dir}, elem...)...)

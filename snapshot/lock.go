@@ -32,7 +32,7 @@ func (s *Store) Lock() (*Lock, error) {
 	dir, err := os.OpenFile(s.join(stagingName), os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, s.lost(stagingName)
+		return nil, s.missing(stagingName)
 	case errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
 		return nil, s.notDir(stagingName)
 	case err != nil:
@@ -104,7 +104,7 @@ func (s *Store) oneFileSystem() error {
 	for _, name := range storeDirs {
 		switch err := unix.Lstat(s.join(name), &st); {
 		case errors.Is(err, unix.ENOENT):
-			return s.lost(name)
+			return s.missing(name)
 		case err != nil:
 			return fmt.Errorf("lock store %q: %s: %w", s.dir, name, err)
 		case st.Mode&unix.S_IFMT != unix.S_IFDIR:
@@ -117,8 +117,8 @@ func (s *Store) oneFileSystem() error {
 	return nil
 }
 
-// lost: one of the store's own directories is gone.
-func (s *Store) lost(name string) error {
+// missing: one of the store's own directories is gone.
+func (s *Store) missing(name string) error {
 	return &problem{kind: ErrDamaged, msg: fmt.Sprintf("store %q has no directory %s", s.dir, name),
 		hint: "larder verify says what else is missing, and how to mend it"}
 }

@@ -20,7 +20,7 @@ func finish(f *os.File, o Object) error {
 }
 
 // setTimes gives an open file the fixed times of an object. By descriptor, which x/sys has no
-// name for: its Futimes goes through /proc, and a build does this for every file of every wheel.
+// name for: its Futimes goes through /proc, and a build does this for every file of every artifact.
 func setTimes(fd int) error {
 	t := [2]unix.Timespec{{Sec: Epoch}, {Sec: Epoch}}
 	_, _, errno := unix.Syscall6(unix.SYS_UTIMENSAT, uintptr(fd), 0, uintptr(unsafe.Pointer(&t)), 0, 0, 0)
@@ -31,7 +31,7 @@ func setTimes(fd int) error {
 }
 
 // writeWhole stages content that is all in memory. os.File is left out: it asks the poller
-// about every file it opens, and most of a wheel's files are small.
+// about every file it opens, and most files are small.
 func (st *Stage) writeWhole(b []byte, o Object) (string, error) {
 	path, fd, err := st.open()
 	if err != nil {

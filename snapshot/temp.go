@@ -18,7 +18,7 @@ var tempDirs = []string{leasesName, pagesName, rankingsName}
 // which tells a writer that lives from one that was killed.
 func newTemp(dir string) (*os.File, error) {
 	for {
-		f, err := os.CreateTemp(dir, ".new-*")
+		f, err := os.CreateTemp(dir, tempPrefix+"*")
 		if err != nil {
 			return nil, err
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 // bufferSize: content up to this size is hashed in memory, and a file is made only when neither
-// the pool nor the stage has it. Most files of a wheel are far smaller (mean 30 kB over 28,343 files).
+// the pool nor the stage has it. Most files of packages are far smaller (mean 30 kB over 28,343 files).
 const bufferSize = 256 << 10
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, bufferSize); return &b }}
@@ -119,7 +119,7 @@ func (w *ObjectWriter) release() {
 
 // Commit ends the object and stages it under its digest, unless the stage has it, or the pool does:
 // what is there is read, and replaced when it holds other bytes than its name says. An empty object
-// is never stored; nothing asks for its bytes.
+// is never stored: nothing reads its bytes.
 func (w *ObjectWriter) Commit(exec bool) (Object, int64, error) {
 	if w.err != nil {
 		w.Abort()
@@ -187,7 +187,7 @@ func (st *Stage) writeError(err error) error {
 }
 
 // Keep makes one staged object durable and final now, so that it survives an interrupted build:
-// wheels are worth that, since fetching them again takes minutes. Until a snapshot names it, gc
+// artifacts are worth that, since fetching them again takes minutes. Until a snapshot names it, gc
 // may take it away.
 func (st *Stage) Keep(o Object) error {
 	st.mu.Lock()

@@ -79,7 +79,7 @@ func printVerify(c *cli.Context, r *check.Report) {
 	case r.Damaged():
 		found = fmt.Sprintf("%d findings", n)
 	case n > 0:
-		found = fmt.Sprintf("no damage, %d strangers", n)
+		found = fmt.Sprintf("no damage, %d harmless findings", n)
 	}
 	fmt.Fprintf(c.App.Writer, "%s: checked %s %d snapshots and %d objects, %s\n", found, what, r.Snapshots, r.Objects, humanize.Bytes(uint64(r.Bytes)))
 }

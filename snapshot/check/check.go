@@ -31,9 +31,9 @@ type Finding struct {
 	More   int           `json:"more"`  // how many paths besides
 	Detail string        `json:"detail"`
 	Mend   string        `json:"mend,omitempty"` // the command that mends it
-	// Stranger: there is something that a store does not have. Nothing that is promised is
-	// missing or changed.
-	Stranger bool `json:"stranger,omitempty"`
+	// Harmless: nothing that is promised is missing or changed. Something lies in the store that
+	// is not its own, or a snapshot is of another version of this program.
+	Harmless bool `json:"harmless,omitempty"`
 }
 
 // String is the finding as one line.
@@ -85,7 +85,7 @@ type Report struct {
 
 // Damaged says whether something that a store promises is not there, or not what it was.
 func (r *Report) Damaged() bool {
-	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return !f.Stranger })
+	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return !f.Harmless })
 }
 
 // checker is one check.
@@ -185,8 +185,8 @@ func (c *checker) remake(id snapshot.ID) string {
 func (c *checker) checkImage(ctx context.Context, id snapshot.ID) error {
 	if list, err := os.ReadDir(c.store.SnapshotDir(id)); err == nil {
 		for _, e := range list {
-			if n := e.Name(); n != "image.erofs" && n != "published.json" {
-				c.stranger(kindSnapshot, id, filepath.Join(c.store.SnapshotDir(id), n), "holds %q, which does not belong there", n)
+			if n := e.Name(); !slices.ContainsFunc(c.store.SnapshotLayout(id), func(known snapshot.Entry) bool { return filepath.Base(known.Path) == n }) {
+				c.harmless(kindSnapshot, id, filepath.Join(c.store.SnapshotDir(id), n), "holds %q, which does not belong there", n)
 			}
 		}
 	}
@@ -234,7 +234,12 @@ func (c *checker) checkManifest(img *image.Image, id snapshot.ID) error {
 		return nil
 	}
 	defer f.Close()
-	if _, err := snapshot.ParseManifest(f); err != nil {
+	switch _, err := snapshot.ParseManifest(f); {
+	case errors.Is(err, snapshot.ErrFormat):
+		// Another version of this program made it: whole, and of no use to this one.
+		f := c.find(kindManifest, id, c.remake(id), "%v", err)
+		f.Harmless = true
+	case err != nil:
 		c.find(kindManifest, id, c.remake(id), "%v", err)
 	}
 	return nil

@@ -111,7 +111,7 @@ func TestDamage(t *testing.T) {
 		{"setuid", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
 			must(t, os.Chmod(object(s, exec), 0o555|os.ModeSetuid))
 		}, true, []string{"mode 4555, want 0555"}},
-		{"stranger in the pool", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
+		{"foreign file in the pool", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
 			must(t, os.WriteFile(filepath.Join(s.ObjectsDir(), "00", "x"), nil, 0o600))
 		}, true, []string{"store: objects/00/x is no object"}},
 		{"damaged and used by nobody", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
@@ -139,7 +139,7 @@ func TestDamage(t *testing.T) {
 		{"current is missing", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
 			must(t, os.Remove(filepath.Join(s.Dir(), "current")))
 		}, true, []string{"store: ", "no current"}},
-		{"stranger among snapshots", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
+		{"foreign directory among snapshots", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
 			must(t, os.Mkdir(filepath.Join(s.Dir(), "snapshots/old"), 0o700))
 		}, true, []string{"snapshots/old is no snapshot"}},
 	}
@@ -206,15 +206,35 @@ func TestDamagedLayout(t *testing.T) {
 			remove("current")(t, s, id)
 			return write("current", "x")(t, s, id)
 		}, "store: current is not a link", "larder use SNAPSHOT", false},
-		{"a stranger in objects", write("objects/x", ""), "store: objects/x is no object", "mv PATH elsewhere", true},
+		{"a foreign file in objects", write("objects/x", ""), "store: objects/x is no object", "mv PATH elsewhere", true},
 		{"a directory in objects", mkdir("objects/lost+found"), "store: objects/lost+found is no object", "mv PATH elsewhere", true},
 		{"a link in a directory of the pool", func(t *testing.T, s *snapshot.Store, id snapshot.ID) string {
 			path := filepath.Join(s.ObjectsDir(), "00", "link")
 			must(t, os.Symlink("/etc", path))
 			return path
 		}, "store: objects/00/link is no object", "mv PATH elsewhere", true},
-		{"a stranger among snapshots", write("snapshots/it's", ""), "store: snapshots/it's is no snapshot", `it'\''s' elsewhere`, true},
+		{"a foreign file among snapshots", write("snapshots/it's", ""), "store: snapshots/it's is no snapshot", `it'\''s' elsewhere`, true},
 	})
+}
+
+// A snapshot that another version of this program made is whole: verify names it, with the command
+// that makes it again, and finds no damage.
+func TestOtherFormat(t *testing.T) {
+	s := newStore(t)
+	st, err := s.Begin(t.Context())
+	must(t, err)
+	defer st.Close()
+	manifest := []byte(`{"format":1,"targets":[],"wheels":[],"layers":[],"environments":[],"views":[]}`)
+	o, err := st.PutBytes(manifest, false)
+	must(t, err)
+	tree := image.NewTree()
+	must(t, tree.File(snapshot.ManifestPath, o, int64(len(manifest)), snapshot.Epoch))
+	id, _, err := st.Publish(func(w *os.File) error { return tree.Write(w) }, nil)
+	must(t, err)
+	r := run(t, s, true)
+	if len(r.Findings) != 1 || r.Damaged() || r.Findings[0].IDs[0] != id || r.Findings[0].Mend != "larder build" || !strings.Contains(r.Findings[0].Detail, "format 1") {
+		t.Errorf("%+v", r.Findings)
+	}
 }
 
 // Only root gives files away.
@@ -232,7 +252,7 @@ type layoutDamage struct {
 	damage   damage
 	says     string
 	mend     string // PATH stands for the path
-	stranger bool
+	harmless bool
 }
 
 func testDamagedLayout(t *testing.T, tests []layoutDamage) {
@@ -249,11 +269,11 @@ func testDamagedLayout(t *testing.T, tests []layoutDamage) {
 			if !strings.Contains(f.String(), tt.says) || !strings.Contains(f.Mend, strings.ReplaceAll(tt.mend, "PATH", path)) || strings.Contains(f.String(), "\n") {
 				t.Errorf("says %q", f)
 			}
-			if f.Stranger != tt.stranger || r.Damaged() == tt.stranger {
-				t.Errorf("stranger %v, damaged %v: %s", f.Stranger, r.Damaged(), f)
+			if f.Harmless != tt.harmless || r.Damaged() == tt.harmless {
+				t.Errorf("harmless %v, damaged %v: %s", f.Harmless, r.Damaged(), f)
 			}
 			// Where the command is the shell's, it does mend.
-			if strings.HasPrefix(f.Mend, "ch") || strings.HasPrefix(f.Mend, "mkdir") || tt.stranger {
+			if strings.HasPrefix(f.Mend, "ch") || strings.HasPrefix(f.Mend, "mkdir") || tt.harmless {
 				must(t, exec.Command("sh", "-c", strings.Replace(f.Mend, "elsewhere", t.TempDir(), 1)).Run())
 				if r := run(t, s, false); len(r.Findings) != 0 {
 					t.Errorf("after %s: %v", f.Mend, r.Findings)

@@ -13,8 +13,8 @@
 // later build would take them for good.
 //
 // A finding names the object, the snapshots, the paths, and the command that mends it. It is damage
-// when something that a store promises is missing or not what it was. A stranger (a file among the
-// objects whose name is no object) is named too, but is no damage: nothing ever uses it. Nor is a
+// when something that a store promises is missing or not what it was. What is harmless (a file among the
+// objects whose name is no object, a snapshot of an older format) is named too. Nor is it damage to have a
 // snapshot without a current one while the store's first build is at work, or after it was killed.
 // An error of the host (no memory, too many open files) ends the check: it says nothing.
 //

@@ -75,7 +75,7 @@ func (c *checker) checkSnapshotNames() error {
 	}
 	for _, e := range entries {
 		if _, err := snapshot.ParseDigest(e.Name()); err != nil || !e.IsDir() {
-			c.stranger(kindStore, snapshot.ID{}, filepath.Join(dir, e.Name()), "snapshots/%s is no snapshot", e.Name())
+			c.harmless(kindStore, snapshot.ID{}, filepath.Join(dir, e.Name()), "snapshots/%s is no snapshot", e.Name())
 		}
 	}
 	return nil
@@ -89,7 +89,7 @@ func (c *checker) checkPoolNames() error {
 	}
 	for _, e := range entries {
 		if n := e.Name(); len(n) != 2 || strings.Trim(n, "0123456789abcdef") != "" {
-			c.stranger(kindStore, snapshot.ID{}, filepath.Join(c.store.ObjectsDir(), n), "objects/%s is no object", n)
+			c.harmless(kindStore, snapshot.ID{}, filepath.Join(c.store.ObjectsDir(), n), "objects/%s is no object", n)
 		}
 	}
 	return nil
@@ -109,7 +109,7 @@ func (c *checker) checkLeases() error {
 		if ofHost(l.Unreadable) {
 			return l.Unreadable
 		}
-		path := filepath.Join(c.store.Dir(), "leases", l.File)
+		path := c.store.LeasePath(l.File)
 		if torn(path) {
 			continue
 		}
@@ -169,9 +169,9 @@ func remakeEntry(e snapshot.Entry) string {
 	return "larder build"
 }
 
-// stranger names what a store does not have, and nothing in it ever uses.
-func (c *checker) stranger(kind string, id snapshot.ID, path, format string, args ...any) {
-	c.find(kind, id, "mv "+shell(path)+" elsewhere", format, args...).Stranger = true
+// harmless names what is not the store's own, and nothing in it ever uses.
+func (c *checker) harmless(kind string, id snapshot.ID, path, format string, args ...any) {
+	c.find(kind, id, "mv "+shell(path)+" elsewhere", format, args...).Harmless = true
 }
 
 func (c *checker) rel(path string) string { return strings.TrimPrefix(path, c.store.Dir()+"/") }

@@ -84,7 +84,7 @@ func (c *checker) strays(ctx context.Context) (objects []snapshot.Object, bytes 
 		for _, e := range entries {
 			o, err := snapshot.ParseObject(dir + "/" + e.Name())
 			if err != nil {
-				c.stranger(kindStore, snapshot.ID{}, filepath.Join(c.store.ObjectsDir(), dir, e.Name()), "objects/%s/%s is no object", dir, e.Name())
+				c.harmless(kindStore, snapshot.ID{}, filepath.Join(c.store.ObjectsDir(), dir, e.Name()), "objects/%s/%s is no object", dir, e.Name())
 				continue
 			}
 			if _, used := c.sizes[o]; used {

@@ -12,7 +12,7 @@ import (
 func (r *run) reap() error {
 	// Listed before the leases: an instance is made after its lease, so one that is in this list
 	// and has no lease later has been released.
-	instances, err := os.ReadDir(filepath.Join(r.store.Dir(), "instances"))
+	instances, err := os.ReadDir(r.store.InstancesDir())
 	if err != nil {
 		return fmt.Errorf("list instances: %w: %w", snapshot.ErrDamaged, err)
 	}
@@ -50,7 +50,7 @@ func (r *run) reap() error {
 		r.report.Reaped = append(r.report.Reaped, Container{ID: l.Container, Reason: why})
 	}
 	for _, e := range instances {
-		dir := filepath.Join(r.store.Dir(), "instances", e.Name())
+		dir := filepath.Join(r.store.InstancesDir(), e.Name())
 		if owned[e.Name()] {
 			continue
 		}

@@ -16,7 +16,7 @@
 // image give an error that wraps snapshot.ErrDamaged, not a panic; that the bytes are the right
 // ones is what the id is for.
 //
-// The EROFS format itself is github.com/erofs/go-erofs, which is before its 1.0 and is used
-// nowhere else. Package snapshot does not import this one, so that the hook, which only mounts,
-// does not link it.
+// The EROFS format itself is github.com/erofs/go-erofs, which is before its 1.0. Of what handles
+// snapshots only this package uses it (overlay/probe writes a small image of its own to mount).
+// Package snapshot does not import this one, so that the hook, which only mounts, does not link it.
 package image

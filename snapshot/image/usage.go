@@ -21,7 +21,7 @@ type Usage struct {
 	Rows       []UsageRow `json:"rows"`
 }
 
-// UsageRow is one view ("views/pip"), the layers ("layers", merged environments included), or
+// UsageRow is one view ("views/<name>"), the layers ("layers", merged environments included), or
 // what belongs to neither ("index").
 type UsageRow struct {
 	Name    string `json:"name"`
