@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -39,7 +38,7 @@ type historyLine struct {
 // maxHistory bounds the file: some 2,500 runs. The older half goes when it is full.
 const maxHistory = 1 << 20
 
-func historyPath(s *snapshot.Store) string { return filepath.Join(s.Dir(), "history.jsonl") }
+func historyPath(s *snapshot.Store) string { return s.HistoryPath() }
 
 // historyOf makes the line of a build that ended with err.
 func historyOf(r *builder.Report, err error, started time.Time) historyLine {

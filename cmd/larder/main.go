@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	leftovers "larder/popularity/pypi"
 	"larder/snapshot/ecosystem"
 	"larder/snapshot/pypi"
 )
@@ -23,7 +24,11 @@ func main() {
 	os.Exit(mainCode(os.Args))
 }
 
-func init() { ecosystem.Register(pypi.Ecosystem) }
+func init() {
+	e := pypi.Ecosystem
+	e.Leftovers = leftovers.Leftovers{}
+	ecosystem.Register(e)
+}
 
 // mainCode runs one command line and returns its exit code. Scripts in
 // testdata call it as the program itself.

@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"path/filepath"
 	"time"
 
 	"larder/popularity/misses"
 	"larder/snapshot"
+	"larder/snapshot/ecosystem"
 )
 
 // missTime is how long the reading of one instance may take; all that is parked may
@@ -17,7 +17,7 @@ const missTime = time.Second
 // empties the trash (build, gc) calls it first. Nothing that goes wrong with it
 // stops a command: misses are a sample.
 func collectMisses(ctx context.Context, s *snapshot.Store) {
-	c, err := misses.Collect(ctx, filepath.Join(s.Dir(), "trash"), s.MissesDir(), time.Now(), misses.Limits{Time: missTime})
+	c, err := misses.Collect(ctx, s.TrashDir(), s.MissesDir(), time.Now(), misses.Limits{Time: missTime})
 	sayMisses(ctx, c, err)
 }
 
@@ -47,7 +47,7 @@ func (r *running) noteLacked() {
 	}
 	report := misses.Report{Time: time.Now(), Instance: r.container}
 	for _, p := range r.lacked {
-		report.Misses = append(report.Misses, misses.Miss{Project: p.Name, Version: p.Version, Python: r.python, Kind: misses.Missing})
+		report.Misses = append(report.Misses, ecosystem.Miss{Project: p.Name, Version: p.Version, Target: r.python, Kind: ecosystem.Missing})
 	}
 	if _, err := misses.Append(r.store.MissesDir(), report); err != nil {
 		warnf("%v", err)

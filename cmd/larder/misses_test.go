@@ -11,6 +11,7 @@ import (
 	"larder/overlay/overlaytest"
 	"larder/popularity/misses"
 	"larder/snapshot"
+	"larder/snapshot/pypi"
 )
 
 // park puts what a container left where larder-hook release puts it.
@@ -28,7 +29,7 @@ func park(t *testing.T, s *snapshot.Store, dir string, wheel string) {
 // missed lists the projects that were missed, with how often.
 func missed(t *testing.T, s *snapshot.Store) string {
 	t.Helper()
-	r, _, err := misses.Load(s.MissesDir(), time.Now())
+	r, _, err := misses.Load(s.MissesDir(), pypi.Name, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +115,7 @@ func TestMissesOnceWhileTrashIsEmptied(t *testing.T) {
 		}
 		collectMisses(t.Context(), s)
 	}
-	r, _, err := misses.Load(s.MissesDir(), time.Now())
+	r, _, err := misses.Load(s.MissesDir(), pypi.Name, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

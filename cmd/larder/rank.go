@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"text/tabwriter"
 	"time"
 
@@ -125,7 +124,7 @@ func loadRanking(ctx context.Context, c *cli.Context) (popularity.Ranking, []pop
 	opts := sources.Options{Force: c.Bool("force"), UserAgent: userAgent()}
 	store := rankingStore(c)
 	if store != nil {
-		opts.CacheDir = filepath.Join(store.Dir(), "rankings")
+		opts.CacheDir = store.RankingsDir()
 		collectMisses(ctx, store)
 	}
 	ranking, warnings, err := sources.Gather(ctx, blendOf(c, cfg, store), opts)

@@ -13,6 +13,7 @@ import (
 	"larder/popularity"
 	"larder/popularity/misses"
 	"larder/snapshot"
+	"larder/snapshot/ecosystem"
 )
 
 // rank runs larder rank on its own, with a store and no configuration but those given.
@@ -69,7 +70,7 @@ func TestRankMissesAndExplain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := misses.Append(s.MissesDir(), misses.Report{Time: time.Now(), Instance: "c1", Misses: []misses.Miss{{Project: "own-thing", Version: "1.2", Kind: misses.Downloaded}}}); err != nil {
+	if _, err := misses.Append(s.MissesDir(), misses.Report{Time: time.Now(), Instance: "c1", Misses: []ecosystem.Miss{{Project: "own-thing", Version: "1.2", Kind: ecosystem.Downloaded}}}); err != nil {
 		t.Fatal(err)
 	}
 	// A container that is gone: its upper waits in the trash.
@@ -89,7 +90,7 @@ func TestRankMissesAndExplain(t *testing.T) {
 	if err := os.RemoveAll(filepath.Join(dir, "trash", "abc")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := misses.Append(s.MissesDir(), misses.Report{Time: time.Now(), Instance: "c1", Misses: []misses.Miss{{Project: "own-thing", Version: "1.2", Kind: misses.Downloaded}}}); err != nil {
+	if _, err := misses.Append(s.MissesDir(), misses.Report{Time: time.Now(), Instance: "c1", Misses: []ecosystem.Miss{{Project: "own-thing", Version: "1.2", Kind: ecosystem.Downloaded}}}); err != nil {
 		t.Fatal(err)
 	}
 	empty := filepath.Join(t.TempDir(), "empty")

@@ -21,6 +21,7 @@ import (
 	"larder/popularity/misses"
 	"larder/popularity/simulate"
 	"larder/popularity/sources"
+	"larder/snapshot/ecosystem"
 )
 
 // simulation is what --simulate prints.
@@ -127,7 +128,7 @@ func (out *simulation) measure(c *cli.Context, cfg config.Config, top int, sim *
 	blend := blendOf(c, cfg, store)
 	opts := sources.Options{UserAgent: userAgent()}
 	if store != nil {
-		opts.CacheDir = filepath.Join(store.Dir(), "rankings")
+		opts.CacheDir = store.RankingsDir()
 	}
 	ranking, warnings, err := sources.Gather(c.Context, blend, opts)
 	for _, w := range warnings {
@@ -178,7 +179,7 @@ func feedBack(log string, sets []simulate.Resolved, stocked map[string]bool) err
 		r := misses.Report{Time: time.Now(), Instance: s.ID}
 		for _, w := range s.Wheels {
 			if !stocked[w.Filename] {
-				r.Misses = append(r.Misses, misses.Miss{Project: w.Project, Version: w.Version, Kind: misses.Downloaded})
+				r.Misses = append(r.Misses, ecosystem.Miss{Project: w.Project, Version: w.Version, Kind: ecosystem.Downloaded})
 			}
 		}
 		if _, err := misses.Append(log, r); err != nil {

@@ -10,21 +10,8 @@
 //
 // # What is looked at
 //
-//   - http-v2/ and http/ of pip: entries whose stored headers name a project
-//     and version (x-pypi-file-project, -version) and whose body is an archive,
-//     not just its metadata;
-//   - wheels/ of pip: wheels it built itself, by file name;
-//   - wheels-v*/ of uv: pointers, by directory and file name;
-//   - site-packages/: projects by the name of their dist-info, unless
-//     direct_url.json says they came from elsewhere than an index.
-//
-// What cannot be seen: an index that sends no cache headers leaves nothing in
-// pip's cache, and one that is not the public one sends no x-pypi-file headers;
-// there only site-packages and locally built wheels tell. Not pip and
-// setuptools: every new virtual environment has them, without a download.
-// Poetry's and other clients' caches are not read. A container that removes its
-// cache before it ends (an image build that cleans up) has hidden what it
-// fetched. Of an instance that is kept (larder run --instance) nothing is read.
+// What an ecosystem's Leftovers name, such as entries of a client's download cache or what was
+// installed into an environment. Of an instance that is kept (larder run --instance) nothing is read.
 //
 // # Promises
 //
@@ -32,7 +19,7 @@
 //     plain files, each below the upper, on its file system and through no
 //     link; a FIFO or a device is never opened at all. Entries, bytes, depth,
 //     names and time are bounded by [Limits]; [Scan] says when it stopped early.
-//   - Only PEP 503 names and versions come out, at most so many per upper. What
+//   - Only names and versions that the ecosystem finds valid come out, at most so many per upper. What
 //     they can do at worst is ask for a project that the index has: bytes of an
 //     upper go nowhere.
 //   - One tenant counts once per project, version and day, and a day counts at

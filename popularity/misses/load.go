@@ -25,16 +25,16 @@ const (
 	perDay = 10
 )
 
-// Load reads the days of dir that count at now into a ranking: a project's
+// Load reads the days of dir that count at now into a ranking of one ecosystem: a project's
 // count is, added up over the days, how many tenants missed it, at most ten a
 // day; versions are counted likewise. No misses, or no dir, is an empty ranking
 // without an origin.
-func Load(dir string, now time.Time) (popularity.Ranking, []popularity.Warning, error) {
+func Load(dir, ecosystem string, now time.Time) (popularity.Ranking, []popularity.Warning, error) {
 	days, err := daysOf(dir, now)
 	if err != nil {
 		return popularity.Ranking{}, nil, fmt.Errorf("read misses: %w", err)
 	}
-	t := tally{projects: map[string]int64{}, versions: map[version]int64{}, before: map[told]bool{}}
+	t := tally{ecosystem: ecosystem, projects: map[string]int64{}, versions: map[version]int64{}, before: map[told]bool{}}
 	var warnings []popularity.Warning
 	for _, day := range days {
 		data, err := readDay(filepath.Join(dir, day))
@@ -105,7 +105,7 @@ func readDay(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxDayBytes))
 }
 
-type version struct{ project, version, python string }
+type version struct{ project, version, target string }
 
 // told is what one instance said once: a version, or without one the project.
 type told struct {
@@ -115,9 +115,10 @@ type told struct {
 
 // tally adds up days.
 type tally struct {
-	projects map[string]int64
-	versions map[version]int64
-	before   map[told]bool // on this day or an earlier one: an instance that is read again says nothing new
+	ecosystem string
+	projects  map[string]int64
+	versions  map[version]int64
+	before    map[told]bool // on this day or an earlier one: an instance that is read again says nothing new
 }
 
 func (t tally) isNew(what told) bool {
@@ -134,7 +135,10 @@ func (t tally) day(data []byte) (bad int) {
 	projects, versions := map[string]int64{}, map[version]int64{}
 	seenProject, seenVersion := map[seen[string]]bool{}, map[seen[version]]bool{}
 	bad = eachLine(data, func(l line) {
-		v := version{l.Project, l.Version, l.Python}
+		if l.Ecosystem != t.ecosystem {
+			return
+		}
+		v := version{l.Project, l.Version, l.Target}
 		p := seen[string]{l.Project, l.who()}
 		if t.isNew(told{version{project: l.Project}, l.Instance}) && !seenProject[p] {
 			seenProject[p] = true
@@ -157,7 +161,7 @@ func (t tally) day(data []byte) (bad int) {
 func (t tally) entries() []popularity.Entry {
 	byProject := map[string][]popularity.Version{}
 	for v, n := range t.versions {
-		byProject[v.project] = append(byProject[v.project], popularity.Version{Version: v.version, Python: v.python, Count: n})
+		byProject[v.project] = append(byProject[v.project], popularity.Version{Version: v.version, Python: v.target, Count: n})
 	}
 	entries := make([]popularity.Entry, 0, len(t.projects))
 	for p, n := range t.projects {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"larder/snapshot/ecosystem"
 )
 
 const (
@@ -26,7 +28,7 @@ type Report struct {
 	Time     time.Time
 	Instance string // one container or one run, by any name that is its own
 	Tenant   string // who is counted once a day; empty: the instance
-	Misses   []Miss
+	Misses   []ecosystem.Miss
 }
 
 // line is one line of a day's file.
@@ -34,7 +36,7 @@ type line struct {
 	Time     time.Time `json:"time"`
 	Instance string    `json:"instance"`
 	Tenant   string    `json:"tenant,omitempty"`
-	Miss
+	ecosystem.Miss
 }
 
 // who is the one a line is counted for.
@@ -98,7 +100,7 @@ func render(r Report, before []byte) ([]byte, int) {
 	}
 	written := 0
 	for _, m := range r.Misses {
-		m, ok := m.valid()
+		m, ok := valid(m)
 		if !ok {
 			continue
 		}
@@ -129,7 +131,7 @@ func eachLine(data []byte, do func(line)) (bad int) {
 			bad++
 			continue
 		}
-		m, ok := l.valid()
+		m, ok := valid(l.Miss)
 		if !ok {
 			bad++
 			continue

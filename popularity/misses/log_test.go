@@ -8,11 +8,13 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"larder/snapshot/ecosystem"
 )
 
 var day = time.Date(2026, 5, 20, 12, 0, 0, 0, time.UTC)
 
-func add(t *testing.T, dir string, at time.Time, instance, tenant string, misses ...Miss) int {
+func add(t *testing.T, dir string, at time.Time, instance, tenant string, misses ...ecosystem.Miss) int {
 	t.Helper()
 	n, err := Append(dir, Report{at, instance, tenant, misses})
 	if err != nil {
@@ -21,9 +23,13 @@ func add(t *testing.T, dir string, at time.Time, instance, tenant string, misses
 	return n
 }
 
+func of(project, version, python, kind string) ecosystem.Miss {
+	return ecosystem.Miss{Ecosystem: "pypi", Project: project, Version: version, Target: python, Kind: kind}
+}
+
 func counts(t *testing.T, dir string) (string, string) {
 	t.Helper()
-	r, warnings, err := Load(dir, day)
+	r, warnings, err := Load(dir, "pypi", day)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,9 +44,9 @@ func counts(t *testing.T, dir string) (string, string) {
 }
 
 var (
-	flask3 = Miss{"flask", "3.0.0", "3.11", Downloaded}
-	flask2 = Miss{"flask", "2.0.0", "", Downloaded}
-	six    = Miss{"six", "1.17.0", "", Installed}
+	flask3 = of("flask", "3.0.0", "3.11", ecosystem.Downloaded)
+	flask2 = of("flask", "2.0.0", "", ecosystem.Downloaded)
+	six    = of("six", "1.17.0", "", ecosystem.Installed)
 )
 
 func TestAppendLoad(t *testing.T) {
@@ -50,20 +56,20 @@ func TestAppendLoad(t *testing.T) {
 	add(t, dir, day.AddDate(0, 0, -1), "c1", "", flask3)
 	add(t, dir, day, "c2", "", flask3)
 	add(t, dir, day.AddDate(0, 0, -1), "c3", "", flask3)
-	add(t, dir, day.AddDate(0, 0, -28), "old", "", Miss{"old", "1", "", Built})
-	add(t, dir, day.AddDate(0, 0, 2), "future", "", Miss{"future", "1", "", Built})
-	if n := add(t, dir, day, "c4", "", Miss{"../../etc", "1", "", Built}, Miss{"x", "1\n2", "", Built}, Miss{"x", "1", "", "lie"}); n != 0 {
+	add(t, dir, day.AddDate(0, 0, -28), "old", "", of("old", "1", "", ecosystem.Built))
+	add(t, dir, day.AddDate(0, 0, 2), "future", "", of("future", "1", "", ecosystem.Built))
+	if n := add(t, dir, day, "c4", "", of("../../etc", "1", "", ecosystem.Built), of("x", "1\n2", "", ecosystem.Built), of("x", "1", "", "lie")); n != 0 {
 		t.Errorf("%d bad misses written", n)
 	}
 	got, warned := counts(t, dir)
 	if got != "flask:3 six:1" || warned != "[]" {
 		t.Errorf("got %q, warnings %s", got, warned)
 	}
-	r, _, _ := Load(dir, day)
+	r, _, _ := Load(dir, "pypi", day)
 	if v := fmt.Sprint(r.Entries[0].Versions); v != "[{3.0.0 3.11 3} {2.0.0  1}]" {
 		t.Errorf("versions %s", v)
 	}
-	if r, w, err := Load(filepath.Join(dir, "absent"), day); err != nil || len(r.Entries)+len(w) != 0 {
+	if r, w, err := Load(filepath.Join(dir, "absent"), "pypi", day); err != nil || len(r.Entries)+len(w) != 0 {
 		t.Errorf("no directory: %v %v %v", r, w, err)
 	}
 }
@@ -72,7 +78,7 @@ func TestAppendLoad(t *testing.T) {
 // counts once a day; all tenants together at most ten.
 func TestTenantCannotSteer(t *testing.T) {
 	dir := t.TempDir()
-	evil := Miss{"typo-squat", "1.0", "", Downloaded}
+	evil := of("typo-squat", "1.0", "", ecosystem.Downloaded)
 	for i := range 200 {
 		add(t, dir, day, fmt.Sprint("evil", i), "mallory", evil)
 	}
@@ -85,9 +91,9 @@ func TestTenantCannotSteer(t *testing.T) {
 	if got, _ := counts(t, dir); got != "flask:10 six:2 typo-squat:1" {
 		t.Errorf("got %q", got)
 	}
-	var many []Miss
+	var many []ecosystem.Miss
 	for i := range 3000 {
-		many = append(many, Miss{fmt.Sprint("fill-", i), "1", "", Downloaded})
+		many = append(many, of(fmt.Sprint("fill-", i), "1", "", ecosystem.Downloaded))
 	}
 	if n := add(t, dir, day, "x", "mallory", many...); n != maxTenantLines-200 {
 		t.Errorf("%d lines written", n)
@@ -130,7 +136,7 @@ func TestAppendAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 20 {
 		wg.Go(func() {
-			if _, err := Append(dir, Report{day, fmt.Sprint("c", i), "", []Miss{flask3, six}}); err != nil {
+			if _, err := Append(dir, Report{day, fmt.Sprint("c", i), "", []ecosystem.Miss{flask3, six}}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -167,5 +173,23 @@ func TestPrune(t *testing.T) {
 	}
 	if err := Prune(filepath.Join(dir, "absent"), time.Now()); err != nil {
 		t.Error(err)
+	}
+}
+
+// A ranking is of one ecosystem; a line that names none is of the first there is.
+func TestLoadOneEcosystem(t *testing.T) {
+	dir := t.TempDir()
+	lines := `{"time":"2026-05-20T00:00:00Z","instance":"a","project":"Flask","version":"3","python":"3.11","kind":"downloaded"}
+{"time":"2026-05-20T00:00:00Z","instance":"b","ecosystem":"pypi","project":"flask","version":"3","kind":"downloaded"}
+{"time":"2026-05-20T00:00:00Z","instance":"c","ecosystem":"other","project":"left-pad","version":"1","kind":"downloaded"}
+`
+	if err := os.WriteFile(filepath.Join(dir, "2026-05-20.jsonl"), []byte(lines), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, warned := counts(t, dir); got != "flask:2" || !strings.Contains(warned, "left out 1 line") {
+		t.Errorf("got %q, %s", got, warned)
+	}
+	if r, _, err := Load(dir, "npm", day); err != nil || len(r.Entries) != 0 {
+		t.Errorf("of another ecosystem: %v, %v", r, err)
 	}
 }

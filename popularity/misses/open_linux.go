@@ -1,6 +1,7 @@
 package misses
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -30,10 +31,37 @@ func openRegular(dir int, name string) (*os.File, int64, error) {
 		return nil, 0, err
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, 0, errEntry
+		return nil, 0, errors.New("not a plain file")
 	}
 	f, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", fd), os.O_RDONLY|unix.O_CLOEXEC, 0)
 	return f, st.Size, err
+}
+
+// dir is a directory of the upper that is scanned.
+type dir struct {
+	scan *scan
+	fd   int
+}
+
+// Read implements ecosystem.Dir. What is read counts against the scan's limit.
+func (d dir) Read(name string, read func(r io.ReaderAt, size int64) error) error {
+	f, size, err := openRegular(d.fd, name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return read(&counter{ReaderAt: f, n: &d.scan.bytes}, size)
+}
+
+// Has implements ecosystem.Dir.
+func (d dir) Has(sub, file string) bool {
+	fd, err := openBelow(d.fd, sub, unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	return unix.Fstatat(fd, file, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
 }
 
 // counter adds up what is read through it.

@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"larder/snapshot/ecosystem"
 )
 
 // Limits bound one scan. Zero fields are the defaults.
@@ -36,15 +37,15 @@ func (l Limits) filled() Limits {
 	return l
 }
 
-// deepest bounds the directories below an upper: pip's entries are five deep in
-// their cache, site-packages three in a prefix.
+// deepest bounds the directories below an upper: a cache's entries are five deep in it,
+// an environment's packages three.
 const deepest = 12
 
 // Found is what an upper tells.
 type Found struct {
-	Misses  []Miss // sorted, each once
-	Entries int    // directory entries looked at
-	Stopped string // which limit ended the scan early; empty when it saw everything
+	Misses  []ecosystem.Miss // sorted, each once
+	Entries int              // directory entries looked at
+	Stopped string           // which limit ended the scan early; empty when it saw everything
 }
 
 // errStop ends a scan at a limit.
@@ -55,7 +56,7 @@ type scan struct {
 	ctx      context.Context
 	limits   Limits
 	deadline time.Time
-	found    map[Miss]bool
+	found    map[ecosystem.Miss]bool
 	entries  int
 	bytes    int64
 	stopped  string
@@ -73,7 +74,7 @@ func Scan(ctx context.Context, dir string, limits Limits) (Found, error) {
 
 func newScan(ctx context.Context, limits Limits) *scan {
 	limits = limits.filled()
-	return &scan{ctx: ctx, limits: limits, found: map[Miss]bool{}, deadline: time.Now().Add(limits.Time)}
+	return &scan{ctx: ctx, limits: limits, found: map[ecosystem.Miss]bool{}, deadline: time.Now().Add(limits.Time)}
 }
 
 // upper adds one upper to the scan. Ending at a limit is no error.
@@ -82,12 +83,24 @@ func (s *scan) upper(dir string) error {
 	if err != nil {
 		return fmt.Errorf("open upper %s: %w", dir, err)
 	}
-	err = s.walk(fd, place{})
-	if s.ctx.Err() != nil {
-		return s.ctx.Err()
-	}
-	if err != nil && !errors.Is(err, errStop) {
-		return fmt.Errorf("read upper %s: %w", dir, err)
+	defer unix.Close(fd)
+	for _, e := range ecosystem.All() {
+		if e.Leftovers == nil {
+			continue
+		}
+		top, err := unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err == nil {
+			err = s.walk(top, e.Leftovers, nil)
+		}
+		if s.ctx.Err() != nil {
+			return s.ctx.Err()
+		}
+		if errors.Is(err, errStop) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read upper %s: %w", dir, err)
+		}
 	}
 	return nil
 }
@@ -96,61 +109,10 @@ func (s *scan) result() Found {
 	return Found{Misses: sorted(s.found), Entries: s.entries, Stopped: s.stopped}
 }
 
-// place is where in an upper a directory is, as far as that says what to look for.
-type place struct {
-	kind   kind
-	depth  int
-	parent string // name of the directory
-	python string // of the environment above, "3.11"
-}
-
-type kind int
-
-const (
-	anywhere  kind = iota
-	pipHTTP        // below http/ or http-v2/
-	pipWheels      // below wheels/
-	uvWheels       // below wheels-v*/
-	packages       // site-packages/ itself
-)
-
-// into tells what the directory name in p is; ok is false for one not worth entering.
-func (p place) into(name string) (next place, ok bool) {
-	next = place{p.kind, p.depth + 1, name, p.python}
-	switch {
-	case next.depth > deepest:
-		return next, false
-	case p.kind == packages:
-		return next, false // dist-info is looked at from here
-	case p.kind != anywhere:
-		return next, true
-	}
-	switch {
-	case name == "http" || name == "http-v2":
-		next.kind = pipHTTP
-	case name == "wheels":
-		next.kind = pipWheels
-	case strings.HasPrefix(name, "wheels-v"):
-		next.kind = uvWheels
-	case name == "site-packages":
-		next.kind = packages
-	case strings.HasPrefix(name, "python3."):
-		next.python = pythonOf("cp3" + strings.TrimPrefix(name, "python3."))
-	default:
-		// uv's other buckets hold unpacked trees of any size and name nothing.
-		for _, bucket := range []string{"archive-v", "sdists-v", "builds-v", "simple-v", "git-v", "environments-v", "interpreter-v"} {
-			if strings.HasPrefix(name, bucket) {
-				return next, false
-			}
-		}
-	}
-	return next, true
-}
-
-// walk reads one directory and what is below it, and closes fd. Directories are
+// walk reads for one ecosystem one directory and what is below it, and closes fd. Directories are
 // read in pieces and entered as they come, so that one with a million entries
 // costs the memory of a piece.
-func (s *scan) walk(fd int, p place) error {
+func (s *scan) walk(fd int, of ecosystem.Leftovers, path []string) error {
 	// The name is what ReadDir would ask for the type of an entry where the
 	// file system does not say it: never a path that could be swapped.
 	dir := os.NewFile(uintptr(fd), fmt.Sprintf("/proc/self/fd/%d", fd))
@@ -163,11 +125,11 @@ func (s *scan) walk(fd int, p place) error {
 			}
 			switch {
 			case e.IsDir():
-				if err := s.directory(fd, p, e.Name()); err != nil {
+				if err := s.directory(fd, of, path, e.Name()); err != nil {
 					return err
 				}
 			case e.Type().IsRegular():
-				s.file(fd, p, e.Name())
+				s.look(fd, of, path, e.Name(), false)
 			}
 		}
 		if err != nil || len(entries) == 0 {
@@ -176,89 +138,29 @@ func (s *scan) walk(fd int, p place) error {
 	}
 }
 
-func (s *scan) directory(fd int, p place, name string) error {
-	if p.kind == packages {
-		// python -m venv installs these two from the interpreter's own bundle.
-		if m, ok := fromDistInfo(name, p.python); ok && m.Project != "pip" && m.Project != "setuptools" && s.installed(fd, name) {
-			s.add(m)
-		}
-		return nil
-	}
-	next, ok := p.into(name)
-	if !ok {
+// directory looks at a directory, and at what is below it.
+func (s *scan) directory(fd int, of ecosystem.Leftovers, path []string, name string) error {
+	s.look(fd, of, path, name, true)
+	path = append(slices.Clip(path), name)
+	if len(path) > deepest || !of.Enter(path) {
 		return nil
 	}
 	child, err := openBelow(fd, name, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return nil
 	}
-	return s.walk(child, next)
+	return s.walk(child, of, path)
 }
 
-// installed tells an installation from the remains of one: a directory copied
-// up because one file in it changed, or emptied by an uninstall.
-func (s *scan) installed(fd int, name string) bool {
-	dir, err := openBelow(fd, name, unix.O_PATH|unix.O_DIRECTORY)
-	if err != nil {
-		return false
-	}
-	defer unix.Close(dir)
-	regular := func(file string) bool {
-		var st unix.Stat_t
-		return unix.Fstatat(dir, file, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
-	}
-	return regular("METADATA") && !regular("direct_url.json")
-}
-
-func (s *scan) file(fd int, p place, name string) {
-	var m Miss
-	ok := false
-	switch p.kind {
-	case pipHTTP:
-		if len(name) == 56 && strings.Trim(name, "0123456789abcdef") == "" {
-			m, ok = s.entry(fd, name)
+func (s *scan) look(fd int, of ecosystem.Leftovers, path []string, name string, isDir bool) {
+	if m, ok := of.Look(dir{s, fd}, path, name, isDir); ok {
+		if m, ok = valid(m); ok {
+			s.add(m)
 		}
-	case pipWheels:
-		m, ok = fromWheel(name, Built)
-	case uvWheels:
-		m, ok = fromUV(p.parent, name)
-	}
-	if ok {
-		s.add(m)
 	}
 }
 
-// entry reads one of pip's cache entries, and the first bytes of its body to
-// tell an archive from metadata.
-func (s *scan) entry(fd int, name string) (Miss, bool) {
-	f, size, err := openRegular(fd, name)
-	if err != nil {
-		return Miss{}, false
-	}
-	defer f.Close()
-	counted := &counter{ReaderAt: f, n: &s.bytes}
-	e, err := readEntry(counted, size)
-	if err != nil {
-		return Miss{}, false
-	}
-	m, ok := fromHeaders(e.headers)
-	if !ok {
-		return Miss{}, false
-	}
-	if len(e.body) == 0 {
-		body, _, err := openRegular(fd, name+".body")
-		if err != nil {
-			return Miss{}, false
-		}
-		defer body.Close()
-		e.body = make([]byte, 4)
-		n, _ := io.ReadFull(io.NewSectionReader(body, 0, 4), e.body)
-		e.body = e.body[:n]
-	}
-	return m, archive(e.body)
-}
-
-func (s *scan) add(m Miss) {
+func (s *scan) add(m ecosystem.Miss) {
 	if len(s.found) < s.limits.Names {
 		s.found[m] = true
 	} else if !s.found[m] {

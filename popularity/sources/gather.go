@@ -8,6 +8,7 @@ import (
 
 	"larder/popularity"
 	"larder/popularity/misses"
+	"larder/snapshot/pypi"
 )
 
 // Source is one source of a blend: exactly one of Months, ClickHouse and Misses
@@ -119,7 +120,7 @@ func (s Source) load(ctx context.Context, opts Options) (popularity.Ranking, []p
 	case s.ClickHouse != nil:
 		return s.ClickHouse.load(ctx, opts)
 	case s.Misses != "":
-		return misses.Load(s.Misses, opts.now())
+		return misses.Load(s.Misses, pypi.Name, opts.now())
 	}
 	return Load(ctx, s.Months, opts)
 }

@@ -15,7 +15,14 @@ import (
 
 	"larder/popularity"
 	"larder/popularity/misses"
+	"larder/popularity/pypi"
+	"larder/snapshot/ecosystem"
 )
+
+func TestMain(m *testing.M) {
+	ecosystem.Register(ecosystem.Ecosystem{Name: "pypi", Leftovers: pypi.Leftovers{}})
+	os.Exit(m.Run())
+}
 
 func gather(t *testing.T, b Blend, opts Options) (popularity.Ranking, string, error) {
 	t.Helper()
@@ -36,7 +43,7 @@ func missed(t *testing.T, projects ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for i, p := range slices.Repeat(projects, 10) { // in ten containers each: as much as a day can count
-		if _, err := misses.Append(dir, misses.Report{Time: time.Now(), Instance: fmt.Sprint("c", i), Misses: []misses.Miss{{Project: p, Version: "1.0", Kind: misses.Downloaded}}}); err != nil {
+		if _, err := misses.Append(dir, misses.Report{Time: time.Now(), Instance: fmt.Sprint("c", i), Misses: []ecosystem.Miss{{Project: p, Version: "1.0", Kind: ecosystem.Downloaded}}}); err != nil {
 			t.Fatal(err)
 		}
 	}

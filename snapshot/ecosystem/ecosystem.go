@@ -11,6 +11,7 @@ package ecosystem
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 
@@ -83,22 +84,34 @@ type Files interface {
 type Leftovers interface {
 	// Enter says whether a directory, by its path from the upper, can hold anything of interest.
 	Enter(path []string) bool
-	// Look tells what an entry of a directory shows, if anything.
+	// Look tells what an entry of the directory at path shows, if anything.
 	Look(dir Dir, path []string, name string, isDir bool) (Miss, bool)
+	// Valid returns a miss with its names normalised, and whether they are names at all.
+	Valid(Miss) (Miss, bool)
 }
 
-// Dir opens entries of one directory of an upper: plain files and directories of its own, nothing else.
+// Dir is a directory of an upper. Only plain files of its own are ever opened.
 type Dir interface {
-	Open(name string) (*os.File, int64, error)
-	Has(path ...string) bool // a plain file
+	Read(name string, read func(r io.ReaderAt, size int64) error) error
+	Has(dir, file string) bool
 }
 
 // Miss is one project and version that a container had to get by itself.
 type Miss struct {
-	Project, Version string
-	Target           string // what it was for, where the evidence says; in the ecosystem's words
-	Kind             string
+	Ecosystem string `json:"ecosystem"`
+	Project   string `json:"project"`
+	Version   string `json:"version"`
+	Target    string `json:"target,omitempty"` // what it was for, where the evidence says, in the ecosystem's words
+	Kind      string `json:"kind"`
 }
+
+// The kinds of evidence for a miss.
+const (
+	Downloaded = "downloaded" // in a client's download cache
+	Built      = "built"      // made on the spot: the index has none that fits
+	Installed  = "installed"  // in an environment
+	Missing    = "missing"    // named by a lock, and not in the snapshot
+)
 
 var registered []Ecosystem
 

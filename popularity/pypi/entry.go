@@ -1,4 +1,4 @@
-package misses
+package pypi
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-package misses
+package pypi
 
 import (
 	"archive/zip"
@@ -13,6 +13,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"larder/popularity/misses"
 )
 
 // smallWheel is the least that pip installs.
@@ -70,7 +72,7 @@ func TestE2EPip(t *testing.T) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("pip: %v\n%s", err, out)
 	}
-	got, found := scanOf(t, upper, Limits{})
+	got, found := scanOf(t, upper, misses.Limits{})
 	if want := []string{"downloaded missed 1.2", "installed missed 1.2 3.11"}; !slices.Equal(got, want) {
 		t.Errorf("found %q in %d entries, want %q", got, found.Entries, want)
 	}
