@@ -99,28 +99,29 @@ func Blend(parts []Part, allow, deny []string) (Ranking, error) {
 		b.Places = append(b.Places, Place{"allow", i + 1})
 		b.Score = max(b.Score, unit/(steady+1)) // worth at least a first place
 	}
-	out := make(map[string]bool, len(denied))
-	for _, name := range denied {
-		out[name] = true
-	}
-	blended.Entries = slices.DeleteFunc(blended.Entries, func(e Entry) bool { return out[e.Project] })
+	blended.Entries = slices.DeleteFunc(blended.Entries, func(e Entry) bool { return slices.Contains(denied, e.Project) })
 	if len(blended.Entries) == 0 && len(denied) > 0 && len(index) > 0 {
 		return Ranking{}, Refuse("blend", "the deny list leaves nothing of it", "take names out of the deny list")
 	}
+	rank(blended.Entries, first)
+	return blended, nil
+}
+
+// rank orders the entries, those allowed by name first, and numbers them.
+func rank(entries []Entry, first map[string]int) {
 	order := func(e Entry) int {
 		if i := first[e.Project]; i > 0 {
 			return i
 		}
 		return math.MaxInt
 	}
-	slices.SortFunc(blended.Entries, func(a, b Entry) int {
+	slices.SortFunc(entries, func(a, b Entry) int {
 		return cmp.Or(cmp.Compare(order(a), order(b)), cmp.Compare(b.Score, a.Score), strings.Compare(a.Project, b.Project))
 	})
-	for i := range blended.Entries {
-		e := &blended.Entries[i]
+	for i := range entries {
+		e := &entries[i]
 		e.Rank, e.Versions = i+1, sumVersions(e.Versions)
 	}
-	return blended, nil
 }
 
 // lastPlaces gives each entry the rank of the last one with its count; without

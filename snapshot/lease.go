@@ -26,8 +26,7 @@ type Lease struct {
 	// PIDNamespace is where PID counts, as /proc/self/ns/pid has it; elsewhere it proves nothing.
 	PIDNamespace string `json:"pid_ns,omitempty"`
 
-	Instance string    `json:"instance"`         // directory of the writable part, "" if none
-	Lowers   []string  `json:"lowers,omitempty"` // of a kept instance: it is never stacked on others
+	Instance string    `json:"instance"` // directory of the writable part, "" if none
 	Time     time.Time `json:"time"`
 
 	// Locked says that the holder keeps the instance locked as long as it lives, so that a free
@@ -46,7 +45,7 @@ type Lease struct {
 	File       string `json:"-"`
 }
 
-const maxLease = 1 << 20 // a lease with 500 lowers is 15 kB
+const maxLease = 1 << 20 // a real one is 1 kB
 
 // ErrTorn is why a lease is unreadable that a power cut left without content: there was no time
 // to write it, so nobody relied on it.

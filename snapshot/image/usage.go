@@ -74,14 +74,13 @@ func (i *Image) Usage() (*Usage, error) {
 	if fi, err := i.file.Stat(); err == nil {
 		u.Image = fi.Size()
 	}
-	layers := uint64(0)
-	if r, ok := place[rowLayers]; ok {
-		layers = 1 << r
+	bit := func(row string) uint64 {
+		if r, ok := place[row]; ok {
+			return 1 << r
+		}
+		return 0
 	}
-	index := uint64(0)
-	if r, ok := place[rowIndex]; ok {
-		index = 1 << r
-	}
+	layers, index := bit(rowLayers), bit(rowIndex)
 	for _, o := range objects {
 		u.Bytes += o.size
 		switch views := o.rows &^ layers &^ index; {
