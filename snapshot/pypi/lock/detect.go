@@ -4,20 +4,15 @@ import (
 	"bytes"
 	"path/filepath"
 	"strings"
-
-	"larder/snapshot/pypi/lock/pins"
-	"larder/snapshot/pypi/lock/tomltree"
 )
 
-// Format is a kind of lock file.
-type Format string
+type format int
 
-// The formats that can be read.
 const (
-	Requirements Format = "requirements.txt"
-	Pylock       Format = "pylock.toml"
-	UV           Format = "uv.lock"
-	Poetry       Format = "poetry.lock"
+	formatRequirements format = iota
+	formatPylock
+	formatUV
+	formatPoetry
 )
 
 // foreign are files that people take for a lock, or that are one of a kind we do
@@ -27,7 +22,7 @@ var foreign = [...]struct{ name, what, fix string }{
 	{"Pipfile", "no lock but what one is made from", "run: pipenv lock && pipenv requirements --hash > requirements.txt"},
 	{"pdm.lock", "a lock of PDM", "run: pdm export -f pylock -o pylock.toml"},
 	{"pixi.lock", "a lock of pixi", "export its Python packages as a requirements file with hashes"},
-	{"conda-lock.yml", "a lock of conda", "run: conda-lock render -k explicit is no help here, write a requirements file: pip freeze > requirements.txt"},
+	{"conda-lock.yml", "a lock of conda", "write a requirements file in that environment: pip freeze > requirements.txt"},
 	{"environment.yml", "an environment of conda", "write a requirements file in that environment: pip freeze > requirements.txt"},
 	{"environment.yaml", "an environment of conda", "write a requirements file in that environment: pip freeze > requirements.txt"},
 	{"pyproject.toml", "no lock but what one is made from", "run: uv lock, or poetry lock, or pip lock ."},
@@ -37,59 +32,66 @@ var foreign = [...]struct{ name, what, fix string }{
 
 const formats = "give a pylock.toml, uv.lock, poetry.lock or a requirements file"
 
+// refuseForeign refuses the file name if it is like one of foreign.
+func refuseForeign(name, like string) error {
+	for _, f := range foreign {
+		if f.name == like {
+			return position{file: name}.refuse(f.fix, "this is %s", f.what)
+		}
+	}
+	return nil
+}
+
 // detect tells the format by the file's name, else by its content.
-func detect(name string, data []byte) (Format, error) {
+func detect(name string, data []byte) (format, error) {
 	base := filepath.Base(name)
 	switch {
 	case base == "uv.lock":
-		return UV, nil
+		return formatUV, nil
 	case base == "poetry.lock":
-		return Poetry, nil
+		return formatPoetry, nil
 	case isPylockName(base):
-		return Pylock, nil
+		return formatPylock, nil
 	}
-	for _, f := range foreign {
-		if base == f.name {
-			return "", pins.Refuse(name, 0, f.fix, "this is %s", f.what)
-		}
+	if err := refuseForeign(name, base); err != nil {
+		return 0, err
 	}
 	text := bytes.TrimSpace(data)
+	at := position{file: name}
 	switch {
+	case bytes.HasPrefix(text, []byte("{")) && bytes.Contains(text, []byte(`"_meta"`)):
+		return 0, refuseForeign(name, "Pipfile.lock")
 	case bytes.HasPrefix(text, []byte("{")):
-		if bytes.Contains(text, []byte(`"_meta"`)) {
-			return "", pins.Refuse(name, 0, foreign[0].fix, "this is %s", foreign[0].what)
-		}
-		return "", pins.Refuse(name, 0, formats, "this is JSON and no lock that can be read")
+		return 0, at.refuse(formats, "this is JSON and no lock that can be read")
 	case bytes.HasPrefix(text, []byte("<")):
-		return "", pins.Refuse(name, 0, formats, "this is HTML or XML and no lock")
+		return 0, at.refuse(formats, "this is HTML or XML and no lock")
 	case hasLine(text, "@EXPLICIT"):
-		return "", pins.Refuse(name, 0, foreign[5].fix, "this is a lock of conda")
+		return 0, refuseForeign(name, "conda-lock.yml")
 	case hasLine(text, "[[packages]]"):
-		return Pylock, nil
+		return formatPylock, nil
 	case hasLine(text, "[[package]]"):
-		return detectTOML(name, text)
+		return detectTOML(name, data)
 	case hasLine(text, "dependencies:") || hasLine(text, "channels:"):
-		return "", pins.Refuse(name, 0, foreign[5].fix, "this is %s", foreign[5].what)
+		return 0, refuseForeign(name, "environment.yml")
 	}
-	return Requirements, nil
+	return formatRequirements, nil
 }
 
-func detectTOML(name string, text []byte) (Format, error) {
-	t, err := tomltree.Parse(name, text)
+func detectTOML(name string, data []byte) (format, error) {
+	root, err := parseTOML(name, data)
 	if err != nil {
-		return "", err
+		return 0, err
 	}
-	d := tomltree.Decoder{File: name}
-	meta := d.Table(t, "metadata")
+	meta := root.table("metadata")
 	switch {
-	case t.Has("version"):
-		return UV, nil
-	case meta.Has("content-hash") || meta.Has("python-versions"):
-		return Poetry, nil
-	case meta.Has("lock_version"):
-		return "", pins.Refuse(name, 0, foreign[2].fix, "this is %s", foreign[2].what)
+	case root.has("version"):
+		return formatUV, nil
+	case meta.has("content-hash") || meta.has("python-versions"):
+		return formatPoetry, nil
+	case meta.has("lock_version"):
+		return 0, refuseForeign(name, "pdm.lock")
 	}
-	return "", pins.Refuse(name, 0, formats, "this is TOML and no lock that can be read")
+	return 0, position{file: name}.refuse(formats, "this is TOML and no lock that can be read")
 }
 
 // isPylockName: PEP 751 allows pylock.toml and pylock.NAME.toml, no dot in NAME.

@@ -1,46 +1,37 @@
 package lock
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
-	"larder/snapshot/pypi/lock/pins"
-	"larder/snapshot/pypi/lock/poetrylock"
-	"larder/snapshot/pypi/lock/pylock"
-	"larder/snapshot/pypi/lock/reqfile"
-	"larder/snapshot/pypi/lock/uvlock"
+	"larder/snapshot"
 	"larder/snapshot/pypi/pep440"
 )
 
-// Environment is the values that markers are evaluated with.
-type Environment = pins.Environment
-
-// Pin is one project at one version.
-type Pin = pins.Pin
-
-// Refusal says why a lock cannot be used as it stands.
-type Refusal = pins.Refusal
-
-// ErrRefused is what errors.Is finds in every *Refusal.
-var ErrRefused = pins.ErrRefused
-
-// Lock is what a lock file pins for one environment.
+// Lock is what a lock file, or several together, pin for one environment.
 type Lock struct {
-	Format  Format
 	Pins    []Pin    // sorted by name, one for each project
 	LeftOut []string // the user's own source trees, which are not installed; sorted names
 }
 
-// maxBytes bounds all files of one lock together; the largest seen has 3 MB.
-const maxBytes = 16 << 20
+// Pin is one project at one version.
+type Pin struct {
+	Name      string   // normalised
+	Version   string   // normalised, as the lock writes it: "1.0.0" stays apart from "1.0"
+	Hashes    []string // hex SHA-256 of files that may be used, sorted; empty: any file of the version
+	SdistOnly bool     // the lock lists files, and none is a wheel
+	File      string   // where it stands, for messages
+	Line      int      // 0 when not known
+}
+
+// Environment is the values that markers are evaluated with.
+type Environment map[string]string
 
 // Opener opens a file that a lock includes. The name is relative to the directory
 // of the lock, or absolute. The caller decides what may be opened.
@@ -71,25 +62,35 @@ func Parse(name string, r io.Reader, env Environment, open Opener) (*Lock, error
 	if err != nil {
 		return nil, err
 	}
-	format, err := detect(name, data)
+	kind, err := detect(name, data)
 	if err != nil {
 		return nil, err
 	}
-	set := &pins.Set{Env: env}
-	switch format {
-	case Pylock:
-		err = pylock.Read(set, name, data)
-	case UV:
-		err = uvlock.Read(set, name, data)
-	case Poetry:
-		err = poetrylock.Read(set, name, data)
+	set := &pinSet{env: env, pins: make(map[string]*Pin)}
+	if kind == formatRequirements {
+		err = readRequirements(set, name, data, &b, open)
+	} else {
+		err = readTOML(set, kind, name, data)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return set.lock(), nil
+}
+
+func readTOML(set *pinSet, kind format, name string, data []byte) error {
+	root, err := parseTOML(name, data)
+	if err != nil {
+		return err
+	}
+	switch kind {
+	case formatPylock:
+		return readPylock(set, root)
+	case formatUV:
+		return readUV(set, root)
 	default:
-		err = reqfile.Read(set, name, data, b.include(open))
+		return readPoetry(set, root)
 	}
-	if err != nil {
-		return nil, err
-	}
-	return &Lock{Format: format, Pins: set.Pins(), LeftOut: set.LeftOut()}, nil
 }
 
 // Digest names what the lock pins: 64 hexadecimal digits, the SHA-256 of one line
@@ -99,55 +100,37 @@ func Parse(name string, r io.Reader, env Environment, open Opener) (*Lock, error
 func (l *Lock) Digest() string {
 	h := sha256.New()
 	for _, p := range l.Pins {
-		v, err := pep440.Parse(p.Version)
-		version := p.Version
-		if err == nil {
-			version = v.Canonical()
-		}
 		hashes := strings.Join(p.Hashes, ",")
 		if p.SdistOnly {
 			hashes = "sdist"
 		}
-		fmt.Fprintf(h, "%s==%s %s\n", p.Name, version, hashes)
+		fmt.Fprintf(h, "%s==%s %s\n", p.Name, p.canonical(), hashes)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// budget is how many bytes may still be read.
-type budget int64
-
-func (b *budget) read(name string, r io.Reader) ([]byte, error) {
-	var buf bytes.Buffer
-	if f, ok := r.(interface{ Stat() (fs.FileInfo, error) }); ok {
-		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-			buf.Grow(int(min(info.Size(), int64(*b))) + bytes.MinRead)
+// Requirements are the lock's pins in the store's words. A version is looked up as the
+// lock spells it, then as a build does: "1.0" and "1.0.0" are one. A pin that is
+// SdistOnly is not looked up.
+func (l *Lock) Requirements() *snapshot.Requirements {
+	r := &snapshot.Requirements{Digest: l.Digest(), LeftOut: l.LeftOut}
+	for _, p := range l.Pins {
+		pin := snapshot.Pin{Name: p.Name, Version: p.Version, Digests: p.Hashes, File: p.File, Line: p.Line}
+		if !p.SdistOnly {
+			pin.Spellings = slices.Compact([]string{p.Version, p.canonical()})
 		}
+		r.Pins = append(r.Pins, pin)
 	}
-	_, err := buf.ReadFrom(io.LimitReader(r, int64(*b)+1))
-	data := buf.Bytes()
-	var pe *fs.PathError
-	switch {
-	case errors.As(err, &pe): // names the file: "read /path: is a directory"
-		return nil, fmt.Errorf("read lock: %w", err)
-	case err != nil:
-		return nil, fmt.Errorf("read lock %s: %w", pins.Show(name), err)
-	}
-	if *b -= budget(len(data)); *b < 0 {
-		return nil, pins.Refuse(name, 0, "use a smaller lock", "larger than %d MiB, includes counted", maxBytes>>20)
-	}
-	return toUTF8(name, data)
+	return r
 }
 
-func (b *budget) include(open Opener) reqfile.Opener {
-	if open == nil {
-		return nil
+// canonical is one text for all spellings of the version.
+func (p Pin) canonical() string {
+	v, err := pep440.Parse(p.Version)
+	if err != nil {
+		return p.Version
 	}
-	return func(name, shown string) ([]byte, error) {
-		f, err := open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer f.Close()
-		return b.read(shown, f)
-	}
+	return v.Canonical()
 }
+
+func (p Pin) at() position { return position{p.File, p.Line} }

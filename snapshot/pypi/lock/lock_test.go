@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,14 +52,17 @@ func TestFormatByNameThenContent(t *testing.T) {
 	poetry := "[[package]]\nname = \"a\"\nversion = \"1\"\noptional = false\nfiles = []\n[metadata]\nlock-version = \"2.1\"\npython-versions = \"*\"\ncontent-hash = \"0\"\n"
 	for name, c := range map[string]struct {
 		content string
-		want    Format
+		want    format
 	}{
-		"pylock.toml": {pylock, Pylock}, "pylock.dev.toml": {pylock, Pylock}, "any.lock": {pylock, Pylock}, "x/uv.lock": {uv, UV}, "other": {uv, UV},
-		"poetry.lock": {poetry, Poetry}, "p.lock": {poetry, Poetry}, "requirements.txt": {"a==1\n", Requirements}, "r.lock": {"a==1\n", Requirements}, "fd/63": {"a==1\n", Requirements},
+		"pylock.toml": {pylock, formatPylock}, "pylock.dev.toml": {pylock, formatPylock}, "any.lock": {pylock, formatPylock}, "x/uv.lock": {uv, formatUV}, "other": {uv, formatUV},
+		"poetry.lock": {poetry, formatPoetry}, "p.lock": {poetry, formatPoetry}, "requirements.txt": {"a==1\n", formatRequirements}, "r.lock": {"a==1\n", formatRequirements}, "fd/63": {"a==1\n", formatRequirements},
 	} {
 		l, err := parse(t, name, c.content, nil)
-		if err != nil || l.Format != c.want {
-			t.Errorf("%s: %v, %v, want %s", name, l, err, c.want)
+		if err != nil {
+			t.Errorf("%s: %v, %v", name, l, err)
+		}
+		if got, err := detect(name, []byte(c.content)); got != c.want || err != nil {
+			t.Errorf("%s: format %d, %v, want %d", name, got, err, c.want)
 		}
 	}
 }
@@ -237,5 +241,25 @@ func TestHostileInputIsFast(t *testing.T) {
 		} else {
 			t.Logf("%s: %v, %v", what, took.Round(time.Millisecond), err)
 		}
+	}
+}
+
+// A version is looked up as the lock spells it, then as a build does; what has no wheel is not.
+func TestRequirementsForTheStore(t *testing.T) {
+	l := &Lock{Pins: []Pin{
+		{Name: "a", Version: "1.0.0"}, {Name: "b", Version: "2"}, {Name: "c", Version: "1", SdistOnly: true},
+		{Name: "d", Version: "1", Hashes: []string{"ab"}, File: "f", Line: 3},
+	}, LeftOut: []string{"own"}}
+	r := l.Requirements()
+	if r.Digest != l.Digest() || !slices.Equal(r.LeftOut, l.LeftOut) || len(r.Pins) != 4 {
+		t.Fatalf("%+v", r)
+	}
+	for i, want := range [][]string{{"1.0.0", "1"}, {"2"}, nil, {"1"}} {
+		if !slices.Equal(r.Pins[i].Spellings, want) {
+			t.Errorf("%s: %v, want %v", r.Pins[i].Name, r.Pins[i].Spellings, want)
+		}
+	}
+	if d := r.Pins[3]; !slices.Equal(d.Digests, []string{"ab"}) || d.File != "f" || d.Line != 3 || d.Version != "1" {
+		t.Errorf("%+v", d)
 	}
 }

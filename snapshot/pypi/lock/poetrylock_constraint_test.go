@@ -1,4 +1,4 @@
-package poetrylock
+package lock
 
 import (
 	"errors"
@@ -9,10 +9,10 @@ import (
 	"larder/snapshot/pypi/pep440"
 )
 
-// testdata/constraints.txt was made with poetry-core by the program in
-// testdata/generate.txt.
+// testdata/poetry-constraints/constraints.txt was made with poetry-core by the program in
+// testdata/poetry-constraints/generate.txt.
 func TestConstraintsAgreeWithPoetry(t *testing.T) {
-	data, err := os.ReadFile("testdata/constraints.txt")
+	data, err := os.ReadFile("testdata/poetry-constraints/constraints.txt")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,10 +1,8 @@
-package reqfile
+package lock
 
 import (
 	"iter"
 	"strings"
-
-	"larder/snapshot/pypi/lock/pins"
 )
 
 // joinLines yields the lines of a requirements file with their numbers, and joins
@@ -96,18 +94,18 @@ func splitOption(text string) (opt, arg string) {
 
 // splitHashes cuts the options off a requirement and returns its SHA-256 digests:
 // nil when no hash is given.
-func splitHashes(file string, line int, text string) (spec string, hashes []string, err error) {
+func splitHashes(at position, text string) (spec string, hashes []string, err error) {
 	fields := strings.Fields(text)
-	at := len(fields)
+	n := len(fields)
 	for i, f := range fields {
 		if strings.HasPrefix(f, "-") && i > 0 {
-			at = i
+			n = i
 			break
 		}
 	}
-	spec = strings.Join(fields[:at], " ")
+	spec = strings.Join(fields[:n], " ")
 	foreign := ""
-	for i := at; i < len(fields); i++ {
+	for i := n; i < len(fields); i++ {
 		opt, arg, has := strings.Cut(fields[i], "=")
 		if !has && i+1 < len(fields) {
 			i++
@@ -115,26 +113,26 @@ func splitHashes(file string, line int, text string) (spec string, hashes []stri
 		}
 		switch opt {
 		case "--hash":
-			algorithm, digest, _ := strings.Cut(strings.Trim(arg, `"'`), ":")
+			algorithm, hex, _ := strings.Cut(strings.Trim(arg, `"'`), ":")
 			if algorithm != "sha256" {
 				foreign = algorithm
 				continue
 			}
-			h, ok := pins.Digest(digest)
+			h, ok := digest(hex)
 			if !ok {
-				return "", nil, pins.Refuse(file, line, "write the 64 hexadecimal digits of the SHA-256", "bad hash %s", pins.Show(arg))
+				return "", nil, at.refuse("write the 64 hexadecimal digits of the SHA-256", "bad hash %s", show(arg))
 			}
 			if hashes = append(hashes, h); len(hashes) > maxHashes {
-				return "", nil, pins.Refuse(file, line, "make the lock anew", "more than %d hashes", maxHashes)
+				return "", nil, at.refuse("make the lock anew", "more than %d hashes", maxHashes)
 			}
 		case "--config-settings", "--config-setting", "-C", "--global-option", "--build-option", "--install-option":
 			// only builds from source heed them
 		default:
-			return "", nil, pins.Refuse(file, line, "take the option out", "unknown option %s", pins.Show(opt))
+			return "", nil, at.refuse("take the option out", "unknown option %s", show(opt))
 		}
 	}
 	if hashes == nil && foreign != "" {
-		return "", nil, pins.Refuse(file, line, "add --hash=sha256:…", "only a %s hash, SHA-256 is needed", pins.Show(foreign))
+		return "", nil, at.refuse("add --hash=sha256:…", "only a %s hash, SHA-256 is needed", show(foreign))
 	}
 	return spec, hashes, nil
 }

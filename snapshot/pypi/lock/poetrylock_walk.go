@@ -1,31 +1,26 @@
-package poetrylock
+package lock
 
-import "larder/snapshot/pypi/lock/pins"
-
-// maxForks bounds the packages of one name.
-const maxForks = 256
-
-// walkAll finds what a lock of Poetry 1 installs. It starts from the packages
+// walkPoetry finds what a lock of Poetry 1 installs. It starts from the packages
 // that no other one depends on, which the project itself must have named, and
 // follows dependencies whose markers hold. What is then reachable only where
 // markers do not hold is left out.
-func walkAll(set *pins.Set, list []*entry) error {
-	w := &walk{set: set, byName: make(map[string][]*entry), linked: make(map[*entry]bool), taken: make(map[*entry]bool)}
+func walkPoetry(set *pinSet, list []*poetryPackage) error {
+	w := &poetryWalk{set: set, byName: make(map[string][]*poetryPackage)}
 	needed := make(map[string]bool)
 	for _, pkg := range list {
-		if len(w.byName[pkg.name]) == maxForks {
-			return pins.Refuse(pkg.pin.File, pkg.line, fix, "more than %d packages with the name %s", maxForks, pins.Show(pkg.name))
+		if len(w.byName[pkg.pin.Name]) == maxForks {
+			return pkg.pin.at().refuse(poetryFix, "more than %d packages with the name %s", maxForks, show(pkg.pin.Name))
 		}
-		w.byName[pkg.name] = append(w.byName[pkg.name], pkg)
+		w.byName[pkg.pin.Name] = append(w.byName[pkg.pin.Name], pkg)
 		for _, dep := range pkg.needs {
-			if dep.name != pkg.name {
+			if dep.name != pkg.pin.Name {
 				needed[dep.name] = true
 			}
 		}
 	}
 	for _, inCircle := range [...]bool{false, true} {
 		for _, pkg := range list {
-			if pkg.optional || w.linked[pkg] || (needed[pkg.name] && !inCircle) {
+			if pkg.optional || pkg.linked || (needed[pkg.pin.Name] && !inCircle) {
 				continue
 			}
 			w.link(pkg)
@@ -37,8 +32,8 @@ func walkAll(set *pins.Set, list []*entry) error {
 		}
 	}
 	for _, pkg := range list {
-		if w.taken[pkg] {
-			if err := add(set, pkg); err != nil {
+		if pkg.taken {
+			if err := pkg.add(set); err != nil {
 				return err
 			}
 		}
@@ -46,23 +41,21 @@ func walkAll(set *pins.Set, list []*entry) error {
 	return nil
 }
 
-type walk struct {
-	set    *pins.Set
-	byName map[string][]*entry
-	linked map[*entry]bool // reachable if all markers held
-	taken  map[*entry]bool
+type poetryWalk struct {
+	set    *pinSet
+	byName map[string][]*poetryPackage
 }
 
 // link marks everything that pkg can lead to.
-func (w *walk) link(pkg *entry) {
-	queue := []*entry{pkg}
-	w.linked[pkg] = true
+func (w *poetryWalk) link(pkg *poetryPackage) {
+	queue := []*poetryPackage{pkg}
+	pkg.linked = true
 	for len(queue) > 0 {
 		pkg, queue = queue[0], queue[1:]
 		for _, dep := range pkg.needs {
 			for _, next := range w.byName[dep.name] {
-				if !w.linked[next] {
-					w.linked[next] = true
+				if !next.linked {
+					next.linked = true
 					queue = append(queue, next)
 				}
 			}
@@ -73,14 +66,14 @@ func (w *walk) link(pkg *entry) {
 // follow takes start and what it leads to. The lock does not say which extras of a
 // package are asked for, but what only others would need is marked optional; so
 // every extra counts, and optional packages are left out.
-func (w *walk) follow(start *entry) error {
-	queue := []*entry{start}
-	w.taken[start] = true
+func (w *poetryWalk) follow(start *poetryPackage) error {
+	queue := []*poetryPackage{start}
+	start.taken = true
 	for len(queue) > 0 {
 		pkg := queue[0]
 		queue = queue[1:]
 		for _, dep := range pkg.needs {
-			ok, err := w.set.Marker(pkg.pin.File, pkg.line, dep.marker, pkg.extras, nil)
+			ok, err := w.set.marker(pkg.pin.at(), dep.marker, pkg.extras, nil)
 			if err != nil {
 				return err
 			}
@@ -91,8 +84,8 @@ func (w *walk) follow(start *entry) error {
 			if err != nil {
 				return err
 			}
-			if next != nil && !w.taken[next] {
-				w.taken[next] = true
+			if next != nil && !next.taken {
+				next.taken = true
 				queue = append(queue, next)
 			}
 		}
@@ -103,12 +96,12 @@ func (w *walk) follow(start *entry) error {
 // choose is the package that a dependency means: the version it allows, for this
 // Python and for Linux (Poetry 1 does not say that the project wants a package on
 // other systems only). nil: the lock has none that is not optional.
-func (w *walk) choose(from *entry, dep dependency) (*entry, error) {
+func (w *poetryWalk) choose(from *poetryPackage, dep poetryDependency) (*poetryPackage, error) {
 	r, err := parseConstraint(dep.constraint)
 	if err != nil {
-		return nil, pins.Refuse(from.pin.File, from.line, fix, "%s needs %s: %s", pins.Show(from.name), pins.Show(dep.name), err)
+		return nil, from.pin.at().refuse(poetryFix, "%s needs %s: %s", show(from.pin.Name), show(dep.name), err)
 	}
-	var found []*entry
+	var found []*poetryPackage
 	for _, pkg := range w.byName[dep.name] {
 		if !pkg.optional && pkg.fits && !pkg.release.IsZero() && r.contains(pkg.release) {
 			found = append(found, pkg)
@@ -120,6 +113,6 @@ func (w *walk) choose(from *entry, dep dependency) (*entry, error) {
 	case 1:
 		return found[0], nil
 	}
-	return nil, pins.Refuse(from.pin.File, from.line, fix, "%s needs %s, and %s and %s may be meant", pins.Show(from.name), pins.Show(dep.name),
-		pins.Where(found[0].pin.File, found[0].line), pins.Where(found[1].pin.File, found[1].line))
+	return nil, from.pin.at().refuse(poetryFix, "%s needs %s, and %s and %s may be meant", show(from.pin.Name), show(dep.name),
+		found[0].pin.at(), found[1].pin.at())
 }

@@ -1,26 +1,24 @@
-package reqfile
+package lock
 
-import (
-	"larder/snapshot/pypi/pep440"
-)
+import "larder/snapshot/pypi/pep440"
 
 // limit is what the constraints on one project come to, worked out once however many
 // lines ask for the project.
 type limit struct {
-	lines   []reqLine
+	lines   []requirement
 	version pep440.Version // that one of them names outright
 	exact   bool
 	hashes  map[string]bool // that all of them allow; nil allows everything
-	judged  map[string]*reqLine
+	judged  map[string]*requirement
 	pinned  bool // a line of the project was pinned
 }
 
-func (s *reqSet) limit(name string) *limit {
+func (s *requirements) limit(name string) *limit {
 	l := s.limits[name]
 	if l != nil {
 		return l
 	}
-	l = &limit{lines: s.constraints[name], judged: make(map[string]*reqLine)}
+	l = &limit{lines: s.constraints[name], judged: make(map[string]*requirement)}
 	s.limits[name] = l
 	for _, c := range l.lines {
 		if !l.exact {
@@ -41,7 +39,7 @@ func (s *reqSet) limit(name string) *limit {
 }
 
 // against is the last constraint that a version does not satisfy, nil when there is none.
-func (l *limit) against(v pep440.Version) *reqLine {
+func (l *limit) against(v pep440.Version) *requirement {
 	key := v.Canonical()
 	line, ok := l.judged[key]
 	if ok {

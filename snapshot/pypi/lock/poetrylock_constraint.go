@@ -1,11 +1,10 @@
-package poetrylock
+package lock
 
 import (
 	"errors"
 	"fmt"
 	"strings"
 
-	"larder/snapshot/pypi/lock/pins"
 	"larder/snapshot/pypi/pep440"
 )
 
@@ -29,7 +28,7 @@ func parseConstraint(text string) (constraint, error) {
 				specs = append(specs, more...)
 			}
 			if err != nil {
-				return nil, fmt.Errorf("%w: %s", errConstraint, pins.Show(text))
+				return nil, fmt.Errorf("%w: %s", errConstraint, show(text))
 			}
 		}
 		r = append(r, specs)
