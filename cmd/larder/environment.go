@@ -37,7 +37,7 @@ func (r *running) environment(locks []string) func(*os.File) (*run.Environment, 
 		if err != nil {
 			return nil, err
 		}
-		locked, err := readLocks(locks, lock.Environment(detail.Markers))
+		locked, err := lock.ReadAll(locks, detail.Markers)
 		if err != nil {
 			return nil, run.Fatal(err)
 		}

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,7 +17,6 @@ import (
 	"larder/snapshot"
 	"larder/snapshot/image"
 	"larder/snapshot/pypi"
-	"larder/snapshot/pypi/lock"
 )
 
 const runTarget = "cp311-manylinux_2_36_x86_64"
@@ -306,40 +304,6 @@ func TestMountDoctorCommand(t *testing.T) {
 	for _, c := range got.Checks {
 		if !c.OK && c.Fix == "" {
 			t.Errorf("%s: no fix", c.Name)
-		}
-	}
-}
-
-func TestAddLock(t *testing.T) {
-	pin := func(name, version string, hashes ...string) lock.Pin {
-		return lock.Pin{Name: name, Version: version, Hashes: hashes, File: "f", Line: 1}
-	}
-	for _, c := range []struct {
-		name    string
-		a, b    []lock.Pin
-		want    []string // name==version#hashes
-		refusal string
-	}{
-		{"apart", []lock.Pin{pin("b", "1")}, []lock.Pin{pin("a", "1"), pin("c", "1")}, []string{"a==1#", "b==1#", "c==1#"}, ""},
-		{"same", []lock.Pin{pin("a", "1", "x", "y")}, []lock.Pin{pin("a", "1", "y", "z")}, []string{"a==1#y"}, ""},
-		{"one has hashes", []lock.Pin{pin("a", "1")}, []lock.Pin{pin("a", "1", "y")}, []string{"a==1#y"}, ""},
-		{"other version", []lock.Pin{pin("a", "1")}, []lock.Pin{pin("a", "2")}, nil, "pinned to 1 by f:1 and to 2 by f:1"},
-		{"other hashes", []lock.Pin{pin("a", "1", "x")}, []lock.Pin{pin("a", "1", "y")}, nil, "other hashes"},
-	} {
-		union := &lock.Lock{Pins: slices.Clone(c.a)}
-		err := addLock(union, &lock.Lock{Pins: c.b})
-		if c.refusal != "" {
-			if err == nil || !strings.Contains(err.Error(), c.refusal) {
-				t.Errorf("%s: %v", c.name, err)
-			}
-			continue
-		}
-		var got []string
-		for _, p := range union.Pins {
-			got = append(got, p.Name+"=="+p.Version+"#"+strings.Join(p.Hashes, ","))
-		}
-		if err != nil || !slices.Equal(got, c.want) {
-			t.Errorf("%s: %q, %v", c.name, got, err)
 		}
 	}
 }

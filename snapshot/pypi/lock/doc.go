@@ -16,7 +16,8 @@
 //	poetry.lock        1.0 to 2.x: what `poetry install` installs, all groups included
 //
 // The file's name decides, else its content. Other locks are refused with the
-// command that makes one of these from them.
+// command that makes one of these from them. ReadAll joins several locks into one
+// environment, whatever their formats.
 //
 // # Promises
 //
@@ -25,7 +26,8 @@
 // with both lines. Names and versions are normalised. Where a format tells which
 // files are wheels only their digests are kept, for all platforms; a pin that has
 // none is SdistOnly. A requirements file tells no file names: its digests are all
-// kept. The same lock and environment give the same Digest.
+// kept. Several locks that disagree about a project are refused.
+// The same lock and environment give the same Digest.
 //
 // Parse is safe on hostile input: it reads at most 16 MiB and 64 included files,
 // recurses to fixed depths, never panics (fuzzed), opens nothing but through the
