@@ -1,6 +1,10 @@
 package popularity
 
-import "strings"
+import (
+	"strings"
+
+	"larder/snapshot/pypi/pep508"
+)
 
 // maxName bounds a project name. The longest of the 15,000 names of the public
 // ranking of 2026-04 has 55 bytes; a wheel's file name, which holds name,
@@ -13,33 +17,15 @@ const maxName = 128
 // begins with "-", holds a "/" or a control character, or is longer than 128
 // bytes ever leaves this package.
 func Normalize(name string) (string, bool) {
-	if len(name) == 0 || len(name) > maxName || !alnum(name[0]) || !alnum(name[len(name)-1]) {
+	if len(name) > maxName || !pep508.ValidName(name) {
 		return "", false
 	}
-	var b strings.Builder
-	b.Grow(len(name))
-	for i := 0; i < len(name); i++ {
-		switch c := name[i]; {
-		case 'A' <= c && c <= 'Z':
-			b.WriteByte(c + 'a' - 'A')
-		case alnum(c):
-			b.WriteByte(c)
-		case separator(c):
-			if !separator(name[i-1]) { // i > 0: the first byte is a letter or digit
-				b.WriteByte('-')
-			}
-		default:
-			return "", false
-		}
-	}
-	return b.String(), true
+	return pep508.Normalize(name), true
 }
 
 func alnum(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
 }
-
-func separator(c byte) bool { return c == '-' || c == '_' || c == '.' }
 
 // ValidVersion tells whether s can be a version at all: the characters PEP 440
 // uses and 64 bytes at most. Whether it is one is for whoever compares it.
