@@ -149,7 +149,7 @@ func poetryNeeds(t *table) []poetryDependency {
 			case *table:
 				dep.constraint, dep.marker = c.text("version"), c.text("markers")
 			default:
-				t.doc.err = position{t.doc.file, alt.line}.refuse(poetryFix, "dependency %s is neither text nor a table", show(key))
+				t.doc.wrong(alt.line, poetryFix, "dependency %s is neither text nor a table", show(key))
 			}
 			list = append(list, dep)
 		}

@@ -10,6 +10,12 @@ type document struct {
 	err  error
 }
 
+func (d *document) wrong(line int, fix, format string, args ...any) {
+	if d.err == nil {
+		d.err = position{d.file, line}.refuse(fix, format, args...)
+	}
+}
+
 // table is a TOML table. A nil table has no keys.
 type table struct {
 	doc    *document
@@ -100,7 +106,7 @@ func get[T any](t *table, key, kind string) (got T, ok bool) {
 		return got, false
 	}
 	if got, ok = v.v.(T); !ok {
-		t.doc.err = position{t.doc.file, v.line}.refuse(remake, "%s is no %s", show(key), kind)
+		t.doc.wrong(v.line, remake, "%s is no %s", show(key), kind)
 	}
 	return got, ok
 }
@@ -156,7 +162,7 @@ func each[T any](t *table, key, kind string) []T {
 	for _, v := range t.list(key) {
 		e, ok := v.v.(T)
 		if !ok {
-			t.doc.err = position{t.doc.file, v.line}.refuse(remake, "%s has an element that is no %s", show(key), kind)
+			t.doc.wrong(v.line, remake, "%s has an element that is no %s", show(key), kind)
 			return nil
 		}
 		out = append(out, e)

@@ -60,7 +60,7 @@ func TestTOMLLines(t *testing.T) {
 }
 
 func TestTableKeepsTheFirstWrongType(t *testing.T) {
-	root, err := parseTOML("x", []byte("a = 1\nb = 'x'\nc = [1, 'y']\n"))
+	root, err := parseTOML("x", []byte("a = 1\nb = 'x'\nc = [1, 'y']\nd = [2]\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestTableKeepsTheFirstWrongType(t *testing.T) {
 	if root.text("none") != "" || absent != nil || root.list("none") != nil || absent.text("a") != "" || absent.keys() != nil || root.doc.err != nil {
 		t.Errorf("absent: %v", root.doc.err)
 	}
-	if root.texts("c") != nil || root.text("a") != "" || root.text("b") != "" {
+	if root.texts("c") != nil || root.texts("d") != nil || root.text("a") != "" || root.text("b") != "" {
 		t.Error("wrong types were returned")
 	}
 	if err := root.doc.err; err == nil || err.Error() != "x:3: c has an element that is no text" {
