@@ -25,6 +25,5 @@
 // # Left to others
 //
 // Whether a pre-release may be taken at all. pip takes one when it was asked to,
-// when the specifiers name one (see Specifiers.Prereleases), or when no final
-// release matches. The first and the last are the caller's knowledge.
+// when the specifiers name one, or when no final release matches.
 package pep440

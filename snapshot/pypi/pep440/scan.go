@@ -1,6 +1,9 @@
 package pep440
 
-import "strings"
+import (
+	"cmp"
+	"strings"
+)
 
 // The grammar is the VERSION_PATTERN of packaging 26.3, read left to right: its
 // quantifiers are possessive, so one pass without going back gives the same
@@ -118,11 +121,7 @@ func digits(s string) (number, string) {
 	if n == 0 {
 		return "", s
 	}
-	lead := 0
-	for lead < n-1 && s[lead] == '0' {
-		lead++
-	}
-	return number(s[lead:n]), s[n:]
+	return cmp.Or(number(strings.TrimLeft(s[:n], "0")), "0"), s[n:]
 }
 
 func separator(s string) string {
@@ -134,17 +133,8 @@ func separator(s string) string {
 
 // word cuts the ASCII prefix w, in any case, off s.
 func word(s, w string) (string, bool) {
-	if len(s) < len(w) {
+	if len(s) < len(w) || !strings.EqualFold(s[:len(w)], w) { // of one length, so ASCII too
 		return s, false
-	}
-	for i := range len(w) {
-		c := s[i]
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c != w[i] {
-			return s, false
-		}
 	}
 	return s[len(w):], true
 }
@@ -156,10 +146,5 @@ func isAlnum(c byte) bool {
 }
 
 func allDigits(s string) bool {
-	for i := range len(s) {
-		if !isDigit(s[i]) {
-			return false
-		}
-	}
-	return s != ""
+	return s != "" && strings.Trim(s, "0123456789") == ""
 }

@@ -103,7 +103,7 @@ func (l Specifiers) String() string {
 }
 
 // Contains tells whether v satisfies every clause. With prereleases false no
-// pre-release ever does, whatever the clauses say; see Prereleases.
+// pre-release ever does, whatever the clauses say.
 func (l Specifiers) Contains(v Version, prereleases bool) bool {
 	return l.contains(v, v.String(), prereleases)
 }
@@ -125,17 +125,6 @@ func (l Specifiers) contains(v Version, text string, prereleases bool) bool {
 		}
 	}
 	return true
-}
-
-// Prereleases tells whether the list itself asks for pre-releases: some clause
-// other than != names one.
-func (l Specifiers) Prereleases() bool {
-	for _, s := range l {
-		if s.Operator != "!=" && !s.wildcard && s.version.IsPrerelease() {
-			return true
-		}
-	}
-	return false
 }
 
 // Exact returns the one version that the list can mean: some clause is ==V or

@@ -191,7 +191,7 @@ func at(release []number, i int) number {
 func compareLocal(a, b []string) int {
 	for i := range min(len(a), len(b)) {
 		x, y := a[i], b[i]
-		xn, yn := isDigit(x[0]) && allDigits(x), isDigit(y[0]) && allDigits(y)
+		xn, yn := allDigits(x), allDigits(y)
 		var c int
 		switch {
 		case xn && yn:

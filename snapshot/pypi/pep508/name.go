@@ -1,45 +1,26 @@
 package pep508
 
-import "strings"
-
 // Normalize is the PEP 503 form of a project or extra name: lower case, runs of
 // ".", "-" and "_" turned into one "-". It does not check the name.
 func Normalize(name string) string {
-	if normal(name) {
+	var short [64]byte
+	b := short[:0]
+	for i := range len(name) {
+		switch c := name[i]; {
+		case c == '-' || c == '_' || c == '.':
+			if n := len(b); n == 0 || b[n-1] != '-' {
+				b = append(b, '-')
+			}
+		case c >= 'A' && c <= 'Z':
+			b = append(b, c+'a'-'A')
+		default:
+			b = append(b, c)
+		}
+	}
+	if string(b) == name { // nearly always: nothing is copied
 		return name
 	}
-	var b strings.Builder
-	b.Grow(len(name))
-	run := false
-	for i := range len(name) {
-		c := name[i]
-		if c == '-' || c == '_' || c == '.' {
-			run = true
-			continue
-		}
-		if run {
-			b.WriteByte('-')
-			run = false
-		}
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		b.WriteByte(c)
-	}
-	if run {
-		b.WriteByte('-')
-	}
-	return b.String()
-}
-
-func normal(name string) bool {
-	for i := range len(name) {
-		c := name[i]
-		if c >= 'A' && c <= 'Z' || c == '_' || c == '.' || (c == '-' && i > 0 && name[i-1] == '-') {
-			return false
-		}
-	}
-	return true
+	return string(b)
 }
 
 // ValidName tells whether name is a legal project name: ASCII letters, digits,

@@ -129,9 +129,6 @@ func (t Target) Python() string { return "3." + strconv.Itoa(t.minor) }
 // its library directory is then lib/python3.13t.
 func (t Target) FreeThreaded() bool { return t.freeThreaded }
 
-// Arch is the machine, as `uname -m` prints it.
-func (t Target) Arch() string { return t.arch }
-
 // Markers is the environment in which PEP 508 markers hold for this target.
 // fullVersion is the interpreter's version ("3.11.7"); when it is "", the first
 // release of the minor version is assumed. What differs from host to host and no
