@@ -33,7 +33,7 @@ type poetryDependency struct {
 // counts, because the lock does not tell which are optional. In older locks the
 // markers are only on the dependencies between packages, see poetryWalk.
 func readPoetry(set *pinSet, root *table) error {
-	at := position{file: root.doc.file}
+	at := root.at()
 	meta := root.table("metadata")
 	version := meta.text("lock-version")
 	python := meta.text("python-versions")

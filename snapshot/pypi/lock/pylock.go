@@ -9,7 +9,7 @@ const pylockFix = remake + ": uv export --format pylock.toml, or pip lock"
 // a repository, a directory or a single archive is refused: no index serves it, so no
 // snapshot can have it. The project itself and editable directories are left out.
 func readPylock(set *pinSet, root *table) error {
-	at := position{file: root.doc.file}
+	at := root.at()
 	version := root.text("lock-version")
 	clause := root.text("requires-python")
 	environments := root.texts("environments")

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"larder/snapshot/pypi/pep440"
 	"larder/snapshot/pypi/pep508"
 )
 
@@ -249,44 +248,18 @@ func (s *requirements) pin(w requirement) (Pin, error) {
 		return Pin{}, w.at.refuse("make the two agree", "%s %s does not satisfy %s", show(w.req.Name), v, against.at)
 	}
 	var hashes []string
-	if w.hashes != nil || !l.pinned { // else the set has them
+	if w.hashes != nil || l.pinned == "" { // else the set has them
 		hashes = l.common(w.hashes)
 	}
 	if hashes != nil && len(hashes) == 0 {
 		return Pin{}, w.at.refuse("make the two agree", "%s has no hash in common with its constraint", show(w.req.Name))
 	}
-	l.pinned = true
+	l.pinned = v.Canonical()
 	return Pin{Name: name, Version: v.String(), Hashes: hashes, File: w.at.file, Line: w.at.line}, nil
 }
 
-// exact finds a version that some clause names outright.
-func exact(list pep440.Specifiers) (pep440.Version, bool) {
-	for i := range list {
-		if v, ok := list[i : i+1].Exact(); ok {
-			return v, true
-		}
-	}
-	return pep440.Version{}, false
-}
-
-// allows is Contains, except that === compares versions and not their spelling.
-func allows(list pep440.Specifiers, v pep440.Version) bool {
-	for i := range list {
-		one := list[i : i+1]
-		if e, ok := one.Exact(); ok {
-			if one[0].Operator == "===" && e.Compare(v) == 0 {
-				continue
-			}
-		}
-		if !one.Contains(v, true) {
-			return false
-		}
-	}
-	return true
-}
-
-// checkHashes holds what pip holds: one hash, or --require-hashes, and every pin
-// needs one.
+// checkHashes refuses a pin without a hash where another has one, or --require-hashes
+// is given, as pip does.
 func (s *requirements) checkHashes() error {
 	because := s.hashes
 	pins := s.set.lock().Pins

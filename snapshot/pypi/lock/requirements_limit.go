@@ -1,6 +1,11 @@
 package lock
 
-import "larder/snapshot/pypi/pep440"
+import (
+	"maps"
+	"slices"
+
+	"larder/snapshot/pypi/pep440"
+)
 
 // limit is what the constraints on one project come to, worked out once however many
 // lines ask for the project.
@@ -9,8 +14,7 @@ type limit struct {
 	version pep440.Version // that one of them names outright
 	exact   bool
 	hashes  map[string]bool // that all of them allow; nil allows everything
-	judged  map[string]*requirement
-	pinned  bool // a line of the project was pinned
+	pinned  string          // the version of a line that was pinned
 }
 
 func (s *requirements) limit(name string) *limit {
@@ -18,7 +22,7 @@ func (s *requirements) limit(name string) *limit {
 	if l != nil {
 		return l
 	}
-	l = &limit{lines: s.constraints[name], judged: make(map[string]*requirement)}
+	l = &limit{lines: s.constraints[name]}
 	s.limits[name] = l
 	for _, c := range l.lines {
 		if !l.exact {
@@ -40,37 +44,48 @@ func (s *requirements) limit(name string) *limit {
 
 // against is the last constraint that a version does not satisfy, nil when there is none.
 func (l *limit) against(v pep440.Version) *requirement {
-	key := v.Canonical()
-	line, ok := l.judged[key]
-	if ok {
-		return line
+	if l.pinned == v.Canonical() {
+		return nil
 	}
-	for i := range l.lines {
+	for i := range slices.Backward(l.lines) {
 		if !allows(l.lines[i].req.Specifiers, v) {
-			line = &l.lines[i]
+			return &l.lines[i]
 		}
 	}
-	l.judged[key] = line
-	return line
+	return nil
 }
 
 // common is what a line's hashes and the constraints' both allow; nil allows
 // everything.
 func (l *limit) common(hashes []string) []string {
-	if l.hashes == nil {
+	switch {
+	case l.hashes == nil:
 		return hashes
+	case hashes == nil:
+		return slices.AppendSeq([]string{}, maps.Keys(l.hashes))
 	}
-	both := []string{}
-	if hashes == nil {
-		for h := range l.hashes {
-			both = append(both, h)
+	return slices.DeleteFunc(hashes, func(h string) bool { return !l.hashes[h] })
+}
+
+// exact finds a version that some clause names outright.
+func exact(list pep440.Specifiers) (pep440.Version, bool) {
+	for i := range list {
+		if v, ok := list[i : i+1].Exact(); ok {
+			return v, true
 		}
-		return both
 	}
-	for _, h := range hashes {
-		if l.hashes[h] {
-			both = append(both, h)
+	return pep440.Version{}, false
+}
+
+// allows is Contains, except that === compares versions and not their spelling.
+func allows(list pep440.Specifiers, v pep440.Version) bool {
+	for i := range list {
+		one := list[i : i+1]
+		e, ok := one.Exact()
+		same := ok && one[0].Operator == "===" && e.Compare(v) == 0
+		if !same && !one.Contains(v, true) {
+			return false
 		}
 	}
-	return both
+	return true
 }

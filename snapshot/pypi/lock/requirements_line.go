@@ -11,7 +11,7 @@ func joinLines(text string) iter.Seq2[int, string] {
 	return func(yield func(int, string) bool) {
 		var open []byte  // kept from one requirement to the next
 		first, n := 0, 0 // first > 0: a line is being continued
-		for line := range splitLines(text) {
+		for line := range strings.SplitSeq(strings.ReplaceAll(strings.ReplaceAll(text, "\r\n", "\n"), "\r", "\n"), "\n") {
 			n++
 			comment := strings.HasPrefix(strings.TrimLeft(line, " \t\f\v"), "#")
 			if strings.HasSuffix(line, `\`) && !comment {
@@ -35,27 +35,6 @@ func joinLines(text string) iter.Seq2[int, string] {
 		}
 		if first > 0 {
 			yield(first, string(open))
-		}
-	}
-}
-
-// splitLines knows the line ends that people's editors write.
-func splitLines(text string) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for text != "" {
-			n := strings.IndexAny(text, "\n\r")
-			if n < 0 {
-				yield(text)
-				return
-			}
-			line := text[:n]
-			if strings.HasPrefix(text[n:], "\r\n") {
-				n++
-			}
-			text = text[n+1:]
-			if !yield(line) {
-				return
-			}
 		}
 	}
 }
@@ -96,12 +75,9 @@ func splitOption(text string) (opt, arg string) {
 // nil when no hash is given.
 func splitHashes(at position, text string) (spec string, hashes []string, err error) {
 	fields := strings.Fields(text)
-	n := len(fields)
-	for i, f := range fields {
-		if strings.HasPrefix(f, "-") && i > 0 {
-			n = i
-			break
-		}
+	n := 1
+	for n < len(fields) && !strings.HasPrefix(fields[n], "-") {
+		n++
 	}
 	spec = strings.Join(fields[:n], " ")
 	foreign := ""

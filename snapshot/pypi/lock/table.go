@@ -19,7 +19,7 @@ func (d *document) wrong(line int, fix, format string, args ...any) {
 // table is a TOML table. A nil table has no keys.
 type table struct {
 	doc    *document
-	line   int
+	line   int            // 0 for the whole file
 	pairs  []pair         // in the order of the file
 	index  map[string]int // into pairs, once there are more than indexFrom
 	header bool           // defined by its own [header]

@@ -37,7 +37,7 @@ func parseTOML(file string, data []byte) (*table, error) {
 		return nil, err
 	}
 	r := &tomlReader{doc: &document{file: file}, text: string(data), line: 1}
-	r.root = r.newTable(1)
+	r.root = r.newTable(0)
 	r.current = r.root
 	r.Reset(slices.Clip(data)) // else the parser may panic when it locates an error
 	for r.NextExpression() {
@@ -94,7 +94,7 @@ func (r *tomlReader) twice(line int, key string) error {
 	return r.bad(line, "%s is defined twice", show(key))
 }
 
-// lineAt is the line of a place in the file; places come in order.
+// lineAt is the line on which raw begins; ranges come in the order of the file.
 func (r *tomlReader) lineAt(raw unstable.Range) int {
 	if at := int(raw.Offset); at > r.offset {
 		r.line += bytes.Count(r.Data()[r.offset:at], []byte("\n"))

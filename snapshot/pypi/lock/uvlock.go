@@ -39,14 +39,14 @@ type uvMeant struct {
 // readUV reads a uv.lock (version 1) and walks it from the project as `uv sync` does:
 // its dependencies and its group "dev".
 func readUV(set *pinSet, root *table) error {
-	at := position{file: root.doc.file}
+	at := root.at()
 	if v, ok := get[scalar](root, "version", "number"); !ok || v != "1" {
 		return at.refuse(uvFix+" (version 1)", "version is %s, only 1 can be read", show(string(v)))
 	}
 	clause := root.text("requires-python")
 	supported := root.texts("supported-markers")
 	manifest := root.table("manifest")
-	w := newUVWalk(set, at.file)
+	w := &uvWalk{set: set, file: at.file, members: make(map[string]bool), byName: make(map[string][]*uvPackage)}
 	for _, m := range manifest.texts("members") {
 		w.members[pep508.Normalize(m)] = true
 	}

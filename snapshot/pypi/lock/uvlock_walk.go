@@ -36,10 +36,6 @@ type uvWalk struct {
 	active  []string               // what conflict markers ask for, as uv encodes it
 }
 
-func newUVWalk(set *pinSet, file string) *uvWalk {
-	return &uvWalk{set: set, file: file, members: make(map[string]bool), byName: make(map[string][]*uvPackage)}
-}
-
 // run walks the lock and pins what was reached. Which encoded names are active shows
 // only on the way, so the walk is repeated until they stay the same.
 func (w *uvWalk) run(needs []uvDependency) error {

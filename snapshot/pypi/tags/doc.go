@@ -8,7 +8,7 @@
 // cp313t-musllinux_1_2_aarch64 the free-threaded CPython 3.13 on musl 1.2. It
 // means everything that interpreter accepts there, older platforms, the stable
 // ABI and pure wheels included. A tag is one triple python-abi-platform; a wheel
-// names one or more of them. The rank of a wheel is the place of its best tag in
+// names one or more of them. The rank of a wheel is the index of its best tag in
 // the target's list: 0 is pip's first choice.
 //
 // # Promises

@@ -90,28 +90,28 @@ func (t Target) platforms() []string {
 	return list
 }
 
-// ranks holds, for each target asked about, the place of every supported tag:
-// a build ranks a hundred thousand wheels for a handful of targets.
+// ranks holds the index of every supported tag in Supported, by target: a build ranks
+// a hundred thousand wheels for a handful of targets.
 var ranks sync.Map // Target -> map[Tag]int
 
-// Rank is the place in Supported of the best of a wheel's tags, which are all
+// Rank is the index in Supported of the best of a wheel's tags, which are all
 // combinations of the three sets in its name. Lower is better; false means that
 // the target does not accept the wheel.
 func (t Target) Rank(python, abi, platform []string) (int, bool) {
 	cached, ok := ranks.Load(t)
 	if !ok {
-		places := make(map[Tag]int)
+		index := make(map[Tag]int)
 		for i, tag := range t.Supported() {
-			places[tag] = i
+			index[tag] = i
 		}
-		cached, _ = ranks.LoadOrStore(t, places)
+		cached, _ = ranks.LoadOrStore(t, index)
 	}
-	places := cached.(map[Tag]int)
+	index := cached.(map[Tag]int)
 	best, found := 0, false
 	for _, py := range python {
 		for _, a := range abi {
 			for _, p := range platform {
-				i, ok := places[Tag{strings.ToLower(py), strings.ToLower(a), strings.ToLower(p)}]
+				i, ok := index[Tag{strings.ToLower(py), strings.ToLower(a), strings.ToLower(p)}]
 				if ok && (!found || i < best) {
 					best, found = i, true
 				}
