@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"larder/snapshot"
 )
 
 func setupCommand() *cli.Command {
@@ -68,7 +70,7 @@ func runSetupTimer(c *cli.Context) error {
 		{gcServiceName, gcServiceUnit(larder)}, {gcTimerName, gcTimerUnit},
 	} {
 		path := filepath.Join(dir, u.name)
-		if err := writeWhole(path, []byte(u.text), 0o644); err != nil {
+		if err := snapshot.WriteFile(path, []byte(u.text), 0o644); err != nil {
 			return fmt.Errorf("write unit: %w", err)
 		}
 		fmt.Fprintf(c.App.Writer, "wrote %s\n", path)

@@ -27,6 +27,21 @@ type Resolver struct {
 	Env      []string
 }
 
+// Platform is uv's name for the platform of a target such as
+// cp311-manylinux_2_36_x86_64, if it has one.
+func Platform(target string) (string, bool) {
+	_, platform, _ := strings.Cut(target, "-")
+	libc, version, _ := strings.Cut(platform, "_")
+	parts := strings.SplitN(version, "_", 3)
+	switch {
+	case len(parts) == 3 && libc == "manylinux":
+		return parts[2] + "-manylinux_" + parts[0] + "_" + parts[1], true
+	case len(parts) == 3 && libc == "musllinux":
+		return parts[2] + "-unknown-linux-musl", true
+	}
+	return "", false
+}
+
 // Resolution is what uv made of a set.
 type Resolution struct {
 	Lock    string   `json:"-"`       // path of a pylock.toml; empty when there is no resolution
