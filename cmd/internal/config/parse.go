@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+	"github.com/xrash/smetrics"
 )
 
 // parse decodes on top of the defaults and refuses what it does not know.
@@ -103,7 +104,7 @@ func generic(key []string) string {
 func nearest(key string, known []string) string {
 	best, at := "", len(key)/2+2
 	for _, k := range known {
-		d := distance(key, k)
+		d := smetrics.WagnerFischer(key, k, 1, 1, 1)
 		if last(k) == last(key) {
 			d = min(d, 2)
 		}
@@ -118,24 +119,3 @@ func nearest(key string, known []string) string {
 }
 
 func last(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
-
-// distance is Levenshtein's, over bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}
