@@ -119,3 +119,45 @@ func TestMetricsText(t *testing.T) {
 		}
 	}
 }
+
+// The last plan answers for any budget; a damaged one is none.
+func TestLastPlan(t *testing.T) {
+	s, err := snapshot.Create(filepath.Join(t.TempDir(), "store"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if LoadPlan(s) != nil {
+		t.Error("a plan in a new store")
+	}
+	options := []Option{{Project: "a", From: 500}, {Project: "b", From: 5500}, {Project: "c", From: -1}}
+	for _, r := range []*Report{{Budget: &BudgetReport{Budget: 5000, Options: options}}, nil, {}} { // those without a budget leave it
+		if err := SavePlan(s, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := LoadPlan(s)
+	if p == nil || p.Budget != 5000 || p.Time.IsZero() {
+		t.Fatalf("read back %+v", p)
+	}
+	for _, tc := range []struct {
+		project string
+		budget  int64
+		taken   bool
+		cut     string
+	}{{"a", 499, false, "a"}, {"a", 500, true, "b"}, {"b", 6000, true, "c"}, {"c", 1 << 40, false, "c"}} {
+		got, cut := p.Explain(tc.project, tc.budget)
+		if len(got) != 1 || got[0].Taken != tc.taken || cut == nil || cut.Project != tc.cut {
+			t.Errorf("%+v: %+v, cut before %+v", tc, got, cut)
+		}
+	}
+	p.Options = p.Options[:2]
+	if got, cut := p.Explain("x", 1<<40); len(got) != 0 || cut != nil {
+		t.Errorf("of another project %+v; cut before %+v", got, cut)
+	}
+	if err := os.WriteFile(planPath(s), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if p := LoadPlan(s); p != nil {
+		t.Errorf("of a damaged file: %+v", p)
+	}
+}

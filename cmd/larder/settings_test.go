@@ -303,3 +303,20 @@ func TestConfigCommand(t *testing.T) {
 		}
 	}
 }
+
+// A flag after a command's arguments is found, whatever a global flag's value is called.
+func TestHoistFlags(t *testing.T) {
+	for _, tc := range [][2]string{
+		{"show numpy --json", "show --json numpy"},
+		{"--config config --store build gc --keep 3", "--config config --store build gc --keep 3"},
+		{"--config=config diff a b --files", "--config=config diff --files a b"},
+		{"run -- ls --json", "run -- ls --json"},
+		{"--store", "--store"},
+		{"nothing --json", "nothing --json"},
+	} {
+		args := append([]string{"larder"}, strings.Fields(tc[0])...)
+		if got := strings.Join(hoistFlags(newApp(), args)[1:], " "); got != tc[1] {
+			t.Errorf("%s: got %s, want %s", tc[0], got, tc[1])
+		}
+	}
+}

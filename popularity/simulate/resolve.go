@@ -3,7 +3,6 @@ package simulate
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -17,6 +16,7 @@ import (
 	"strings"
 
 	"larder/popularity"
+	"larder/snapshot"
 )
 
 // Resolver runs uv. Its environment says where the index is.
@@ -203,18 +203,10 @@ func oneLine(text string) string {
 	return text
 }
 
-// write puts a file in place by one rename.
+// write puts a file in place, and makes its directory.
 func write(path string, b []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	temp := path + "." + rand.Text()
-	err := os.WriteFile(temp, b, 0o600)
-	if err == nil {
-		err = os.Rename(temp, path)
-	}
-	if err != nil {
-		_ = os.Remove(temp)
-	}
-	return err
+	return snapshot.WriteFile(path, b, 0o600)
 }
