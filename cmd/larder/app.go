@@ -119,12 +119,8 @@ func lowerFirst(s string) string {
 
 // jsonWanted says whether --json was given, before or after the command's name.
 func jsonWanted(c *cli.Context) bool {
-	for _, l := range c.Lineage() {
-		if l != nil && l.Command != nil && l.Bool("json") {
-			return true
-		}
-	}
-	return false
+	from := given(c, "json")
+	return from != nil && from.Bool("json")
 }
 
 // openStore opens the store that the command works on.

@@ -59,10 +59,10 @@ func runBuild(c *cli.Context) error {
 		return err
 	}
 	store, done, err := buildStore(cfg.Store, b.DryRun)
+	defer done()
 	if err != nil {
 		return err
 	}
-	defer done()
 	b.Store = store
 	start := time.Now()
 	report, err := rankAndBuild(c, cfg, b)
@@ -89,8 +89,8 @@ func runBuild(c *cli.Context) error {
 	return err
 }
 
-// buildStore opens the store to build into. A dry run makes none: the plan for one that is
-// not there is that of an empty one.
+// buildStore opens the store to build into; done is called in any case. A dry run makes none:
+// the plan for one that is not there is that of an empty one.
 func buildStore(dir string, dry bool) (s *snapshot.Store, done func(), err error) {
 	done = func() {}
 	if !dry {

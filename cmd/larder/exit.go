@@ -217,20 +217,14 @@ func wantsJSON(args []string) bool {
 // printable escapes what could move a terminal's cursor or break a line, so
 // that one message stays one line whatever names it quotes.
 func printable(s string) string {
-	clean := func(r rune) bool { return r != utf8.RuneError && unicode.IsPrint(r) }
-	if strings.IndexFunc(s, func(r rune) bool { return !clean(r) }) < 0 {
-		return s
-	}
 	var b strings.Builder
 	for len(s) > 0 {
 		r, n := utf8.DecodeRuneInString(s)
 		switch {
-		case clean(r):
+		case r != utf8.RuneError && unicode.IsPrint(r):
 			b.WriteString(s[:n])
-		case r == utf8.RuneError && n == 1:
+		case n == 1:
 			fmt.Fprintf(&b, `\x%02x`, s[0])
-		case r < 0x80:
-			fmt.Fprintf(&b, `\x%02x`, r)
 		default:
 			fmt.Fprintf(&b, `\u%04x`, r)
 		}
