@@ -1,6 +1,8 @@
 package main
 
 import (
+	"path/filepath"
+
 	"github.com/pelletier/go-toml/v2"
 	"github.com/urfave/cli/v2"
 )
@@ -20,6 +22,9 @@ func runConfig(c *cli.Context) error {
 	}
 	cfg, err := loadConfig(c)
 	if err != nil {
+		return err
+	}
+	if cfg.Store, err = filepath.Abs(cfg.Store); err != nil {
 		return err
 	}
 	text, err := cfg.TOML()
