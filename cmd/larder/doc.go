@@ -24,8 +24,8 @@
 //	  run, oci           around a command; what runtimes say of a container
 //	  probe              what this host can do
 //
-// Imports point one way: snapshot, overlay and popularity import none of the
-// others, but what overlay attaches for; builder imports snapshot and
+// Imports point one way: snapshot imports none of the others, popularity and
+// what attaches in overlay import snapshot, builder imports snapshot and
 // popularity. The store and the mounts know no ecosystem: main.go registers
 // those of the program.
 //
