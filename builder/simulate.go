@@ -18,6 +18,7 @@ import (
 	"larder/builder/pypi/wheel"
 	"larder/popularity"
 	"larder/popularity/budget"
+	"larder/popularity/simulate"
 	"larder/snapshot/pypi/lock"
 )
 
@@ -125,14 +126,14 @@ func (s *Simulation) Wheel(ctx context.Context, pin *lock.Pin) (filename string,
 	return c.file.Filename, max(0, c.file.Size), err
 }
 
-// Shelf is everything a ranking offers, in the order in which budgets take it.
-type Shelf struct {
+// offer is everything a ranking offers, in the order in which budgets take it.
+type offer struct {
 	options []*option
 	order   *budget.Order
 }
 
-// Shelf orders what a ranking offers.
-func (s *Simulation) Shelf(ctx context.Context, entries []popularity.Entry) (*Shelf, error) {
+// Offer implements simulate.Index.
+func (s *Simulation) Offer(ctx context.Context, entries []popularity.Entry) (simulate.Offer, error) {
 	cfg := s.cfg
 	cfg.Ranking, cfg.Entries, cfg.Budget = nil, map[string]popularity.Entry{}, 1
 	for _, e := range entries {
@@ -156,7 +157,7 @@ func (s *Simulation) Shelf(ctx context.Context, entries []popularity.Entry) (*Sh
 	if err := shelf.weigh(ctx); err != nil {
 		return nil, err
 	}
-	return &Shelf{shelf.options, shelf.order(nil)}, nil
+	return &offer{shelf.options, shelf.order(nil)}, nil
 }
 
 // alike is among how many of the nearest ranks a model is chosen.
@@ -191,11 +192,11 @@ func (s *Simulation) guessFrom(entries []popularity.Entry) {
 	}
 }
 
-// Take returns the file names of the wheels a budget takes.
-func (s *Shelf) Take(budget int64) map[string]bool {
+// Take implements simulate.Offer.
+func (o *offer) Take(budget int64) map[string]bool {
 	taken := map[string]bool{}
-	for _, i := range s.order.Take(budget).Wheels {
-		taken[s.options[i].file().Filename] = true
+	for _, i := range o.order.Take(budget).Wheels {
+		taken[o.options[i].file().Filename] = true
 	}
 	return taken
 }

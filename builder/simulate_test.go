@@ -41,11 +41,11 @@ func simulateKnown(t *testing.T, options indextest.Options) {
 				t.Errorf("a wheel for %v", pin)
 			}
 		}
-		shelf, err := sim.Shelf(t.Context(), entries)
+		offer, err := sim.Offer(t.Context(), entries)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all := shelf.Take(1 << 40)
+		all := offer.Take(1 << 40)
 		for _, want := range []string{"alpha-2.0-py3-none-any.whl", "alpha-1.0-py3-none-any.whl", "beta-1.0-py3-none-any.whl"} {
 			if !all[want] && !(options.NoMetadata && strings.HasPrefix(want, "beta")) {
 				t.Errorf("%s is not taken of %v", want, all)
@@ -57,8 +57,8 @@ func simulateKnown(t *testing.T, options indextest.Options) {
 				guessed++
 			}
 		}
-		if guessed < 2 || len(shelf.Take(1)) != 0 {
-			t.Errorf("%d guessed of %v; %d for one byte", guessed, all, len(shelf.Take(1)))
+		if guessed < 2 || len(offer.Take(1)) != 0 {
+			t.Errorf("%d guessed of %v; %d for one byte", guessed, all, len(offer.Take(1)))
 		}
 		metadata := false
 		for _, q := range w.index.Requests() {
@@ -83,8 +83,8 @@ func simulateKnown(t *testing.T, options indextest.Options) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		shelf, err := sim.Shelf(t.Context(), entries)
-		if err != nil || !shelf.Take(1 << 40)["beta-1.0-py3-none-any.whl"] || sim.Silent() != 0 {
+		offer, err := sim.Offer(t.Context(), entries)
+		if err != nil || !offer.Take(1 << 40)["beta-1.0-py3-none-any.whl"] || sim.Silent() != 0 {
 			t.Errorf("told: %v, %d silent", err, sim.Silent())
 		}
 	}

@@ -112,3 +112,18 @@ func TestBlendIsNotSteered(t *testing.T) {
 		t.Errorf("first %q", names(got.Top(2)))
 	}
 }
+
+// A budget chooses among the first, and what this host missed however far down it is.
+func TestCandidates(t *testing.T) {
+	missed := []Place{{Source: "misses", Rank: 1}}
+	r := Ranking{Entries: []Entry{{Project: "a", Places: missed}, {Project: "b"}, {Project: "c"}, {Project: "d", Places: missed}}}
+	for top, want := range map[int]string{1: "a d", 2: "a b d", 4: "a b c d", 9: "a b c d"} {
+		var got []string
+		for _, e := range r.Candidates(top) {
+			got = append(got, e.Project)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("top %d: %q, want %s", top, got, want)
+		}
+	}
+}

@@ -59,6 +59,18 @@ func (r Ranking) Top(n int) Ranking {
 	return r
 }
 
+// Candidates are what a budget chooses from: the first top projects, and whatever
+// this host missed, however far down that is.
+func (r Ranking) Candidates(top int) []Entry {
+	entries := slices.Clone(r.Top(top).Entries)
+	for _, e := range r.Entries[len(entries):] {
+		if slices.ContainsFunc(e.Places, func(p Place) bool { return p.Source == "misses" }) {
+			entries = append(entries, e)
+		}
+	}
+	return entries
+}
+
 // Merge makes one ranking of several months of one. Each project is ranked by
 // the median of its ranks; where it is absent it counts as behind everything.
 // It must be in more than half of the rankings. Of an even number the median is

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -302,4 +303,23 @@ func emptyConfig(t testing.TB) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// A misspelt view would be attached nowhere without a word: it is refused with the whole file.
+func TestHookRefusesAnUnknownView(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "config.toml")
+	if err := os.WriteFile(path, []byte("[profile.default]\nviews = [\"pipp\"]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := config.Load(path); err == nil || !strings.Contains(err.Error(), `profile.default.views: no view "pipp"; did you mean pip?`) {
+		t.Errorf("%v", err)
+	}
+	for _, view := range []string{"pip", "pip-old", "uv", "poetry"} { // every client's, by this program's table
+		if err := os.WriteFile(path, fmt.Appendf(nil, "[profile.default]\nviews = [%q]\n", view), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := config.Load(path); err != nil {
+			t.Errorf("%s: %v", view, err)
+		}
+	}
 }

@@ -45,6 +45,7 @@ func newApp() *cli.App {
 			useCommand(),
 			doctorCommand(),
 			setupCommand(),
+			configCommand(),
 			versionCommand(),
 		},
 		Action: func(c *cli.Context) error {
@@ -93,8 +94,8 @@ func refuseEmpty(c *cli.Context) error {
 // globalFlags are accepted before and after the command's name.
 func globalFlags() []cli.Flag {
 	return []cli.Flag{
-		// The environment variable is read in storeDir: as a flag's default it
-		// would, after the command's name, beat a flag given before it.
+		// LARDER_STORE is read in settings.go: as a flag's default it would, after
+		// the command's name, beat a flag given before it.
 		&cli.StringFlag{Name: "store", Usage: "the store's `DIR` (default: $LARDER_STORE, else " + config.DefaultStore + ")"},
 		&cli.StringFlag{Name: "config", Usage: "configuration `FILE` (default: /etc/larder/config.toml if it is there)"},
 		&cli.BoolFlag{Name: "json", Usage: "print JSON on standard output"},
@@ -116,46 +117,10 @@ func lowerFirst(s string) string {
 	return strings.ToLower(s[:1]) + s[1:]
 }
 
-// globalString returns a global flag's value wherever on the line it was given.
-func globalString(c *cli.Context, name string) string {
-	for _, l := range c.Lineage() {
-		if l != nil && l.Command != nil && l.IsSet(name) {
-			return l.String(name)
-		}
-	}
-	return ""
-}
-
 // jsonWanted says whether --json was given, before or after the command's name.
 func jsonWanted(c *cli.Context) bool {
-	for _, l := range c.Lineage() {
-		if l != nil && l.Command != nil && l.Bool("json") {
-			return true
-		}
-	}
-	return false
-}
-
-// storeDir returns the store the command works on: flag, environment,
-// configuration, default.
-func storeDir(c *cli.Context) (string, error) {
-	if globalString(c, "config") != "" {
-		// A file that was named is read, though a flag decides: a mistake in it is said now.
-		if _, err := loadConfig(c); err != nil {
-			return "", err
-		}
-	}
-	if dir := globalString(c, "store"); dir != "" {
-		return dir, nil
-	}
-	if dir := os.Getenv("LARDER_STORE"); dir != "" {
-		return dir, nil
-	}
-	cfg, err := loadConfig(c)
-	if err != nil {
-		return "", err
-	}
-	return cfg.Store, nil
+	from := given(c, "json")
+	return from != nil && from.Bool("json")
 }
 
 // openStore opens the store that the command works on.
@@ -184,8 +149,14 @@ func warnf(format string, args ...any) {
 // ("larder show numpy --json"): the flag parser stops at the first argument.
 // What follows "--", and all that follows run's command, stays as it is.
 func hoistFlags(app *cli.App, args []string) []string {
-	at := slices.IndexFunc(args, func(a string) bool { return app.Command(a) != nil })
-	if at < 1 || args[at] == "run" || len(app.Command(args[at]).Subcommands) > 0 {
+	at := 1
+	for at < len(args) && app.Command(args[at]) == nil {
+		if name := strings.TrimLeft(args[at], "-"); name == "store" || name == "config" {
+			at++ // its value may be called as a command is
+		}
+		at++
+	}
+	if at >= len(args) || args[at] == "run" || len(app.Command(args[at]).Subcommands) > 0 {
 		return args
 	}
 	takesValue := map[string]bool{}

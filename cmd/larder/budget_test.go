@@ -46,7 +46,7 @@ func TestBuildBudget(t *testing.T) {
 			t.Errorf("a dry run fetched %s", q.Path)
 		}
 	}
-	if _, err := os.Stat(historyPath(s)); !errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat(s.HistoryPath()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a dry run is in the history: %v", err)
 	}
 	out, err = build("--budget", "1MB", "--json")

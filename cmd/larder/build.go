@@ -58,31 +58,14 @@ func runBuild(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	dir, err := storeDir(c)
+	store, done, err := buildStore(cfg.Store, b.DryRun)
+	defer done()
 	if err != nil {
 		return err
 	}
-	if b.Targets, err = builder.FindTargets(c.Context, b.wantedTargets); err != nil {
-		return err
-	}
-	open := snapshot.OpenOrCreate
-	if b.DryRun {
-		open = snapshot.Open
-		if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
-			// A plan for the store that a build would make there: nothing is in it.
-			scratch, err := os.MkdirTemp("", "larder-plan-")
-			if err != nil {
-				return err
-			}
-			defer os.RemoveAll(scratch)
-			dir, open = filepath.Join(scratch, "store"), snapshot.Create
-		}
-	}
-	if b.Store, err = open(dir); err != nil {
-		return err
-	}
+	b.Store = store
 	start := time.Now()
-	report, err := b.run(c)
+	report, err := rankAndBuild(c, cfg, b)
 	switch {
 	case err == nil && len(report.Skipped) > 0:
 		err = statusError(exitSkips)
@@ -90,7 +73,7 @@ func runBuild(c *cli.Context) error {
 		err = errInterrupted
 	}
 	if !b.DryRun {
-		noteBuild(b.Store, metricsFile(c, cfg), historyOf(report, err, start))
+		noteBuild(store, cfg.Metrics, report, err, start)
 	}
 	if exitCode(err) != exitOK && exitCode(err) != exitSkips {
 		return err
@@ -106,136 +89,130 @@ func runBuild(c *cli.Context) error {
 	return err
 }
 
-// run ranks and builds. The report may be nil with an error.
-func (b *buildRequest) run(c *cli.Context) (*builder.Report, error) {
+// buildStore opens the store to build into; done is called in any case. A dry run makes none:
+// the plan for one that is not there is that of an empty one.
+func buildStore(dir string, dry bool) (s *snapshot.Store, done func(), err error) {
+	done = func() {}
+	if !dry {
+		s, err = snapshot.OpenOrCreate(dir)
+		return s, done, err
+	}
+	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
+		s, err = snapshot.Open(dir)
+		return s, done, err
+	}
+	scratch, err := os.MkdirTemp("", "larder-plan-")
+	if err != nil {
+		return nil, done, err
+	}
+	s, err = snapshot.Create(filepath.Join(scratch, "store"))
+	return s, func() { os.RemoveAll(scratch) }, err
+}
+
+// rankAndBuild makes the build. The report may be nil with an error.
+func rankAndBuild(c *cli.Context, cfg config.Config, b builder.Config) (*builder.Report, error) {
 	// Before the stage empties the trash, whether or not a ranking is wanted.
 	collectMisses(c.Context, b.Store)
-	if b.ranks {
-		ranking, _, err := loadRanking(c.Context, c)
+	if !c.IsSet("lock") || c.IsSet("ranking") || c.IsSet("top") {
+		ranking, _, err := loadRanking(c, cfg)
 		if err != nil {
 			return nil, err
 		}
-		b.Entries = map[string]popularity.Entry{}
-		entries := ranking.Top(b.top).Entries
+		entries := ranking.Top(cfg.Rank.Top).Entries
 		if b.Budget > 0 {
-			entries = candidates(ranking, b.top)
+			entries = ranking.Candidates(cfg.Rank.Top)
 		}
+		b.Entries = map[string]popularity.Entry{}
 		for _, e := range entries {
 			b.Ranking = append(b.Ranking, e.Project)
 			b.Entries[e.Project] = e
 		}
 	}
-	client, err := indexClient(c.Context, b.Config, b.Store)
+	_, pip, err := pipOf(c.Context, b.Targets)
 	if err != nil {
 		return nil, err
 	}
-	defer client.Close()
-	b.Index = client
+	if b.Index, err = indexClient(pip, b.Jobs, b.Store.PagesDir()); err != nil {
+		return nil, err
+	}
+	defer b.Index.Close()
 	shown := newProgress(os.Stderr, jsonWanted(c))
 	b.Progress, b.Warn = shown.event, shown.warn
-	report, err := builder.Build(c.Context, b.Config)
+	report, err := builder.Build(c.Context, b)
 	shown.done()
-	savePlan(b.Store, report)
+	if perr := builder.SavePlan(b.Store, report); perr != nil {
+		warnf("keep the plan for rank --explain: %v", perr)
+	}
 	return report, err
 }
 
-// buildRequest is the command line and the configuration put together.
-type buildRequest struct {
-	builder.Config
-	wantedTargets []string
-	ranks         bool // the ranking is wanted, cut to top
-	top           int
-}
-
-// buildConfig merges flags over the configuration.
-func buildConfig(c *cli.Context, cfg config.Config) (_ *buildRequest, err error) {
-	b := &buildRequest{
-		Config: builder.Config{
-			Locks: cfg.Build.Locks, Views: cfg.Build.Views, Layers: cfg.Build.Layers, Jobs: cfg.Build.Jobs,
-			FetchTime: time.Duration(cfg.Build.Timeout), DryRun: c.Bool("dry-run"), Force: c.Bool("force"),
-		},
-		wantedTargets: cfg.Build.Targets,
-		ranks:         true,
-		top:           cfg.Rank.Top,
-	}
-	if c.IsSet("lock") {
-		b.Locks = c.StringSlice("lock")
-		b.ranks = c.IsSet("ranking") || c.IsSet("top")
-	}
-	for _, path := range b.Locks {
+// buildConfig is what the configuration asks of a build, but for its store, its ranking and
+// its index.
+func buildConfig(c *cli.Context, cfg config.Config) (b builder.Config, err error) {
+	for _, path := range cfg.Build.Locks {
 		info, err := os.Stat(path)
 		if err == nil && info.IsDir() {
 			err = &fs.PathError{Op: "read", Path: path, Err: unix.EISDIR}
 		}
 		if err != nil {
-			return nil, usagef("lock %q: %v", path, errors.Unwrap(err)).hint("name a pylock.toml, uv.lock, poetry.lock or requirements.txt")
+			return b, usagef("lock %q: %v", path, errors.Unwrap(err)).hint("name a pylock.toml, uv.lock, poetry.lock or requirements.txt")
 		}
 	}
-	if c.IsSet("view") {
-		b.Views = c.StringSlice("view")
-	}
-	if c.IsSet("target") {
-		b.wantedTargets = c.StringSlice("target")
-	}
-	if c.IsSet("layers") {
-		b.Layers = c.Bool("layers")
-	}
-	if c.IsSet("jobs") {
-		if b.Jobs = c.Int("jobs"); b.Jobs < 1 || b.Jobs > 64 {
-			return nil, usagef("--jobs %d is not between 1 and 64", b.Jobs).hint("leave it out for 8")
-		}
-	}
-	if c.IsSet("top") {
-		if b.top = c.Int("top"); b.top < 1 {
-			return nil, usagef("--top %d stocks nothing", b.top).hint("name a number of projects from 1")
-		}
-	}
-	if b.Budget, err = budgetOf(c, cfg); err != nil {
-		return nil, err
-	}
-	for _, v := range b.Views {
+	for _, v := range cfg.Build.Views {
 		if !slices.Contains(builder.ViewNames, v) {
-			return nil, usagef("no view %q", v).hint("the views are %s", strings.Join(builder.ViewNames, ", "))
+			return b, usagef("no view %q", v).hint("the views are %s", strings.Join(builder.ViewNames, ", "))
 		}
 	}
-	return b, nil
+	b = builder.Config{
+		Locks: cfg.Build.Locks, Views: cfg.Build.Views, Layers: cfg.Build.Layers, Jobs: cfg.Build.Jobs,
+		Budget: cfg.Rank.Budget.Bytes(), FetchTime: time.Duration(cfg.Build.Timeout), DryRun: c.Bool("dry-run"), Force: c.Bool("force"),
+	}
+	b.Targets, err = builder.FindTargets(c.Context, cfg.Build.Targets)
+	return b, err
 }
 
-// indexClient is a client of the index that the first target's pip, else the
-// python3 on PATH, is configured for.
-func indexClient(ctx context.Context, b builder.Config, s *snapshot.Store) (*index.Client, error) {
-	_, cfg, err := pipOf(ctx, b.Targets)
-	if err != nil {
-		return nil, err
-	}
-	jobs := b.Jobs
-	if jobs == 0 {
-		jobs = 8
-	}
-	options := index.Options{Jobs: jobs, UserAgent: userAgent()}
-	if s != nil {
-		// Pages that did not change cost one small answer. Without the cache they
-		// cost a full one: no reason to fail.
-		if options.Cache, err = index.OpenPageCache(s.PagesDir(), 0); err != nil {
-			warnf("%v", err)
+// pipOf is the interpreter whose pip says where the index is (the first target's that is on
+// this host, else python3 on PATH), and what it says.
+func pipOf(ctx context.Context, targets []builder.Target) (python string, pip index.Config, err error) {
+	python = "python3"
+	for _, t := range targets {
+		if t.Interpreter != nil {
+			python = t.Interpreter.Executable
+			break
 		}
 	}
-	return index.New(cfg, options)
+	pip, err = index.FromPip(ctx, []string{python})
+	return python, pip, err
 }
 
-// budgetOf is the budget of the flag, else the configuration's; 0 is none.
-func budgetOf(c *cli.Context, cfg config.Config) (int64, error) {
-	if !c.IsSet("budget") {
-		return int64(cfg.Rank.Budget), nil
-	}
-	size, err := config.ParseSize(c.String("budget"))
+// indexClient is a client of the index that pip is configured for. It keeps pages in a
+// directory: those that did not change cost one small answer. Without that they cost a full
+// one, which is no reason to fail.
+func indexClient(pip index.Config, jobs int, pages string) (*index.Client, error) {
+	cache, err := index.OpenPageCache(pages, 0)
 	if err != nil {
-		return 0, usagef("--budget: %v", err)
+		warnf("%v", err)
 	}
-	if size < 1 {
-		return 0, usagef("--budget %s stocks nothing", c.String("budget")).hint("write it as 50GB; leave it out for no budget")
+	return index.New(pip, index.Options{Jobs: jobs, UserAgent: userAgent(), Cache: cache})
+}
+
+// noteBuild appends a build to the history and writes the metrics. What goes wrong with it
+// is a warning: the build is what it is.
+func noteBuild(s *snapshot.Store, metrics string, r *builder.Report, err error, start time.Time) {
+	failure := ""
+	if err != nil && exitCode(err) != exitSkips {
+		failure = printable(err.Error())
 	}
-	return int64(size), nil
+	run := builder.RunOf(r, start, exitCode(err), failure)
+	if err := builder.AppendHistory(s, run); err != nil {
+		warnf("%v", err)
+	}
+	if metrics == "" {
+		return
+	}
+	if err := builder.WriteMetrics(s, run, metrics); err != nil {
+		warnf("%v", err)
+	}
 }
 
 func userAgent() string { return "larder/" + version }

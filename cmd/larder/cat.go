@@ -25,11 +25,7 @@ func runCat(c *cli.Context) error {
 	if err := maxArgs(c, 1); err != nil {
 		return err
 	}
-	s, err := openStore(c)
-	if err != nil {
-		return err
-	}
-	img, _, err := openImage(s, ref)
+	img, _, err := openSnapshot(c, ref)
 	if err != nil {
 		return err
 	}

@@ -27,16 +27,12 @@ func runDiff(c *cli.Context) error {
 	if c.NArg() != 2 {
 		return usagef("diff needs two snapshots").hint("for example: larder diff previous current")
 	}
-	s, err := openStore(c)
-	if err != nil {
-		return err
-	}
-	a, from, err := openImage(s, c.Args().Get(0))
+	a, from, err := openSnapshot(c, c.Args().Get(0))
 	if err != nil {
 		return err
 	}
 	defer a.Close()
-	b, to, err := openImage(s, c.Args().Get(1))
+	b, to, err := openSnapshot(c, c.Args().Get(1))
 	if err != nil {
 		return err
 	}

@@ -1,17 +1,53 @@
 // Command larder stocks a container host with Python packages, once, and gives
 // each container its own copy-on-write view of them.
 //
-// # The life of one container's cache
+// # The house
 //
-//	larder build      ranks packages, fetches and checks their wheels, unpacks them
-//	                  into layers, and seals all of it as a snapshot
-//	larder mount      keeps that snapshot mounted, so that an attach takes microseconds
-//	larder-hook       gives a container the snapshot with a private upper on top
-//	larder run        does the same for one command, without a container runtime
-//	larder gc         removes what no container and no policy needs any more
+//	cmd/larder           commands: flags, one call, print
+//	cmd/larder-hook      the OCI hook: attach and release; links no network code
+//	cmd/internal/config  the operator's file, read by both
 //
-// Each command is one file named after it; main.go lists them, app.go holds what
-// they share, exit.go is the one table of exit codes.
+//	popularity           what to stock: rankings and their blend
+//	  sources            rankings from files, addresses, ClickHouse
+//	  misses             what containers had to download, kept as names
+//	  simulate           what a budget would hold of real requirement sets
+//	builder              how a snapshot comes to be: plan, fetch, unpack, seal; its history
+//	  pypi/…             the index, wheels, layers and views of PyPI
+//	snapshot             the store: pool, snapshots, leases, one writer at a time
+//	  ecosystem          what a world of packages brings: its tables, its interfaces
+//	  image              the EROFS image of a snapshot
+//	  check, gc, trash   what verifies, what collects, and the one deleter
+//	  pypi/…             names, versions, markers, tags and locks of PyPI
+//	overlay              the mounts: image, tree, private upper
+//	  keep               snapshots kept mounted
+//	  instance           uppers: limits, records, what mounts them
+//	  run, oci           around a command; what runtimes say of a container
+//	  probe              what this host can do
+//
+// Imports point one way: snapshot imports none of the others, popularity and
+// what attaches in overlay import snapshot, builder imports snapshot and
+// popularity. The store and the mounts know no ecosystem: main.go registers
+// those of the program.
+//
+// # The way of one artifact
+//
+//	popularity   ranks its project          larder rank
+//	builder      plans it, by pip's choice  larder build, and so on to current
+//	             fetches it into the pool, under the digest that the index published
+//	             checks it, and unpacks it into a layer for each target
+//	             seals layers, views and manifest as one image
+//	snapshot     publishes the image and makes it current, by one rename
+//	overlay      keeps it mounted           larder mount
+//	             mounts it with a private upper: for a container (larder-hook),
+//	             for a command (larder run)
+//	popularity   reads from the upper what the container still had to download
+//	snapshot     collects what no container and no policy needs (larder gc)
+//
+// # In this package
+//
+// Each command is one file named after it; app.go lists them and holds what
+// they share, settings.go is the one table of configuration keys and flags,
+// exit.go the one table of exit codes.
 //
 // # What scripts may rely on
 //

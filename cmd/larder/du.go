@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"text/tabwriter"
 
@@ -26,15 +27,7 @@ func runDu(c *cli.Context) error {
 	if err := maxArgs(c, 1); err != nil {
 		return err
 	}
-	s, err := openStore(c)
-	if err != nil {
-		return err
-	}
-	ref := c.Args().First()
-	if ref == "" {
-		ref = "current"
-	}
-	img, id, err := openImage(s, ref)
+	img, id, err := openSnapshot(c, cmp.Or(c.Args().First(), "current"))
 	if err != nil {
 		return err
 	}

@@ -27,8 +27,8 @@ import (
 	"larder/snapshot/pypi/tags"
 )
 
-// The exit codes of every command (design, section 8). An unknown code is a
-// failure. larder run keeps its command's status instead; see run.go.
+// The exit codes of every command. larder run keeps its command's status
+// instead; see run.go.
 const (
 	exitOK          = 0
 	exitInternal    = 1   // a fault of larder's, or one nobody foresaw
@@ -56,8 +56,8 @@ var exitCodes = []struct {
 }{
 	{errInterrupted, exitInterrupted},
 	{context.Canceled, exitInterrupted}, // only a signal ends the command's context
-	// A fault of the host before what it was met in: a wheel that could not be written
-	// down is not a wheel refused, and a lock on a broken disk is no mistake of its author.
+	// A fault of the host before the input it came up with: a wheel that a full disk could
+	// not take is not refused, and a lock on a broken disk is no mistake of its author.
 	{snapshot.ErrSpace, exitSpace},
 	{unix.ENOSPC, exitSpace},
 	{unix.EDQUOT, exitSpace},
@@ -85,8 +85,8 @@ var exitCodes = []struct {
 	{snapshot.ErrDamaged, exitDamage},
 	{overlay.ErrDamaged, exitDamage},
 	{errFaultOfName, exitInternal},
-	// A silent index before a refused lock: what a lock names and nobody could
-	// ask for is the network's fault.
+	// An index that does not answer before a refused lock: that what a lock names could
+	// not be had is then the network's fault.
 	{builder.ErrUnreachable, exitNetwork},
 	{index.ErrUnreachable, exitNetwork},
 	{index.ErrPage, exitNetwork},
@@ -175,12 +175,7 @@ func report(stdout, stderr io.Writer, asJSON bool, err error) int {
 	if err == nil || errors.As(err, &status) {
 		return code
 	}
-	var hinted interface{ Hint() string }
-	hint := ""
-	if errors.As(err, &hinted) {
-		hint = printable(hinted.Hint())
-	}
-	text := printable(err.Error())
+	text, hint := printable(err.Error()), printable(hintOf(err))
 	fmt.Fprintf(stderr, "larder: %s\n", text)
 	if hint != "" {
 		fmt.Fprintf(stderr, "hint: %s\n", hint)
@@ -195,6 +190,15 @@ func report(stdout, stderr io.Writer, asJSON bool, err error) int {
 		}{text, hint, code})
 	}
 	return code
+}
+
+// hintOf is the advice that comes with an error, or "".
+func hintOf(err error) string {
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) {
+		return hinted.Hint()
+	}
+	return ""
 }
 
 // wantsJSON looks for --json where the flag parser may have failed before it.
@@ -213,20 +217,14 @@ func wantsJSON(args []string) bool {
 // printable escapes what could move a terminal's cursor or break a line, so
 // that one message stays one line whatever names it quotes.
 func printable(s string) string {
-	clean := func(r rune) bool { return r != utf8.RuneError && unicode.IsPrint(r) }
-	if strings.IndexFunc(s, func(r rune) bool { return !clean(r) }) < 0 {
-		return s
-	}
 	var b strings.Builder
 	for len(s) > 0 {
 		r, n := utf8.DecodeRuneInString(s)
 		switch {
-		case clean(r):
+		case r != utf8.RuneError && unicode.IsPrint(r):
 			b.WriteString(s[:n])
-		case r == utf8.RuneError && n == 1:
+		case n == 1:
 			fmt.Fprintf(&b, `\x%02x`, s[0])
-		case r < 0x80:
-			fmt.Fprintf(&b, `\x%02x`, r)
 		default:
 			fmt.Fprintf(&b, `\u%04x`, r)
 		}

@@ -1,90 +1,17 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
-	"golang.org/x/sys/unix"
 
 	"larder/builder"
 	"larder/cmd/internal/config"
 	"larder/popularity"
-	"larder/snapshot"
 )
-
-// lastPlan is what the last build with a budget looked at, dry runs included. It
-// is kept in the store so that rank --explain need not ask the index again.
-type lastPlan struct {
-	Time    time.Time        `json:"time"`
-	Budget  int64            `json:"budget"`
-	Options []builder.Option `json:"options"`
-}
-
-// maxPlan bounds what is read back: 100,000 options take a third of it.
-const maxPlan = 128 << 20
-
-func planPath(s *snapshot.Store) string { return filepath.Join(s.PagesDir(), "plan.json") }
-
-// savePlan keeps a build's plan. That it could not is worth a warning.
-func savePlan(s *snapshot.Store, r *builder.Report) {
-	if r == nil || r.Budget == nil {
-		return
-	}
-	b, err := json.Marshal(lastPlan{time.Now().UTC().Truncate(time.Second), r.Budget.Budget, r.Budget.Options})
-	if err == nil {
-		err = os.MkdirAll(s.PagesDir(), 0o700)
-	}
-	if err == nil {
-		err = writeWhole(planPath(s), b, 0o600)
-	}
-	if err != nil {
-		warnf("keep the plan for rank --explain: %v", err)
-	}
-}
-
-// writeWhole puts a file in place by one rename: a reader sees the old one or the
-// new one. After a power cut it may be either, or empty.
-func writeWhole(path string, b []byte, mode os.FileMode) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-")
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	// Whoever sweeps the store takes a file that is locked for one being written.
-	_ = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Chmod(mode)
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
-}
-
-// loadPlan reads the last plan; without a usable one ok is false.
-func loadPlan(s *snapshot.Store) (p lastPlan, ok bool) {
-	if s == nil {
-		return p, false
-	}
-	f, err := os.OpenFile(planPath(s), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return p, false
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxPlan))
-	return p, err == nil && json.Unmarshal(b, &p) == nil
-}
 
 // explanation is what --explain prints.
 type explanation struct {
@@ -109,11 +36,7 @@ type stockedWheel struct {
 
 // explain says where a project is ranked, by whom, what the current snapshot has of
 // it, and what a budget makes of it.
-func explain(c *cli.Context, r popularity.Ranking, project string) error {
-	cfg, err := loadConfig(c)
-	if err != nil {
-		return err
-	}
+func explain(c *cli.Context, cfg config.Config, r popularity.Ranking, project string) error {
 	e, err := explanationOf(c, cfg, r, project)
 	if err != nil {
 		return err
@@ -148,11 +71,8 @@ func explain(c *cli.Context, r popularity.Ranking, project string) error {
 }
 
 func explanationOf(c *cli.Context, cfg config.Config, r popularity.Ranking, project string) (explanation, error) {
-	e := explanation{Project: project, Of: len(r.Entries), Top: cfg.Rank.Top, Places: []popularity.Place{},
+	e := explanation{Project: project, Of: len(r.Entries), Top: cfg.Rank.Top, Budget: cfg.Rank.Budget.Bytes(), Places: []popularity.Place{},
 		Versions: []popularity.Version{}, Stocked: []stockedWheel{}, Options: []builder.Option{}}
-	if c.IsSet("top") {
-		e.Top = c.Int("top")
-	}
 	for _, entry := range r.Entries {
 		if entry.Project == project {
 			e.Rank = entry.Rank
@@ -160,7 +80,11 @@ func explanationOf(c *cli.Context, cfg config.Config, r popularity.Ranking, proj
 			e.Versions = append(e.Versions, entry.Versions...)
 		}
 	}
-	wheels, err := currentWheels(c)
+	store := rankingStore(cfg)
+	if store == nil {
+		return e, nil
+	}
+	wheels, err := currentWheels(store)
 	if err != nil {
 		return e, err
 	}
@@ -169,31 +93,15 @@ func explanationOf(c *cli.Context, cfg config.Config, r popularity.Ranking, proj
 			e.Stocked = append(e.Stocked, stockedWheel{w.Filename, w.Size})
 		}
 	}
-	if e.Budget, err = budgetOf(c, cfg); err != nil {
-		return e, err
-	}
-	if plan, ok := loadPlan(rankingStore(c)); ok {
-		e.plan(plan, c.IsSet("budget"))
+	if plan := builder.LoadPlan(store); plan != nil {
+		e.Planned = &plan.Time
+		if !c.IsSet("budget") {
+			e.Budget = plan.Budget
+		}
+		options, cut := plan.Explain(project, e.Budget)
+		e.Options, e.Cut = append(e.Options, options...), cut
 	}
 	return e, nil
-}
-
-// plan adds what the last plan knows of the project. The place of every wheel in
-// it holds for any budget, so another one is answered from it, too.
-func (e *explanation) plan(p lastPlan, another bool) {
-	e.Planned = &p.Time
-	if !another {
-		e.Budget = p.Budget
-	}
-	for _, o := range p.Options {
-		o.Taken = o.From >= 0 && o.From <= e.Budget
-		if o.Project == e.Project {
-			e.Options = append(e.Options, o)
-		}
-		if !o.Taken && e.Cut == nil {
-			e.Cut = &o
-		}
-	}
 }
 
 func (e *explanation) budget(b *strings.Builder) {

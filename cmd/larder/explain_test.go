@@ -78,11 +78,13 @@ func TestExplainByTheLastPlan(t *testing.T) {
 	if out := explain("six", "--budget", "1GB"); !strings.Contains(out, "no plan with a budget was made yet") {
 		t.Errorf("without a plan: %s", out)
 	}
-	savePlan(s, &builder.Report{Budget: &builder.BudgetReport{Budget: 5000, Options: []builder.Option{
+	if err := builder.SavePlan(s, &builder.Report{Budget: &builder.BudgetReport{Budget: 5000, Options: []builder.Option{
 		{Project: "flask", Filename: "flask-1.0-py3-none-any.whl", Size: 100, Disk: 500, Hits: 9, From: 500, Taken: true},
 		{Project: "six", Filename: "six-1.0-py3-none-any.whl", Size: 100, Disk: 500, Hits: 7, Counted: true, From: 5500},
 		{Project: "werkzeug", Filename: "werkzeug-1.0-py3-none-any.whl", Size: 100, Disk: 500, NeededBy: "flask", From: -1},
-	}}})
+	}}}); err != nil {
+		t.Fatal(err)
+	}
 	if out := explain("six"); !strings.Contains(out, "out: six-1.0") || !strings.Contains(out, "7 hits expected, by its count, from a budget of 5.5 kB on") || !strings.Contains(out, "cut falls before six-1.0") {
 		t.Errorf("explained: %s", out)
 	}
@@ -96,7 +98,7 @@ func TestExplainByTheLastPlan(t *testing.T) {
 		t.Errorf("json: %s", out)
 	}
 	// A damaged plan is none.
-	if err := os.WriteFile(planPath(s), []byte("{"), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(s.PagesDir(), "plan.json"), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if out := explain("six", "--budget", "1GB"); !strings.Contains(out, "no plan") {

@@ -7,7 +7,6 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
 
-	"larder/cmd/internal/config"
 	"larder/overlay/instance"
 	"larder/overlay/keep"
 	"larder/popularity/misses"
@@ -72,27 +71,14 @@ func runGC(c *cli.Context) error {
 	return err
 }
 
-// gcOptions merges flags over the configuration.
+// gcOptions is what the configuration and the command line ask for.
 func gcOptions(c *cli.Context) (gc.Options, error) {
 	cfg, err := loadConfig(c)
 	if err != nil {
 		return gc.Options{}, err
 	}
-	opts := gc.Options{Keep: cfg.GC.Keep, OlderThan: time.Duration(cfg.GC.OlderThan), DryRun: c.Bool("dry-run"),
-		Leftovers: c.Bool("leftovers"), Mounted: instance.Mounted}
-	if c.IsSet("keep") {
-		if opts.Keep = c.Int("keep"); opts.Keep < 1 {
-			return gc.Options{}, usagef("--keep %d would remove everything", opts.Keep).hint("keep at least 1 snapshot")
-		}
-	}
-	if c.IsSet("older-than") {
-		age, err := config.ParseAge(c.String("older-than"))
-		if err != nil {
-			return gc.Options{}, usagef("--older-than: %v", err).hint("a number and m, h, d or w: 36h, 14d, 2w")
-		}
-		opts.OlderThan = time.Duration(age)
-	}
-	return opts, nil
+	return gc.Options{Keep: cfg.GC.Keep, OlderThan: time.Duration(cfg.GC.OlderThan), DryRun: c.Bool("dry-run"),
+		Leftovers: c.Bool("leftovers"), Mounted: instance.Mounted}, nil
 }
 
 func printGC(c *cli.Context, r *gc.Report) {

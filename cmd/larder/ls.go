@@ -194,6 +194,16 @@ func openImage(s *snapshot.Store, ref string) (*image.Image, snapshot.ID, error)
 	return img, id, err
 }
 
+// openSnapshot opens the image of the snapshot that ref names in the store that the command
+// works on.
+func openSnapshot(c *cli.Context, ref string) (*image.Image, snapshot.ID, error) {
+	s, err := openStore(c)
+	if err != nil {
+		return nil, snapshot.ID{}, err
+	}
+	return openImage(s, ref)
+}
+
 // maxArgs refuses arguments nobody would read.
 func maxArgs(c *cli.Context, n int) error {
 	if c.NArg() > n {

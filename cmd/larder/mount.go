@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -123,15 +121,8 @@ func poolPath(c *cli.Context) (string, error) {
 // keptSnapshot resolves ref among what the store has mounted first: the
 // snapshot, or the whole store, may be gone already.
 func keptSnapshot(c *cli.Context, dir keep.Dir, pool, ref string) (string, error) {
-	kept, err := dir.List(pool)
-	if err != nil {
-		return "", err
-	}
-	if len(ref) >= 8 {
-		match := slices.DeleteFunc(slices.Clone(kept), func(id string) bool { return !strings.HasPrefix(id, ref) })
-		if len(match) == 1 {
-			return match[0], nil
-		}
+	if id, err := dir.Find(pool, ref); id != "" || err != nil {
+		return id, err
 	}
 	store, err := openStore(c)
 	if err != nil {

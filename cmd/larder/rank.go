@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"text/tabwriter"
@@ -40,52 +39,37 @@ func rankCommand() *cli.Command {
 }
 
 func runRank(c *cli.Context) error {
-	if c.Args().Present() {
-		return usagef("rank takes no argument %q", c.Args().First()).hint("a ranking is named by --ranking, a project by --explain")
+	if err := checkRank(c); err != nil {
+		return err
 	}
-	if c.IsSet("top") && c.Int("top") < 1 {
-		return usagef("--top %d is less than 1", c.Int("top")).hint("leave it out for all")
-	}
-	switch c.String("source") {
-	case "", "rankings", "misses":
-	default:
-		return usagef("no source %q", c.String("source")).hint("the sources are rankings and misses")
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return err
 	}
 	switch {
-	case c.IsSet("simulate") && c.IsSet("explain"):
-		return usagef("--simulate and --explain are two questions").hint("ask one at a time")
 	case c.IsSet("simulate"):
-		return runSimulate(c)
-	case c.IsSet("budget") && !c.IsSet("explain"):
-		return usagef("a ranking has no budget").hint("larder build --dry-run --budget SIZE shows what one takes; --explain and --simulate know it, too")
-	}
-	if c.Bool("show-query") {
-		cfg, err := loadConfig(c)
-		if err != nil {
-			return err
-		}
+		return runSimulate(c, cfg)
+	case c.Bool("show-query"):
 		sql, err := clickHouseOf(cfg.Rank.ClickHouse).SQL()
 		if err == nil {
 			_, err = fmt.Fprint(c.App.Writer, sql)
 		}
 		return err
 	}
-	project := ""
-	if c.IsSet("explain") {
-		name, ok := popularity.Normalize(c.String("explain"))
-		if !ok {
-			return usagef("--explain %q is not a project name", c.String("explain"))
-		}
-		project = name
+	project, ok := popularity.Normalize(c.String("explain"))
+	if c.IsSet("explain") && !ok {
+		return usagef("--explain %q is not a project name", c.String("explain"))
 	}
-	ranking, warnings, err := loadRanking(c.Context, c)
+	ranking, warnings, err := loadRanking(c, cfg)
 	if err != nil {
 		return err
 	}
-	if project != "" {
-		return explain(c, ranking, project)
+	if c.IsSet("explain") {
+		return explain(c, cfg, ranking, project)
 	}
-	ranking = ranking.Top(c.Int("top"))
+	if c.IsSet("top") {
+		ranking = ranking.Top(cfg.Rank.Top)
+	}
 	if jsonWanted(c) {
 		// Lists are lists, never null.
 		ranking.Origins = append([]popularity.Origin{}, ranking.Origins...)
@@ -96,6 +80,25 @@ func runRank(c *cli.Context) error {
 		}{ranking, append([]popularity.Warning{}, warnings...)})
 	}
 	return printRanking(c, ranking)
+}
+
+// checkRank refuses what does not go together.
+func checkRank(c *cli.Context) error {
+	if c.Args().Present() {
+		return usagef("rank takes no argument %q", c.Args().First()).hint("a ranking is named by --ranking, a project by --explain")
+	}
+	switch c.String("source") {
+	case "", "rankings", "misses":
+	default:
+		return usagef("no source %q", c.String("source")).hint("the sources are rankings and misses")
+	}
+	switch {
+	case c.IsSet("simulate") && c.IsSet("explain"):
+		return usagef("--simulate and --explain are two questions").hint("ask one at a time")
+	case c.IsSet("budget") && !c.IsSet("simulate") && !c.IsSet("explain"):
+		return usagef("a ranking has no budget").hint("larder build --dry-run --budget SIZE shows what one takes; --explain and --simulate know it, too")
+	}
+	return nil
 }
 
 func printRanking(c *cli.Context, r popularity.Ranking) error {
@@ -113,25 +116,29 @@ func printRanking(c *cli.Context, r popularity.Ranking) error {
 	return tw.Flush()
 }
 
-// loadRanking blends the rankings that the flags, else the configuration,
-// name with the host's own misses, and prints what went wrong with those that
-// could not be used.
-func loadRanking(ctx context.Context, c *cli.Context) (popularity.Ranking, []popularity.Warning, error) {
-	cfg, err := loadConfig(c)
-	if err != nil {
-		return popularity.Ranking{}, nil, err
-	}
-	opts := sources.Options{Force: c.Bool("force"), UserAgent: userAgent()}
-	store := rankingStore(c)
+// loadRanking blends the rankings that are asked for with the host's own misses, and says
+// what went wrong with those that could not be used.
+func loadRanking(c *cli.Context, cfg config.Config) (popularity.Ranking, []popularity.Warning, error) {
+	store := rankingStore(cfg)
 	if store != nil {
-		opts.CacheDir = store.RankingsDir()
-		collectMisses(ctx, store)
+		collectMisses(c.Context, store)
 	}
-	ranking, warnings, err := sources.Gather(ctx, blendOf(c, cfg, store), opts)
+	opts := rankingOptions(store)
+	opts.Force = c.Bool("force")
+	ranking, warnings, err := sources.Gather(c.Context, blendOf(c, cfg, store), opts)
 	for _, w := range warnings {
 		warnf("%s", w)
 	}
 	return ranking, warnings, err
+}
+
+// rankingOptions has the answers of ranking addresses kept in the store, if there is one.
+func rankingOptions(store *snapshot.Store) sources.Options {
+	opts := sources.Options{UserAgent: userAgent()}
+	if store != nil {
+		opts.CacheDir = store.RankingsDir()
+	}
+	return opts
 }
 
 // blendOf says what a ranking is made of. Rankings named on the command line
@@ -143,7 +150,7 @@ func blendOf(c *cli.Context, cfg config.Config, store *snapshot.Store) sources.B
 	case b.OnlyMisses:
 		b.Allow = nil // seen, not planned from
 	case c.IsSet("ranking"):
-		b.Sources = append(b.Sources, sources.Source{Weight: 1, Months: c.StringSlice("ranking")})
+		b.Sources = append(b.Sources, sources.Source{Weight: 1, Months: r.Ranking})
 	default:
 		if len(r.Ranking) > 0 {
 			b.Sources = append(b.Sources, sources.Source{Weight: r.Weight.Rankings, Months: r.Ranking})
@@ -171,12 +178,8 @@ func clickHouseOf(c config.ClickHouse) *sources.ClickHouse {
 
 // rankingStore is the store that holds misses and the last answers of ranking
 // addresses, or nil: a ranking can be looked at without a store.
-func rankingStore(c *cli.Context) *snapshot.Store {
-	dir, err := storeDir(c)
-	if err != nil {
-		return nil
-	}
-	s, err := snapshot.Open(dir)
+func rankingStore(cfg config.Config) *snapshot.Store {
+	s, err := snapshot.Open(cfg.Store)
 	if err != nil {
 		return nil
 	}
@@ -194,13 +197,8 @@ func originLine(o popularity.Origin) string {
 	return line
 }
 
-// currentWheels lists the wheels of the current snapshot; without a store or a
-// snapshot there are none.
-func currentWheels(c *cli.Context) ([]snapshot.ManifestArtifact, error) {
-	s := rankingStore(c)
-	if s == nil {
-		return nil, nil
-	}
+// currentWheels lists the wheels of the current snapshot, none without one.
+func currentWheels(s *snapshot.Store) ([]snapshot.ManifestArtifact, error) {
 	img, _, err := openImage(s, "current")
 	if errors.Is(err, snapshot.ErrNoSnapshot) {
 		return nil, nil

@@ -137,23 +137,6 @@ func (r *running) options() error {
 		return err
 	}
 	r.settings = cfg.Run
-	if c.IsSet("snapshot") {
-		r.settings.Snapshot = c.String("snapshot")
-	}
-	if c.IsSet("missing") {
-		r.settings.Missing = c.String("missing")
-	}
-	if c.IsSet("target") {
-		r.settings.Target = c.String("target")
-	}
-	if c.IsSet("view") {
-		r.settings.Views = c.StringSlice("view")
-	}
-	switch r.settings.Missing {
-	case "warn", "fail", "pip":
-	default:
-		return usagef("--missing %q is none of warn, fail, pip", r.settings.Missing)
-	}
 	if !c.Args().Present() {
 		return usagef("run: no command").hint("larder run [OPTIONS] -- COMMAND [ARG...]")
 	}
@@ -166,7 +149,7 @@ func (r *running) options() error {
 	}
 	r.Measure = c.String("report") != ""
 	r.Command, r.Env = c.Args().Slice(), os.Environ()
-	r.Required = c.Bool("required") || r.settings.Required
+	r.Required = r.settings.Required
 	if !slices.Equal(r.settings.Views, config.Default().Run.Views) {
 		r.Views = r.settings.Views // named, so each of them has to be there
 	}

@@ -5,9 +5,12 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli/v2"
+
+	"larder/snapshot"
 )
 
 func setupCommand() *cli.Command {
@@ -56,19 +59,16 @@ func runSetupTimer(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("cron") {
-		_, err := fmt.Fprintf(c.App.Writer, "%s\n%s\n", cronLine(larder), gcCronLine(larder))
+		_, err := fmt.Fprint(c.App.Writer, larder.crontab())
 		return err
 	}
 	dir := c.String("dir")
 	if st, err := os.Stat(dir); err != nil || !st.IsDir() {
 		return usagef("%s is no directory", dir).hint("does this host run systemd? --cron prints a crontab line instead; --dir writes elsewhere")
 	}
-	for _, u := range []struct{ name, text string }{
-		{serviceName, serviceUnit(larder)}, {timerName, timerUnit},
-		{gcServiceName, gcServiceUnit(larder)}, {gcTimerName, gcTimerUnit},
-	} {
+	for _, u := range larder.units() {
 		path := filepath.Join(dir, u.name)
-		if err := writeWhole(path, []byte(u.text), 0o644); err != nil {
+		if err := snapshot.WriteFile(path, []byte(u.text), 0o644); err != nil {
 			return fmt.Errorf("write unit: %w", err)
 		}
 		fmt.Fprintf(c.App.Writer, "wrote %s\n", path)
@@ -115,85 +115,53 @@ func larderLine(c *cli.Context) (command, error) {
 	return line, nil
 }
 
-// runLimit ends a run that hangs: the first run of a large budget on a slow line
-// takes hours, no run takes a day.
-const runLimit = "12h"
+// What ends a run that hangs. The first build of a large budget on a slow line takes hours, no
+// build takes a day; a collection goes on where the last one ended.
+const (
+	buildHours = 12
+	gcMinutes  = 30
+)
 
-func serviceUnit(line command) string {
-	build := append(append([]string{}, line.global...), append([]string{"build"}, line.build...)...)
-	gc := append(append([]string{}, line.global...), "gc")
-	return `# Written by larder setup timer; changes here are lost when it is run again.
-[Unit]
-Description=Larder: stock the Python packages people install
-Wants=network-online.target
-After=network-online.target
-
-[Service]
-Type=oneshot
-ExecStart=` + unitLine(build) + `
-# What no snapshot kept needs any more. That it could not is no failure of the build.
-ExecStartPost=-` + unitLine(gc) + `
-# 8: published, with skips that are named in the journal.
-SuccessExitStatus=8
-TimeoutStartSec=` + runLimit + `
-Nice=10
-CPUSchedulingPolicy=batch
-IOSchedulingClass=idle
-UMask=0077
-NoNewPrivileges=yes
-`
+// buildWords and gcWords are the two jobs. Snapshots are collected after each build, what dead
+// containers left every hour.
+func (line command) buildWords() []string {
+	return slices.Concat(line.global, []string{"build"}, line.build)
+}
+func (line command) gcWords() []string {
+	return slices.Concat(line.global, []string{"gc", "--leftovers"})
 }
 
-const timerUnit = `# Written by larder setup timer; changes here are lost when it is run again.
-[Unit]
-Description=Larder: stock once a week
+// unit is a file for systemd.
+type unit struct{ name, text string }
 
-[Timer]
-OnCalendar=weekly
+// units are the two services and their timers.
+func (line command) units() []unit {
+	service := func(description, unit, start string, limit string) string {
+		return "# Written by larder setup timer; changes here are lost when it is run again.\n" +
+			"[Unit]\nDescription=Larder: " + description + "\n" + unit + "\n[Service]\nType=oneshot\n" + start + "TimeoutStartSec=" + limit +
+			"\nNice=10\nCPUSchedulingPolicy=batch\nIOSchedulingClass=idle\nUMask=0077\nNoNewPrivileges=yes\n"
+	}
+	timer := func(description, when string) string {
+		return "# Written by larder setup timer; changes here are lost when it is run again.\n" +
+			"[Unit]\nDescription=Larder: " + description + "\n\n[Timer]\n" + when + "\n[Install]\nWantedBy=timers.target\n"
+	}
+	return []unit{
+		{serviceName, service("stock the Python packages people install", "Wants=network-online.target\nAfter=network-online.target\n",
+			"ExecStart="+unitLine(line.buildWords())+`
+# What no snapshot kept needs any more. That it could not is no failure of the build.
+ExecStartPost=-`+unitLine(append(slices.Clone(line.global), "gc"))+`
+# 8: published, with skips that are named in the journal.
+SuccessExitStatus=8
+`, fmt.Sprint(buildHours, "h"))},
+		{timerName, timer("stock once a week", `OnCalendar=weekly
 # Spread over hosts, so that the index does not see all of them at once.
 RandomizedDelaySec=6h
 # A host that was off catches up.
 Persistent=yes
-
-[Install]
-WantedBy=timers.target
-`
-
-// gcLimit ends a collection of leftovers; the next goes on where it ended.
-const gcLimit = "30min"
-
-func gcServiceUnit(line command) string {
-	return `# Written by larder setup timer; changes here are lost when it is run again.
-[Unit]
-Description=Larder: remove what containers left behind
-
-[Service]
-Type=oneshot
-ExecStart=` + unitLine(line.leftovers()) + `
-TimeoutStartSec=` + gcLimit + `
-Nice=10
-CPUSchedulingPolicy=batch
-IOSchedulingClass=idle
-UMask=0077
-NoNewPrivileges=yes
-`
-}
-
-const gcTimerUnit = `# Written by larder setup timer; changes here are lost when it is run again.
-[Unit]
-Description=Larder: give back the space of containers that are gone
-
-[Timer]
-OnCalendar=hourly
-RandomizedDelaySec=10min
-
-[Install]
-WantedBy=timers.target
-`
-
-// leftovers is the collection that runs often: snapshots are the weekly build's.
-func (line command) leftovers() []string {
-	return append(append([]string{}, line.global...), "gc", "--leftovers")
+`)},
+		{gcServiceName, service("remove what containers left behind", "", "ExecStart="+unitLine(line.gcWords())+"\n", fmt.Sprint(gcMinutes, "min"))},
+		{gcTimerName, timer("give back the space of containers that are gone", "OnCalendar=hourly\nRandomizedDelaySec=10min\n")},
+	}
 }
 
 // unitLine quotes words as systemd reads them: % and $ would be replaced.
@@ -209,14 +177,11 @@ func unitLine(words []string) string {
 	return strings.Join(quoted, " ")
 }
 
-// cronLine is the same job for cron, at a time of the week that is this line's own.
-func cronLine(line command) string {
-	build := append(append([]string{}, line.global...), append([]string{"build"}, line.build...)...)
-	return fmt.Sprintf("%d %d * * %d %s", rand.IntN(60), rand.IntN(6), rand.IntN(7), cronCommand(runLimit, build))
-}
-
-func gcCronLine(line command) string {
-	return fmt.Sprintf("%d * * * * %s", rand.IntN(60), cronCommand("30m", line.leftovers()))
+// crontab is the same for cron, at times that are this host's own.
+func (line command) crontab() string {
+	return fmt.Sprintf("%d %d * * %d %s\n%d * * * * %s\n",
+		rand.IntN(60), rand.IntN(6), rand.IntN(7), cronCommand(fmt.Sprint(buildHours, "h"), line.buildWords()),
+		rand.IntN(60), cronCommand(fmt.Sprint(gcMinutes, "m"), line.gcWords()))
 }
 
 func cronCommand(limit string, words []string) string {
@@ -227,16 +192,12 @@ func cronCommand(limit string, words []string) string {
 	return fmt.Sprintf("nice -n 10 ionice -c 3 timeout %s %s >/dev/null", limit, strings.ReplaceAll(strings.Join(quoted, " "), "%", `\%`))
 }
 
+// plain are the characters that a shell takes as they are.
+const plain = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz/._=:,@%+-"
+
 func shellWord(w string) string {
-	plain := func(r rune) bool {
-		return r < 0x80 && (isWord(byte(r)) || strings.ContainsRune("/._-+=:,@%", r))
-	}
-	if w != "" && strings.IndexFunc(w, func(r rune) bool { return !plain(r) }) < 0 {
+	if w != "" && strings.Trim(w, plain) == "" {
 		return w
 	}
 	return "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-}
-
-func isWord(c byte) bool {
-	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"os"
@@ -10,7 +9,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"larder/builder"
 	"larder/builder/pypi/index/indextest"
@@ -157,113 +155,18 @@ func TestScriptSetupTimer(t *testing.T) {
 	}
 }
 
-func history(t *testing.T, s *snapshot.Store) (lines []historyLine) {
+func history(t *testing.T, s *snapshot.Store) (lines []builder.Run) {
 	t.Helper()
-	b, err := os.ReadFile(historyPath(s))
+	b, err := os.ReadFile(s.HistoryPath())
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, line := range strings.Split(strings.TrimSuffix(string(b), "\n"), "\n") {
-		var l historyLine
+		var l builder.Run
 		if err := json.Unmarshal([]byte(line), &l); err != nil {
 			t.Errorf("%q: %v", line, err)
 		}
 		lines = append(lines, l)
 	}
 	return lines
-}
-
-func TestHistoryIsBounded(t *testing.T) {
-	s, err := snapshot.Create(filepath.Join(t.TempDir(), "store"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := historyPath(s)
-	long := historyLine{Error: strings.Repeat("x", 20_000)}
-	for i := range 120 {
-		long.Wheels = i
-		if err := appendHistory(path, long); err != nil {
-			t.Fatal(err)
-		}
-	}
-	st, err := os.Stat(path)
-	if err != nil || st.Size() > maxHistory+30_000 {
-		t.Errorf("%v, %d bytes", err, st.Size())
-	}
-	lines := history(t, s)
-	for i, l := range lines {
-		if l.Wheels != 120-len(lines)+i {
-			t.Fatalf("line %d is run %d of 120", i, l.Wheels)
-		}
-	}
-	// A link in its place is not followed.
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	victim := filepath.Join(t.TempDir(), "victim")
-	if err := os.WriteFile(victim, []byte("mine"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(victim, path); err != nil {
-		t.Fatal(err)
-	}
-	if err := appendHistory(path, long); err == nil {
-		t.Error("wrote through a link")
-	}
-	if b, _ := os.ReadFile(victim); string(b) != "mine" {
-		t.Errorf("the link's target is %d bytes now", len(b))
-	}
-}
-
-// A record that a full disk or a crash tore stays one bad line: the next is not glued to it.
-func TestHistoryAfterATornLine(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "history.jsonl")
-	if err := os.WriteFile(path, []byte(`{"time":"2026-05-20T00:00:00Z","exit":0,"seco`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ended := time.Date(2026, 5, 27, 0, 0, 0, 0, time.UTC)
-	for range 2 {
-		if err := appendHistory(path, historyLine{Time: ended}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := lastSuccess(path); !got.Equal(ended) {
-		t.Errorf("last success %v, want %v", got, ended)
-	}
-	if b, _ := os.ReadFile(path); strings.Count(string(b), "\n") != 3 {
-		t.Errorf("lines:\n%s", b)
-	}
-}
-
-// What promtool's linter asks: help and type before each metric, base units, no
-// name twice, gauges without _total.
-func TestMetricsText(t *testing.T) {
-	full := historyOf(&builder.Report{Snapshot: "ab", Wheels: 3, Bytes: 5}, nil, time.Now().Add(-time.Second))
-	failed := historyOf(nil, context.DeadlineExceeded, time.Now())
-	if failed.Exit != exitInternal || failed.Error == "" {
-		t.Errorf("failed: %+v", failed)
-	}
-	line := regexp.MustCompile(`^(larder_[a-z_]+) (\S+)$`)
-	for _, l := range []historyLine{full, failed} {
-		text := metricsText(l, time.Unix(1e9, 0))
-		seen := map[string]bool{}
-		rows := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
-		if len(rows)%3 != 0 || !strings.HasSuffix(text, "\n") {
-			t.Fatalf("%d rows:\n%s", len(rows), text)
-		}
-		for i := 0; i < len(rows); i += 3 {
-			m := line.FindStringSubmatch(rows[i+2])
-			if m == nil {
-				t.Fatalf("not a sample: %q", rows[i+2])
-			}
-			name := m[1]
-			if seen[name] || !strings.HasPrefix(rows[i], "# HELP "+name+" ") || rows[i+1] != "# TYPE "+name+" gauge" || strings.HasSuffix(name, "_total") || strings.Contains(name, "milli") {
-				t.Errorf("%s:\n%s\n%s", name, rows[i], rows[i+1])
-			}
-			seen[name] = true
-		}
-		if seen["larder_snapshot_wheels"] != (l.Snapshot != "") {
-			t.Errorf("wheels of a snapshot that is not there:\n%s", text)
-		}
-	}
 }

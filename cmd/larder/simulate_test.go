@@ -9,6 +9,7 @@ import (
 
 	"larder/builder/pypi/index/indextest"
 	"larder/builder/pypi/wheel/wheeltest"
+	"larder/popularity/simulate"
 )
 
 func TestSimulateRefuses(t *testing.T) {
@@ -72,7 +73,7 @@ func TestSimulate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var got simulation
+		var got simulate.Report
 		if err := json.Unmarshal([]byte(out), &got); err != nil {
 			t.Fatal(err)
 		}

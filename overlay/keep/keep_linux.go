@@ -294,6 +294,17 @@ func (d Dir) List(objects string) ([]string, error) {
 	return slices.DeleteFunc(ids, func(id string) bool { return !d.owns(id, objects) }), err
 }
 
+// Find returns the one id of List that begins with ref, 8 digits of it or more; "" when none
+// does, or more than one.
+func (d Dir) Find(objects, ref string) (string, error) {
+	ids, err := d.List(objects)
+	ids = slices.DeleteFunc(ids, func(id string) bool { return !isID(ref) || !strings.HasPrefix(id, ref) })
+	if err != nil || len(ids) != 1 {
+		return "", err
+	}
+	return ids[0], nil
+}
+
 // ids are those of every store.
 func (d Dir) ids() ([]string, error) {
 	entries, err := os.ReadDir(d.snapshots())

@@ -239,6 +239,11 @@ func TestMountKeepTwoStores(t *testing.T) {
 	must(t, d.Mount(t.Context(), b))
 	openHow(t, d, a, overlay.Owner{}, keep.FromTree)
 	openHow(t, d, b, overlay.Owner{}, keep.FromTree)
+	for ref, want := range map[string]string{a.ID: a.ID, a.ID[:8]: a.ID, a.ID[:7]: "", b.ID: "", "current": ""} {
+		if id, err := d.Find(a.Objects, ref); err != nil || id != want {
+			t.Errorf("find %s: %q, %v, want %q", ref, id, err, want)
+		}
+	}
 	if ids, err := d.List(a.Objects); err != nil || !slices.Equal(ids, []string{a.ID}) {
 		t.Errorf("the first has %v, %v", ids, err)
 	}

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"larder/popularity"
+	"larder/snapshot"
 )
 
 // Resolver runs uv. Its environment says where the index is.
@@ -25,6 +26,21 @@ type Resolver struct {
 	Python   string // version, such as 3.11
 	Platform string // as uv calls it, such as x86_64-manylinux_2_36
 	Env      []string
+}
+
+// Platform is uv's name for the platform of a target such as
+// cp311-manylinux_2_36_x86_64, if it has one.
+func Platform(target string) (string, bool) {
+	_, platform, _ := strings.Cut(target, "-")
+	libc, version, _ := strings.Cut(platform, "_")
+	parts := strings.SplitN(version, "_", 3)
+	switch {
+	case len(parts) == 3 && libc == "manylinux":
+		return parts[2] + "-manylinux_" + parts[0] + "_" + parts[1], true
+	case len(parts) == 3 && libc == "musllinux":
+		return parts[2] + "-unknown-linux-musl", true
+	}
+	return "", false
 }
 
 // Resolution is what uv made of a set.
@@ -187,24 +203,10 @@ func oneLine(text string) string {
 	return text
 }
 
-// write puts a file in place by one rename.
+// write puts a file in place, and makes its directory.
 func write(path string, b []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".write-")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
+	return snapshot.WriteFile(path, b, 0o600)
 }

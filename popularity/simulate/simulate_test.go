@@ -164,3 +164,17 @@ func TestParseNeeds(t *testing.T) {
 		t.Errorf("of nothing: %v", got)
 	}
 }
+
+func TestPlatform(t *testing.T) {
+	for target, want := range map[string]string{
+		"cp311-manylinux_2_36_x86_64":   "x86_64-manylinux_2_36",
+		"cp313t-manylinux_2_28_aarch64": "aarch64-manylinux_2_28",
+		"cp312-musllinux_1_2_x86_64":    "x86_64-unknown-linux-musl",
+		"cp311-linux_x86_64":            "",
+		"cp311":                         "",
+	} {
+		if got, ok := Platform(target); got != want || ok != (want != "") {
+			t.Errorf("%s: %q, %t", target, got, ok)
+		}
+	}
+}

@@ -8,6 +8,10 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/pelletier/go-toml/v2"
+
+	"larder/snapshot/pypi"
 )
 
 // DefaultPath is where the operator's file is looked for when none is named.
@@ -40,7 +44,7 @@ type Config struct {
 type Rank struct {
 	Ranking    []string   `toml:"ranking"`
 	Top        int        `toml:"top"`
-	Budget     Size       `toml:"budget"`
+	Budget     *Size      `toml:"budget"` // nil: none
 	Allow      []string   `toml:"allow"`
 	Deny       []string   `toml:"deny"`
 	Weight     Weight     `toml:"weight"`
@@ -73,8 +77,7 @@ type Source struct {
 	Ranking []string `toml:"ranking"`
 }
 
-// Build holds the defaults of larder build. Jobs 0 means as many as there are
-// processors, Timeout 0 for ever.
+// Build holds the defaults of larder build. Timeout 0 is for ever.
 type Build struct {
 	Targets []string `toml:"targets"`
 	Views   []string `toml:"views"`
@@ -107,10 +110,20 @@ func Default() Config {
 	return Config{
 		Store: DefaultStore,
 		Rank:  Rank{Top: 1000, Weight: Weight{Rankings: 1, Misses: 1, ClickHouse: 1}},
-		Build: Build{Views: []string{"pip", "pip-old", "simple"}, Layers: true, Timeout: Age(6 * time.Hour)},
-		Run:   Run{Snapshot: "current", Views: []string{"pip", "pip-old"}, Missing: "warn", MinFree: DefaultMinFree},
+		Build: Build{Views: append(DefaultViews(), pypi.ViewSimple), Layers: true, Jobs: 8, Timeout: Age(6 * time.Hour)},
+		Run:   Run{Snapshot: "current", Views: DefaultViews(), Missing: "warn", MinFree: DefaultMinFree},
 		GC:    GC{Keep: 3},
 	}
+}
+
+// TOML is c as a file that says all of it, what profiles leave out included.
+func (c Config) TOML() ([]byte, error) {
+	all := map[string]Profile{}
+	for _, name := range c.profiles() {
+		all[name] = c.Profile[name].defaults()
+	}
+	c.Profile = all
+	return toml.Marshal(c)
 }
 
 // Load reads the file at path, or the one at DefaultPath when path is empty.

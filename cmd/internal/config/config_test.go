@@ -2,13 +2,19 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"larder/snapshot/ecosystem"
+	"larder/snapshot/pypi"
 )
+
+func init() { ecosystem.Register(pypi.Ecosystem) }
 
 func write(t *testing.T, text string) string {
 	t.Helper()
@@ -35,7 +41,13 @@ func TestLoadRefuses(t *testing.T) {
 		{"binary", "\x00\x01\xff", "line 1"},
 		{"bad size", "[rank]\nbudget = \"many\"\n", "line 2"},
 		{"keep nothing", "[gc]\nkeep = 0\n", "gc.keep: 0 is less than 1"},
-		{"negative jobs", "[build]\njobs = -1\n", "build.jobs: -1 is less than 0"},
+		{"negative jobs", "[build]\njobs = -1\n", "build.jobs: -1 is not between 1 and 64"},
+		{"many jobs", "[build]\njobs = 65\n", "build.jobs: 65 is not between 1 and 64"},
+		{"no project", "[rank]\ntop = 0\n", "rank.top: 0 is less than 1"},
+		{"no byte", "[rank]\nbudget = \"0\"\n", "rank.budget: 0 stocks nothing"},
+		{"view of a profile", "[profile.x]\nviews = [\"pip\", \"pipp\"]\n", `profile.x.views: no view "pipp"; did you mean pip?`},
+		{"view of run", "[run]\nviews = [\"pip-odl\"]\n", `run.views: no view "pip-odl"; did you mean pip-old?`},
+		{"view of build", "[build]\nviews = [\"npm\"]\n", `build.views: no view "npm"`},
 		{"relative store", "store = \"var\"\n", "store: \"var\" is not an absolute path"},
 		{"root store", "store = \"/\"\n", "store: \"/\" is the root"},
 		{"missing word", "[run]\nmissing = \"perhaps\"\n", `run.missing: "perhaps" is none of warn, fail, pip`},
@@ -132,7 +144,7 @@ func TestDocExampleLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Rank.Budget != 50e9 || time.Duration(c.GC.OlderThan) != 14*24*time.Hour || c.Build.Jobs != 8 {
+	if *c.Rank.Budget != 50e9 || time.Duration(c.GC.OlderThan) != 14*24*time.Hour || c.Build.Jobs != 8 {
 		t.Errorf("read %+v", c)
 	}
 	p, err := c.For("")
@@ -250,6 +262,32 @@ ranking = ["/srv/fleet.csv"]
 	} {
 		if _, err := parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}
+
+// What a file leaves out and what it says comes back from its own text.
+func TestTOMLRoundTrip(t *testing.T) {
+	for _, text := range []string{"", "[rank]\nbudget = \"1.5GB\"\n[gc]\nolder_than = \"36h\"\n[build]\ntimeout = \"14d\"\n[profile.x]\nview = \"\"\nupper_limit = \"7KiB\"\n[[rank.source]]\nname = \"fleet\"\nranking = [\"/f\"]\n"} {
+		c, err := parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := c.TOML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := parse(out)
+		if err != nil {
+			t.Fatalf("%v in\n%s", err, out)
+		}
+		again, err := back.TOML()
+		if err != nil || string(again) != string(out) {
+			t.Errorf("%v: got\n%s\nfrom\n%s", err, again, out)
+		}
+		back.Profile, c.Profile = nil, nil
+		if got, want := fmt.Sprintf("%+v", back), fmt.Sprintf("%+v", c); got != want {
+			t.Errorf("got %s, want %s", got, want)
 		}
 	}
 }

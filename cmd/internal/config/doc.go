@@ -26,7 +26,7 @@
 //	views   = ["pip", "pip-old", "simple"]
 //	locks   = ["/srv/app/requirements.lock"]
 //	layers  = true
-//	jobs    = 8
+//	jobs    = 8                     # 1 to 64
 //	timeout = "6h"                  # what waiting for the index may take in all; "0s" for ever
 //
 //	[run]
@@ -60,7 +60,9 @@
 //
 // Promises: a file that says something this version does not understand is
 // refused whole, with the line and the nearest thing it does understand: a
-// misspelt key must not quietly leave the default in force. A file that others
+// misspelt key must not quietly leave the default in force. So is a view or a
+// client that no ecosystem of the program has, and a value that means nothing,
+// in the words that a flag is refused in. A file that others
 // than its owner may write, or whose owner is neither root nor the caller, is
 // refused, because it decides what root mounts into containers. A missing file
 // at the default path means the defaults; a missing file that was named is an
@@ -68,5 +70,6 @@
 //
 // Limits: profiles do not inherit from one another, what a profile leaves out
 // has the default shown above. What a value means (does the snapshot exist, is
-// the tag a tag) is for the command that uses it to say.
+// the tag a tag, can a build write the view) is for the command that uses it to
+// say. Which flag a key is the default of is in cmd/larder/settings.go.
 package config

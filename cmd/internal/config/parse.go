@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
-	"slices"
 	"strings"
 
 	"github.com/pelletier/go-toml/v2"
+	"github.com/xrash/smetrics"
 )
 
 // parse decodes on top of the defaults and refuses what it does not know.
@@ -20,10 +19,7 @@ func parse(data []byte) (Config, error) {
 	if err := dec.Decode(&c); err != nil {
 		return Config{}, explain(err)
 	}
-	if err := c.check(); err != nil {
-		return Config{}, err
-	}
-	return c, nil
+	return c, c.checkFile(knownNames())
 }
 
 // typeName is TOML's name of a Go type of Config.
@@ -71,60 +67,6 @@ func explain(err error) error {
 	return err
 }
 
-func (c Config) check() error {
-	if err := checkPath("store", c.Store); err != nil {
-		return err
-	}
-	if c.Metrics != "" {
-		if err := checkPath("metrics", c.Metrics); err != nil {
-			return err
-		}
-	}
-	if err := c.Rank.check(); err != nil {
-		return err
-	}
-	for _, n := range []struct {
-		key        string
-		value, min int
-	}{{"rank.top", c.Rank.Top, 1}, {"build.jobs", c.Build.Jobs, 0}, {"gc.keep", c.GC.Keep, 1}} {
-		if n.value < n.min {
-			return fmt.Errorf("%s: %d is less than %d", n.key, n.value, n.min)
-		}
-	}
-	if err := checkChoice("run.missing", c.Run.Missing, "warn", "fail", "pip"); err != nil {
-		return err
-	}
-	for _, name := range c.profiles() {
-		if p, ok := c.Profile[name]; ok {
-			if err := p.check(name); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// check refuses weights that can mean nothing and sources that name none.
-func (r Rank) check() error {
-	weights := map[string]float64{"rank.weight.rankings": r.Weight.Rankings, "rank.weight.misses": r.Weight.Misses, "rank.weight.clickhouse": r.Weight.ClickHouse}
-	for i, s := range r.Source {
-		key := fmt.Sprintf("rank.source %d", i+1)
-		if s.Name == "" || len(s.Ranking) == 0 {
-			return fmt.Errorf("%s: it needs a name and a ranking", key)
-		}
-		weights[key+": weight"] = s.Weight
-	}
-	for _, key := range slices.Sorted(maps.Keys(weights)) {
-		if w := weights[key]; !(w >= 0 && w <= 1e6) { // so that NaN is wrong, too
-			return fmt.Errorf("%s: %v is not between 0 and 1000000", key, w)
-		}
-	}
-	if r.Weight == (Weight{}) && !slices.ContainsFunc(r.Source, func(s Source) bool { return s.Weight > 0 }) {
-		return errors.New("rank.weight: all weights are 0: give one source a weight of 1")
-	}
-	return nil
-}
-
 // knownKeys lists every key of the file, dotted, the profile's name as NAME.
 // It runs only when a key was not known.
 func knownKeys() []string {
@@ -162,7 +104,7 @@ func generic(key []string) string {
 func nearest(key string, known []string) string {
 	best, at := "", len(key)/2+2
 	for _, k := range known {
-		d := distance(key, k)
+		d := smetrics.WagnerFischer(key, k, 1, 1, 1)
 		if last(k) == last(key) {
 			d = min(d, 2)
 		}
@@ -177,24 +119,3 @@ func nearest(key string, known []string) string {
 }
 
 func last(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
-
-// distance is Levenshtein's, over bytes.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
-}

@@ -3,7 +3,8 @@ package config
 import (
 	"fmt"
 	"slices"
-	"strings"
+
+	"larder/snapshot/pypi"
 )
 
 // DefaultProfile is the profile of a container for which none is named. It
@@ -16,6 +17,9 @@ const DefaultView = "/mnt/cacache"
 // DefaultMinFree is what stays free on the store's file system: with less,
 // nothing new is attached.
 const DefaultMinFree Size = 64e6
+
+// DefaultViews are those that a command or container gets when none is named.
+func DefaultViews() []string { return []string{pypi.ViewPip, pypi.ViewPipOld} }
 
 // Profile is what a kind of container gets.
 type Profile struct {
@@ -38,7 +42,7 @@ type Profile struct {
 // defaults fills in what the file left out.
 func (p Profile) defaults() Profile {
 	if p.Views == nil {
-		p.Views = []string{"pip", "pip-old"}
+		p.Views = DefaultViews()
 	}
 	if p.View == nil {
 		view := DefaultView
@@ -124,61 +128,4 @@ func (c Config) profiles() []string {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// check refuses what could only fail later, in front of a container.
-func (p Profile) check(name string) error {
-	key := "profile." + name + "."
-	if !ValidProfileName(name) {
-		return fmt.Errorf("profile %q: a name is a-z, 0-9 and then also . _ -, at most 64 characters", name)
-	}
-	if err := checkChoice(key+"missing", p.Missing, "warn", "fail"); err != nil {
-		return err
-	}
-	if v := p.View; v != nil && *v != "" {
-		if err := checkPath(key+"view", *v); err != nil {
-			return err
-		}
-	}
-	for client, path := range p.MountPoints {
-		if !slices.Contains(Clients, client) {
-			return fmt.Errorf("%smount_points: no client %q%s", key, client, nearest(client, Clients))
-		}
-		if err := checkPath(key+"mount_points."+client, path); err != nil {
-			return err
-		}
-	}
-	for _, f := range []struct{ key, path string }{{"lock", p.Lock}, {"venv", p.Venv}} {
-		if f.path == "" {
-			continue
-		}
-		if err := checkPath(key+f.key, f.path); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// Clients are the programs whose cache directory a profile can place.
-var Clients = []string{"pip", "poetry", "uv"}
-
-func checkPath(key, path string) error {
-	switch {
-	case !strings.HasPrefix(path, "/"):
-		return fmt.Errorf("%s: %q is not an absolute path", key, path)
-	case strings.ContainsRune(path, 0):
-		return fmt.Errorf("%s: a path with a NUL", key)
-	case slices.Contains(strings.Split(path, "/"), ".."):
-		return fmt.Errorf("%s: %q has a .. in it", key, path)
-	case strings.Trim(path, "/.") == "":
-		return fmt.Errorf("%s: %q is the root", key, path)
-	}
-	return nil
-}
-
-func checkChoice(key, value string, choices ...string) error {
-	if value == "" || slices.Contains(choices, value) {
-		return nil
-	}
-	return fmt.Errorf("%s: %q is none of %s", key, value, strings.Join(choices, ", "))
 }

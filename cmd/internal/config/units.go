@@ -37,6 +37,27 @@ func ParseSize(s string) (Size, error) {
 	return Size(n), nil
 }
 
+// String writes a size as ParseSize reads it.
+func (z Size) String() string {
+	for unit, bytes := range map[string]Size{"TB": 1e12, "GB": 1e9, "MB": 1e6} {
+		if n := z / bytes; n > 0 && n < 1000 && n*bytes == z {
+			return fmt.Sprint(int64(n), unit)
+		}
+	}
+	return strconv.FormatInt(int64(z), 10)
+}
+
+// Bytes is the size as a number, 0 of none.
+func (z *Size) Bytes() int64 {
+	if z == nil {
+		return 0
+	}
+	return int64(*z)
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (z Size) MarshalText() ([]byte, error) { return []byte(z.String()), nil }
+
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (z *Size) UnmarshalText(text []byte) (err error) {
 	*z, err = ParseSize(string(text))
@@ -66,6 +87,14 @@ func ParseAge(s string) (Age, error) {
 		return 0, fmt.Errorf("%q is not an age: write it as 2w, 14d or 36h", s)
 	}
 	return Age(d), nil
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (a Age) MarshalText() ([]byte, error) {
+	if days := time.Duration(a) / (24 * time.Hour); days > 0 && time.Duration(a)%(24*time.Hour) == 0 {
+		return fmt.Appendf(nil, "%dd", days), nil
+	}
+	return []byte(time.Duration(a).String()), nil
 }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
