@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"larder/builder"
+	"larder/builder/fetch"
 	"larder/builder/pypi/index"
 	"larder/builder/pypi/index/indextest"
 	"larder/builder/pypi/wheel/wheeltest"
@@ -43,7 +44,7 @@ func newWorld(t *testing.T, options indextest.Options) *world {
 		t.Fatal(err)
 	}
 	w.cfg = builder.Config{Store: store, Targets: targets, Views: builder.ViewNames, Layers: true}
-	w.cfg.Index = w.client(index.Options{RetryBase: 1, RetryMax: 1})
+	w.cfg.Index = w.client(index.Options{Limits: fetch.Limits{RetryBase: 1, RetryMax: 1}})
 	w.cfg.Warn = func(s string) { t.Log("warning: " + s) }
 	return w
 }

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/builder"
+	"larder/builder/fetch"
 	"larder/builder/pypi/index"
 	"larder/cmd/internal/config"
 	"larder/popularity"
@@ -208,11 +209,7 @@ func indexClient(ctx context.Context, b builder.Config, s *snapshot.Store) (*ind
 	if err != nil {
 		return nil, err
 	}
-	jobs := b.Jobs
-	if jobs == 0 {
-		jobs = 8
-	}
-	options := index.Options{Jobs: jobs, UserAgent: userAgent()}
+	options := index.Options{Limits: fetch.Limits{Jobs: b.Jobs}, UserAgent: userAgent()}
 	if s != nil {
 		// Pages that did not change cost one small answer. Without the cache they
 		// cost a full one: no reason to fail.

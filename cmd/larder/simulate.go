@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"larder/builder"
+	"larder/builder/fetch"
 	"larder/builder/pypi/index"
 	"larder/cmd/internal/config"
 	"larder/popularity"
@@ -215,10 +216,7 @@ func pipOf(ctx context.Context, targets []builder.Target) (python string, pip in
 }
 
 func simulateClient(pip index.Config, jobs int, cache string) (*index.Client, error) {
-	if jobs == 0 {
-		jobs = 8
-	}
-	options := index.Options{Jobs: jobs, UserAgent: userAgent()}
+	options := index.Options{Limits: fetch.Limits{Jobs: jobs}, UserAgent: userAgent()}
 	var err error
 	if options.Cache, err = index.OpenPageCache(filepath.Join(cache, "pages"), 0); err != nil {
 		warnf("%v", err)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"larder/builder/fetch"
 	"larder/builder/pypi/index"
 	"larder/builder/pypi/index/indextest"
 )
@@ -109,17 +110,17 @@ func TestProxy(t *testing.T) {
 	add(secure, "demo", "1.0")
 	p := indextest.NewProxy(t, "via", "p:@ss")
 	p.Hosts["index.example:80"], p.Hosts["index.example"] = s.Host(), s.Host()
-	config := index.Config{Indexes: []string{"http://index.example/simple"}, TrustedHosts: []string{"index.example"}, Proxy: index.ProxyFor(p.URL())}
+	config := index.Config{Indexes: []string{"http://index.example/simple"}, TrustedHosts: []string{"index.example"}, Proxy: fetch.ProxyFor(p.URL())}
 	if _, err := newClient(t, config, quick).Project(t.Context(), "demo"); err != nil {
 		t.Fatal(err)
 	}
 	// By the environment, where loopback is never proxied.
 	env := map[string]string{"http_proxy": p.URL(), "HTTPS_PROXY": p.URL(), "no_proxy": "direct.example"}
-	config.Proxy = index.ProxyFromEnvironment(func(k string) string { return env[k] })
+	config.Proxy = fetch.ProxyFromEnvironment(func(k string) string { return env[k] })
 	if _, err := newClient(t, config, quick).Project(t.Context(), "demo"); err != nil {
 		t.Fatal(err)
 	}
-	all := index.ProxyFromEnvironment(func(k string) string { return map[string]string{"ALL_PROXY": p.URL()}[k] })
+	all := fetch.ProxyFromEnvironment(func(k string) string { return map[string]string{"ALL_PROXY": p.URL()}[k] })
 	config.Proxy = all
 	if _, err := newClient(t, config, quick).Project(t.Context(), "demo"); err != nil {
 		t.Fatal(err)
@@ -128,7 +129,7 @@ func TestProxy(t *testing.T) {
 		t.Fatalf("the proxy saw %d requests", n)
 	}
 	// CONNECT.
-	tunnel := index.Config{Indexes: []string{secure.URL()}, CABundles: []string{secure.CA.File}, Proxy: index.ProxyFor(p.URL())}
+	tunnel := index.Config{Indexes: []string{secure.URL()}, CABundles: []string{secure.CA.File}, Proxy: fetch.ProxyFor(p.URL())}
 	if _, err := newClient(t, tunnel, quick).Project(t.Context(), "demo"); err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +139,7 @@ func TestProxy(t *testing.T) {
 	// The wrong password, for both kinds.
 	wrong := strings.Replace(p.URL(), "via:", "vic:", 1)
 	for _, config := range []index.Config{config, tunnel} {
-		config.Proxy = index.ProxyFor(wrong)
+		config.Proxy = fetch.ProxyFor(wrong)
 		_, err := newClient(t, config, quick).Project(t.Context(), "demo")
 		check(t, err, index.ErrUnreachable)
 		if !strings.Contains(hint(err), "proxy option") || strings.Contains(err.Error(), "vic") {
@@ -177,7 +178,7 @@ func TestRedirects(t *testing.T) {
 	proxy.Hosts["index.example"] = public.Host()
 	for _, to := range []string{"http://127.0.0.1:1/", "http://localhost/x", "http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://169.254.169.254/latest/", "http://[fe80::1]/", "http://0.0.0.0/"} {
 		public.Fault(public.PagePath("demo"), indextest.Fault{Redirect: to})
-		config := index.Config{Indexes: []string{"http://index.example/simple/"}, TrustedHosts: []string{"index.example", "169.254.169.254", "fe80::1"}, Proxy: index.ProxyFor(proxy.URL())}
+		config := index.Config{Indexes: []string{"http://index.example/simple/"}, TrustedHosts: []string{"index.example", "169.254.169.254", "fe80::1"}, Proxy: fetch.ProxyFor(proxy.URL())}
 		_, err := newClient(t, config, quick).Project(t.Context(), "demo")
 		check(t, err, index.ErrRefused, "address of this machine or link")
 	}
@@ -256,12 +257,12 @@ func TestSecrets(t *testing.T) {
 	all(newClient(t, index.Config{Indexes: []string{"https://hush-user:hush-password@127.0.0.1:" + port + "/simple"}}, quick))
 	f.URL = "https://index.invalid/demo-1.0-py3-none-any.whl?hush"
 	all(newClient(t, index.Config{Indexes: []string{"https://hush-user:hush-password@index.invalid/simple"}}, quick))
-	all(newClient(t, index.Config{Indexes: []string{"https://hush-user@index.invalid/simple"}, Proxy: index.ProxyFor("http://hush-user:hush-password@127.0.0.1:1")}, quick))
-	all(newClient(t, index.Config{Indexes: []string{"https://hush-user@index.invalid/simple"}, Proxy: index.ProxyFor("socks5://hush-user:hush-password@127.0.0.1:1")}, quick))
+	all(newClient(t, index.Config{Indexes: []string{"https://hush-user@index.invalid/simple"}, Proxy: fetch.ProxyFor("http://hush-user:hush-password@127.0.0.1:1")}, quick))
+	all(newClient(t, index.Config{Indexes: []string{"https://hush-user@index.invalid/simple"}, Proxy: fetch.ProxyFor("socks5://hush-user:hush-password@127.0.0.1:1")}, quick))
 	for _, bad := range []string{"https://hush-user:hush-password@h:port/", "hush-user:hush-password", "https://hush-user:hush-password@/x", "ftp://hush-user:hush-password@h/", "http://hush-user:hush-password@h.example/"} {
 		_, err := index.New(index.Config{Indexes: []string{bad}}, quick)
 		look(err)
-		_, err = index.New(index.Config{Indexes: []string{"https://h.example"}, Proxy: index.ProxyFor(strings.Replace(bad, "http://", "gopher://", 1))}, quick)
+		_, err = index.New(index.Config{Indexes: []string{"https://h.example"}, Proxy: fetch.ProxyFor(strings.Replace(bad, "http://", "gopher://", 1))}, quick)
 		if strings.HasPrefix(bad, "https://hush-user:hush-password@/") || strings.Contains(bad, ":port") || strings.Contains(bad, "ftp") || strings.HasPrefix(bad, "http:") {
 			look(err)
 		}

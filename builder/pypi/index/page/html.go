@@ -33,7 +33,7 @@ func (p *reader) readHTML(r io.Reader) error {
 				return err
 			}
 			p.Unclosed = opened && !closed
-			if len(p.Files)+len(p.Refused) == 0 && !index {
+			if len(p.Files)+len(p.refused) == 0 && !index {
 				return errNoLinks
 			}
 			return nil
@@ -125,8 +125,5 @@ func (p *reader) anchor() error {
 		core, _ = p.attributes.get("data-dist-info-metadata")
 	}
 	f.Metadata, f.MetadataSHA256 = hashValue(core)
-	if at, ok := p.attributes.get("data-upload-time"); ok { // no standard has it in HTML, some mirrors do
-		f.UploadTime = uploadTime(at)
-	}
 	return p.add(href, "", f)
 }

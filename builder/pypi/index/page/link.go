@@ -57,7 +57,7 @@ func (p *reader) add(href, claimed string, f File) error {
 			if claimed == "" {
 				return nil // nobody knows to what
 			}
-			return p.refuse(claimed, "its URL cannot be read")
+			return p.refuse("its URL cannot be read")
 		}
 		if name, err = basename(u); err != nil {
 			name = "/" // not acceptable
@@ -66,7 +66,7 @@ func (p *reader) add(href, claimed string, f File) error {
 			return nil // a link to something else
 		}
 		if err := p.Allowed(p.base, u); err != nil {
-			return p.refuse(cmp.Or(claimed, name), err.Error())
+			return p.refuse(err.Error())
 		}
 		fragment = u.Fragment
 		quotePath(u)
@@ -77,23 +77,23 @@ func (p *reader) add(href, claimed string, f File) error {
 	case claimed == "" && !distribution(name):
 		return nil
 	case badName(cmp.Or(claimed, name)), badName(name):
-		return p.refuse(cmp.Or(claimed, name), "the file name is not acceptable")
+		return p.refuse("the file name is not acceptable")
 	case claimed != "" && claimed != name:
-		return p.refuse(claimed, "its URL ends in another file name")
+		return p.refuse("its URL ends in another file name")
 	}
 	if project, _, ok := strings.Cut(name, "-"); strings.HasSuffix(name, ".whl") && (!ok || pep508.Normalize(project) != p.Project) {
-		return p.refuse(name, "it belongs to another project")
+		return p.refuse("it belongs to another project")
 	}
 	if f.SHA256 == "" {
 		f.SHA256 = fragmentHash(fragment)
 	}
 	for _, sum := range []*string{&f.SHA256, &f.MetadataSHA256} {
 		if *sum = strings.ToLower(*sum); *sum != "" && !isSHA256(*sum) {
-			return p.refuse(name, "its sha256 is not 64 hex digits")
+			return p.refuse("its sha256 is not 64 hex digits")
 		}
 	}
 	if f.Size < -1 {
-		return p.refuse(name, "its size is negative")
+		return p.refuse("its size is negative")
 	}
 	f.Filename, f.URL, f.Index = name, where, p.Index
 	at, again := p.seen[name]
@@ -143,11 +143,9 @@ scan:
 	return href[:len(p.origin)+end], fragment, path[slash+1 : end], true
 }
 
-func (p *reader) refuse(name, reason string) error {
-	if len(name) > 300 {
-		name = name[:300] + "…"
-	}
-	p.Refused = append(p.Refused, Refused{Filename: name, Index: p.Index, Reason: reason})
+// refuse leaves a link out.
+func (p *reader) refuse(reason string) error {
+	p.refused = append(p.refused, reason)
 	return nil
 }
 
@@ -160,7 +158,7 @@ func (p *reader) settle() {
 				kept = append(kept, f)
 				continue
 			}
-			p.refuse(f.Filename, "the page has it twice with different hashes")
+			p.refuse("the page has it twice with different hashes")
 		}
 		p.Files = kept
 	}
