@@ -43,16 +43,13 @@ type Cache struct {
 	used int64 // bytes, -1 before the first count
 }
 
-// OpenCache uses dir, making it if need be. When the answers exceed max bytes (0: 1 GiB),
-// those longest unused go.
-func OpenCache(dir string, max int64) (*Cache, error) {
+// NewCache uses dir, which is made with the first answer. When the answers exceed max
+// bytes (0: 1 GiB), those longest unused go.
+func NewCache(dir string, max int64) *Cache {
 	if max <= 0 {
 		max = 1 << 30
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	return &Cache{Now: time.Now, dir: dir, max: max, used: -1}, nil
+	return &Cache{Now: time.Now, dir: dir, max: max, used: -1}
 }
 
 // head is what is kept of an answer's header. Nothing in it is secret.

@@ -62,18 +62,9 @@ func (s *server) request(path string, c *Cache) Request {
 	return Request{Op: "get", Name: "x", URL: u, MaxBytes: 1 << 20, Cache: c}
 }
 
-func openCache(t *testing.T, dir string, max int64) *Cache {
-	t.Helper()
-	c, err := OpenCache(dir, max)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 func TestRoundTrip(t *testing.T) {
 	dir := t.TempDir()
-	c := openCache(t, dir, 4000)
+	c := NewCache(dir, 4000)
 	s := newServer(t)
 	get := func(r Request) *Answer {
 		t.Helper()
@@ -110,7 +101,7 @@ func TestRoundTrip(t *testing.T) {
 	if !kept(r, "line\nline", http.Header{"Etag": {`"v1"`}, "Last-Modified": {"then"}, "Content-Type": {"text/html"}}) {
 		t.Fatal("not kept")
 	}
-	r.Cache = openCache(t, dir, 4000)
+	r.Cache = NewCache(dir, 4000)
 	a := get(r)
 	if s.status != http.StatusNotModified || string(a.Body) != "line\nline" || a.From.String() != r.URL.String() || a.Type != "text/html" || !a.Delimited {
 		t.Fatalf("%d %+v", s.status, a)
@@ -139,7 +130,7 @@ func TestRoundTrip(t *testing.T) {
 // TestLast: the last good answer, and when it was said; its address has secrets.
 func TestLast(t *testing.T) {
 	dir := t.TempDir()
-	c := openCache(t, dir, 0)
+	c := NewCache(dir, 0)
 	now := time.Date(2026, 5, 1, 0, 0, 0, 0, time.UTC)
 	c.Now = func() time.Time { return now }
 	s := newServer(t)
@@ -178,7 +169,7 @@ func TestLast(t *testing.T) {
 // TestUnwritable: a cache that cannot be written is an empty one, and says so.
 func TestUnwritable(t *testing.T) {
 	dir := t.TempDir()
-	c := openCache(t, dir, 0)
+	c := NewCache(dir, 0)
 	if err := os.RemoveAll(dir); err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +202,7 @@ func TestNil(t *testing.T) {
 
 // After damage anything may have the name of an answer: a pipe is not waited for.
 func TestPipes(t *testing.T) {
-	c := openCache(t, t.TempDir(), 0)
+	c := NewCache(t.TempDir(), 0)
 	const key = "https://index.example/simple/demo/"
 	path := c.path(key)
 	if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), syscall.Mkfifo(path, 0o600)); err != nil {

@@ -16,7 +16,7 @@ var (
 	ErrNotFound = errors.New("not found on the index") // 404 and 410
 	// ErrUnreachable: no usable answer came: names, connections, TLS, credentials, 5xx
 	// and 429 after all tries, too slow.
-	ErrUnreachable = errors.New("index not reachable")
+	ErrUnreachable = errors.New("not reachable")
 	// ErrRefused: the server refuses (403, 451), or we refuse what it says (a redirect
 	// to file:, an answer that is too large).
 	ErrRefused = errors.New("refused")
@@ -76,6 +76,12 @@ func (e *Error) Unwrap() []error {
 	}
 	return errs
 }
+
+// HTTPStatus is the status of the answer, 0 if there was none.
+func (e *Error) HTTPStatus() int { return e.Status }
+
+// TooLarge says that the answer was longer than allowed.
+func (e *Error) TooLarge() bool { return errors.Is(e.Cause, ErrLarge) }
 
 // Hint is what to do about it, in one line, or "".
 func (e *Error) Hint() string { return e.Next }

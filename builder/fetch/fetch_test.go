@@ -118,6 +118,19 @@ func TestAllowed(t *testing.T) {
 			t.Errorf("%s: %v", pair, err)
 		}
 	}
+	// Where plain http may go anywhere, it still takes nobody from https, nor here.
+	c = &Client{options: Options{PlainHTTP: true}}
+	for pair, want := range map[string]bool{
+		"http://a.example/ http://b.example/": true, "https://a.example/ http://b.example/": false, "http://a.example/ http://127.0.0.1/": false,
+		"http://a.example/ file:///x": false,
+	} {
+		a, b, _ := strings.Cut(pair, " ")
+		from, _ := url.Parse(a)
+		to, _ := url.Parse(b)
+		if err := c.Allowed(from, to); (err == nil) != want {
+			t.Errorf("plain http anywhere, %s: %v", pair, err)
+		}
+	}
 }
 
 func TestErrorText(t *testing.T) {

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"larder/builder/fetch"
 	"larder/cmd/internal/config"
 	"larder/popularity"
 	"larder/popularity/sources"
@@ -121,17 +123,34 @@ func loadRanking(ctx context.Context, c *cli.Context) (popularity.Ranking, []pop
 	if err != nil {
 		return popularity.Ranking{}, nil, err
 	}
-	opts := sources.Options{Force: c.Bool("force"), UserAgent: userAgent()}
 	store := rankingStore(c)
 	if store != nil {
-		opts.CacheDir = store.RankingsDir()
 		collectMisses(ctx, store)
 	}
+	opts := sources.Options{Force: c.Bool("force"), Web: rankingWeb(store)}
 	ranking, warnings, err := sources.Gather(ctx, blendOf(c, cfg, store), opts)
 	for _, w := range warnings {
 		warnf("%s", w)
 	}
 	return ranking, warnings, err
+}
+
+// rankingWeb asks the addresses of rankings, through the environment's proxies, and keeps
+// what they last said in the store, if there is one. Without it they are left out, with a
+// warning each.
+func rankingWeb(s *snapshot.Store) sources.Web {
+	client, err := fetch.New(fetch.Options{
+		UserAgent: userAgent(), Retries: 2, MaxRedirects: 5, PlainHTTP: true, Proxy: fetch.ProxyFromEnvironment(os.Getenv),
+	})
+	if err != nil {
+		warnf("ask addresses for rankings: %v", err)
+		return nil
+	}
+	k := fetch.Keeper{Client: client}
+	if s != nil {
+		k.Cache = fetch.NewCache(s.RankingsDir(), 0)
+	}
+	return k
 }
 
 // blendOf says what a ranking is made of. Rankings named on the command line

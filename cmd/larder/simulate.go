@@ -127,10 +127,7 @@ func simulateCache(c *cli.Context) (string, error) {
 func (out *simulation) measure(c *cli.Context, cfg config.Config, top int, sim *builder.Simulation, sets []simulate.Resolved, budgets []int64) error {
 	store := rankingStore(c)
 	blend := blendOf(c, cfg, store)
-	opts := sources.Options{UserAgent: userAgent()}
-	if store != nil {
-		opts.CacheDir = store.RankingsDir()
-	}
+	opts := sources.Options{Web: rankingWeb(store)}
 	ranking, warnings, err := sources.Gather(c.Context, blend, opts)
 	for _, w := range warnings {
 		warnf("%s", w)

@@ -38,11 +38,11 @@ type PageCache struct {
 // OpenPageCache uses dir, making it if need be, private to its owner. When the pages
 // exceed max bytes (0: 1 GiB) the ones longest unused go.
 func OpenPageCache(dir string, max int64) (*PageCache, error) {
-	pages, err := fetch.OpenCache(filepath.Join(dir, "pages"), max)
-	if err != nil {
+	pages := filepath.Join(dir, "pages")
+	if err := os.MkdirAll(pages, 0o700); err != nil {
 		return nil, fmt.Errorf("open page cache: %w", err)
 	}
-	return &PageCache{pages: pages, path: filepath.Join(dir, "sizes")}, nil
+	return &PageCache{pages: fetch.NewCache(pages, max), path: filepath.Join(dir, "sizes")}, nil
 }
 
 func sizeKey(fileURL string) string {
