@@ -51,7 +51,7 @@ func newWorld(t *testing.T, options indextest.Options) *world {
 
 func (w *world) client(o index.Options) *index.Client {
 	w.t.Helper()
-	c, err := index.New(index.Config{Indexes: []string{w.index.URL()}, TrustedHosts: []string{w.index.Host()}, Retries: 1}, o)
+	c, err := index.New(index.Config{Indexes: []string{w.index.URL()}, Access: fetch.Access{TrustedHosts: []string{w.index.Host()}, Retries: 1}}, o)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -1,21 +1,26 @@
 package fetch
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"sync/atomic"
 	"time"
 )
 
-// Options say how servers are reached. The zero value goes to them directly, believes
+// Options are all that a Client is told. The zero value goes to servers directly, believes
 // the system's authorities and repeats nothing.
 type Options struct {
+	Access
 	Limits
-	UserAgent    string        // default "larder"
-	Timeout      time.Duration // of connecting, and of waiting for an answer; default 15 s
-	Retries      int           // how often a call is repeated; below zero means never
-	MaxRedirects int           // default 10
+	Names        Names
+	UserAgent    string // default "larder"
+	MaxRedirects int    // default 10
+	PlainHTTP    bool   // http may lead to http at any host
+}
 
+// Access says how servers are reached. It may be printed: what is secret stays hidden.
+type Access struct {
 	Credentials Credentials
 	Proxy       Proxy
 	// CABundles, if any, hold the only authorities that are believed (PEM files, or
@@ -28,10 +33,10 @@ type Options struct {
 	// TrustedHosts ("host" or "host:port") may use http, and their certificates are
 	// not checked.
 	TrustedHosts []string
-	// PlainHTTP lets http lead to http at any host.
-	PlainHTTP bool
-
-	Names Names
+	// Timeout bounds connecting, and waiting for an answer; default 15 s.
+	Timeout time.Duration
+	// Retries is how often a call is repeated. Below zero means never.
+	Retries int
 }
 
 // Limits bound what a Client waits for.
@@ -47,24 +52,16 @@ type Limits struct {
 }
 
 func (o *Options) fill() {
-	def(&o.UserAgent, "larder")
-	o.Timeout = max(o.Timeout, 0)
-	def(&o.Timeout, 15*time.Second)
-	def(&o.MaxRedirects, 10)
-	def(&o.Jobs, 8)
-	def(&o.StallTime, 30*time.Second)
-	def(&o.MinSpeed, 2<<10)
-	def(&o.HostTime, 20*time.Minute)
-	def(&o.RetryBase, 500*time.Millisecond)
-	def(&o.RetryMax, 30*time.Second)
-	def(&o.MaxRetryAfter, time.Minute)
-}
-
-func def[T comparable](p *T, v T) {
-	var zero T
-	if *p == zero {
-		*p = v
-	}
+	o.UserAgent = cmp.Or(o.UserAgent, "larder")
+	o.MaxRedirects = cmp.Or(o.MaxRedirects, 10)
+	o.Timeout = cmp.Or(max(o.Timeout, 0), 15*time.Second)
+	o.Jobs = cmp.Or(o.Jobs, 8)
+	o.StallTime = cmp.Or(o.StallTime, 30*time.Second)
+	o.MinSpeed = cmp.Or(o.MinSpeed, 2<<10)
+	o.HostTime = cmp.Or(o.HostTime, 20*time.Minute)
+	o.RetryBase = cmp.Or(o.RetryBase, 500*time.Millisecond)
+	o.RetryMax = cmp.Or(o.RetryMax, 30*time.Second)
+	o.MaxRetryAfter = cmp.Or(o.MaxRetryAfter, time.Minute)
 }
 
 // Client asks servers. It may be used by many goroutines at once.

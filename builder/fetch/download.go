@@ -181,7 +181,10 @@ func (d *download) copy(from io.Reader) error {
 	}
 	buf := make([]byte, 128<<10)
 	for {
-		n, err := fill(from, buf)
+		n, err := io.ReadFull(from, buf)
+		if err == io.ErrUnexpectedEOF { // ReadFull's own: a cut body says ErrCut
+			err = io.EOF
+		}
 		if n > 0 {
 			if d.got+int64(n) > limit {
 				return fmt.Errorf("%w: more than %d bytes sent", ErrHash, limit)
@@ -210,16 +213,6 @@ func (d *download) cut(err error) error {
 		of = strconv.FormatInt(d.total, 10)
 	}
 	return broken(fmt.Errorf("%w after %d of %s bytes", err, d.got, of))
-}
-
-// fill reads until buf is full or the reader says something.
-func fill(r io.Reader, buf []byte) (n int, err error) {
-	for n < len(buf) && err == nil {
-		var m int
-		m, err = r.Read(buf[n:])
-		n += m
-	}
-	return n, err
 }
 
 func (d *download) restart() error {

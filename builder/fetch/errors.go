@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 )
 
 // What a caller may branch on. Every Error that is not about the caller's context is one
@@ -67,15 +66,7 @@ func (e *Error) Reason() string {
 }
 
 // Unwrap lets errors.Is find both the kind and the cause.
-func (e *Error) Unwrap() []error {
-	var errs []error
-	for _, err := range []error{e.Kind, e.Cause} {
-		if err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errs
-}
+func (e *Error) Unwrap() error { return errors.Join(e.Kind, e.Cause) }
 
 // HTTPStatus is the status of the answer, 0 if there was none.
 func (e *Error) HTTPStatus() int { return e.Status }
@@ -146,7 +137,7 @@ func (c *Client) status(a *answer) error {
 		e.Cause = errors.New("an answer that is neither success nor error")
 	}
 	if transient(a.StatusCode) {
-		return &temporary{error: e, after: retryAfter(a.Response, time.Now())}
+		return &temporary{error: e}
 	}
 	return e
 }

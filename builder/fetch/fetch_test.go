@@ -34,13 +34,10 @@ func TestBackoff(t *testing.T) {
 	c := &Client{options: Options{Limits: Limits{RetryBase: time.Second, RetryMax: 5 * time.Second, MaxRetryAfter: time.Minute}}}
 	for attempt, most := range map[int]time.Duration{0: time.Second, 1: 2 * time.Second, 2: 4 * time.Second, 3: 5 * time.Second, 63: 5 * time.Second, 1000: 5 * time.Second} {
 		for range 20 {
-			if d := c.backoff(attempt, -1); d < most/2 || d > most {
+			if d := c.backoff(attempt); d < most/2 || d > most {
 				t.Fatalf("attempt %d: %v", attempt, d)
 			}
 		}
-	}
-	if d := c.backoff(0, time.Hour); d != time.Minute {
-		t.Errorf("Retry-After is not capped: %v", d)
 	}
 }
 
@@ -101,7 +98,7 @@ func TestBodySpeed(t *testing.T) {
 }
 
 func TestAllowed(t *testing.T) {
-	c := &Client{options: Options{TrustedHosts: []string{"trusted.example"}}}
+	c := &Client{options: Options{Access: Access{TrustedHosts: []string{"trusted.example"}}}}
 	for pair, want := range map[string]string{
 		"https://a.example/ https://b.example/": "", "http://a.example/ https://b.example/": "", "http://a.example/ http://b.example/": "not trusted",
 		"http://trusted.example/ http://b.example/": "not trusted", "http://b.example/ http://trusted.example/": "", "http://127.0.0.1/ http://localhost/": "",

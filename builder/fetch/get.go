@@ -54,6 +54,9 @@ func (c *Client) Get(ctx context.Context, r Request) (*Answer, error) {
 		return nil, c.explain(ctx, r.Op, r.Name, r.URL, err)
 	}
 	defer end()
+	if r.Use == nil {
+		r.Use = func(*Answer) error { return nil }
+	}
 	kept := r.Cache.find(r.key(), r.MaxBytes)
 	var a *Answer
 	err = c.retry(call, func() (err error) {
@@ -88,7 +91,7 @@ func (c *Client) getOnce(ctx context.Context, r *Request, kept **entry) (*Answer
 	if resp.StatusCode == http.StatusNotModified && *kept != nil {
 		a, err := (*kept).answer()
 		if err == nil {
-			err = r.use(a)
+			err = r.Use(a)
 		}
 		if err == nil {
 			r.Cache.touch(*kept)
@@ -119,7 +122,7 @@ func (c *Client) read(r *Request, resp *answer) (*Answer, error) {
 		return nil, broken(err)
 	}
 	a.Body = body
-	if err := r.use(a); err != nil {
+	if err := r.Use(a); err != nil {
 		return nil, broken(err)
 	}
 	if r.keeps(resp) {
@@ -131,7 +134,7 @@ func (c *Client) read(r *Request, resp *answer) (*Answer, error) {
 // broken says of an error in a body whether the next try may be better.
 func broken(err error) error {
 	if errors.Is(err, ErrCut) || errors.Is(err, ErrSlow) {
-		return &temporary{error: err, after: -1}
+		return &temporary{error: err}
 	}
 	return err
 }
@@ -142,13 +145,6 @@ func plain(encoding string) error {
 		return fmt.Errorf("%w: sent with content encoding %.40q, which nobody asked for", ErrRefused, encoding)
 	}
 	return nil
-}
-
-func (r *Request) use(a *Answer) error {
-	if r.Use == nil {
-		return nil
-	}
-	return r.Use(a)
 }
 
 // keeps says whether an answer is to be kept. An address with a query may be good for

@@ -15,8 +15,7 @@ import (
 // temporary is an outcome that may be better next time.
 type temporary struct {
 	error
-	after    time.Duration // what the server asks us to wait; below zero: nothing
-	progress bool          // enough came for the count of tries to start again
+	progress bool // enough came for the count of tries to start again
 }
 
 func (t *temporary) Unwrap() error { return t.error }
@@ -46,17 +45,15 @@ func (c *Client) retry(ctx context.Context, once func() error) error {
 			}
 			return fmt.Errorf("%w (%d tries)", t.error, try+1)
 		}
-		if sleep(ctx, c.backoff(try, t.after)) != nil {
+		if sleep(ctx, c.backoff(try)) != nil {
 			return context.Cause(ctx)
 		}
 	}
 }
 
-// backoff is how long to wait before try number attempt+1.
-func (c *Client) backoff(attempt int, after time.Duration) time.Duration {
-	if after >= 0 {
-		return min(after, c.options.MaxRetryAfter)
-	}
+// backoff is how long to wait before try number attempt+1. What a host asks for with
+// Retry-After holds for all its requests (see roundTrip).
+func (c *Client) backoff(attempt int) time.Duration {
 	d := c.options.RetryBase << min(attempt, 20)
 	if d <= 0 || d > c.options.RetryMax {
 		d = c.options.RetryMax

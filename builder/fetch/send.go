@@ -47,7 +47,7 @@ func (c *Client) send(ctx context.Context, method string, u *url.URL, header htt
 			if permanent(err) {
 				return nil, err
 			}
-			return nil, &temporary{error: err, after: -1}
+			return nil, &temporary{error: err}
 		}
 		location := resp.Header.Get("Location")
 		if !redirect(resp.StatusCode) || location == "" {

@@ -140,7 +140,8 @@ func loadRanking(ctx context.Context, c *cli.Context) (popularity.Ranking, []pop
 // warning each.
 func rankingWeb(s *snapshot.Store) sources.Web {
 	client, err := fetch.New(fetch.Options{
-		UserAgent: userAgent(), Retries: 2, MaxRedirects: 5, PlainHTTP: true, Proxy: fetch.ProxyFromEnvironment(os.Getenv),
+		Access:    fetch.Access{Proxy: fetch.ProxyFromEnvironment(os.Getenv), Retries: 2},
+		UserAgent: userAgent(), MaxRedirects: 5, PlainHTTP: true,
 	})
 	if err != nil {
 		warnf("ask addresses for rankings: %v", err)

@@ -151,21 +151,13 @@ func age(d time.Duration) string {
 // credentialFree is an address as it may be printed: no user, no query (tokens
 // are found there too), no fragment. A path comes back as it is.
 func credentialFree(address string) string {
-	scheme, rest, isURL := strings.Cut(address, "://")
+	scheme, _, isURL := strings.Cut(address, "://")
 	if !isURL {
 		return address
 	}
-	rest, _, _ = strings.Cut(rest, "?")
-	rest, _, _ = strings.Cut(rest, "#")
-	host, path, hasPath := strings.Cut(rest, "/")
-	if i := strings.LastIndexByte(host, '@'); i >= 0 {
-		host = host[i+1:]
-	}
-	if u, err := url.Parse(address); err != nil || u.Host != host {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
 		return scheme + "://…" // read by nobody the same way: show none of it
 	}
-	if hasPath {
-		host += "/" + path
-	}
-	return scheme + "://" + host
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}).String()
 }

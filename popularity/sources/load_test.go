@@ -51,7 +51,7 @@ func load(t *testing.T, opts Options, sources ...string) (popularity.Ranking, st
 // directory.
 func withWeb(t *testing.T, dir string, opts Options) Options {
 	t.Helper()
-	client, err := fetch.New(fetch.Options{Limits: fetch.Limits{RetryBase: 1, RetryMax: 1}, Retries: 2, MaxRedirects: 5, PlainHTTP: true})
+	client, err := fetch.New(fetch.Options{Limits: fetch.Limits{RetryBase: 1, RetryMax: 1}, Access: fetch.Access{Retries: 2}, MaxRedirects: 5, PlainHTTP: true})
 	if err != nil {
 		t.Fatal(err)
 	}

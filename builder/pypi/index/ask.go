@@ -75,11 +75,11 @@ func FromPip(ctx context.Context, python []string) (Config, error) {
 }
 
 func (a *pipAnswer) config(python string, getenv func(string) string) (Config, error) {
-	c := Config{
+	c := Config{Access: fetch.Access{
 		FallbackCA: a.Authorities, ClientCert: a.ClientCert,
 		TrustedHosts: a.Trusted, Retries: a.Retries,
 		Timeout: time.Duration(a.Timeout * float64(time.Second)),
-	}
+	}}
 	if a.NoIndex {
 		return Config{}, fetch.Hinted(fmt.Errorf("%w: no-index is set", ErrConfig), "unset no-index (PIP_NO_INDEX): the packages come from an index")
 	}

@@ -1,6 +1,7 @@
 package index
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"time"
@@ -41,21 +42,12 @@ type Options struct {
 }
 
 func (o *Options) fill() {
-	def(&o.MaxPage, 64<<20)
-	def(&o.MaxMetadata, 16<<20)
-	def(&o.MaxFile, 8<<30)
-	def(&o.PageTime, 3*time.Minute)
-	def(&o.FileTime, 2*time.Hour)
-	if o.Cache == nil {
-		o.Cache = &PageCache{}
-	}
-}
-
-func def[T comparable](p *T, v T) {
-	var zero T
-	if *p == zero {
-		*p = v
-	}
+	o.MaxPage = cmp.Or(o.MaxPage, 64<<20)
+	o.MaxMetadata = cmp.Or(o.MaxMetadata, 16<<20)
+	o.MaxFile = cmp.Or(o.MaxFile, 8<<30)
+	o.PageTime = cmp.Or(o.PageTime, 3*time.Minute)
+	o.FileTime = cmp.Or(o.FileTime, 2*time.Hour)
+	o.Cache = cmp.Or(o.Cache, &PageCache{})
 }
 
 // Client reads from the indexes of one Config. It may be used by many
@@ -73,14 +65,15 @@ func New(config Config, options Options) (*Client, error) {
 		return nil, fetch.Hinted(fmt.Errorf("%w: no index", ErrConfig), "set index-url in pip's configuration or PIP_INDEX_URL")
 	}
 	c := &Client{options: options}
-	credentials := config.Credentials.Clone()
+	access := config.Access
+	access.Credentials = access.Credentials.Clone()
 	for _, raw := range config.Indexes {
 		u, user, err := parseIndex(raw)
 		if err != nil {
 			return nil, err
 		}
 		if user != nil {
-			credentials.Add(u, user)
+			access.Credentials.Add(u, user)
 		}
 		if !fetch.PlainAllowed(u, config.TrustedHosts) {
 			return nil, fetch.Hinted(fmt.Errorf("%w: index %s is plain http and its host is not trusted", ErrConfig, fetch.Clean(u)),
@@ -89,11 +82,7 @@ func New(config Config, options Options) (*Client, error) {
 		c.roots = append(c.roots, u)
 	}
 	var err error
-	c.http, err = fetch.New(fetch.Options{
-		Limits: options.Limits, UserAgent: options.UserAgent, Timeout: config.Timeout, Retries: config.Retries,
-		Credentials: credentials, Proxy: config.Proxy, CABundles: config.CABundles, FallbackCA: config.FallbackCA,
-		ClientCert: config.ClientCert, TrustedHosts: config.TrustedHosts, Names: names,
-	})
+	c.http, err = fetch.New(fetch.Options{Access: access, Limits: options.Limits, Names: names, UserAgent: options.UserAgent})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"time"
 
 	"larder/builder/fetch"
 )
@@ -18,27 +17,9 @@ var ErrConfig = errors.New("pip configuration not usable")
 // use. It may be printed: credentials stay hidden.
 type Config struct {
 	// Indexes are the page roots, index-url first, then the extra ones. New
-	// moves credentials found in them to Credentials.
+	// moves users found in them to Credentials.
 	Indexes []string
-	// Credentials for the origins of Indexes, and those of netrc.
-	Credentials fetch.Credentials
-	// Proxy is pip's proxy option, or the environment's proxies.
-	Proxy fetch.Proxy
-	// CABundles, if any, hold the only authorities that are believed (PEM
-	// files, or directories of them). Else the system's.
-	CABundles []string
-	// FallbackCA is used where the system has no authorities at all: the
-	// bundle inside pip.
-	FallbackCA string
-	// ClientCert is a PEM file with a certificate and its key.
-	ClientCert string
-	// TrustedHosts ("host" or "host:port") may use http, and their
-	// certificates are not checked.
-	TrustedHosts []string
-	// Timeout bounds connecting and waiting for an answer. 0 means pip's 15 s.
-	Timeout time.Duration
-	// Retries is how often a request is repeated. Negative means none.
-	Retries int
+	fetch.Access
 }
 
 // names are what pip's users call what a client is configured by.
