@@ -60,14 +60,9 @@ func (p *reader) readHTML(r io.Reader) error {
 			case bytes.Equal(name, []byte("base")) && !based:
 				if href, ok := p.attributes.get("href"); ok {
 					based = true
-					u, err := p.base.Parse(strings.TrimSpace(href))
-					if err != nil {
-						return errors.New("the page's base is no URL")
-					}
-					if err := p.Allowed(p.base, u); err != nil {
+					if err := p.rebase(href); err != nil {
 						return err
 					}
-					p.setBase(u)
 				}
 			case bytes.Equal(name, []byte("meta")):
 				if what, _ := p.attributes.get("name"); what == "pypi:repository-version" {
@@ -84,6 +79,19 @@ func (p *reader) readHTML(r io.Reader) error {
 			}
 		}
 	}
+}
+
+// rebase takes what links are relative to from the page.
+func (p *reader) rebase(href string) error {
+	u, err := p.base.Parse(strings.TrimSpace(href))
+	if err != nil {
+		return errors.New("the page's base is no URL")
+	}
+	if err := p.Allowed(p.base, u); err != nil {
+		return err
+	}
+	p.setBase(u)
+	return nil
 }
 
 // attributes are those of one tag, each name once: the first one counts in HTML.

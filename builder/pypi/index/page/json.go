@@ -90,33 +90,8 @@ func (p *reader) readObject(r io.Reader) error {
 			return fmt.Errorf("the page has %.40q twice", key)
 		}
 		seen[key] = true
-		switch key {
-		case "meta":
-			var meta struct {
-				Version string `json:"api-version"`
-			}
-			if err := d.Decode(&meta); err != nil {
-				return fmt.Errorf("meta: %w", err)
-			}
-			if err := checkVersion(meta.Version); err != nil {
-				return err
-			}
-		case "name":
-			var name string
-			if err := d.Decode(&name); err != nil {
-				return fmt.Errorf("name: %w", err)
-			}
-			if pep508.Normalize(name) != p.Project {
-				return fmt.Errorf("%w: %.80q", ErrOther, name)
-			}
-		case "files":
-			if err := p.readFiles(d); err != nil {
-				return err
-			}
-		default:
-			if err := d.skip(); err != nil {
-				return err
-			}
+		if err := p.readKey(d, key); err != nil {
+			return err
 		}
 	}
 	if _, err := d.Token(); err != nil {
@@ -131,6 +106,32 @@ func (p *reader) readObject(r io.Reader) error {
 		return errors.New("json without the name or the files of a project")
 	}
 	return nil
+}
+
+// readKey reads the value of one of a page's keys.
+func (p *reader) readKey(d *decoder, key string) error {
+	switch key {
+	case "meta":
+		var meta struct {
+			Version string `json:"api-version"`
+		}
+		if err := d.Decode(&meta); err != nil {
+			return fmt.Errorf("meta: %w", err)
+		}
+		return checkVersion(meta.Version)
+	case "name":
+		var name string
+		if err := d.Decode(&name); err != nil {
+			return fmt.Errorf("name: %w", err)
+		}
+		if pep508.Normalize(name) != p.Project {
+			return fmt.Errorf("%w: %.80q", ErrOther, name)
+		}
+		return nil
+	case "files":
+		return p.readFiles(d)
+	}
+	return d.skip()
 }
 
 func (p *reader) readFiles(d *decoder) error {
