@@ -3,8 +3,10 @@ package fetch
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"time"
 )
 
@@ -85,26 +87,17 @@ func readAll(r io.Reader, length, max int64) ([]byte, error) {
 }
 
 // Limit reads at most n bytes of r, and fails with ErrLarge if there are more.
-func Limit(r io.Reader, n int64) io.Reader { return &limited{r, n, n} }
-
-type limited struct {
-	r    io.Reader
-	left int64
-	max  int64
+func Limit(r io.Reader, n int64) io.Reader {
+	return limited{http.MaxBytesReader(nil, io.NopCloser(r), n)}
 }
 
-func (l *limited) Read(p []byte) (int, error) {
-	if l.left < 0 {
-		return 0, l.large()
-	}
-	if int64(len(p)) > l.left+1 {
-		p = p[:l.left+1]
-	}
-	n, err := l.r.Read(p)
-	if l.left -= int64(n); l.left < 0 {
-		return n - 1, l.large()
+type limited struct{ io.Reader }
+
+func (l limited) Read(p []byte) (int, error) {
+	n, err := l.Reader.Read(p)
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		err = fmt.Errorf("%w %d bytes", ErrLarge, large.Limit)
 	}
 	return n, err
 }
-
-func (l *limited) large() error { return fmt.Errorf("%w %d bytes", ErrLarge, l.max) }

@@ -58,11 +58,9 @@ func (p *reader) readHTML(r io.Reader) error {
 					return err
 				}
 			case bytes.Equal(name, []byte("base")) && !based:
-				if href, ok := p.attributes.get("href"); ok {
-					based = true
-					if err := p.rebase(href); err != nil {
-						return err
-					}
+				var err error
+				if based, err = p.rebase(); err != nil {
+					return err
 				}
 			case bytes.Equal(name, []byte("meta")):
 				if what, _ := p.attributes.get("name"); what == "pypi:repository-version" {
@@ -81,17 +79,21 @@ func (p *reader) readHTML(r io.Reader) error {
 	}
 }
 
-// rebase takes what links are relative to from the page.
-func (p *reader) rebase(href string) error {
+// rebase takes what links are relative to from a tag, if that has it.
+func (p *reader) rebase() (done bool, _ error) {
+	href, ok := p.attributes.get("href")
+	if !ok {
+		return false, nil
+	}
 	u, err := p.base.Parse(strings.TrimSpace(href))
 	if err != nil {
-		return errors.New("the page's base is no URL")
+		return false, errors.New("the page's base is no URL")
 	}
 	if err := p.Allowed(p.base, u); err != nil {
-		return err
+		return false, err
 	}
 	p.setBase(u)
-	return nil
+	return true, nil
 }
 
 // attributes are those of one tag, each name once: the first one counts in HTML.
