@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"larder/builder"
+	"larder/builder/fetch"
 	"larder/builder/pypi/index"
 	"larder/snapshot"
 )
@@ -108,7 +109,7 @@ func BenchmarkPlan(b *testing.B) {
 			}
 			for b.Loop() {
 				resetPeak(b)
-				client, err := index.New(index.Config{Indexes: []string{"http://" + host + "/simple/"}, TrustedHosts: []string{host}}, index.Options{Jobs: 8})
+				client, err := index.New(index.Config{Indexes: []string{"http://" + host + "/simple/"}, Access: fetch.Access{TrustedHosts: []string{host}}}, index.Options{})
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -7,7 +7,6 @@ import (
 
 	"larder/builder/pypi/index"
 	"larder/popularity"
-	"larder/popularity/versions"
 	"larder/snapshot/pypi/pep440"
 	"larder/snapshot/pypi/tags"
 )
@@ -46,12 +45,12 @@ func (s *shelf) offer(page *index.Project, e popularity.Entry, floor int64) map[
 			continue
 		}
 		s.newest[projectTarget{e.Project, target}] = best[0]
-		list := make([]versions.Release, len(best))
+		list := make([]popularity.Release, len(best))
 		for i, c := range best {
-			list[i] = versions.Release{Version: c.version.String(), Segments: segments(c.version.String()), Count: counted(e, c, t.Target.Python())}
+			list[i] = popularity.Release{Version: c.version.String(), Segments: segments(c.version.String()), Count: counted(e, c, t.Target.Python())}
 		}
-		for _, share := range versions.Shares(list, e.Score) {
-			at := slices.IndexFunc(list, func(r versions.Release) bool { return r.Version == share.Version })
+		for _, share := range popularity.Shares(list, e.Score) {
+			at := slices.IndexFunc(list, func(r popularity.Release) bool { return r.Version == share.Version })
 			if at > 0 && share.Hits < floor {
 				continue
 			}

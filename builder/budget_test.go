@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"larder/builder"
+	"larder/builder/fetch"
 	"larder/builder/pypi/index"
 	"larder/builder/pypi/index/indextest"
 	"larder/builder/pypi/wheel/wheeltest"
@@ -214,7 +215,7 @@ func TestBudgetRemembersSizes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.cfg.Index = w.client(index.Options{Cache: cache, RetryBase: 1, RetryMax: 1})
+		w.cfg.Index = w.client(index.Options{Cache: cache, Limits: fetch.Limits{RetryBase: 1, RetryMax: 1}})
 		w.index.Reset()
 		w.must(ranking("alpha"), scores(map[string]int64{"alpha": 10}), dryRun, withBudget(1<<20))
 		heads := 0

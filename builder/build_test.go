@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"larder/builder"
+	"larder/builder/fetch"
 	"larder/builder/pypi/index"
 	"larder/builder/pypi/index/indextest"
 	"larder/builder/pypi/wheel/wheeltest"
@@ -43,14 +44,14 @@ func newWorld(t *testing.T, options indextest.Options) *world {
 		t.Fatal(err)
 	}
 	w.cfg = builder.Config{Store: store, Targets: targets, Views: builder.ViewNames, Layers: true}
-	w.cfg.Index = w.client(index.Options{RetryBase: 1, RetryMax: 1})
+	w.cfg.Index = w.client(index.Options{Limits: fetch.Limits{RetryBase: 1, RetryMax: 1}})
 	w.cfg.Warn = func(s string) { t.Log("warning: " + s) }
 	return w
 }
 
 func (w *world) client(o index.Options) *index.Client {
 	w.t.Helper()
-	c, err := index.New(index.Config{Indexes: []string{w.index.URL()}, TrustedHosts: []string{w.index.Host()}, Retries: 1}, o)
+	c, err := index.New(index.Config{Indexes: []string{w.index.URL()}, Access: fetch.Access{TrustedHosts: []string{w.index.Host()}, Retries: 1}}, o)
 	if err != nil {
 		w.t.Fatal(err)
 	}

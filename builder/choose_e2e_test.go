@@ -27,7 +27,7 @@ func TestE2EChoiceAgreesWithPip(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := index.New(cfg, index.Options{Jobs: 8})
+	client, err := index.New(cfg, index.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -45,7 +45,7 @@
 // Without one, the plan is the newest release of each ranked project, without its
 // dependencies, which a ranking by downloads puts above it. With one (budget.go),
 // the wheels of several versions of each project compete for the bytes they take on
-// disk, by the hits they expect (packages popularity/versions and /budget). What a
+// disk, by the hits they expect (popularity.Shares, package popularity/budget). What a
 // chosen wheel needs is chosen with it: by its Requires-Dist, the target's markers
 // and the extras asked for, each requirement alone with the newest release that
 // meets it; from the metadata beside the wheel on the index, else from the wheel in

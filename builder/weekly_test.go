@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"larder/builder"
+	"larder/builder/fetch"
 	"larder/builder/pypi/index"
 	"larder/builder/pypi/index/indextest"
 	"larder/builder/pypi/wheel/wheeltest"
@@ -65,7 +66,7 @@ func (w *week) run(dry bool) (*builder.Report, index.Stats, time.Duration) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	client, err := index.New(index.Config{Indexes: []string{w.index.URL()}, TrustedHosts: []string{w.index.Host()}}, index.Options{Cache: cache})
+	client, err := index.New(index.Config{Indexes: []string{w.index.URL()}, Access: fetch.Access{TrustedHosts: []string{w.index.Host()}}}, index.Options{Cache: cache})
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -1,8 +1,8 @@
 // Package popularity says which projects people install most: it reads
 // rankings that others publish, merges the months of one, and blends several.
 // It is pure: readers in, lists out. Its rooms are sources (opens files,
-// addresses and databases), misses (what this host's containers lacked),
-// versions (which versions of a project) and budget (which wheels fit).
+// addresses and databases), misses (what this host's containers lacked) and
+// budget (which wheels fit).
 //
 // # Words
 //
@@ -47,9 +47,35 @@
 // what a project's places are worth, each source with its weight, and lets
 // nobody steer it who can only make a source count many things once.
 //
+// # Versions of a project
+//
+// [Shares] says which versions are worth stocking, and what part of the project's
+// hits each can expect. Half of the hits are for the newest version: that is what a
+// requirement without a pin, or with a lower bound, gets. Of 1,157 requirement lines
+// of 71 real projects 406 (35 %) have no exact pin, and 18 % of the pins looked at
+// are of the newest minor series too.
+//
+// Where a source counts versions, three quarters of the other half are shared out by
+// its counts, and the rule below keeps a quarter of its own: a host's misses are
+// counts, too, and a few of them must not drive out what the rule knows. Counts look
+// back a month, so by themselves they would hold a release of yesterday to be worth
+// nothing.
+//
+// Where none does, the newest version of the k-th minor series before the newest one
+// expects a tenth divided by k. Measured on the pins of the 24 most pinned projects
+// of those sets against what the index had (184 pins): the series pinned is the
+// newest in 18 %, the one before in 21 %, then 10, 9, 5, 3, 4, 2, 3, 4 %; 30 % are
+// older than the tenth. 70 % of the pins are of the newest version of their series,
+// whatever its age. Lines with a pin are 65 %, so the k-th earlier series gets
+// 0.65 * 0.7 * (0.21, 0.10, 0.09, 0.05, 0.03 …), which is close to 0.1/k.
+//
+// Pre-releases, development releases and withdrawn (yanked) versions never come out.
+// No version comes twice; the hits given out never exceed those put in.
+//
 // # Limits
 //
-// A count is downloads, not installs, and knows nothing of what a host's own
+// The 30 % of pins on an older patch release of a series are found by counts and
+// misses only. A count is downloads, not installs, and knows nothing of what a host's own
 // users do.
 //
 // # Left to others

@@ -84,12 +84,6 @@ func Merge(rankings ...Ranking) Ranking {
 	if len(rankings) == 1 {
 		return rankings[0]
 	}
-	type seen struct {
-		ranks    []int
-		places   []Place
-		counts   []int64
-		versions []Version
-	}
 	var merged Ranking
 	all := map[string]*seen{}
 	for _, r := range rankings {
@@ -108,28 +102,13 @@ func Merge(rankings ...Ranking) Ranking {
 			}
 		}
 	}
-	type place struct {
-		median, sum int // median in halves, so that a mean of two stays whole
-		entry       Entry
-	}
 	n := len(rankings)
 	var places []place
 	for project, s := range all {
 		if len(s.ranks) <= n/2 {
 			continue
 		}
-		slices.Sort(s.ranks)
-		// The absent ones sort behind; more than half present puts both middle
-		// places (n-1)/2 and n/2 among the present.
-		p := place{median: s.ranks[(n-1)/2] + s.ranks[n/2], entry: Entry{Project: project, Versions: s.versions, Places: s.places}}
-		for _, rank := range s.ranks {
-			p.sum += rank
-		}
-		s.counts = append(s.counts, make([]int64, n-len(s.counts))...)
-		slices.Sort(s.counts)
-		low, high := s.counts[(n-1)/2], s.counts[n/2]
-		p.entry.Count = low + (high-low)/2
-		places = append(places, p)
+		places = append(places, s.place(project, n))
 	}
 	slices.SortFunc(places, func(a, b place) int {
 		return cmp.Or(cmp.Compare(a.median, b.median), cmp.Compare(a.sum, b.sum), strings.Compare(a.entry.Project, b.entry.Project))
@@ -140,6 +119,36 @@ func Merge(rankings ...Ranking) Ranking {
 		merged.Entries[i] = p.entry
 	}
 	return merged
+}
+
+// seen is one project in several rankings.
+type seen struct {
+	ranks    []int
+	places   []Place
+	counts   []int64
+	versions []Version
+}
+
+// place is where a merged ranking has a project.
+type place struct {
+	median, sum int // median in halves, so that a mean of two stays whole
+	entry       Entry
+}
+
+// place is the middle of a project's ranks and counts in n rankings, more than half of
+// which have it. The absent ones sort behind, so that both middle places, (n-1)/2 and
+// n/2, are among the present.
+func (s *seen) place(project string, n int) place {
+	slices.Sort(s.ranks)
+	p := place{median: s.ranks[(n-1)/2] + s.ranks[n/2], entry: Entry{Project: project, Versions: s.versions, Places: s.places}}
+	for _, rank := range s.ranks {
+		p.sum += rank
+	}
+	s.counts = append(s.counts, make([]int64, n-len(s.counts))...)
+	slices.Sort(s.counts)
+	low, high := s.counts[(n-1)/2], s.counts[n/2]
+	p.entry.Count = low + (high-low)/2
+	return p
 }
 
 // name is how a place names the ranking: by its first source.

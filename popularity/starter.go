@@ -10,7 +10,7 @@ import (
 // To renew the starter ranking, put the last three monthly files into one
 // directory, name it in RANKINGS, and run go generate here.
 //
-//go:generate sh -c "go run ./makestarter -o starter.txt \"$RANKINGS\"/*.json"
+//go:generate go test -run TestStarterRenewed . -args -rankings "$RANKINGS"
 
 //go:embed starter.txt
 var starterText string

@@ -40,8 +40,10 @@ func replaceFile(path string, b []byte, mode os.FileMode) error {
 	return syncDir(filepath.Dir(path))
 }
 
-// replaceFileUnsynced is replaceFile for what no power cut outlives: atomic, not durable.
-func replaceFileUnsynced(path string, b []byte, mode os.FileMode) error {
+// WriteFile puts b under its final name by one rename: readers see the old file or the new one,
+// whole. It is not durable: after a power cut the file may be either, or empty. A file that was
+// being written by a process that was killed is swept away with the store's others.
+func WriteFile(path string, b []byte, mode os.FileMode) error {
 	return replace(path, b, mode, func(*os.File) error { return nil })
 }
 

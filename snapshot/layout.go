@@ -104,7 +104,7 @@ func (s *Store) InstanceDir(container string) string {
 // MissesDir holds the names containers had to download.
 func (s *Store) MissesDir() string { return s.join(missesName) }
 
-// PagesDir is where a builder keeps what the index said: see package pagecache. It is made when
+// PagesDir is where a builder keeps what indexes said. It is made when
 // it is needed, and nothing in it is.
 func (s *Store) PagesDir() string { return s.join(pagesName) }
 

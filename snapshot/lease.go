@@ -73,7 +73,7 @@ func (s *Store) AcquireLease(l Lease) error {
 	path := s.leasePath(l.Container)
 	replace := replaceFile
 	if l.PID != 0 {
-		replace = replaceFileUnsynced
+		replace = WriteFile
 	}
 	if err := replace(path, append(b, '\n'), 0o600); err != nil {
 		return s.unwritable("acquire lease", err)

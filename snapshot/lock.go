@@ -59,7 +59,7 @@ func (s *Store) Lock() (*Lock, error) {
 	}
 	// Information only, so it is neither synced nor needed: a full disk must not keep gc from
 	// emptying it, nor whatever else has the name. That nothing can be written is said here, first.
-	if err := replaceFileUnsynced(s.join(stagingName, holderName), b, 0o600); errors.Is(err, unix.EROFS) {
+	if err := WriteFile(s.join(stagingName, holderName), b, 0o600); errors.Is(err, unix.EROFS) {
 		return nil, s.unwritable("lock store "+strconv.Quote(s.dir), err)
 	}
 	s.sweepTemps()

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/builder"
+	"larder/builder/fetch"
 	"larder/builder/pypi/index"
 	"larder/cmd/internal/config"
 	"larder/popularity"
@@ -193,7 +194,7 @@ func indexClient(pip index.Config, jobs int, pages string) (*index.Client, error
 	if err != nil {
 		warnf("%v", err)
 	}
-	return index.New(pip, index.Options{Jobs: jobs, UserAgent: userAgent(), Cache: cache})
+	return index.New(pip, index.Options{Limits: fetch.Limits{Jobs: jobs}, UserAgent: userAgent(), Cache: cache})
 }
 
 // noteBuild appends a build to the history and writes the metrics. What goes wrong with it

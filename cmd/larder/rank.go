@@ -3,11 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"text/tabwriter"
 	"time"
 
 	"github.com/urfave/cli/v2"
 
+	"larder/builder/fetch"
 	"larder/cmd/internal/config"
 	"larder/popularity"
 	"larder/popularity/sources"
@@ -123,8 +125,7 @@ func loadRanking(c *cli.Context, cfg config.Config) (popularity.Ranking, []popul
 	if store != nil {
 		collectMisses(c.Context, store)
 	}
-	opts := rankingOptions(store)
-	opts.Force = c.Bool("force")
+	opts := sources.Options{Force: c.Bool("force"), Web: rankingWeb(store)}
 	ranking, warnings, err := sources.Gather(c.Context, blendOf(c, cfg, store), opts)
 	for _, w := range warnings {
 		warnf("%s", w)
@@ -132,13 +133,23 @@ func loadRanking(c *cli.Context, cfg config.Config) (popularity.Ranking, []popul
 	return ranking, warnings, err
 }
 
-// rankingOptions has the answers of ranking addresses kept in the store, if there is one.
-func rankingOptions(store *snapshot.Store) sources.Options {
-	opts := sources.Options{UserAgent: userAgent()}
-	if store != nil {
-		opts.CacheDir = store.RankingsDir()
+// rankingWeb asks the addresses of rankings, through the environment's proxies, and keeps
+// what they last said in the store, if there is one. Without it they are left out, with a
+// warning each.
+func rankingWeb(s *snapshot.Store) sources.Web {
+	client, err := fetch.New(fetch.Options{
+		Access:    fetch.Access{Proxy: fetch.ProxyFromEnvironment(os.Getenv), Retries: 2},
+		UserAgent: userAgent(), MaxRedirects: 5, PlainHTTP: true,
+	})
+	if err != nil {
+		warnf("ask addresses for rankings: %v", err)
+		return nil
 	}
-	return opts
+	k := fetch.Keeper{Client: client}
+	if s != nil {
+		k.Cache = fetch.NewCache(s.RankingsDir(), 0)
+	}
+	return k
 }
 
 // blendOf says what a ranking is made of. Rankings named on the command line

@@ -112,7 +112,7 @@ func simulatedRanking(c *cli.Context, cfg config.Config) func(context.Context, s
 		if misses != "" {
 			b.Sources = append(slices.Clone(blend.Sources), sources.Source{Name: "misses", Weight: cfg.Rank.Weight.Misses, Misses: misses})
 		}
-		ranking, warnings, err := sources.Gather(ctx, b, rankingOptions(store))
+		ranking, warnings, err := sources.Gather(ctx, b, sources.Options{Web: rankingWeb(store)})
 		if misses == "" {
 			for _, w := range warnings {
 				warnf("%s", w)

@@ -80,5 +80,5 @@ func (c ClickHouse) load(ctx context.Context, opts Options) (popularity.Ranking,
 	// answered 200.
 	query.Set("wait_end_of_query", "1")
 	u.RawQuery = query.Encode()
-	return ask(ctx, request{u.String(), sql}, opts)
+	return ask(ctx, u.String(), sql, opts)
 }

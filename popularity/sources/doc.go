@@ -1,10 +1,11 @@
 // Package sources opens rankings, from files, addresses and ClickHouse, and
-// keeps what addresses last said.
+// makes do with what addresses last said. It asks them by what the caller gives
+// it ([Web]).
 //
 // # Words
 //
 // A source is a path, or an http(s) address. An answer is what an address said;
-// the kept answer is the last good one, in a file of the caller's directory.
+// the kept answer is the last good one.
 //
 // # Promises
 //
@@ -14,10 +15,8 @@
 //     nine tenths of its projects, is replaced by its kept answer, with a
 //     warning that names it and the answer's age. A source with none is left
 //     out with a warning; the others go on.
-//   - At most [popularity.MaxBytes] are read of a source, within two minutes;
-//     redirects are few and never leave http(s) or give up TLS.
-//   - User, password, query and fragment of an address are in no message and
-//     in no file.
+//   - At most [popularity.MaxBytes] are read of a source, within two minutes.
+//   - User, password, query and fragment of an address are in no message.
 //
 // # Limits
 //

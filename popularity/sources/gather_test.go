@@ -66,7 +66,7 @@ func TestGatherStarter(t *testing.T) {
 		"misses alone":          {[]Source{{Weight: 1, Misses: missed(t, "own-thing")}}, "no ranking is configured"},
 		"misses, and a failure": {[]Source{{Weight: 1, Misses: missed(t, "own-thing")}, {Weight: 1, Months: []string{gone.URL}}}, "no ranking could be had"},
 	} {
-		r, warned, err := gather(t, Blend{Sources: tc.sources}, Options{CacheDir: t.TempDir()})
+		r, warned, err := gather(t, Blend{Sources: tc.sources}, withWeb(t, t.TempDir(), Options{}))
 		if err != nil || len(r.Entries) < 900 || !strings.Contains(warned, tc.want) || !strings.Contains(warned, "starter ranking: no ranking") {
 			t.Errorf("%s: %d entries, %q, %v", name, len(r.Entries), warned, err)
 		}
@@ -129,7 +129,7 @@ func TestClickHouse(t *testing.T) {
 		fmt.Fprint(w, answer)
 	}))
 	defer srv.Close()
-	opts := Options{CacheDir: t.TempDir()}
+	opts := withWeb(t, t.TempDir(), Options{})
 	c := &ClickHouse{Endpoint: srv.URL + "/?user=secretuser", Projects: 100, Days: 7, Versions: 3, Installers: []string{"pip"}}
 	b := Blend{Sources: []Source{{Weight: 1, ClickHouse: c}}}
 	r, warned, err := gather(t, b, opts)

@@ -1,12 +1,10 @@
 package sources
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -14,17 +12,12 @@ import (
 	"larder/popularity"
 )
 
-// Options say how sources are opened. The zero value keeps nothing between
-// runs and goes to the network as the environment says (proxies).
+// Options say how sources are opened.
 type Options struct {
-	// CacheDir keeps the last good answer of each address, so that one that
-	// did not change costs a single conditional request and one that cannot be
-	// had is replaced by what it last said. Empty keeps none.
-	CacheDir string
+	// Web asks addresses; without one they cannot be had.
+	Web Web
 	// Force takes a ranking that lost most of its rows since last time.
 	Force bool
-	// UserAgent is sent with every request.
-	UserAgent string
 	// Timeout bounds one source from the first byte sent to the last read;
 	// 0 is two minutes.
 	Timeout time.Duration
@@ -39,9 +32,7 @@ func (o Options) now() time.Time {
 	return time.Now()
 }
 
-const (
-	sourceHint = "name a ranking file, or an address beginning with http:// or https://"
-)
+const sourceHint = "name a ranking file, or an address beginning with http:// or https://"
 
 // Load reads every source, a path or an http(s) address, and merges them as
 // months of one ranking (see [popularity.Merge]).
@@ -110,7 +101,7 @@ func open(ctx context.Context, source string, opts Options) (popularity.Ranking,
 	case !isURL:
 		return openFile(source, opts)
 	case scheme == "http" || scheme == "https":
-		return ask(ctx, request{address: source}, opts)
+		return ask(ctx, source, "", opts)
 	}
 	return popularity.Ranking{}, nil, popularity.Refuse(credentialFree(source), "not a path and not http:// or https://", sourceHint)
 }
@@ -136,64 +127,6 @@ func openFile(path string, opts Options) (popularity.Ranking, []popularity.Warni
 	return r, append(w, future(r, opts)...), nil
 }
 
-// ask asks the address, conditionally when an answer is kept, and falls
-// back to that answer when there is no usable new one.
-func ask(ctx context.Context, q request, opts Options) (popularity.Ranking, []popularity.Warning, error) {
-	shown := q.shown()
-	kept, haveKept := loadKept(opts.CacheDir, q)
-	a, err := fetch(ctx, q, kept, opts)
-	if err == nil && a.unchanged {
-		kept.Fetched = opts.now()
-		if r, w, err := parseKept(shown, kept); err == nil {
-			return r, append(w, kept.save(opts.CacheDir, q)...), nil
-		}
-		// 304 for an answer that cannot be used any more: ask without condition.
-		haveKept = false
-		a, err = fetch(ctx, q, answer{}, opts)
-	}
-	var r popularity.Ranking
-	var w []popularity.Warning
-	if err == nil {
-		r, w, err = popularity.Parse(shown, bytes.NewReader(a.body))
-	}
-	if err == nil && haveKept && !opts.Force {
-		err = shrunk(r, kept, shown)
-	}
-	if err == nil {
-		r.Origins[0].Fetched = a.Fetched
-		a.Projects = len(r.Entries)
-		return r, append(append(w, future(r, opts)...), a.save(opts.CacheDir, q)...), nil
-	}
-	if !haveKept || ctx.Err() != nil {
-		return popularity.Ranking{}, nil, err
-	}
-	r, w, keptErr := parseKept(shown, kept)
-	if keptErr != nil {
-		return popularity.Ranking{}, nil, err
-	}
-	r.Origins[0].Stale = true
-	why := warningOf(err, q.address)
-	why.Text = fmt.Sprintf("%s; using its answer of %s", strings.TrimPrefix(why.Text, "left out: "), age(opts.now().Sub(kept.Fetched)))
-	return r, append(w, why), nil
-}
-
-func parseKept(shown string, kept answer) (popularity.Ranking, []popularity.Warning, error) {
-	r, w, err := popularity.Parse(shown, bytes.NewReader(kept.body))
-	if err == nil {
-		r.Origins[0].Fetched = kept.Fetched
-	}
-	return r, w, err
-}
-
-// shrunk refuses a ranking with less than a tenth of the projects it had: a
-// broken export looks like that, and stocking from it would empty a host.
-func shrunk(r popularity.Ranking, kept answer, shown string) error {
-	if now := len(r.Entries); now*10 < kept.Projects {
-		return popularity.Refuse(shown, fmt.Sprintf("%d projects where there were %d", now, kept.Projects), "take it with --force if that is right")
-	}
-	return nil
-}
-
 // future warns of a date that has not come yet, beyond a day for clocks and
 // time zones.
 func future(r popularity.Ranking, opts Options) []popularity.Warning {
@@ -202,39 +135,6 @@ func future(r popularity.Ranking, opts Options) []popularity.Warning {
 		return []popularity.Warning{{Source: o.Source, Text: "its date, " + o.Updated.Format(time.DateOnly) + ", is in the future"}}
 	}
 	return nil
-}
-
-// age is how long ago in the unit a person would use.
-func age(d time.Duration) string {
-	switch {
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%d minutes ago", max(0, int(d.Minutes())))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%d hours ago", int(d.Hours()))
-	}
-	return fmt.Sprintf("%d days ago", int(d.Hours()/24))
-}
-
-// credentialFree is an address as it may be printed: no user, no query (tokens
-// are found there too), no fragment. A path comes back as it is.
-func credentialFree(address string) string {
-	scheme, rest, isURL := strings.Cut(address, "://")
-	if !isURL {
-		return address
-	}
-	rest, _, _ = strings.Cut(rest, "?")
-	rest, _, _ = strings.Cut(rest, "#")
-	host, path, hasPath := strings.Cut(rest, "/")
-	if i := strings.LastIndexByte(host, '@'); i >= 0 {
-		host = host[i+1:]
-	}
-	if u, err := url.Parse(address); err != nil || u.Host != host {
-		return scheme + "://…" // read by nobody the same way: show none of it
-	}
-	if hasPath {
-		host += "/" + path
-	}
-	return scheme + "://" + host
 }
 
 // lost warns when merging left out most of what one of the sources has, which

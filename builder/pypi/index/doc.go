@@ -14,8 +14,7 @@
 // reaches them, because a cache is keyed by URL: a snapshot made from another
 // index would never be hit. No index is named in this source.
 //
-// The work is done by packages below this one: pipconfig (what pip is
-// configured for), wire (one request), page (reading), pagecache.
+// Package fetch, below the builder, asks the servers; package page reads what they say.
 //
 // Client.Project reads a project's page from every index and joins them.
 // Client.Fetch streams a file into a Sink, hashing as it goes, carrying on
@@ -29,16 +28,9 @@
 //   - A user name, a password, a query or a fragment never appears in an error,
 //     in File or in what Config prints. Credentials go to the origin they were
 //     configured for (netrc: the host) and nowhere else.
-//   - No redirect is followed to another scheme than http or https, from https
-//     to http, or from a public host to a loopback or link-local address.
-//   - Nothing waits for ever: connecting, answering, each stretch of a body and
-//     each call as a whole have limits, and so have the sizes of answers. A host
-//     that sends just fast enough for those is given up once all its answers
-//     together have been slow for Options.HostTime.
-//   - At most Options.Jobs requests are under way; Retry-After is obeyed (up to
-//     Options.MaxRetryAfter) and holds for all requests to that host.
-//   - What is wrong with a single link puts that link in Project.Refused; what
-//     is wrong with a page fails the project, never the other way round.
+//   - What is wrong with a single link leaves that link out; what is wrong with a page
+//     fails the project, never the other way round.
+//   - All that package fetch promises of odd, slow and hostile servers.
 //
 // # Limits
 //
@@ -46,9 +38,7 @@
 // certificates with an encrypted key are errors. netrc's default entry is sent
 // to every host, as requests, below pip, does. Plain http goes to trusted hosts
 // and loopback only; pip would also follow other plain links and redirects. Only
-// SHA-256 counts as a hash. A host name that resolves to a loopback address is
-// not seen through, only literal addresses and localhost are: through a proxy
-// nobody but the proxy knows the address.
+// SHA-256 counts as a hash.
 //
 // # Left to others
 //

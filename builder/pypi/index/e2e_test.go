@@ -72,9 +72,6 @@ func fetchAs(t *testing.T, c *index.Client, name, url, sum string) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range p.Refused {
-		t.Logf("%s: refused %q: %s", name, r.Filename, r.Reason)
-	}
 	for _, f := range p.Files {
 		if f.URL != url {
 			continue

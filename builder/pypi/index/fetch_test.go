@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"larder/builder/fetch"
 	"larder/builder/pypi/index"
 	"larder/builder/pypi/index/indextest"
 )
@@ -105,7 +106,7 @@ func TestFetchFaults(t *testing.T) {
 			t.Parallel()
 			s, _, f, data := bigFile(t, c.server, n, quick)
 			s.Fault(s.FilePath(f.Filename), c.fault)
-			config, o := index.Config{Indexes: []string{s.URL()}, Retries: 2}, quick
+			config, o := index.Config{Indexes: []string{s.URL()}, Access: fetch.Access{Retries: 2}}, quick
 			impatient(&config, &o, c.fault)
 			client := newClient(t, config, o)
 			var to memory

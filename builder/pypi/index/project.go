@@ -5,18 +5,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"net/url"
 	"strings"
 
+	"larder/builder/fetch"
 	"larder/builder/memory"
 	"larder/builder/pypi/index/page"
-	"larder/builder/pypi/index/pagecache"
-	"larder/builder/pypi/index/pipconfig"
-	"larder/builder/pypi/index/wire"
 	"larder/snapshot/pypi/pep508"
 )
+
+// ErrPage: an answer came with a good status, but it is no project page.
+var ErrPage = errors.New("not an index page")
 
 // Project is what the indexes say about one project.
 type Project struct {
@@ -26,8 +25,6 @@ type Project struct {
 	// name is there twice only if two indexes publish it with different
 	// hashes.
 	Files []File
-	// Refused are links nobody should use, and why.
-	Refused []Refused
 }
 
 // Project reads a project's page from all indexes and joins them. An index that
@@ -67,7 +64,6 @@ func (c *Client) Project(ctx context.Context, name string) (*Project, error) {
 func (p *Project) join(pg *page.Page) {
 	earlier := p.Files
 	p.Files = pg.Files
-	p.Refused = append(p.Refused, pg.Refused...)
 	if len(earlier) == 0 {
 		return
 	}
@@ -87,109 +83,45 @@ func (c *Client) page(ctx context.Context, root *url.URL, name string) (*page.Pa
 	u := *root
 	u.Path = strings.TrimRight(u.Path, "/") + "/" + name + "/"
 	u.RawPath = ""
-	// The page as it came, for the cache, and its links.
+	// The page as it came, and its links.
 	giveBack, err := memory.TakeReader(ctx, 2*c.options.MaxPage)
 	if err != nil {
-		return nil, wire.Problem(ctx, opPage, name, &u, err)
+		return nil, &Error{Op: opPage, Name: name, URL: fetch.Clean(&u), Cause: err}
 	}
 	defer giveBack()
-	call, end, err := c.begin(ctx, c.options.PageTime)
-	if err != nil {
-		return nil, wire.Problem(ctx, opPage, name, &u, err)
-	}
-	defer end()
 	var pg *page.Page
-	err = c.repeat(ctx, call, opPage, name, &u, func() (again bool, err error) {
-		pg, again, err = c.pageOnce(call, root, &u, name)
-		return again, err
+	_, err = c.http.Get(ctx, fetch.Request{
+		Op: opPage, Name: name, URL: &u, Accept: page.Accept, Gzip: true,
+		MaxBytes: c.options.MaxPage, Time: c.options.PageTime, Cache: c.options.Cache.pages,
+		Use: func(a *fetch.Answer) (err error) {
+			pg, err = c.readPage(a, root, name)
+			return err
+		},
 	})
+	var large *Error
+	if errors.Is(err, fetch.ErrLarge) && errors.As(err, &large) {
+		large.Kind = ErrPage
+	}
 	return pg, err
 }
 
 const opPage = "read page of"
 
-// repeat calls once until it succeeds or says that there is no use.
-func (c *Client) repeat(ctx, call context.Context, op, name string, u *url.URL, once func() (again bool, err error)) error {
-	for try := 0; ; try++ {
-		again, err := once()
-		var known *Error
-		if err == nil || errors.As(err, &known) {
-			return err
-		}
-		if !again || try >= c.config.Retries {
-			return wire.Problem(ctx, op, name, u, err)
-		}
-		if c.wire.Pause(call, try) != nil {
-			return wire.Problem(ctx, op, name, u, context.Cause(call))
-		}
-	}
-}
-
-// pageOnce is one try; again says whether a cut connection is to blame.
-func (c *Client) pageOnce(ctx context.Context, root, u *url.URL, name string) (_ *page.Page, again bool, _ error) {
-	header := http.Header{"Accept": {page.Accept}, "Accept-Encoding": {"gzip"}}
-	cached := c.options.Cache.Page(u)
-	if cached != nil {
-		cached.Ask(header)
-	}
-	a, err := c.wire.Send(ctx, http.MethodGet, u, header)
-	if err != nil {
-		return nil, false, err
-	}
-	defer a.Close()
-	source := page.Source{
-		Project: name, Index: pipconfig.Clean(root), From: a.From, Type: a.Header.Get("Content-Type"), Encoding: a.Header.Get("Content-Encoding"),
-		MaxBytes: c.options.MaxPage, Allowed: c.wire.Allowed,
-	}
-	if a.StatusCode == http.StatusNotModified && cached != nil {
-		if pg, err := fromCache(cached, source); err == nil {
-			return pg, false, nil
-		}
-		// Forget the copy, and ask again without it.
-		c.options.Cache.Drop(u)
-		return nil, true, errors.New("not modified, but the cached copy is damaged")
-	}
-	if a.StatusCode != http.StatusOK {
-		return nil, false, wire.StatusError(opPage, name, a)
-	}
-	bad := func(kind, cause error, hint string) error {
-		return &Error{Op: opPage, Name: name, URL: pipconfig.Clean(a.From), Kind: kind, Cause: cause, Next: hint}
-	}
-	tooLarge := fmt.Errorf("the page is larger than %d bytes", c.options.MaxPage)
-	if a.ContentLength > c.options.MaxPage {
-		return nil, false, bad(ErrPage, tooLarge, "")
-	}
-	var raw io.Reader = a.Body
-	save := c.options.Cache.Writer(u, a.From, a.Header)
-	if save != nil {
-		raw = io.TeeReader(raw, save)
-	}
-	pg, err := page.Read(raw, source)
+// readPage reads an answer as a project's page.
+func (c *Client) readPage(a *fetch.Answer, root *url.URL, name string) (*page.Page, error) {
+	pg, err := page.Read(bytes.NewReader(a.Body), page.Source{
+		Project: name, Index: fetch.Clean(root), From: a.From, Type: a.Type, Encoding: a.Encoding,
+		MaxBytes: c.options.MaxPage, Allowed: c.http.Allowed,
+	})
 	switch {
-	case a.Body.Failed != nil:
-		return nil, true, a.Body.Failed
-	case errors.Is(err, wire.ErrLarge):
-		return nil, false, bad(ErrPage, tooLarge, "")
+	case errors.Is(err, fetch.ErrLarge):
+		return nil, &Error{Kind: ErrPage, Cause: err}
 	case errors.Is(err, page.ErrOther):
-		return nil, false, bad(ErrRefused, err, "")
+		return nil, &Error{Kind: ErrRefused, Cause: err}
 	case err != nil:
-		return nil, false, bad(ErrPage, err, "check that index-url is the root of a simple index: pip config list")
-	case pg.Unclosed && a.ContentLength < 0 && len(a.TransferEncoding) == 0:
-		return nil, true, wire.ErrCut
+		return nil, &Error{Kind: ErrPage, Cause: err, Next: "check that index-url is the root of a simple index: pip config list"}
+	case pg.Unclosed && !a.Delimited:
+		return nil, fetch.ErrCut
 	}
-	save.Commit()
-	return pg, false, nil
-}
-
-// fromCache reads a page again that has not changed.
-func fromCache(cached *pagecache.Page, source page.Source) (*page.Page, error) {
-	body, err := cached.Body()
-	if err != nil {
-		return nil, err
-	}
-	if source.From, err = url.Parse(cached.URL); err != nil {
-		return nil, err
-	}
-	source.Type, source.Encoding = cached.Type, cached.Encoding
-	return page.Read(bytes.NewReader(body), source)
+	return pg, nil
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"larder/builder/fetch"
 	"larder/builder/pypi/index"
 	"larder/builder/pypi/index/indextest"
 )
@@ -16,7 +17,7 @@ func TestTLS(t *testing.T) {
 	s := indextest.New(t, indextest.Options{TLS: true})
 	add(s, "demo", "1.0")
 	other := indextest.NewAuthority(t)
-	at := index.Config{Indexes: []string{s.URL()}, Retries: 5}
+	at := index.Config{Indexes: []string{s.URL()}, Access: fetch.Access{Retries: 5}}
 	ask := func(edit func(*index.Config)) error {
 		t.Helper()
 		config := at
@@ -64,7 +65,7 @@ func TestTLS(t *testing.T) {
 func TestClientCertificate(t *testing.T) {
 	s := indextest.New(t, indextest.Options{TLS: true, ClientCert: true})
 	add(s, "demo", "1.0")
-	config := index.Config{Indexes: []string{s.URL()}, CABundles: []string{s.CA.File}, Retries: 3}
+	config := index.Config{Indexes: []string{s.URL()}, Access: fetch.Access{CABundles: []string{s.CA.File}, Retries: 3}}
 	_, err := newClient(t, config, quick).Project(t.Context(), "demo")
 	check(t, err, index.ErrUnreachable, "certificate required")
 	if !strings.Contains(hint(err), "client-cert") {
@@ -83,7 +84,7 @@ func TestClientCertificate(t *testing.T) {
 // none; here it must not make an index believed.
 func TestFallbackAuthorities(t *testing.T) {
 	s := indextest.New(t, indextest.Options{TLS: true})
-	_, err := newClient(t, index.Config{Indexes: []string{s.URL()}, FallbackCA: s.CA.File}, quick).Project(t.Context(), "demo")
+	_, err := newClient(t, index.Config{Indexes: []string{s.URL()}, Access: fetch.Access{FallbackCA: s.CA.File}}, quick).Project(t.Context(), "demo")
 	check(t, err, index.ErrUnreachable, "unknown authority")
 }
 
@@ -93,9 +94,9 @@ func TestNoConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.Close()
-	_, err = newClient(t, index.Config{Indexes: []string{"http://" + l.Addr().String() + "/simple"}, Retries: 2}, quick).Project(t.Context(), "demo")
+	_, err = newClient(t, index.Config{Indexes: []string{"http://" + l.Addr().String() + "/simple"}, Access: fetch.Access{Retries: 2}}, quick).Project(t.Context(), "demo")
 	check(t, err, index.ErrUnreachable, "connection refused", "(3 tries)")
-	_, err = newClient(t, index.Config{Indexes: []string{"https://index.invalid/simple"}, Retries: 0}, quick).Project(t.Context(), "demo")
+	_, err = newClient(t, index.Config{Indexes: []string{"https://index.invalid/simple"}, Access: fetch.Access{Retries: 0}}, quick).Project(t.Context(), "demo")
 	check(t, err, index.ErrUnreachable, "index.invalid")
 	if hint(err) == "" {
 		t.Fatal("no hint")
@@ -109,17 +110,17 @@ func TestProxy(t *testing.T) {
 	add(secure, "demo", "1.0")
 	p := indextest.NewProxy(t, "via", "p:@ss")
 	p.Hosts["index.example:80"], p.Hosts["index.example"] = s.Host(), s.Host()
-	config := index.Config{Indexes: []string{"http://index.example/simple"}, TrustedHosts: []string{"index.example"}, Proxy: index.ProxyFor(p.URL())}
+	config := index.Config{Indexes: []string{"http://index.example/simple"}, Access: fetch.Access{TrustedHosts: []string{"index.example"}, Proxy: fetch.ProxyFor(p.URL())}}
 	if _, err := newClient(t, config, quick).Project(t.Context(), "demo"); err != nil {
 		t.Fatal(err)
 	}
 	// By the environment, where loopback is never proxied.
 	env := map[string]string{"http_proxy": p.URL(), "HTTPS_PROXY": p.URL(), "no_proxy": "direct.example"}
-	config.Proxy = index.ProxyFromEnvironment(func(k string) string { return env[k] })
+	config.Proxy = fetch.ProxyFromEnvironment(func(k string) string { return env[k] })
 	if _, err := newClient(t, config, quick).Project(t.Context(), "demo"); err != nil {
 		t.Fatal(err)
 	}
-	all := index.ProxyFromEnvironment(func(k string) string { return map[string]string{"ALL_PROXY": p.URL()}[k] })
+	all := fetch.ProxyFromEnvironment(func(k string) string { return map[string]string{"ALL_PROXY": p.URL()}[k] })
 	config.Proxy = all
 	if _, err := newClient(t, config, quick).Project(t.Context(), "demo"); err != nil {
 		t.Fatal(err)
@@ -128,7 +129,7 @@ func TestProxy(t *testing.T) {
 		t.Fatalf("the proxy saw %d requests", n)
 	}
 	// CONNECT.
-	tunnel := index.Config{Indexes: []string{secure.URL()}, CABundles: []string{secure.CA.File}, Proxy: index.ProxyFor(p.URL())}
+	tunnel := index.Config{Indexes: []string{secure.URL()}, Access: fetch.Access{CABundles: []string{secure.CA.File}, Proxy: fetch.ProxyFor(p.URL())}}
 	if _, err := newClient(t, tunnel, quick).Project(t.Context(), "demo"); err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +139,7 @@ func TestProxy(t *testing.T) {
 	// The wrong password, for both kinds.
 	wrong := strings.Replace(p.URL(), "via:", "vic:", 1)
 	for _, config := range []index.Config{config, tunnel} {
-		config.Proxy = index.ProxyFor(wrong)
+		config.Proxy = fetch.ProxyFor(wrong)
 		_, err := newClient(t, config, quick).Project(t.Context(), "demo")
 		check(t, err, index.ErrUnreachable)
 		if !strings.Contains(hint(err), "proxy option") || strings.Contains(err.Error(), "vic") {
@@ -152,7 +153,7 @@ func TestRedirects(t *testing.T) {
 	far := indextest.New(t, indextest.Options{TLS: true})
 	add(far, "demo", "1.0")
 	near := indextest.New(t, indextest.Options{User: "someone", Password: "secret"})
-	config := index.Config{Indexes: []string{near.AuthURL()}, CABundles: []string{far.CA.File}}
+	config := index.Config{Indexes: []string{near.AuthURL()}, Access: fetch.Access{CABundles: []string{far.CA.File}}}
 	near.Fault(near.PagePath("demo"), indextest.Fault{Redirect: far.URL() + "demo/"})
 	p, err := newClient(t, config, quick).Project(t.Context(), "demo")
 	if err != nil || len(p.Files) != 1 || p.Files[0].Index != near.URL() || !strings.HasPrefix(p.Files[0].URL, "https://localhost:") {
@@ -166,9 +167,9 @@ func TestRedirects(t *testing.T) {
 	}
 	// From https to plain http, even at the same host.
 	far.Fault(far.PagePath("demo"), indextest.Fault{Redirect: near.URL() + "demo/"})
-	_, err = newClient(t, index.Config{Indexes: []string{far.URL()}, CABundles: []string{far.CA.File}}, quick).Project(t.Context(), "demo")
+	_, err = newClient(t, index.Config{Indexes: []string{far.URL()}, Access: fetch.Access{CABundles: []string{far.CA.File}}}, quick).Project(t.Context(), "demo")
 	check(t, err, index.ErrRefused, "from https to plain http")
-	if _, err = newClient(t, index.Config{Indexes: []string{far.URL()}, CABundles: []string{far.CA.File}, TrustedHosts: []string{near.Host()}}, quick).Project(t.Context(), "demo"); err == nil || !strings.Contains(err.Error(), "401") {
+	if _, err = newClient(t, index.Config{Indexes: []string{far.URL()}, Access: fetch.Access{CABundles: []string{far.CA.File}, TrustedHosts: []string{near.Host()}}}, quick).Project(t.Context(), "demo"); err == nil || !strings.Contains(err.Error(), "401") {
 		t.Fatalf("a trusted host was not followed: %v", err)
 	}
 	// From a public name to this machine, through a proxy that knows the name.
@@ -177,7 +178,7 @@ func TestRedirects(t *testing.T) {
 	proxy.Hosts["index.example"] = public.Host()
 	for _, to := range []string{"http://127.0.0.1:1/", "http://localhost/x", "http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://169.254.169.254/latest/", "http://[fe80::1]/", "http://0.0.0.0/"} {
 		public.Fault(public.PagePath("demo"), indextest.Fault{Redirect: to})
-		config := index.Config{Indexes: []string{"http://index.example/simple/"}, TrustedHosts: []string{"index.example", "169.254.169.254", "fe80::1"}, Proxy: index.ProxyFor(proxy.URL())}
+		config := index.Config{Indexes: []string{"http://index.example/simple/"}, Access: fetch.Access{TrustedHosts: []string{"index.example", "169.254.169.254", "fe80::1"}, Proxy: fetch.ProxyFor(proxy.URL())}}
 		_, err := newClient(t, config, quick).Project(t.Context(), "demo")
 		check(t, err, index.ErrRefused, "address of this machine or link")
 	}
@@ -256,12 +257,12 @@ func TestSecrets(t *testing.T) {
 	all(newClient(t, index.Config{Indexes: []string{"https://hush-user:hush-password@127.0.0.1:" + port + "/simple"}}, quick))
 	f.URL = "https://index.invalid/demo-1.0-py3-none-any.whl?hush"
 	all(newClient(t, index.Config{Indexes: []string{"https://hush-user:hush-password@index.invalid/simple"}}, quick))
-	all(newClient(t, index.Config{Indexes: []string{"https://hush-user@index.invalid/simple"}, Proxy: index.ProxyFor("http://hush-user:hush-password@127.0.0.1:1")}, quick))
-	all(newClient(t, index.Config{Indexes: []string{"https://hush-user@index.invalid/simple"}, Proxy: index.ProxyFor("socks5://hush-user:hush-password@127.0.0.1:1")}, quick))
+	all(newClient(t, index.Config{Indexes: []string{"https://hush-user@index.invalid/simple"}, Access: fetch.Access{Proxy: fetch.ProxyFor("http://hush-user:hush-password@127.0.0.1:1")}}, quick))
+	all(newClient(t, index.Config{Indexes: []string{"https://hush-user@index.invalid/simple"}, Access: fetch.Access{Proxy: fetch.ProxyFor("socks5://hush-user:hush-password@127.0.0.1:1")}}, quick))
 	for _, bad := range []string{"https://hush-user:hush-password@h:port/", "hush-user:hush-password", "https://hush-user:hush-password@/x", "ftp://hush-user:hush-password@h/", "http://hush-user:hush-password@h.example/"} {
 		_, err := index.New(index.Config{Indexes: []string{bad}}, quick)
 		look(err)
-		_, err = index.New(index.Config{Indexes: []string{"https://h.example"}, Proxy: index.ProxyFor(strings.Replace(bad, "http://", "gopher://", 1))}, quick)
+		_, err = index.New(index.Config{Indexes: []string{"https://h.example"}, Access: fetch.Access{Proxy: fetch.ProxyFor(strings.Replace(bad, "http://", "gopher://", 1))}}, quick)
 		if strings.HasPrefix(bad, "https://hush-user:hush-password@/") || strings.Contains(bad, ":port") || strings.Contains(bad, "ftp") || strings.HasPrefix(bad, "http:") {
 			look(err)
 		}

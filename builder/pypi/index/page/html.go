@@ -33,7 +33,7 @@ func (p *reader) readHTML(r io.Reader) error {
 				return err
 			}
 			p.Unclosed = opened && !closed
-			if len(p.Files)+len(p.Refused) == 0 && !index {
+			if len(p.Files)+len(p.refused) == 0 && !index {
 				return errNoLinks
 			}
 			return nil
@@ -58,16 +58,9 @@ func (p *reader) readHTML(r io.Reader) error {
 					return err
 				}
 			case bytes.Equal(name, []byte("base")) && !based:
-				if href, ok := p.attributes.get("href"); ok {
-					based = true
-					u, err := p.base.Parse(strings.TrimSpace(href))
-					if err != nil {
-						return errors.New("the page's base is no URL")
-					}
-					if err := p.Allowed(p.base, u); err != nil {
-						return err
-					}
-					p.setBase(u)
+				var err error
+				if based, err = p.rebase(); err != nil {
+					return err
 				}
 			case bytes.Equal(name, []byte("meta")):
 				if what, _ := p.attributes.get("name"); what == "pypi:repository-version" {
@@ -84,6 +77,23 @@ func (p *reader) readHTML(r io.Reader) error {
 			}
 		}
 	}
+}
+
+// rebase takes what links are relative to from a tag, if that has it.
+func (p *reader) rebase() (done bool, _ error) {
+	href, ok := p.attributes.get("href")
+	if !ok {
+		return false, nil
+	}
+	u, err := p.base.Parse(strings.TrimSpace(href))
+	if err != nil {
+		return false, errors.New("the page's base is no URL")
+	}
+	if err := p.Allowed(p.base, u); err != nil {
+		return false, err
+	}
+	p.setBase(u)
+	return true, nil
 }
 
 // attributes are those of one tag, each name once: the first one counts in HTML.
@@ -125,8 +135,5 @@ func (p *reader) anchor() error {
 		core, _ = p.attributes.get("data-dist-info-metadata")
 	}
 	f.Metadata, f.MetadataSHA256 = hashValue(core)
-	if at, ok := p.attributes.get("data-upload-time"); ok { // no standard has it in HTML, some mirrors do
-		f.UploadTime = uploadTime(at)
-	}
 	return p.add(href, "", f)
 }

@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
-	"time"
 
 	"larder/snapshot/pypi/pep508"
 )
@@ -19,7 +17,6 @@ type jsonFile struct {
 	Hashes         map[string]string `json:"hashes"`
 	RequiresPython *string           `json:"requires-python"`
 	Size           *int64            `json:"size"`
-	UploadTime     string            `json:"upload-time"`
 	Yanked         flag              `json:"yanked"`
 	CoreMetadata   *hashes           `json:"core-metadata"`
 	DistInfo       *hashes           `json:"dist-info-metadata"`
@@ -93,33 +90,8 @@ func (p *reader) readObject(r io.Reader) error {
 			return fmt.Errorf("the page has %.40q twice", key)
 		}
 		seen[key] = true
-		switch key {
-		case "meta":
-			var meta struct {
-				Version string `json:"api-version"`
-			}
-			if err := d.Decode(&meta); err != nil {
-				return fmt.Errorf("meta: %w", err)
-			}
-			if err := checkVersion(meta.Version); err != nil {
-				return err
-			}
-		case "name":
-			var name string
-			if err := d.Decode(&name); err != nil {
-				return fmt.Errorf("name: %w", err)
-			}
-			if pep508.Normalize(name) != p.Project {
-				return fmt.Errorf("%w: %.80q", ErrOther, name)
-			}
-		case "files":
-			if err := p.readFiles(d); err != nil {
-				return err
-			}
-		default:
-			if err := d.skip(); err != nil {
-				return err
-			}
+		if err := p.readKey(d, key); err != nil {
+			return err
 		}
 	}
 	if _, err := d.Token(); err != nil {
@@ -136,6 +108,32 @@ func (p *reader) readObject(r io.Reader) error {
 	return nil
 }
 
+// readKey reads the value of one of a page's keys.
+func (p *reader) readKey(d *decoder, key string) error {
+	switch key {
+	case "meta":
+		var meta struct {
+			Version string `json:"api-version"`
+		}
+		if err := d.Decode(&meta); err != nil {
+			return fmt.Errorf("meta: %w", err)
+		}
+		return checkVersion(meta.Version)
+	case "name":
+		var name string
+		if err := d.Decode(&name); err != nil {
+			return fmt.Errorf("name: %w", err)
+		}
+		if pep508.Normalize(name) != p.Project {
+			return fmt.Errorf("%w: %.80q", ErrOther, name)
+		}
+		return nil
+	case "files":
+		return p.readFiles(d)
+	}
+	return d.skip()
+}
+
 func (p *reader) readFiles(d *decoder) error {
 	if err := open(d, '['); err != nil {
 		return fmt.Errorf("files: %w", err)
@@ -143,7 +141,7 @@ func (p *reader) readFiles(d *decoder) error {
 	for d.More() {
 		var in jsonFile
 		if err := d.Decode(&in); err != nil {
-			return fmt.Errorf("file %d: %w", len(p.Files)+len(p.Refused)+1, err)
+			return fmt.Errorf("file %d: %w", len(p.Files)+len(p.refused)+1, err)
 		}
 		f := File{SHA256: in.Hashes["sha256"], Size: -1, Yanked: in.Yanked.set, YankedReason: in.Yanked.text}
 		if in.RequiresPython != nil {
@@ -154,7 +152,6 @@ func (p *reader) readFiles(d *decoder) error {
 				f.Size = -2 // refused by add; -1 means unknown
 			}
 		}
-		f.UploadTime = uploadTime(in.UploadTime)
 		if m := in.CoreMetadata; m != nil {
 			f.Metadata, f.MetadataSHA256 = m.there, m.sum
 		} else if m := in.DistInfo; m != nil {
@@ -164,7 +161,7 @@ func (p *reader) readFiles(d *decoder) error {
 			if err := p.spend(perLink); err != nil {
 				return err
 			}
-			p.refuse(in.Filename, "the page gives no name or no URL for it")
+			p.refuse("the page gives no name or no URL for it")
 			continue
 		}
 		if err := p.add(in.URL, in.Filename, f); err != nil {
@@ -187,13 +184,4 @@ func open(d *decoder, want json.Delim) error {
 		return fmt.Errorf("json of another shape: %q expected", want.String())
 	}
 	return nil
-}
-
-// uploadTime is for choosing and showing only: what cannot be read is unknown.
-func uploadTime(s string) time.Time {
-	t, err := time.Parse(time.RFC3339, strings.TrimSpace(s))
-	if err != nil {
-		return time.Time{}
-	}
-	return t.UTC()
 }

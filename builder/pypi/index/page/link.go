@@ -47,55 +47,25 @@ func (p *reader) add(href, claimed string, f File) error {
 	if err := p.spend(perLink + len(href) + len(f.RequiresPython) + len(f.YankedReason)); err != nil {
 		return err
 	}
-	where, fragment, name, ok := p.plain(href)
+	l, ok := p.plain(href)
 	if !ok {
-		if err := p.spend(p.baseLength); err != nil { // which becomes part of it
+		var reason string
+		var err error
+		if l, reason, err = p.resolve(href); err != nil {
 			return err
 		}
-		u, err := p.base.Parse(strings.TrimSpace(href))
-		if err != nil {
-			if claimed == "" {
-				return nil // nobody knows to what
-			}
-			return p.refuse(claimed, "its URL cannot be read")
-		}
-		if name, err = basename(u); err != nil {
-			name = "/" // not acceptable
-		}
-		if claimed == "" && (err != nil || !distribution(name)) {
-			return nil // a link to something else
-		}
-		if err := p.Allowed(p.base, u); err != nil {
-			return p.refuse(cmp.Or(claimed, name), err.Error())
-		}
-		fragment = u.Fragment
-		quotePath(u)
-		u.User, u.Fragment, u.RawFragment = nil, "", ""
-		where, p.origin = u.String(), u.Scheme+"://"+u.Host
-	}
-	switch {
-	case claimed == "" && !distribution(name):
-		return nil
-	case badName(cmp.Or(claimed, name)), badName(name):
-		return p.refuse(cmp.Or(claimed, name), "the file name is not acceptable")
-	case claimed != "" && claimed != name:
-		return p.refuse(claimed, "its URL ends in another file name")
-	}
-	if project, _, ok := strings.Cut(name, "-"); strings.HasSuffix(name, ".whl") && (!ok || pep508.Normalize(project) != p.Project) {
-		return p.refuse(name, "it belongs to another project")
-	}
-	if f.SHA256 == "" {
-		f.SHA256 = fragmentHash(fragment)
-	}
-	for _, sum := range []*string{&f.SHA256, &f.MetadataSHA256} {
-		if *sum = strings.ToLower(*sum); *sum != "" && !isSHA256(*sum) {
-			return p.refuse(name, "its sha256 is not 64 hex digits")
+		if reason != "" && (claimed != "" || distribution(l.name)) {
+			return p.refuse(reason)
 		}
 	}
-	if f.Size < -1 {
-		return p.refuse(name, "its size is negative")
+	if claimed == "" && !distribution(l.name) {
+		return nil // a link to something else
 	}
-	f.Filename, f.URL, f.Index = name, where, p.Index
+	if reason := p.check(l, cmp.Or(claimed, l.name), &f); reason != "" {
+		return p.refuse(reason)
+	}
+	name := l.name
+	f.Filename, f.URL, f.Index = name, l.where, p.Index
 	at, again := p.seen[name]
 	if !again {
 		p.seen[name] = len(p.Files)
@@ -111,12 +81,63 @@ func (p *reader) add(href, claimed string, f File) error {
 	return nil
 }
 
+// link is where a link leads: its URL as pip spells it, the fragment, and the file name,
+// which is "" when nobody knows it.
+type link struct{ where, fragment, name string }
+
+// resolve reads a link. Where it must not be followed there is a reason.
+func (p *reader) resolve(href string) (l link, reason string, _ error) {
+	if err := p.spend(p.baseLength); err != nil { // which becomes part of it
+		return l, "", err
+	}
+	u, err := p.base.Parse(strings.TrimSpace(href))
+	if err != nil {
+		return l, "its URL cannot be read", nil
+	}
+	if l.name, err = basename(u); err != nil {
+		return l, "the file name is not acceptable", nil
+	}
+	if err := p.Allowed(p.base, u); err != nil {
+		return l, err.Error(), nil
+	}
+	l.fragment = u.Fragment
+	quotePath(u)
+	u.User, u.Fragment, u.RawFragment = nil, "", ""
+	l.where, p.origin = u.String(), u.Scheme+"://"+u.Host
+	return l, "", nil
+}
+
+// check says why a file is not believed, or "", and completes what is told of it.
+func (p *reader) check(l link, claimed string, f *File) (reason string) {
+	switch {
+	case badName(claimed), badName(l.name):
+		return "the file name is not acceptable"
+	case claimed != l.name:
+		return "its URL ends in another file name"
+	}
+	if project, _, ok := strings.Cut(l.name, "-"); strings.HasSuffix(l.name, ".whl") && (!ok || pep508.Normalize(project) != p.Project) {
+		return "it belongs to another project"
+	}
+	if f.SHA256 == "" {
+		f.SHA256 = fragmentHash(l.fragment)
+	}
+	for _, sum := range []*string{&f.SHA256, &f.MetadataSHA256} {
+		if *sum = strings.ToLower(*sum); *sum != "" && !isSHA256(*sum) {
+			return "its sha256 is not 64 hex digits"
+		}
+	}
+	if f.Size < -1 {
+		return "its size is negative"
+	}
+	return ""
+}
+
 // plain is the short way for what most links are: an absolute URL at an origin
 // already allowed, with nothing to quote or resolve in it.
-func (p *reader) plain(href string) (where, fragment, name string, ok bool) {
+func (p *reader) plain(href string) (l link, ok bool) {
 	path, ok := strings.CutPrefix(href, p.origin)
 	if !ok || p.origin == "" || !strings.HasPrefix(path, "/") {
-		return "", "", "", false
+		return l, false
 	}
 	end, slash := len(path), 0
 scan:
@@ -127,27 +148,26 @@ scan:
 			break scan
 		case c == '/':
 			if path[i-1] == '/' {
-				return "", "", "", false
+				return l, false
 			}
 			slash = i
 		case c == '.' && path[i-1] == '/', !unquoted(c):
-			return "", "", "", false
+			return l, false
 		}
 	}
 	if end < len(path) {
-		fragment = path[end+1:]
+		l.fragment = path[end+1:]
 	}
-	if end == slash+1 || strings.IndexByte(fragment, '%') >= 0 {
-		return "", "", "", false
+	if end == slash+1 || strings.IndexByte(l.fragment, '%') >= 0 {
+		return l, false
 	}
-	return href[:len(p.origin)+end], fragment, path[slash+1 : end], true
+	l.where, l.name = href[:len(p.origin)+end], path[slash+1:end]
+	return l, true
 }
 
-func (p *reader) refuse(name, reason string) error {
-	if len(name) > 300 {
-		name = name[:300] + "…"
-	}
-	p.Refused = append(p.Refused, Refused{Filename: name, Index: p.Index, Reason: reason})
+// refuse leaves a link out.
+func (p *reader) refuse(reason string) error {
+	p.refused = append(p.refused, reason)
 	return nil
 }
 
@@ -160,7 +180,7 @@ func (p *reader) settle() {
 				kept = append(kept, f)
 				continue
 			}
-			p.refuse(f.Filename, "the page has it twice with different hashes")
+			p.refuse("the page has it twice with different hashes")
 		}
 		p.Files = kept
 	}

@@ -1,8 +1,8 @@
 // Package page reads what an index says about one project: PEP 691 JSON and
 // PEP 503 HTML, as pip reads them, file by file.
 //
-// What is wrong with a page is an error; what is wrong with one link puts it
-// among Refused, and the others stay. URLs come out as pip spells them, because
+// What is wrong with a page is an error; what is wrong with one link leaves that
+// link out, and the others stay. URLs come out as pip spells them, because
 // pip's cache is keyed by them.
 package page
 
@@ -15,9 +15,8 @@ import (
 	"io"
 	"net/url"
 	"strings"
-	"time"
 
-	"larder/builder/pypi/index/wire"
+	"larder/builder/fetch"
 )
 
 // The types pip asks for and the only ones it reads, in its order.
@@ -46,18 +45,12 @@ type Source struct {
 
 // Page is what was read.
 type Page struct {
-	Files   []File // in page order
-	Refused []Refused
+	Files []File // in page order
 	// Unclosed: an HTML page whose end tag never came. Where the length was
 	// not told, the page was cut.
 	Unclosed bool
-}
 
-// Refused is a link on a page that is not believed.
-type Refused struct {
-	Filename string // may be hostile: print it with %q
-	Index    string
-	Reason   string
+	refused []string // why other links to files are not believed
 }
 
 // File is one link on a page.
@@ -71,15 +64,14 @@ type File struct {
 	RequiresPython string
 	Yanked         bool
 	YankedReason   string
-	UploadTime     time.Time // zero if the page tells none
-	Metadata       bool      // the page says that URL.metadata is there
-	MetadataSHA256 string    // "" if not told
-	Index          string    // page root, without credentials
+	Metadata       bool   // the page says that URL.metadata is there
+	MetadataSHA256 string // "" if not told
+	Index          string // page root, without credentials
 }
 
-// Read reads a page's body as it came over the wire.
+// Read reads a page's body as it came over the fetch.
 func Read(r io.Reader, s Source) (*Page, error) {
-	r = wire.Limit(r, s.MaxBytes) // what is packed may be endless and empty
+	r = fetch.Limit(r, s.MaxBytes) // what is packed may be endless and empty
 	switch strings.ToLower(s.Encoding) {
 	case "", "identity":
 	case "gzip", "x-gzip":
@@ -91,7 +83,7 @@ func Read(r io.Reader, s Source) (*Page, error) {
 	default:
 		return nil, fmt.Errorf("content encoding %.40q was not asked for", s.Encoding)
 	}
-	in := bufio.NewReaderSize(wire.Limit(r, s.MaxBytes), 32<<10)
+	in := bufio.NewReaderSize(fetch.Limit(r, s.MaxBytes), 32<<10)
 	p := &reader{Source: s, seen: map[string]int{}, left: maxLinks}
 	p.setBase(s.From)
 	kind, _, _ := strings.Cut(strings.ToLower(s.Type), ";")

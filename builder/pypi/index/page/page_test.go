@@ -10,11 +10,10 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"larder/builder/pypi/index/wire"
+	"larder/builder/fetch"
 )
 
 const (
@@ -55,12 +54,12 @@ func TestJSONPage(t *testing.T) {
 	root := "https://index.example/simple"
 	want := []File{
 		{Filename: "demo-1.0-py3-none-any.whl", URL: "https://files.example/a/demo-1.0-py3-none-any.whl", SHA256: sumA, Size: 123, RequiresPython: ">=3.8",
-			Yanked: true, YankedReason: "broken", UploadTime: time.Date(2024, 5, 6, 7, 8, 9, 123456000, time.UTC), Metadata: true, MetadataSHA256: sumB, Index: root},
+			Yanked: true, YankedReason: "broken", Metadata: true, MetadataSHA256: sumB, Index: root},
 		{Filename: "demo-1.1.tar.gz", URL: "https://index.example/f/demo-1.1.tar.gz", Size: -1, Yanked: true, Metadata: true, Index: root},
 		{Filename: "demo-1.2-py3-none-any.whl", URL: "https://index.example/f/demo-1.2-py3-none-any.whl?sig=1", SHA256: sumA, Size: -1, Index: root},
 	}
-	if diff := cmp.Diff(want, pg.Files); diff != "" || len(pg.Refused) != 0 {
-		t.Fatalf("%s\nrefused %v", diff, pg.Refused)
+	if diff := cmp.Diff(want, pg.Files); diff != "" || len(pg.refused) != 0 {
+		t.Fatalf("%s\nrefused %v", diff, pg.refused)
 	}
 }
 
@@ -79,13 +78,12 @@ func TestHTMLPage(t *testing.T) {
 	want := []File{
 		{Filename: "demo-1.0-py3-none-any.whl", URL: "https://files.example/base/x/demo-1.0-py3-none-any.whl", SHA256: sumA, Size: -1, RequiresPython: ">=3.8,<4",
 			Yanked: true, YankedReason: "bad & ugly", Metadata: true, MetadataSHA256: sumB, Index: root},
-		{Filename: "Demo-1.1-py3-none-any.whl", URL: "https://files.example/y/Demo-1.1-py3-none-any.whl", Size: -1, Yanked: true, Metadata: true,
-			UploadTime: time.Date(2010, 4, 16, 14, 29, 37, 458396000, time.UTC), Index: root},
+		{Filename: "Demo-1.1-py3-none-any.whl", URL: "https://files.example/y/Demo-1.1-py3-none-any.whl", Size: -1, Yanked: true, Metadata: true, Index: root},
 		{Filename: "demo-1.2+cpu-py3-none-any.whl", URL: "https://other.example/demo-1.2%2Bcpu-py3-none-any.whl", SHA256: sumA, Size: -1, Index: root},
 		{Filename: "demo-1.3.tar.gz", URL: "https://files.example/base/z/demo-1.3.tar.gz", SHA256: sumA, Size: -1, Index: root},
 	}
-	if diff := cmp.Diff(want, pg.Files); diff != "" || len(pg.Refused) != 0 {
-		t.Fatalf("%s\nrefused %v", diff, pg.Refused)
+	if diff := cmp.Diff(want, pg.Files); diff != "" || len(pg.refused) != 0 {
+		t.Fatalf("%s\nrefused %v", diff, pg.refused)
 	}
 }
 
@@ -128,7 +126,7 @@ func TestBadPages(t *testing.T) {
 		"base is file":       {asHTML, `<base href="file:///etc/">` + link, "not to file://", false},
 		"base elsewhere":     {asHTML, `<base href="https://localhost/">` + link, "not to https://localhost", false},
 		"huge tag":           {asHTML, `<a href="` + strings.Repeat("x", 2<<20) + `">`, "larger than 1 MiB", false},
-		"too large":          {asHTML, "<html>" + strings.Repeat(link, 1<<17), wire.ErrLarge.Error(), false},
+		"too large":          {asHTML, "<html>" + strings.Repeat(link, 1<<17), fetch.ErrLarge.Error(), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := parsePage(t, c.kind, c.body, 8<<20)
@@ -184,8 +182,8 @@ func TestBadLinks(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(pg.Files) != 1 || len(pg.Refused) != 1 || !strings.Contains(pg.Refused[0].Reason, c.reason) {
-				t.Fatalf("files %v, refused %v, want %q", pg.Files, pg.Refused, c.reason)
+			if len(pg.Files) != 1 || len(pg.refused) != 1 || !strings.Contains(pg.refused[0], c.reason) {
+				t.Fatalf("files %v, refused %v, want %q", pg.Files, pg.refused, c.reason)
 			}
 		})
 	}
@@ -208,10 +206,10 @@ func TestPacked(t *testing.T) {
 	if err := read(pack(jsonPage(""))); err != nil {
 		t.Error(err)
 	}
-	if err := read(pack(jsonPage("") + strings.Repeat(" ", 1<<20))); !errors.Is(err, wire.ErrLarge) {
+	if err := read(pack(jsonPage("") + strings.Repeat(" ", 1<<20))); !errors.Is(err, fetch.ErrLarge) {
 		t.Errorf("bomb: %v", err)
 	}
-	if err := read(strings.Repeat(pack(""), 1<<16)); !errors.Is(err, wire.ErrLarge) {
+	if err := read(strings.Repeat(pack(""), 1<<16)); !errors.Is(err, fetch.ErrLarge) {
 		t.Errorf("empty for ever: %v", err)
 	}
 	if err := read(pack(jsonPage(""))[:40]); err == nil || err.Error() != "the json ends early" {
@@ -225,8 +223,8 @@ func TestSameNameTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(pg.Files) != 1 || pg.Files[0].Filename != "demo-2.tar.gz" || len(pg.Refused) != 1 || !strings.Contains(pg.Refused[0].Reason, "twice with different hashes") {
-		t.Fatalf("files %v, refused %v", pg.Files, pg.Refused)
+	if len(pg.Files) != 1 || pg.Files[0].Filename != "demo-2.tar.gz" || len(pg.refused) != 1 || !strings.Contains(pg.refused[0], "twice with different hashes") {
+		t.Fatalf("files %v, refused %v", pg.Files, pg.refused)
 	}
 }
 

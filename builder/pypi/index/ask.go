@@ -1,4 +1,4 @@
-package pipconfig
+package index
 
 import (
 	"bytes"
@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"larder/builder/fetch"
 )
 
 //go:embed askpip.py
@@ -73,25 +75,25 @@ func FromPip(ctx context.Context, python []string) (Config, error) {
 }
 
 func (a *pipAnswer) config(python string, getenv func(string) string) (Config, error) {
-	c := Config{
+	c := Config{Access: fetch.Access{
 		FallbackCA: a.Authorities, ClientCert: a.ClientCert,
 		TrustedHosts: a.Trusted, Retries: a.Retries,
 		Timeout: time.Duration(a.Timeout * float64(time.Second)),
-	}
+	}}
 	if a.NoIndex {
-		return Config{}, Hinted(fmt.Errorf("%w: no-index is set", ErrConfig), "unset no-index (PIP_NO_INDEX): the packages come from an index")
+		return Config{}, fetch.Hinted(fmt.Errorf("%w: no-index is set", ErrConfig), "unset no-index (PIP_NO_INDEX): the packages come from an index")
 	}
 	if a.IndexURL == "" {
 		if a.Pip == "" {
-			return Config{}, Hinted(fmt.Errorf("%w: %s has no pip to ask for the default index, and none is configured", ErrConfig, python),
+			return Config{}, fetch.Hinted(fmt.Errorf("%w: %s has no pip to ask for the default index, and none is configured", ErrConfig, python),
 				"install pip for it, or set PIP_INDEX_URL")
 		}
-		return Config{}, Hinted(fmt.Errorf("%w: index-url is empty", ErrConfig), "set index-url in pip's configuration or PIP_INDEX_URL")
+		return Config{}, fetch.Hinted(fmt.Errorf("%w: index-url is empty", ErrConfig), "set index-url in pip's configuration or PIP_INDEX_URL")
 	}
 	for _, raw := range append([]string{a.IndexURL}, a.Extra...) {
-		u, user, err := ParseIndex(raw)
+		u, user, err := parseIndex(raw)
 		if err != nil {
-			return Config{}, Hinted(err, "see pip config list, and PIP_INDEX_URL and PIP_EXTRA_INDEX_URL")
+			return Config{}, fetch.Hinted(err, "see pip config list, and PIP_INDEX_URL and PIP_EXTRA_INDEX_URL")
 		}
 		if user != nil {
 			c.Credentials.Add(u, user)
@@ -99,7 +101,7 @@ func (a *pipAnswer) config(python string, getenv func(string) string) (Config, e
 		c.Indexes = append(c.Indexes, u.String())
 	}
 	for host, v := range a.Netrc {
-		c.Credentials.addHost(host, v[0], v[1])
+		c.Credentials.AddHost(host, v[0], v[1])
 	}
 	// requests, below pip, reads these two, the first that is set, and even
 	// lets them outrank cert. What is named on purpose is believed here too.
@@ -109,9 +111,9 @@ func (a *pipAnswer) config(python string, getenv func(string) string) (Config, e
 		}
 	}
 	if a.Proxy != "" {
-		c.Proxy = ProxyFor(a.Proxy)
+		c.Proxy = fetch.ProxyFor(a.Proxy)
 	} else {
-		c.Proxy = ProxyFromEnvironment(getenv)
+		c.Proxy = fetch.ProxyFromEnvironment(getenv)
 	}
 	return c, nil
 }
@@ -124,7 +126,7 @@ var userinfo = regexp.MustCompile(`//[^/\s'"]*@`)
 func pipFailed(python string, err error, output string) error {
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
-		return Hinted(fmt.Errorf("%w: start %s: %w", ErrConfig, python, err), "name the interpreter whose pip is to be asked")
+		return fetch.Hinted(fmt.Errorf("%w: start %s: %w", ErrConfig, python, err), "name the interpreter whose pip is to be asked")
 	}
 	said := "it said nothing"
 	for line := range strings.Lines(output) {
@@ -136,5 +138,5 @@ func pipFailed(python string, err error, output string) error {
 	if len(said) > 300 {
 		said = said[:300] + "…"
 	}
-	return Hinted(fmt.Errorf("%w: pip of %s: %s", ErrConfig, python, said), "try: "+python+" -m pip config list")
+	return fetch.Hinted(fmt.Errorf("%w: pip of %s: %s", ErrConfig, python, said), "try: "+python+" -m pip config list")
 }

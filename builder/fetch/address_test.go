@@ -1,4 +1,4 @@
-package pipconfig
+package fetch
 
 import (
 	"net/url"
@@ -37,7 +37,7 @@ func TestPlaces(t *testing.T) {
 		"http://10.0.0.1/": {}, "http://localhost.example/": {}, "http://notlocalhost/": {},
 	} {
 		u := parse(t, raw)
-		if got := [2]bool{Loopback(u), LinkLocal(u)}; got != want {
+		if got := [2]bool{loopback(u), linkLocal(u)}; got != want {
 			t.Errorf("%s: %v", raw, got)
 		}
 		if PlainAllowed(u, nil) != want[0] || !PlainAllowed(u, []string{u.Hostname()}) {
@@ -66,8 +66,8 @@ func TestCredentials(t *testing.T) {
 	var c Credentials
 	c.Add(parse(t, "https://H.example/a"), url.UserPassword("first", ""))
 	c.Add(parse(t, "https://h.example:443/b"), url.UserPassword("second", ""))
-	c.addHost("h.example", "host", "")
-	c.addHost("N.example", "netrc", "")
+	c.AddHost("h.example", "host", "")
+	c.AddHost("N.example", "netrc", "")
 	if c.String() != "3 credentials (hidden)" || c.GoString() != c.String() {
 		t.Error(c.String())
 	}
@@ -89,7 +89,7 @@ func TestCredentials(t *testing.T) {
 	if find("https://o.example/") != "" {
 		t.Error("a clone changed the original")
 	}
-	c.addHost("default", "other", "")
+	c.AddHost("default", "other", "")
 	if find("https://o.example/") != "other" || c.String() != "4 credentials (hidden)" {
 		t.Error("no default")
 	}
@@ -101,7 +101,7 @@ func TestProxyChoice(t *testing.T) {
 		"http://h.example/": "http://plain.example:3128", "https://h.example/": "http://secure.example:3128",
 		"https://x.direct.example/": "", "http://localhost/": "", "http://127.0.0.1:5/": "",
 	} {
-		f, err := ProxyFromEnvironment(func(k string) string { return env[k] }).Func()
+		f, err := ProxyFromEnvironment(func(k string) string { return env[k] }).choose()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +110,7 @@ func TestProxyChoice(t *testing.T) {
 			t.Errorf("%s: %v %v", raw, got, err)
 		}
 	}
-	f, err := ProxyFor("proxy.example:1").Func()
+	f, err := ProxyFor("proxy.example:1").choose()
 	if err != nil {
 		t.Fatal(err)
 	}

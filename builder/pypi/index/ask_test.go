@@ -1,4 +1,4 @@
-package pipconfig_test
+package index_test
 
 import (
 	"context"
@@ -13,7 +13,6 @@ import (
 
 	"larder/builder/pypi/index"
 	"larder/builder/pypi/index/indextest"
-	"larder/builder/pypi/index/pipconfig"
 	"larder/builder/pypi/wheel/wheeltest"
 )
 
@@ -67,7 +66,7 @@ timeout = 9
 			t.Setenv("PIP_CERT", "/ca.pem")
 			t.Setenv("REQUESTS_CA_BUNDLE", "/other.pem")
 			t.Setenv("PIP_CLIENT_CERT", "/client.pem")
-			c, err := pipconfig.FromPip(t.Context(), python)
+			c, err := index.FromPip(t.Context(), python)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -106,7 +105,7 @@ func TestFromPipUse(t *testing.T) {
 			cleanEnv(t)
 			use := func(projects ...string) {
 				t.Helper()
-				config, err := pipconfig.FromPip(t.Context(), python)
+				config, err := index.FromPip(t.Context(), python)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -152,9 +151,9 @@ func TestFromPipUse(t *testing.T) {
 // carries answers; where a distribution has taken ensurepip out, nobody does.
 func TestFromPipBundled(t *testing.T) {
 	cleanEnv(t)
-	c, err := pipconfig.FromPip(t.Context(), []string{"python3", "-S"})
+	c, err := index.FromPip(t.Context(), []string{"python3", "-S"})
 	if exec.Command("python3", "-c", "import ensurepip").Run() != nil {
-		check(t, err, pipconfig.ErrConfig, "has no pip to ask")
+		check(t, err, index.ErrConfig, "has no pip to ask")
 		return
 	}
 	if err != nil || len(c.Indexes) != 1 || !strings.HasPrefix(c.Indexes[0], "https://") || c.Retries == 0 || c.FallbackCA != "" {
@@ -194,8 +193,8 @@ func TestFromPipErrors(t *testing.T) {
 			if key, v, ok := strings.Cut(c.env, "="); ok {
 				t.Setenv(key, v)
 			}
-			_, err := pipconfig.FromPip(t.Context(), c.python)
-			check(t, err, pipconfig.ErrConfig, c.words)
+			_, err := index.FromPip(t.Context(), c.python)
+			check(t, err, index.ErrConfig, c.words)
 			if !strings.Contains(hint(err), c.hint) || strings.Contains(err.Error()+hint(err), "secret") {
 				t.Fatalf("%v, hint %q", err, hint(err))
 			}
@@ -205,8 +204,8 @@ func TestFromPipErrors(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		start := time.Now()
-		_, err := pipconfig.FromPip(ctx, []string{script("exec sleep 20")})
-		if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, pipconfig.ErrConfig) || time.Since(start) > 5*time.Second {
+		_, err := index.FromPip(ctx, []string{script("exec sleep 20")})
+		if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, index.ErrConfig) || time.Since(start) > 5*time.Second {
 			t.Fatal(err, time.Since(start))
 		}
 	})
@@ -220,23 +219,7 @@ func TestNotFromHere(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(dir)
-	if _, err := pipconfig.FromPip(t.Context(), nil); err != nil {
+	if _, err := index.FromPip(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// check asserts an error: its kind, and one line that has words.
-func check(t testing.TB, err, kind error, words string) {
-	t.Helper()
-	if !errors.Is(err, kind) || !strings.Contains(err.Error(), words) || strings.ContainsAny(err.Error(), "\n\r") {
-		t.Fatalf("got %v, want one line that is %q and says %q", err, kind, words)
-	}
-}
-
-func hint(err error) string {
-	var h interface{ Hint() string }
-	if errors.As(err, &h) {
-		return h.Hint()
-	}
-	return ""
 }

@@ -1,4 +1,4 @@
-package wire
+package fetch
 
 import (
 	"context"
@@ -11,8 +11,6 @@ import (
 	"testing"
 	"testing/iotest"
 	"time"
-
-	"larder/builder/pypi/index/pipconfig"
 )
 
 func TestRetryAfter(t *testing.T) {
@@ -22,31 +20,24 @@ func TestRetryAfter(t *testing.T) {
 		"": -1, "-5": -1, "soon": -1, "99999999999999999999": -1, "1.5": -1,
 	} {
 		resp := &http.Response{StatusCode: 429, Header: http.Header{"Retry-After": {v}}}
-		if d, ok := retryAfter(resp, now); ok != (want >= 0) || ok && d != want {
-			t.Errorf("%q: %v %v", v, d, ok)
+		if d := retryAfter(resp, now); d != want {
+			t.Errorf("%q: %v", v, d)
 		}
 		resp.StatusCode = 500
-		if _, ok := retryAfter(resp, now); ok {
+		if retryAfter(resp, now) >= 0 {
 			t.Errorf("%q counts with status 500", v)
 		}
-	}
-	if _, ok := retryAfter(nil, now); ok {
-		t.Error("no answer")
 	}
 }
 
 func TestBackoff(t *testing.T) {
-	c := &Client{limits: Limits{RetryBase: time.Second, RetryMax: 5 * time.Second, MaxRetryAfter: time.Minute}}
+	c := &Client{options: Options{Limits: Limits{RetryBase: time.Second, RetryMax: 5 * time.Second, MaxRetryAfter: time.Minute}}}
 	for attempt, most := range map[int]time.Duration{0: time.Second, 1: 2 * time.Second, 2: 4 * time.Second, 3: 5 * time.Second, 63: 5 * time.Second, 1000: 5 * time.Second} {
 		for range 20 {
-			if d := c.backoff(attempt, nil); d < most/2 || d > most {
+			if d := c.backoff(attempt); d < most/2 || d > most {
 				t.Fatalf("attempt %d: %v", attempt, d)
 			}
 		}
-	}
-	resp := &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {"3600"}}}
-	if d := c.backoff(0, resp); d != time.Minute {
-		t.Errorf("Retry-After is not capped: %v", d)
 	}
 }
 
@@ -74,16 +65,16 @@ func (s slow) Read(p []byte) (int, error) {
 
 func (slow) Close() error { return nil }
 
-func newBody(r io.ReadCloser) *Body {
+func newBody(r io.ReadCloser) *body {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	c := &Client{limits: Limits{StallTime: 100 * time.Millisecond, MinSpeed: 100}}
-	return &Body{ReadCloser: r, client: c, ctx: ctx, cancel: cancel}
+	c := &Client{options: Options{Limits: Limits{StallTime: 100 * time.Millisecond, MinSpeed: 100}}}
+	return &body{ReadCloser: r, client: c, ctx: ctx, cancel: cancel}
 }
 
 func TestBodySpeed(t *testing.T) {
 	b := newBody(slow{30 * time.Millisecond})
 	start := time.Now()
-	if _, err := io.Copy(io.Discard, b); !errors.Is(err, ErrSlow) || b.Failed != err || time.Since(start) > 5*time.Second {
+	if _, err := io.Copy(io.Discard, b); !errors.Is(err, ErrSlow) || time.Since(start) > 5*time.Second {
 		t.Fatal(err, time.Since(start))
 	}
 	// Time the reader takes for itself does not count.
@@ -97,17 +88,17 @@ func TestBodySpeed(t *testing.T) {
 	}
 	// A cut is told from the end.
 	b = newBody(io.NopCloser(iotest.ErrReader(io.ErrUnexpectedEOF)))
-	if _, err := io.ReadAll(b); !errors.Is(err, ErrCut) || b.Failed == nil {
+	if _, err := io.ReadAll(b); !errors.Is(err, ErrCut) {
 		t.Fatal(err)
 	}
 	b = newBody(io.NopCloser(strings.NewReader("")))
-	if _, err := io.ReadAll(b); err != nil || b.Failed != nil {
-		t.Fatal(err, b.Failed)
+	if _, err := io.ReadAll(b); err != nil {
+		t.Fatal(err)
 	}
 }
 
 func TestAllowed(t *testing.T) {
-	c := &Client{config: pipconfig.Config{TrustedHosts: []string{"trusted.example"}}}
+	c := &Client{options: Options{Access: Access{TrustedHosts: []string{"trusted.example"}}}}
 	for pair, want := range map[string]string{
 		"https://a.example/ https://b.example/": "", "http://a.example/ https://b.example/": "", "http://a.example/ http://b.example/": "not trusted",
 		"http://trusted.example/ http://b.example/": "not trusted", "http://b.example/ http://trusted.example/": "", "http://127.0.0.1/ http://localhost/": "",
@@ -124,6 +115,19 @@ func TestAllowed(t *testing.T) {
 			t.Errorf("%s: %v", pair, err)
 		}
 	}
+	// Where plain http may go anywhere, it still takes nobody from https, nor here.
+	c = &Client{options: Options{PlainHTTP: true}}
+	for pair, want := range map[string]bool{
+		"http://a.example/ http://b.example/": true, "https://a.example/ http://b.example/": false, "http://a.example/ http://127.0.0.1/": false,
+		"http://a.example/ file:///x": false,
+	} {
+		a, b, _ := strings.Cut(pair, " ")
+		from, _ := url.Parse(a)
+		to, _ := url.Parse(b)
+		if err := c.Allowed(from, to); (err == nil) != want {
+			t.Errorf("plain http anywhere, %s: %v", pair, err)
+		}
+	}
 }
 
 func TestErrorText(t *testing.T) {
@@ -132,7 +136,7 @@ func TestErrorText(t *testing.T) {
 		"fetch a.whl: not found on the index":                                   {Op: "fetch", Name: "a.whl", Kind: ErrNotFound},
 		"fetch a.whl: status 404 not found from https://h/x":                    {Op: "fetch", Name: "a.whl", Kind: ErrNotFound, Status: 404, URL: "https://h/x"},
 		"fetch a.whl: what happened (status 403) from https://h/x":              {Op: "fetch", Name: "a.whl", Kind: ErrRefused, Status: 403, Cause: cause, URL: "https://h/x"},
-		"read page of demo: what happened from https://index.example/simple/d/": {Op: "read page of", Name: "demo", Kind: ErrPage, Cause: cause, URL: "https://index.example/simple/d/"},
+		"read page of demo: what happened from https://index.example/simple/d/": {Op: "read page of", Name: "demo", Kind: ErrRefused, Cause: cause, URL: "https://index.example/simple/d/"},
 	} {
 		if e.Error() != want {
 			t.Errorf("%q, want %q", e, want)
