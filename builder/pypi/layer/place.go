@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"larder/builder/pypi/wheel"
-	"larder/builder/pypi/wheel/archive"
 	"larder/snapshot/pypi/tags"
 )
 
@@ -77,7 +76,7 @@ func (b *build) place() error {
 		for dir := path.Dir(p); dir != "." && !b.parents[dir]; dir = path.Dir(dir) {
 			b.parents[dir] = true
 			if other := b.taken[dir]; other != "" {
-				return b.refuse(b.taken[p], "needs a directory where %s is a file", archive.Quote(other))
+				return b.refuse(b.taken[p], "needs a directory where %s is a file", wheel.Quote(other))
 			}
 		}
 	}

@@ -5,8 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-
-	"larder/builder/pypi/wheel/archive"
+	"unicode/utf8"
 )
 
 // EntryPoints are the commands of entry_points.txt, in the order of the file. pip
@@ -29,11 +28,11 @@ func (w *Wheel) readEntryPoints() error {
 		return err
 	}
 	name := w.DistInfo + "/entry_points.txt"
-	if !validText(b) {
-		return w.refuse(name, "is not UTF-8")
+	if !utf8.Valid(b) {
+		return refuseEntry(name, "is not UTF-8")
 	}
 	if w.EntryPoints, err = ParseEntryPoints(string(b)); err != nil {
-		return w.refuse(name, "%v", err)
+		return refuseEntry(name, "%v", err)
 	}
 	return nil
 }
@@ -107,7 +106,7 @@ func parseEntryPoint(line string) (EntryPoint, error) {
 	name, value, ok := strings.Cut(line, "=")
 	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 	bad := func(what string) (EntryPoint, error) {
-		return EntryPoint{}, fmt.Errorf("has the entry point %s, %s", archive.Quote(name), what)
+		return EntryPoint{}, fmt.Errorf("has the entry point %s, %s", Quote(name), what)
 	}
 	switch {
 	case !ok:
@@ -140,4 +139,4 @@ func parseEntryPoint(line string) (EntryPoint, error) {
 	return EntryPoint{Name: name, Command: command, Module: module, Func: attr}, nil
 }
 
-func isPrintable(r rune) bool { return archive.Quote(string(r)) == `"`+string(r)+`"` }
+func isPrintable(r rune) bool { return Quote(string(r)) == `"`+string(r)+`"` }

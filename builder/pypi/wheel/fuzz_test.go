@@ -149,7 +149,7 @@ func FuzzMetadata(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m := ParseMetadata(b)
-		for _, v := range append(append([]string{m.Name, m.Version, m.RequiresPython}, m.RequiresDist...), m.ProvidesExtra...) {
+		for _, v := range append([]string{m.Name, m.Version, m.RequiresPython}, m.RequiresDist...) {
 			if v != strings.TrimSpace(v) {
 				t.Fatalf("value %q", v)
 			}

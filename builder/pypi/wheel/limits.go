@@ -39,7 +39,7 @@ func (w *Wheel) boundRecord() error {
 		return nil // said by readRecord
 	}
 	if record.Size > bytes {
-		return w.refuse(name, "is larger than the %d bytes that %d files can need", bytes, len(w.files))
+		return refuseEntry(name, "is larger than the %d bytes that %d files can need", bytes, len(w.files))
 	}
 	r, err := w.Open(record)
 	if err != nil {
@@ -48,7 +48,7 @@ func (w *Wheel) boundRecord() error {
 	defer r.Close()
 	lines := lineCounter{most: rows}
 	if _, err := io.Copy(&lines, r); err == errLines {
-		return w.refuse(name, "has more than the %d rows that %d files can need", rows, len(w.files))
+		return refuseEntry(name, "has more than the %d rows that %d files can need", rows, len(w.files))
 	} else if err != nil {
 		return err
 	}

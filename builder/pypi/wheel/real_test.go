@@ -31,9 +31,6 @@ func TestE2ERealWheelsPass(t *testing.T) {
 			t.Errorf("%v", err)
 			continue
 		}
-		for _, n := range w.Notes {
-			t.Logf("%s: %s", w.Filename, n)
-		}
 		f.Close()
 	}
 	t.Logf("%d wheels, %d refused", len(files), refused)

@@ -19,10 +19,10 @@ func (w *Wheel) readRecord() error {
 		return err
 	}
 	if !ok {
-		return w.refuse("", "has no RECORD")
+		return refuse("has no RECORD")
 	}
 	if w.record, err = ParseRecord(b); err != nil {
-		return w.refuse(w.DistInfo+"/RECORD", "%v", err)
+		return refuseEntry(w.DistInfo+"/RECORD", "%v", err)
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"larder/builder/memory"
-	"larder/builder/pypi/wheel/archive"
+	"larder/builder/pypi/wheel"
 )
 
 // Compiler is a set of processes of one interpreter.
@@ -242,7 +242,7 @@ func (j *Job) again(cause error) bool {
 	if errors.Is(cause, errCrashed) {
 		j.finish(nil, nil)
 	} else {
-		j.finish(nil, fmt.Errorf("compile %s: %w", archive.Quote(j.path), cause))
+		j.finish(nil, fmt.Errorf("compile %s: %w", wheel.Quote(j.path), cause))
 	}
 	return false
 }
