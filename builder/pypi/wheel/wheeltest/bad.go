@@ -110,7 +110,9 @@ func Bad() []BadWheel {
 	first("B24", "wrong checksum", func(e *Entry) { e.CRC, e.LocalCRC = 1, 1 })
 	first("B24: stored", "wrong checksum", func(e *Entry) { e.CRC, e.LocalCRC, e.Stored = 1, 1, true })
 	// A reader that takes 0 for "none given" would compare nothing.
-	first("B24: zero", "wrong checksum", func(e *Entry) { e.CRC, e.LocalCRC = -crc32.ChecksumIEEE([]byte(e.Data)), -crc32.ChecksumIEEE([]byte(e.Data)) })
+	first("B24: zero", "wrong checksum", func(e *Entry) {
+		e.CRC, e.LocalCRC = -crc32.ChecksumIEEE([]byte(e.Data)), -crc32.ChecksumIEEE([]byte(e.Data))
+	})
 	first("B24: deflate", "damaged compressed data", func(e *Entry) { e.Stored, e.Method = true, 8 })
 	first("B25: small", "is longer than", func(e *Entry) { e.Size, e.LocalSize = -3, -3 })
 	first("B25: large", "is shorter than", func(e *Entry) { e.Size, e.LocalSize = 3, 3 })
