@@ -31,18 +31,18 @@ func (w *Wheel) readEntryPoints() error {
 	if !utf8.Valid(b) {
 		return refuseEntry(name, "is not UTF-8")
 	}
-	if w.EntryPoints, err = ParseEntryPoints(string(b)); err != nil {
+	if w.EntryPoints, err = parseEntryPoints(string(b)); err != nil {
 		return refuseEntry(name, "%v", err)
 	}
 	return nil
 }
 
-// ParseEntryPoints reads the console_scripts and gui_scripts of an
+// parseEntryPoints reads the console_scripts and gui_scripts of an
 // entry_points.txt as importlib.metadata and pip's distlib do, and refuses what
 // makes pip fail (a value that names no function) and what would put a script
 // somewhere else or in place of the interpreter. Of two with one name the last
 // counts, in the place of the first.
-func ParseEntryPoints(text string) (EntryPoints, error) {
+func parseEntryPoints(text string) (EntryPoints, error) {
 	var e EntryPoints
 	var group *[]EntryPoint
 	known := map[entryKey]int{} // place in the group

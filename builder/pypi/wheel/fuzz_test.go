@@ -29,7 +29,7 @@ func FuzzWheel(f *testing.F) {
 }
 
 func checkAgainstZip(t *testing.T, b []byte) {
-	w, err := OpenLimits(bytes.NewReader(b), int64(len(b)), "demo-1.0-py3-none-any.whl", Limits{Files: 1000, TotalSize: 1 << 24})
+	w, err := openWithin(bytes.NewReader(b), int64(len(b)), "demo-1.0-py3-none-any.whl", limits{Files: 1000, TotalSize: 1 << 24})
 	if err == nil {
 		err = w.Verify()
 	}
@@ -117,7 +117,7 @@ func FuzzRecord(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		rows, err := ParseRecord(b)
+		rows, err := parseRecord(b)
 		if err != nil {
 			return
 		}
@@ -131,7 +131,7 @@ func FuzzRecord(f *testing.F) {
 			}
 			out.WriteString("\r\n")
 		}
-		again, err := ParseRecord([]byte(out.String()))
+		again, err := parseRecord([]byte(out.String()))
 		if err != nil || len(again) != len(rows) {
 			t.Fatalf("%q: %v", out.String(), err)
 		}
@@ -162,7 +162,7 @@ func FuzzEntryPoints(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		e, err := ParseEntryPoints(text)
+		e, err := parseEntryPoints(text)
 		if err != nil {
 			return
 		}

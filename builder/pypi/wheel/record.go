@@ -12,9 +12,28 @@ type Row struct {
 	Path, Hash, Size string
 }
 
-// readRecord reads RECORD. What it says is not compared with the files: pip does not,
-// and writes the rows into the RECORD of the environment, right or wrong.
+// What RECORD may have, whatever it says: some rows for each file, and some more for
+// what is not in the archive.
+const (
+	rowsForFile  = 2
+	bytesForFile = 256 // and twice the name: a quote is written as two
+	moreRows     = 10_000
+	moreBytes    = 1 << 20
+)
+
+// readRecord reads RECORD, unless it is large out of all proportion to the files. What
+// it says is not compared with them: pip does not, and writes the rows into the RECORD
+// of the environment, right or wrong.
 func (w *Wheel) readRecord() error {
+	name := w.DistInfo + "/RECORD"
+	rows, size := moreRows, int64(moreBytes)
+	for _, f := range w.files {
+		rows += rowsForFile
+		size += bytesForFile + 2*int64(len(f.Name))
+	}
+	if f := w.find(name); f != nil && f.Size > size {
+		return refuseEntry(name, "is larger than the %d bytes that %d files can need", size, len(w.files))
+	}
 	b, ok, err := w.text("RECORD", maxRecord)
 	if err != nil {
 		return err
@@ -22,8 +41,16 @@ func (w *Wheel) readRecord() error {
 	if !ok {
 		return refuse("has no RECORD")
 	}
-	if w.record, err = ParseRecord(b); err != nil {
-		return refuseEntry(w.DistInfo+"/RECORD", "%v", err)
+	for _, r := range string(b) {
+		if isLineEnd(r) {
+			rows--
+		}
+	}
+	if rows < 0 {
+		return refuseEntry(name, "has more rows than %d files can need", len(w.files))
+	}
+	if w.record, err = parseRecord(b); err != nil {
+		return refuseEntry(name, "%v", err)
 	}
 	return nil
 }
@@ -31,12 +58,12 @@ func (w *Wheel) readRecord() error {
 // maxField is how many characters the csv module takes for one field.
 const maxField = 1 << 17
 
-// ParseRecord reads the rows of a RECORD as pip does, which hands the lines of
+// parseRecord reads the rows of a RECORD as pip does, which hands the lines of
 // str.splitlines to the csv module: nearly any text is some table. Its errors are what
 // pip fails of: a blank line, a field that is too long, a NUL (before Python 3.11), and
 // what is not UTF-8. encoding/csv reads other rows: it knows one line end, skips blank
 // lines, keeps line ends within quotes, and has another rule for text behind a quote.
-func ParseRecord(b []byte) ([]Row, error) {
+func parseRecord(b []byte) ([]Row, error) {
 	if !utf8.Valid(b) {
 		return nil, errors.New("is not UTF-8")
 	}

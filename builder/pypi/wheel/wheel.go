@@ -21,7 +21,7 @@ type Wheel struct {
 	record []Row
 }
 
-// Bounds of the texts in .dist-info. The largest met: METADATA 0.4 MB, RECORD 4 MB.
+// Bounds of the texts in .dist-info. The largest of real wheels: METADATA 0.4 MB, RECORD 4 MB.
 const (
 	maxMetadata    = 16 << 20
 	maxWheelText   = 1 << 20
@@ -33,25 +33,32 @@ const (
 // default limits. r must stay readable while the Wheel's files are read. Errors
 // are *Refusal, or r's own.
 func Open(r io.ReaderAt, size int64, filename string) (*Wheel, error) {
-	return OpenLimits(r, size, filename, Limits{})
+	return openWithin(r, size, filename, limits{})
 }
 
-// OpenLimits is Open with other limits.
-func OpenLimits(r io.ReaderAt, size int64, filename string, limits Limits) (*Wheel, error) {
+func openWithin(r io.ReaderAt, size int64, filename string, most limits) (*Wheel, error) {
 	name, err := ParseName(filename)
 	if err != nil {
 		return nil, err
 	}
 	w := &Wheel{Name: name, Filename: filename}
-	if err := w.readZip(r, size, limits.orDefault()); err != nil {
+	if err := w.readZip(r, size, most.orDefault()); err != nil {
 		return nil, w.refusal(err)
 	}
-	for _, step := range []func() error{w.findDistInfo, w.readMetadata, w.readWheelText, w.readEntryPoints, w.checkPlaces, w.boundRecord, w.readRecord} {
+	for _, step := range []func() error{w.findDistInfo, w.readMetadata, w.readWheelText, w.readEntryPoints, w.checkPlaces, w.readRecord} {
 		if err := step(); err != nil {
 			return nil, w.refusal(err)
 		}
 	}
 	return w, nil
+}
+
+// Memory is what opening a wheel of size bytes and making a layer of it takes at most,
+// in bytes, compiling left out: its directory and lists of names several times over,
+// the texts of .dist-info, and the sources on their way to the compiler and back.
+func Memory(size int64) int64 {
+	const texts, directory = 256 << 20, 64 << 20
+	return texts + 4*min(size, directory)
 }
 
 // Files are the wheel's files in the order of its directory.
@@ -71,25 +78,33 @@ func (w *Wheel) Verify() error {
 	return nil
 }
 
+// find returns the file of that name, nil when there is none.
+func (w *Wheel) find(name string) *File {
+	for _, f := range w.files {
+		if f.Name == name {
+			return f
+		}
+	}
+	return nil
+}
+
 // text reads a file of .dist-info; ok is false when there is none.
 func (w *Wheel) text(base string, limit int64) (b []byte, ok bool, err error) {
 	name := w.DistInfo + "/" + base
-	for _, f := range w.files {
-		if f.Name != name {
-			continue
-		}
-		if f.Size > limit {
-			return nil, true, refuseEntry(name, "is larger than %d bytes", limit)
-		}
-		r, err := w.Open(f)
-		if err != nil {
-			return nil, true, err
-		}
-		defer r.Close()
-		b, err := io.ReadAll(r)
-		return b, true, err
+	f := w.find(name)
+	if f == nil {
+		return nil, false, nil
 	}
-	return nil, false, nil
+	if f.Size > limit {
+		return nil, true, refuseEntry(name, "is larger than %d bytes", limit)
+	}
+	r, err := w.Open(f)
+	if err != nil {
+		return nil, true, err
+	}
+	defer r.Close()
+	b, err = io.ReadAll(r)
+	return b, true, err
 }
 
 // findDistInfo finds the one .dist-info directory and compares its name with the

@@ -20,7 +20,7 @@ import (
 )
 
 func open(b []byte, filename string) (*Wheel, error) {
-	return OpenLimits(bytes.NewReader(b), int64(len(b)), filename, Limits{})
+	return openWithin(bytes.NewReader(b), int64(len(b)), filename, limits{})
 }
 
 // check opens a wheel and reads all of it.
@@ -297,14 +297,14 @@ func TestSmallBombsAreTaken(t *testing.T) {
 func TestLimits(t *testing.T) {
 	bomb := wheeltest.Bomb(20 << 20)
 	b := bomb.Bytes()
-	free := Limits{Free: 16 << 20}
-	if _, err := OpenLimits(bytes.NewReader(b), int64(len(b)), bomb.Filename(), free); err == nil || !strings.Contains(err.Error(), "more than 100 times its size") {
+	free := limits{Free: 16 << 20}
+	if _, err := openWithin(bytes.NewReader(b), int64(len(b)), bomb.Filename(), free); err == nil || !strings.Contains(err.Error(), "more than 100 times its size") {
 		t.Errorf("bomb: %v", err)
 	}
-	if _, err := OpenLimits(bytes.NewReader(b), int64(len(b)), bomb.Filename(), Limits{Free: 16 << 20, Ratio: 2000}); err != nil {
+	if _, err := openWithin(bytes.NewReader(b), int64(len(b)), bomb.Filename(), limits{Free: 16 << 20, Ratio: 2000}); err != nil {
 		t.Errorf("bomb with a limit it keeps: %v", err)
 	}
-	if _, err := OpenLimits(bytes.NewReader(b), int64(len(b)), bomb.Filename(), Limits{TotalSize: 1 << 20}); err == nil || !strings.Contains(err.Error(), "over the limit of 1048576 bytes") {
+	if _, err := openWithin(bytes.NewReader(b), int64(len(b)), bomb.Filename(), limits{TotalSize: 1 << 20}); err == nil || !strings.Contains(err.Error(), "over the limit of 1048576 bytes") {
 		t.Errorf("size: %v", err)
 	}
 	// The default, with sizes that are only declared.
@@ -318,10 +318,10 @@ func TestLimits(t *testing.T) {
 		many.Files = append(many.Files, wheeltest.File{Path: fmt.Sprintf("f%d", i), Text: strings.Repeat("\x00", 1<<20)})
 	}
 	b = many.Bytes()
-	if _, err := OpenLimits(bytes.NewReader(b), int64(len(b)), many.Filename(), free); err == nil || !strings.Contains(err.Error(), "times its size") {
+	if _, err := openWithin(bytes.NewReader(b), int64(len(b)), many.Filename(), free); err == nil || !strings.Contains(err.Error(), "times its size") {
 		t.Errorf("many small bombs: %v", err)
 	}
-	if _, err := OpenLimits(bytes.NewReader(b), int64(len(b)), many.Filename(), Limits{Files: 50}); err == nil || !strings.Contains(err.Error(), "has 63 entries, over the limit of 50") {
+	if _, err := openWithin(bytes.NewReader(b), int64(len(b)), many.Filename(), limits{Files: 50}); err == nil || !strings.Contains(err.Error(), "has 63 entries, over the limit of 50") {
 		t.Errorf("count: %v", err)
 	}
 	// Five million entries are refused by their count, not after reading them.
@@ -348,7 +348,7 @@ func TestLimits(t *testing.T) {
 			}
 		}}
 		b := form.Bytes()
-		_, err := OpenLimits(bytes.NewReader(b), int64(len(b)), form.Filename(), Limits{Ratio: 2000})
+		_, err := openWithin(bytes.NewReader(b), int64(len(b)), form.Filename(), limits{Ratio: 2000})
 		if err == nil || !strings.Contains(err.Error(), name+`" is larger than`) {
 			t.Errorf("%s too large: %v", name, err)
 		}

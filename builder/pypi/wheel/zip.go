@@ -9,15 +9,15 @@ import (
 	"unicode/utf8"
 )
 
-// Limits bound what a hostile file can cost. A zero field takes the default.
-type Limits struct {
+// limits bound what a hostile file can cost. A zero field takes the default.
+type limits struct {
 	Files     int   // entries, and the directories that their names imply; default 200,000 (the largest wheels have about 25,000)
 	TotalSize int64 // bytes unpacked; default 32 GiB (torch with CUDA is about 5)
 	Ratio     int64 // unpacked over packed, once more than Free is unpacked; default 100 (deflate's own limit is 1032)
 	Free      int64 // bytes that may be unpacked at any ratio; default 1 GiB
 }
 
-func (l Limits) orDefault() Limits {
+func (l limits) orDefault() limits {
 	if l.Files == 0 {
 		l.Files = 200_000
 	}
@@ -45,13 +45,13 @@ type File struct {
 
 // readZip sets the wheel's files, in the order of the central directory. It reads no
 // content but that of directories.
-func (w *Wheel) readZip(r io.ReaderAt, size int64, limits Limits) error {
+func (w *Wheel) readZip(r io.ReaderAt, size int64, most limits) error {
 	end, err := readEnd(r, size)
 	if err != nil {
 		return err
 	}
-	if end.entries > uint64(limits.Files) {
-		return refuse("has %d entries, over the limit of %d", end.entries, limits.Files)
+	if end.entries > uint64(most.Files) {
+		return refuse("has %d entries, over the limit of %d", end.entries, most.Files)
 	}
 	headers, err := readDirectory(r, end)
 	if err != nil {
@@ -74,10 +74,10 @@ func (w *Wheel) readZip(r io.ReaderAt, size int64, limits Limits) error {
 			return err
 		}
 	}
-	if err := checkNames(z.File, limits.Files); err != nil {
+	if err := checkNames(z.File, most.Files); err != nil {
 		return err
 	}
-	if err := checkSizes(z.File, size, limits); err != nil {
+	if err := checkSizes(z.File, size, most); err != nil {
 		return err
 	}
 	if err := checkLayout(r, z.File, headers, end.directory); err != nil {
@@ -150,7 +150,7 @@ func checkEntry(e *zip.File) error {
 
 // checkSizes applies the limits to what the entries declare. Reading enforces
 // that they contain no more than that.
-func checkSizes(entries []*zip.File, size int64, limits Limits) error {
+func checkSizes(entries []*zip.File, size int64, most limits) error {
 	var total int64
 	for _, e := range entries {
 		if isDir(e) && e.UncompressedSize64 != 0 {
@@ -159,13 +159,13 @@ func checkSizes(entries []*zip.File, size int64, limits Limits) error {
 		if e.CompressedSize64 > uint64(size) {
 			return refuseEntry(e.Name, "is larger than the file it is in")
 		}
-		if e.UncompressedSize64 > uint64(limits.TotalSize-total) {
-			return refuseEntry(e.Name, "takes the unpacked size over the limit of %d bytes, which keeps the disk from being filled", limits.TotalSize)
+		if e.UncompressedSize64 > uint64(most.TotalSize-total) {
+			return refuseEntry(e.Name, "takes the unpacked size over the limit of %d bytes, which keeps the disk from being filled", most.TotalSize)
 		}
 		total += int64(e.UncompressedSize64)
 	}
-	if total > limits.Free && total/limits.Ratio > size {
-		return refuse("unpacks to %d bytes, more than %d times its size, which would fill the disk", total, limits.Ratio)
+	if total > most.Free && total/most.Ratio > size {
+		return refuse("unpacks to %d bytes, more than %d times its size, which would fill the disk", total, most.Ratio)
 	}
 	return nil
 }
