@@ -99,9 +99,8 @@ type build struct {
 	parents   map[string]bool   // paths that are directories
 	files     map[string]File   // by path: what is in the layer
 	changed   map[string]string // paths as RECORD has them -> paths, of files that are not the wheel's byte for byte
-	compiled  []string          // paths of bytecode
 	generated []string          // paths of what pip writes itself
-	bytecode  []File            // collect's, until it has ended
+	bytecode  []File            // filled by collect
 }
 
 // smallFile is what is read into memory as a whole; larger files are streamed,
@@ -238,7 +237,6 @@ func (b *build) collect(ctx context.Context, sources <-chan source) error {
 func (b *build) generate() error {
 	for _, f := range b.bytecode {
 		b.files[f.Path] = f
-		b.compiled = append(b.compiled, f.Path)
 	}
 	for _, p := range b.commands {
 		path := b.dirs["scripts"] + "/" + p.Command
