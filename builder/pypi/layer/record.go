@@ -17,7 +17,7 @@ import (
 // encoding/csv would put quotes around a field that begins with a space.
 func (b *build) record() []byte {
 	to := map[string]string{} // in the wheel -> in the layer; what is left gets a bare row
-	for _, p := range b.places {
+	for _, p := range b.plan {
 		if p.path != "" {
 			to[p.file.Name] = b.relative(p.path)
 		}

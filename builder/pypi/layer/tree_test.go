@@ -95,7 +95,7 @@ func compiler(t testing.TB, in Interpreter, jobs int) *Compiler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Close() })
+	t.Cleanup(c.Close)
 	return c
 }
 

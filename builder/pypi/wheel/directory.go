@@ -34,7 +34,7 @@ func readEnd(r io.ReaderAt, size int64) (end, error) {
 	switch {
 	case int(le16(b[20:])) != len(comment):
 		return e, refuse("has %d bytes after its end", len(comment)-int(le16(b[20:])))
-	// As uv: such bytes have no place in a text, and every record's signature
+	// As uv does: such bytes do not belong in a text, and every record's signature
 	// has some, so a comment cannot hold a second archive.
 	case bytes.ContainsFunc(comment, func(r rune) bool { return r >= 1 && r <= 8 }):
 		return e, refuse("has a comment with control characters")

@@ -45,7 +45,7 @@ func (w *Wheel) readEntryPoints() error {
 func parseEntryPoints(text string) (EntryPoints, error) {
 	var e EntryPoints
 	var group *[]EntryPoint
-	known := map[entryKey]int{} // place in the group
+	known := map[entryKey]int{} // index in the group
 	for line := range strings.FieldsFuncSeq(text, isLineEnd) {
 		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
@@ -83,7 +83,7 @@ func parseEntryPoints(text string) (EntryPoints, error) {
 	return e, nil
 }
 
-// maxCommands is how many scripts a wheel may ask for. The most met is 120.
+// maxCommands is how many scripts a wheel may ask for. The most of real wheels is 120.
 const maxCommands = 10_000
 
 type entryKey struct {

@@ -44,7 +44,7 @@ func compiler(t testing.TB, exe string, jobs int) *Compiler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Close() })
+	t.Cleanup(c.Close)
 	return c
 }
 
