@@ -11,14 +11,14 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 	"larder/snapshot"
 )
 
 // BenchmarkBuild makes the layers of all cached wheels, as a build does: as many at
 // once as there are processors, one compiler. Storing is left out, hashing is not.
 func BenchmarkBuild(b *testing.B) {
-	wheels := wheeltest.Real(b)
+	wheels := pypitest.Real(b)
 	in := python(b)
 	hashes := sync.Pool{New: func() any { return sha256.New() }}
 	put := func(r io.Reader, exec bool) (snapshot.Object, int64, error) {

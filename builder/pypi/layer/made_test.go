@@ -14,14 +14,14 @@ import (
 	"testing"
 	"time"
 
+	"larder/builder/pypi/pypitest"
 	"larder/builder/pypi/wheel"
-	"larder/builder/pypi/wheel/wheeltest"
 	"larder/snapshot"
 )
 
 type (
-	form = wheeltest.Wheel
-	file = wheeltest.File
+	form = pypitest.Wheel
+	file = pypitest.File
 )
 
 // madeWheels are wheels of every kind, each with a name of its own, so that all can
@@ -141,15 +141,15 @@ func TestMadeLayersAreWhatPipLeaves(t *testing.T) {
 // What is odd in a RECORD goes into pip's own as it is.
 func TestOddRecordsAreWhatPipLeaves(t *testing.T) {
 	in := python(t)
-	compareWithPip(t, in, write(t, wheeltest.OddRecords()))
+	compareWithPip(t, in, write(t, pypitest.OddRecords()))
 }
 
 // The kinds in combination, on every interpreter of the host.
 func TestE2EMadeLayersOnEveryPython(t *testing.T) {
-	wheeltest.Real(t)
+	pypitest.Real(t)
 	for _, in := range interpreters(t) {
 		t.Run(in.Version, func(t *testing.T) {
-			forms := append(madeWheels(in), wheeltest.OddRecords()...)
+			forms := append(madeWheels(in), pypitest.OddRecords()...)
 			for _, f := range madeWheels(in)[1:] {
 				for i, change := range []func(f *form){
 					func(f *form) { f.Stored, f.Dirs = true, true },
@@ -241,7 +241,7 @@ func TestBuildErrors(t *testing.T) {
 	p := newTree(t)
 	c := compiler(t, in, 1)
 	for name, f := range map[string]form{
-		"checksum":  {Edit: func(a *wheeltest.Archive) { a.Entries[0].CRC, a.Entries[0].LocalCRC = 1, 1 }},
+		"checksum":  {Edit: func(a *pypitest.Archive) { a.Entries[0].CRC, a.Entries[0].LocalCRC = 1, 1 }},
 		"clash":     {Files: []file{{Path: "x/y.py"}}, Purelib: []file{{Path: "x", Text: "x"}}},
 		"command":   {Console: []string{"tool = demo:main"}, Data: []file{{Path: "bin/tool/x", Text: "x"}}},
 		"installer": {Files: []file{{Path: "demo-1.0.dist-info/INSTALLER/x", Text: "x"}}},

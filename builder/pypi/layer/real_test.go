@@ -7,14 +7,14 @@ import (
 	"strings"
 	"testing"
 
+	"larder/builder/pypi/pypitest"
 	"larder/builder/pypi/wheel"
-	"larder/builder/pypi/wheel/wheeltest"
 )
 
 func TestE2ELayersAreWhatPipLeaves(t *testing.T) {
 	in := python(t)
 	var names []string
-	for _, f := range wheeltest.Real(t) {
+	for _, f := range pypitest.Real(t) {
 		n, err := wheel.ParseName(filepath.Base(f))
 		if err != nil {
 			t.Fatal(err)

@@ -5,14 +5,14 @@ import (
 	"path/filepath"
 	"testing"
 
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 )
 
 // Real wheels must pass: a rule that refuses one in a thousand costs more than it
 // protects.
 func TestE2ERealWheelsPass(t *testing.T) {
 	refused := 0
-	files := wheeltest.Real(t)
+	files := pypitest.Real(t)
 	for _, name := range files {
 		f, err := os.Open(name)
 		if err != nil {

@@ -7,13 +7,13 @@ import (
 	"sync"
 	"testing"
 
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 )
 
 func TestFilesAreSafeForConcurrentUse(t *testing.T) {
-	w := wheeltest.Wheel{Descriptors: true, Dirs: true}
+	w := pypitest.Wheel{Descriptors: true, Dirs: true}
 	for _, s := range []string{"", "x", strings.Repeat("some text ", 50_000), strings.Repeat("\x00", 70_000)} {
-		w.Files = append(w.Files, wheeltest.File{Path: "d/" + string(rune('a'+len(w.Files))), Text: s})
+		w.Files = append(w.Files, pypitest.File{Path: "d/" + string(rune('a'+len(w.Files))), Text: s})
 	}
 	b := w.Bytes()
 	a, err := Open(bytes.NewReader(b), int64(len(b)), w.Filename())
