@@ -10,8 +10,7 @@ import (
 	"larder/builder"
 	"larder/builder/fetch"
 	"larder/builder/pypi/index"
-	"larder/builder/pypi/index/indextest"
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 	"larder/popularity"
 )
 
@@ -29,9 +28,9 @@ func filler(n int) string {
 }
 
 // sized is a wheel of about n bytes.
-func sized(name, version string, n int, requires ...string) wheeltest.Wheel {
-	return wheeltest.Wheel{Name: name, Version: version, Requires: requires, Stored: true,
-		Files: []wheeltest.File{{Path: name + "/data.txt", Text: filler(n)}}}
+func sized(name, version string, n int, requires ...string) pypitest.Wheel {
+	return pypitest.Wheel{Name: name, Version: version, Requires: requires, Stored: true,
+		Files: []pypitest.File{{Path: name + "/data.txt", Text: filler(n)}}}
 }
 
 // taken lists what a dry run would stock.
@@ -58,7 +57,7 @@ func scores(of map[string]int64) func(*builder.Config) {
 }
 
 func TestBudgetTooSmall(t *testing.T) {
-	w := newWorld(t, indextest.Options{})
+	w := newWorld(t, pypitest.Options{})
 	w.add(sized("alpha", "1.0", 5000), sized("beta", "1.0", 9000))
 	_, err := w.build(ranking("alpha", "beta"), withBudget(1000))
 	if !errors.Is(err, builder.ErrBudget) || !strings.Contains(err.Error(), "alpha-1.0-py3-none-any.whl") || strings.Contains(err.Error(), "\n") {
@@ -69,11 +68,11 @@ func TestBudgetTooSmall(t *testing.T) {
 // With a budget, older series come in where they are worth their bytes; without
 // one the plan is the newest releases, as ever.
 func TestBudgetChoosesVersions(t *testing.T) {
-	w := newWorld(t, indextest.Options{})
+	w := newWorld(t, pypitest.Options{})
 	for _, v := range []string{"1.0", "1.1", "1.1.5", "2.0", "2.1rc1"} {
 		w.add(sized("alpha", v, 2000))
 	}
-	w.index.AddFile("alpha", indextest.File{Name: "alpha-2.2-py3-none-any.whl", Data: sized("alpha", "2.2", 10).Bytes(), Yanked: "broken"})
+	w.index.AddFile("alpha", pypitest.Artifact{Name: "alpha-2.2-py3-none-any.whl", Data: sized("alpha", "2.2", 10).Bytes(), Yanked: "broken"})
 	w.add(sized("beta", "1.0", 2000), sized("heavy", "1.0", 500_000))
 	hits := scores(map[string]int64{"alpha": 1000, "beta": 900, "heavy": 100})
 	all := ranking("alpha", "beta", "heavy")
@@ -107,7 +106,7 @@ func TestBudgetChoosesVersions(t *testing.T) {
 // What a chosen wheel needs is chosen too, by its markers, versions and extras,
 // wherever its metadata is: announced, just there, or only in the wheel.
 func TestBudgetOrphansNobody(t *testing.T) {
-	for name, options := range map[string]indextest.Options{
+	for name, options := range map[string]pypitest.Options{
 		"announced": {}, "mirror": {Mirror: true}, "wheel only": {NoMetadata: true},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -115,7 +114,7 @@ func TestBudgetOrphansNobody(t *testing.T) {
 			w.add(
 				sized("app", "1.0", 3000, "mid<2", `never; sys_platform == "win32"`, "tool[speed]", "gone>9", "url @ https://files.example/x.whl"),
 				sized("mid", "1.5", 3000, "leaf"), sized("mid", "2.0", 3000), sized("leaf", "1.0", 3000, "app"),
-				wheeltest.Wheel{Name: "tool", Requires: []string{`fast; extra == "speed"`, `slow; extra == "slow"`}, Extras: []string{"speed", "slow"}},
+				pypitest.Wheel{Name: "tool", Requires: []string{`fast; extra == "speed"`, `slow; extra == "slow"`}, Extras: []string{"speed", "slow"}},
 				sized("fast", "1.0", 3000), sized("slow", "1.0", 3000), sized("never", "1.0", 3000), sized("gone", "1.0", 3000),
 			)
 			r := w.must(ranking("app"), scores(map[string]int64{"app": 1000}), withBudget(1<<30))
@@ -155,7 +154,7 @@ func TestBudgetOrphansNobody(t *testing.T) {
 // A larger budget never drops a wheel, and no budget leaves out what a taken
 // wheel needs.
 func TestBudgetIsMonotone(t *testing.T) {
-	w := newWorld(t, indextest.Options{})
+	w := newWorld(t, pypitest.Options{})
 	hits := map[string]int64{}
 	var names []string
 	for i := range 30 {
@@ -193,7 +192,7 @@ func TestBudgetIsMonotone(t *testing.T) {
 
 // A lock is stocked whatever the budget, and paid from it first.
 func TestBudgetPaysLocksFirst(t *testing.T) {
-	w := newWorld(t, indextest.Options{})
+	w := newWorld(t, pypitest.Options{})
 	w.add(sized("pinned", "1.0", 50_000, "notlocked"), sized("pinned", "2.0", 100), sized("alpha", "1.0", 2000), sized("notlocked", "1.0", 10))
 	lock := w.lock("requirements.txt", "pinned==1.0\n")
 	hits := scores(map[string]int64{"alpha": 10})
@@ -208,7 +207,7 @@ func TestBudgetPaysLocksFirst(t *testing.T) {
 
 // Sizes that only a HEAD tells are asked once in the life of the store.
 func TestBudgetRemembersSizes(t *testing.T) {
-	w := newWorld(t, indextest.Options{Mirror: true})
+	w := newWorld(t, pypitest.Options{Mirror: true})
 	w.add(sized("alpha", "1.0", 2000), sized("alpha", "2.0", 2000))
 	for round, want := range []int{2, 0} {
 		cache, err := index.OpenPageCache(w.store.PagesDir(), 0)
@@ -233,14 +232,14 @@ func TestBudgetRemembersSizes(t *testing.T) {
 // An index that stops answering half-way ends the plan; a few losses do not.
 func TestBudgetIndexGoesDown(t *testing.T) {
 	for _, lost := range []int{3, 30} {
-		w := newWorld(t, indextest.Options{Mirror: true})
+		w := newWorld(t, pypitest.Options{Mirror: true})
 		var names []string
 		for i := range 40 {
 			x := sized(fmt.Sprintf("p%02d", i), "1.0", 500)
 			names = append(names, x.Name)
 			w.add(x)
 			if i < lost {
-				w.index.Fault(w.index.FilePath(x.Filename()), indextest.Fault{Status: 503})
+				w.index.Fault(w.index.FilePath(x.Filename()), pypitest.Fault{Status: 503})
 			}
 		}
 		r, err := w.build(ranking(names...), scores(nil), dryRun, withBudget(1<<30))
@@ -256,7 +255,7 @@ func TestBudgetIndexGoesDown(t *testing.T) {
 
 // Hostile metadata cannot make a plan ask for the whole index.
 func TestBudgetBoundsWhatIsAsked(t *testing.T) {
-	w := newWorld(t, indextest.Options{})
+	w := newWorld(t, pypitest.Options{})
 	var app, more []string
 	for i := range 400 {
 		app = append(app, fmt.Sprintf("lib-%d", i))

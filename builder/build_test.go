@@ -17,8 +17,7 @@ import (
 	"larder/builder"
 	"larder/builder/fetch"
 	"larder/builder/pypi/index"
-	"larder/builder/pypi/index/indextest"
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 	"larder/snapshot"
 	"larder/snapshot/gc"
 	"larder/snapshot/image"
@@ -27,18 +26,18 @@ import (
 // world is a loopback index, a store and the interpreter of the host.
 type world struct {
 	t     *testing.T
-	index *indextest.Server
+	index *pypitest.Index
 	store *snapshot.Store
 	cfg   builder.Config
 }
 
-func newWorld(t *testing.T, options indextest.Options) *world {
+func newWorld(t *testing.T, options pypitest.Options) *world {
 	t.Helper()
 	store, err := snapshot.Create(filepath.Join(t.TempDir(), "store"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, index: indextest.New(t, options), store: store}
+	w := &world{t: t, index: pypitest.NewIndex(t, options), store: store}
 	targets, err := builder.FindTargets(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -59,9 +58,9 @@ func (w *world) client(o index.Options) *index.Client {
 	return c
 }
 
-func (w *world) add(wheels ...wheeltest.Wheel) {
+func (w *world) add(wheels ...pypitest.Wheel) {
 	for _, x := range wheels {
-		w.index.AddFile(x.Name, indextest.File{Name: x.Filename(), Data: x.Bytes(), RequiresPython: x.RequiresPython})
+		w.index.AddFile(x.Name, pypitest.Artifact{Name: x.Filename(), Data: x.Bytes(), RequiresPython: x.RequiresPython})
 	}
 }
 
@@ -114,8 +113,8 @@ func (w *world) open(r *builder.Report) *image.Image {
 }
 
 func TestBuildPublishesViewsAndLayers(t *testing.T) {
-	w := newWorld(t, indextest.Options{})
-	w.add(wheeltest.Wheel{Name: "alpha", Version: "1.0"}, wheeltest.Wheel{Name: "alpha", Version: "2.0", Console: []string{"alpha = alpha:main"}}, wheeltest.Wheel{Name: "beta"})
+	w := newWorld(t, pypitest.Options{})
+	w.add(pypitest.Wheel{Name: "alpha", Version: "1.0"}, pypitest.Wheel{Name: "alpha", Version: "2.0", Console: []string{"alpha = alpha:main"}}, pypitest.Wheel{Name: "beta"})
 	r := w.must(ranking("alpha", "beta"))
 	if r.Wheels != 2 || r.Layers != 2 || len(r.Skipped) != 0 || !r.Published || r.FetchedBytes == 0 || r.ReusedBytes != 0 {
 		t.Fatalf("report = %+v", r)
@@ -154,9 +153,9 @@ func TestBuildPublishesViewsAndLayers(t *testing.T) {
 
 // Promise 7, and that an unchanged build costs nothing.
 func TestBuildTwiceIsTheSameSnapshot(t *testing.T) {
-	w := newWorld(t, indextest.Options{})
+	w := newWorld(t, pypitest.Options{})
 	for _, n := range []string{"a", "b", "c", "d", "e"} {
-		w.add(wheeltest.Wheel{Name: n})
+		w.add(pypitest.Wheel{Name: n})
 	}
 	first := w.must(ranking("a", "b", "c", "d", "e"))
 	second := w.must(ranking("a", "b", "c", "d", "e"))
@@ -183,8 +182,8 @@ func TestBuildTwiceIsTheSameSnapshot(t *testing.T) {
 
 // What a build adds to the pool is what its snapshot refers to: nothing waits for gc.
 func TestBuildLeavesNoStrayObject(t *testing.T) {
-	w := newWorld(t, indextest.Options{})
-	w.add(wheeltest.Wheel{Name: "alpha", Console: []string{"alpha = alpha:main"}}, wheeltest.Wheel{Name: "beta"})
+	w := newWorld(t, pypitest.Options{})
+	w.add(pypitest.Wheel{Name: "alpha", Console: []string{"alpha = alpha:main"}}, pypitest.Wheel{Name: "beta"})
 	w.must(ranking("alpha", "beta"))
 	r, err := gc.Run(t.Context(), w.store, gc.Options{Keep: 1, DryRun: true})
 	if err != nil || r.Objects != 0 {
@@ -193,11 +192,11 @@ func TestBuildLeavesNoStrayObject(t *testing.T) {
 }
 
 func TestBuildSkipsWhatCannotBeHad(t *testing.T) {
-	w := newWorld(t, indextest.Options{})
-	w.add(wheeltest.Wheel{Name: "good"}, wheeltest.Wheel{Name: "broken"}, wheeltest.Wheel{Name: "wrong"}, wheeltest.Wheel{Name: "hostile", Files: []wheeltest.File{{Path: "../evil.py", Text: "x"}}})
-	w.index.AddFile("source", indextest.File{Name: "source-1.0.tar.gz", Data: []byte("x")})
-	bad := wheeltest.Wheel{Name: "liar"}
-	w.index.AddFile("liar", indextest.File{Name: bad.Filename(), Data: bad.Bytes(), SHA256: strings.Repeat("0", 64)})
+	w := newWorld(t, pypitest.Options{})
+	w.add(pypitest.Wheel{Name: "good"}, pypitest.Wheel{Name: "broken"}, pypitest.Wheel{Name: "wrong"}, pypitest.Wheel{Name: "hostile", Files: []pypitest.File{{Path: "../evil.py", Text: "x"}}})
+	w.index.AddFile("source", pypitest.Artifact{Name: "source-1.0.tar.gz", Data: []byte("x")})
+	bad := pypitest.Wheel{Name: "liar"}
+	w.index.AddFile("liar", pypitest.Artifact{Name: bad.Filename(), Data: bad.Bytes(), SHA256: strings.Repeat("0", 64)})
 	r := w.must(ranking("good", "absent", "source", "liar", "hostile"))
 	want := map[string]string{"absent": "not found", "source": "no release has a wheel", "liar": "differ", "hostile": "refused"}
 	if r.Wheels != 1 || len(r.Skipped) != len(want) {
@@ -211,8 +210,8 @@ func TestBuildSkipsWhatCannotBeHad(t *testing.T) {
 }
 
 func TestBuildFailsForALock(t *testing.T) {
-	w := newWorld(t, indextest.Options{})
-	w.add(wheeltest.Wheel{Name: "good"}, wheeltest.Wheel{Name: "hostile", Files: []wheeltest.File{{Path: "../evil.py", Text: "x"}}})
+	w := newWorld(t, pypitest.Options{})
+	w.add(pypitest.Wheel{Name: "good"}, pypitest.Wheel{Name: "hostile", Files: []pypitest.File{{Path: "../evil.py", Text: "x"}}})
 	before := w.must(ranking("good"))
 	for text, want := range map[string]string{
 		"good==1.0\nabsent==2.0\n": "absent==2.0",
@@ -231,10 +230,10 @@ func TestBuildFailsForALock(t *testing.T) {
 }
 
 func TestBuildOfALockMergesItsEnvironment(t *testing.T) {
-	w := newWorld(t, indextest.Options{Mirror: true})
+	w := newWorld(t, pypitest.Options{Mirror: true})
 	w.add(
-		wheeltest.Wheel{Name: "alpha", Files: []wheeltest.File{{Path: "ns/alpha.py", Text: "A=1\n"}, {Path: "shared.py", Text: "who='alpha'\n"}}},
-		wheeltest.Wheel{Name: "beta", Files: []wheeltest.File{{Path: "ns/beta.py", Text: "B=1\n"}, {Path: "shared.py", Text: "who='beta'\n"}}},
+		pypitest.Wheel{Name: "alpha", Files: []pypitest.File{{Path: "ns/alpha.py", Text: "A=1\n"}, {Path: "shared.py", Text: "who='alpha'\n"}}},
+		pypitest.Wheel{Name: "beta", Files: []pypitest.File{{Path: "ns/beta.py", Text: "B=1\n"}, {Path: "shared.py", Text: "who='beta'\n"}}},
 	)
 	lock := w.lock("requirements.txt", "alpha==1.0\nbeta==1.0\n")
 	r := w.must(lock)
@@ -267,8 +266,8 @@ func TestBuildOfALockMergesItsEnvironment(t *testing.T) {
 // A lock with hashes that the current snapshot has whole needs no index, except for
 // the pip of private environments.
 func TestBuildOfAKnownLockAsksNothing(t *testing.T) {
-	w := newWorld(t, indextest.Options{})
-	x := wheeltest.Wheel{Name: "alpha"}
+	w := newWorld(t, pypitest.Options{})
+	x := pypitest.Wheel{Name: "alpha"}
 	w.add(x)
 	lock := w.lock("requirements.txt", "alpha==1.0 --hash=sha256:"+digestOf(x.Bytes())+"\n")
 	first := w.must(lock)
@@ -285,11 +284,11 @@ func TestBuildOfAKnownLockAsksNothing(t *testing.T) {
 }
 
 func TestBuildOfADeadIndexPublishesNothing(t *testing.T) {
-	w := newWorld(t, indextest.Options{})
-	w.add(wheeltest.Wheel{Name: "good"})
+	w := newWorld(t, pypitest.Options{})
+	w.add(pypitest.Wheel{Name: "good"})
 	before := w.must(ranking("good"))
 	for _, p := range []string{"good", "a", "b", "c", "d"} {
-		w.index.Fault(w.index.PagePath(p), indextest.Fault{Status: 500})
+		w.index.Fault(w.index.PagePath(p), pypitest.Fault{Status: 500})
 	}
 	_, err := w.build(ranking("good", "a", "b", "c", "d"))
 	if !errors.Is(err, builder.ErrUnreachable) {
@@ -301,7 +300,7 @@ func TestBuildOfADeadIndexPublishesNothing(t *testing.T) {
 }
 
 func TestBuildOfNothingIsRefused(t *testing.T) {
-	w := newWorld(t, indextest.Options{})
+	w := newWorld(t, pypitest.Options{})
 	if _, err := w.build(); !errors.Is(err, builder.ErrRefused) {
 		t.Errorf("err = %v, want ErrRefused", err)
 	}
@@ -314,8 +313,8 @@ func TestBuildOfNothingIsRefused(t *testing.T) {
 }
 
 func TestDryRunFetchesNothing(t *testing.T) {
-	w := newWorld(t, indextest.Options{Mirror: true})
-	w.add(wheeltest.Wheel{Name: "alpha"}, wheeltest.Wheel{Name: "beta"})
+	w := newWorld(t, pypitest.Options{Mirror: true})
+	w.add(pypitest.Wheel{Name: "alpha"}, pypitest.Wheel{Name: "beta"})
 	r := w.must(ranking("alpha", "beta"), func(c *builder.Config) { c.DryRun = true })
 	if len(r.Plan) != 2 || r.Plan[0].Size <= 0 || r.FetchedBytes != r.Plan[0].Size+r.Plan[1].Size || r.Snapshot != "" {
 		t.Errorf("report = %+v", r)
@@ -330,10 +329,10 @@ func TestDryRunFetchesNothing(t *testing.T) {
 // No code of a package runs: a source that would leave a trace when imported, or a
 // .pth file that Python would execute, leaves none.
 func TestBuildRunsNoPackageCode(t *testing.T) {
-	w := newWorld(t, indextest.Options{})
+	w := newWorld(t, pypitest.Options{})
 	trace := filepath.Join(t.TempDir(), "trace")
 	code := "import pathlib; pathlib.Path(" + strconv.Quote(trace) + ").touch()\n"
-	w.add(wheeltest.Wheel{Name: "evil", Files: []wheeltest.File{
+	w.add(pypitest.Wheel{Name: "evil", Files: []pypitest.File{
 		{Path: "evil.py", Text: code}, {Path: "evil.pth", Text: code}, {Path: "sitecustomize.py", Text: code},
 		{Path: "usercustomize.py", Text: code}, {Path: "marshal.py", Text: code}, {Path: "setup.py", Text: code},
 	}})

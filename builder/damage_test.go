@@ -13,8 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/builder"
-	"larder/builder/pypi/index/indextest"
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 	"larder/snapshot"
 	"larder/snapshot/check"
 	"larder/snapshot/image"
@@ -28,14 +27,14 @@ type damaged struct {
 	warnings []string
 }
 
-func newDamaged(t *testing.T, options indextest.Options) *damaged {
+func newDamaged(t *testing.T, options pypitest.Options) *damaged {
 	t.Helper()
 	d := &damaged{world: newWorld(t, options)}
 	d.leaveOutInterpreter()
 	d.cfg.Warn = func(line string) { d.warnings = append(d.warnings, line) }
-	alpha := wheeltest.Wheel{Name: "alpha", Console: []string{"alpha = alpha:main"}, Files: []wheeltest.File{
+	alpha := pypitest.Wheel{Name: "alpha", Console: []string{"alpha = alpha:main"}, Files: []pypitest.File{
 		{Path: "alpha.py", Text: "def main():\n    print('alpha')\n"}, {Path: "pkg/data.txt", Text: strings.Repeat("data\n", 999)}}}
-	d.add(alpha, wheeltest.Wheel{Name: "beta", Requires: []string{"alpha"}}, wheeltest.Wheel{Name: "pip", Version: "99.0"})
+	d.add(alpha, pypitest.Wheel{Name: "beta", Requires: []string{"alpha"}}, pypitest.Wheel{Name: "pip", Version: "99.0"})
 	d.wheel.Digest = snapshot.Sum(alpha.Bytes())
 	return d
 }
@@ -141,7 +140,7 @@ func must(t *testing.T, err error) {
 // A name changed inside current's image is not copied into the next one. The file
 // itself is replaced, not written: a mount of it keeps what it has.
 func TestDamagedImageIsNotCopied(t *testing.T) {
-	d := newDamaged(t, indextest.Options{})
+	d := newDamaged(t, pypitest.Options{})
 	lock := d.lock("requirements.txt", "alpha==1.0\n")
 	first := d.rebuild("", lock)
 	path := d.imagePath(first)
@@ -178,7 +177,7 @@ func TestDamagedImageIsNotCopied(t *testing.T) {
 
 // Any bit of the image may be the one.
 func TestFlippedImageIsNotCopied(t *testing.T) {
-	d := newDamaged(t, indextest.Options{})
+	d := newDamaged(t, pypitest.Options{})
 	first := d.rebuild("")
 	rng := rand.New(rand.NewPCG(8, 1))
 	for range 80 {
@@ -240,7 +239,7 @@ func TestDamagedSnapshotIsMadeAgain(t *testing.T) {
 			}
 			t.Run(fmt.Sprintf("%s/older=%t", name, older), func(t *testing.T) {
 				t.Parallel()
-				d := newDamaged(t, indextest.Options{})
+				d := newDamaged(t, pypitest.Options{})
 				first := d.rebuild("")
 				if older {
 					d.rebuild("", ranking("beta"))
@@ -282,7 +281,7 @@ func (d *damaged) objectAt(r *builder.Report, suffix string) (o snapshot.Object)
 
 // Every object of a snapshot, lost or cut, is there again after the same build.
 func TestEveryLostObjectIsMadeAgain(t *testing.T) {
-	d := newDamaged(t, indextest.Options{})
+	d := newDamaged(t, pypitest.Options{})
 	lock := d.lock("requirements.txt", "alpha==1.0\nbeta==1.0\n")
 	first := d.rebuild("", lock)
 	objects := map[snapshot.Object]string{}
@@ -311,22 +310,22 @@ func TestDamagedWheelIsFetchedAgain(t *testing.T) {
 		return func(c *builder.Config) { c.Views = names }
 	}
 	const metadata = "alpha-1.0.dist-info/METADATA"
-	mirror := indextest.Options{Mirror: true} // tells no size, and no METADATA is served
+	mirror := pypitest.Options{Mirror: true} // tells no size, and no METADATA is served
 	for name, damage := range map[string]struct {
-		index indextest.Options
+		index pypitest.Options
 		path  string // in the image; "" is the wheel
 		do    func(*testing.T, string)
 	}{
-		"wheel truncated":           {indextest.Options{}, "", truncated},
-		"wheel flipped":             {indextest.Options{}, "", flipped},
-		"wheel emptied":             {indextest.Options{}, "", emptied},
-		"wheel writable":            {indextest.Options{}, "", writable},
+		"wheel truncated":           {pypitest.Options{}, "", truncated},
+		"wheel flipped":             {pypitest.Options{}, "", flipped},
+		"wheel emptied":             {pypitest.Options{}, "", emptied},
+		"wheel writable":            {pypitest.Options{}, "", writable},
 		"wheel of mirror truncated": {mirror, "", truncated},
 		"wheel of mirror flipped":   {mirror, "", flipped},
 		"wheel of mirror emptied":   {mirror, "", emptied},
-		"METADATA truncated":        {indextest.Options{}, metadata, truncated},
-		"METADATA flipped":          {indextest.Options{}, metadata, flipped},
-		"METADATA emptied":          {indextest.Options{}, metadata, emptied},
+		"METADATA truncated":        {pypitest.Options{}, metadata, truncated},
+		"METADATA flipped":          {pypitest.Options{}, metadata, flipped},
+		"METADATA emptied":          {pypitest.Options{}, metadata, emptied},
 	} {
 		for _, added := range builder.ViewNames {
 			t.Run(name+"/"+added, func(t *testing.T) {
@@ -354,7 +353,7 @@ func TestKeptWheelIsReadAgain(t *testing.T) {
 	for name, damage := range map[string]func(*testing.T, string){"truncated": truncated, "flipped": flipped, "emptied": emptied} {
 		for _, layers := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/layers=%t", name, layers), func(t *testing.T) {
-				d := newDamaged(t, indextest.Options{NoSize: true})
+				d := newDamaged(t, pypitest.Options{NoSize: true})
 				set := func(c *builder.Config) { c.Layers = layers }
 				first := d.rebuild("", set)
 				wheel := d.objectAt(first, "+files/alpha-1.0-py3-none-any.whl")
@@ -372,10 +371,10 @@ func TestKeptWheelIsReadAgain(t *testing.T) {
 // A file of a wheel that the pool has already, damaged, is not taken for the one that
 // was just unpacked.
 func TestUnpackedFileReplacesDamage(t *testing.T) {
-	d := newDamaged(t, indextest.Options{})
+	d := newDamaged(t, pypitest.Options{})
 	first := d.rebuild("")
 	shared := d.objectAt(first, "/pkg/data.txt")
-	d.add(wheeltest.Wheel{Name: "alpha", Version: "2.0", Files: []wheeltest.File{{Path: "pkg/data.txt", Text: strings.Repeat("data\n", 999)}}})
+	d.add(pypitest.Wheel{Name: "alpha", Version: "2.0", Files: []pypitest.File{{Path: "pkg/data.txt", Text: strings.Repeat("data\n", 999)}}})
 	flipped(t, d.objectPath(shared))
 	if r := d.rebuild(""); r.Snapshot == first.Snapshot || d.objectAt(r, "/pkg/data.txt") != shared {
 		t.Errorf("%+v", r)

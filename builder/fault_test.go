@@ -8,8 +8,7 @@ import (
 	"testing"
 
 	"larder/builder"
-	"larder/builder/pypi/index/indextest"
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 )
 
 // No wheel is to blame for a fault of the host: a ranked one is not skipped for it, a locked one
@@ -21,8 +20,8 @@ func TestBuildFailsOfAHostFault(t *testing.T) {
 	for errno, fault := range map[syscall.Errno]func(string) error{syscall.ENOENT: gone, syscall.ENOTDIR: file, syscall.ELOOP: loop} {
 		for _, of := range []string{"ranking", "lock"} {
 			t.Run(of+": "+errno.Error(), func(t *testing.T) {
-				w := newWorld(t, indextest.Options{})
-				w.add(wheeltest.Wheel{Name: "alpha", Version: "1.0"})
+				w := newWorld(t, pypitest.Options{})
+				w.add(pypitest.Wheel{Name: "alpha", Version: "1.0"})
 				ask := ranking("alpha")
 				if of == "lock" {
 					ask = w.lock("requirements.txt", "alpha==1.0\n")

@@ -8,8 +8,7 @@ import (
 	"testing"
 
 	"larder/builder"
-	"larder/builder/pypi/index/indextest"
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 	"larder/overlay/overlaytest"
 	"larder/snapshot"
 )
@@ -20,9 +19,9 @@ func TestMountBuildIsTheSameOnEveryFileSystem(t *testing.T) {
 	if !overlaytest.Inside(t) {
 		return
 	}
-	w := newWorld(t, indextest.Options{})
+	w := newWorld(t, pypitest.Options{})
 	for _, name := range []string{"alpha", "beta", "gamma"} {
-		w.add(wheeltest.Wheel{Name: name, Console: []string{name + " = " + name + ":main"}})
+		w.add(pypitest.Wheel{Name: name, Console: []string{name + " = " + name + ":main"}})
 	}
 	want := w.must(ranking("alpha", "beta", "gamma"))
 	for i, fs := range []string{"ext4", "xfs", "btrfs"} {

@@ -6,16 +6,15 @@ import (
 	"testing"
 
 	"larder/builder"
-	"larder/builder/pypi/index/indextest"
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 )
 
 // A lock's wheel has a layer, or the build says why it cannot have one.
 func TestLockedWheelsHaveLayers(t *testing.T) {
-	w := newWorld(t, indextest.Options{})
-	forms := append(wheeltest.OddRecords(),
-		wheeltest.Wheel{Name: "nothing", Files: []wheeltest.File{}},
-		wheeltest.Wheel{Name: "long-name", Files: []wheeltest.File{{Path: strings.Repeat("n", 250) + ".py", Text: "x = 1\n"}}},
+	w := newWorld(t, pypitest.Options{})
+	forms := append(pypitest.OddRecords(),
+		pypitest.Wheel{Name: "nothing", Files: []pypitest.File{}},
+		pypitest.Wheel{Name: "long-name", Files: []pypitest.File{{Path: strings.Repeat("n", 250) + ".py", Text: "x = 1\n"}}},
 	)
 	var pins strings.Builder
 	for _, f := range forms {
@@ -27,10 +26,10 @@ func TestLockedWheelsHaveLayers(t *testing.T) {
 		t.Errorf("%d layers of %d wheels, want %d", r.Layers, r.Wheels, len(forms))
 	}
 
-	w.add(wheeltest.Wheel{Name: "blank", EditRecord: func(rows []string) []string { return append(rows, "") }})
+	w.add(pypitest.Wheel{Name: "blank", EditRecord: func(rows []string) []string { return append(rows, "") }})
 	// Two files that need one place: only making the layer finds that.
-	w.add(wheeltest.Wheel{Name: "clash", Files: []wheeltest.File{{Path: "x/y.py"}}, Purelib: []wheeltest.File{{Path: "x", Text: "x"}}})
-	w.index.AddFile("empty", indextest.File{Name: "empty-1.0-py3-none-any.whl", Data: []byte{}})
+	w.add(pypitest.Wheel{Name: "clash", Files: []pypitest.File{{Path: "x/y.py"}}, Purelib: []pypitest.File{{Path: "x", Text: "x"}}})
+	w.index.AddFile("empty", pypitest.Artifact{Name: "empty-1.0-py3-none-any.whl", Data: []byte{}})
 	for name, want := range map[string]string{
 		"blank": "has a blank line", "clash": "needs a directory where", "empty": "refused empty-1.0-py3-none-any.whl: is empty",
 	} {

@@ -7,19 +7,20 @@ import (
 	"testing"
 
 	"larder/builder"
-	"larder/builder/pypi/index/indextest"
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 )
 
 // The pages of an index need not say which Python a wheel is for; METADATA does.
 func TestRequiresPythonOfMetadata(t *testing.T) {
-	w := newWorld(t, indextest.Options{})
-	silently := func(x wheeltest.Wheel) { w.index.AddFile(x.Name, indextest.File{Name: x.Filename(), Data: x.Bytes()}) }
-	silently(wheeltest.Wheel{Name: "falls-back", Version: "1.0", RequiresPython: ">=3.6"})
-	silently(wheeltest.Wheel{Name: "falls-back", Version: "2.0", RequiresPython: ">=3.98"})
-	silently(wheeltest.Wheel{Name: "falls-back", Version: "3.0", RequiresPython: ">=3.99"})
-	silently(wheeltest.Wheel{Name: "too-new", Version: "2.0", RequiresPython: ">=3.99"})
-	silently(wheeltest.Wheel{Name: "unreadable", Version: "1.0", RequiresPython: ">=banana"})
+	w := newWorld(t, pypitest.Options{})
+	silently := func(x pypitest.Wheel) {
+		w.index.AddFile(x.Name, pypitest.Artifact{Name: x.Filename(), Data: x.Bytes()})
+	}
+	silently(pypitest.Wheel{Name: "falls-back", Version: "1.0", RequiresPython: ">=3.6"})
+	silently(pypitest.Wheel{Name: "falls-back", Version: "2.0", RequiresPython: ">=3.98"})
+	silently(pypitest.Wheel{Name: "falls-back", Version: "3.0", RequiresPython: ">=3.99"})
+	silently(pypitest.Wheel{Name: "too-new", Version: "2.0", RequiresPython: ">=3.99"})
+	silently(pypitest.Wheel{Name: "unreadable", Version: "1.0", RequiresPython: ">=banana"})
 	tag := w.cfg.Targets[0].Tag
 	stocked := func(r *builder.Report, path string) bool {
 		_, err := fs.Stat(w.open(r), "by-name/"+tag+"/"+path)

@@ -9,28 +9,27 @@ import (
 	"testing"
 
 	"larder/builder"
-	"larder/builder/pypi/index/indextest"
 	"larder/builder/pypi/pip"
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 	"larder/snapshot/image"
 )
 
 // offer puts a wheel on the index whose link the index writes as link says, and
 // returns that link.
-func (w *world) offer(x wheeltest.Wheel, link func(host, path string) string) string {
+func (w *world) offer(x pypitest.Wheel, link func(host, path string) string) string {
 	data := x.Bytes()
 	sum := digestOf(data)
 	href := link(w.index.Host(), "/files/"+sum[:2]+"/"+sum[2:10]+"/"+x.Filename())
-	return w.index.AddFile(x.Name, indextest.File{Name: x.Filename(), Data: data, Href: href})
+	return w.index.AddFile(x.Name, pypitest.Artifact{Name: x.Filename(), Data: data, Href: href})
 }
 
 // A signed address and a password in one are secrets: nothing of them is in anything
 // that containers see. pip's cache is keyed by the whole address all the same.
 func TestSecretsOfAddressesStayOut(t *testing.T) {
 	const secret = "s3cr3t"
-	w := newWorld(t, indextest.Options{})
+	w := newWorld(t, pypitest.Options{})
 	w.leaveOutInterpreter()
-	x := wheeltest.Wheel{Name: "alpha"}
+	x := pypitest.Wheel{Name: "alpha"}
 	link := w.offer(x, func(host, path string) string {
 		return "http://user-" + secret + ":pass-" + secret + "@" + host + path + "?signature=" + secret + "#part-" + secret
 	})
@@ -73,11 +72,11 @@ func TestMetadataIsTheWheelsOwn(t *testing.T) {
 	for _, hashed := range []bool{true, false} {
 		for _, layers := range []bool{true, false} {
 			t.Run(fmt.Sprintf("hashed=%t/layers=%t", hashed, layers), func(t *testing.T) {
-				w := newWorld(t, indextest.Options{UnhashedMetadata: !hashed})
+				w := newWorld(t, pypitest.Options{UnhashedMetadata: !hashed})
 				w.leaveOutInterpreter()
-				x := wheeltest.Wheel{Name: "alpha"}
+				x := pypitest.Wheel{Name: "alpha"}
 				set := func(c *builder.Config) { c.Ranking, c.Layers = []string{"alpha"}, layers }
-				file := indextest.File{Name: x.Filename(), Data: x.Bytes(), Metadata: []byte(wrong)}
+				file := pypitest.Artifact{Name: x.Filename(), Data: x.Bytes(), Metadata: []byte(wrong)}
 				link := w.index.AddFile("alpha", file)
 				served := func(r *builder.Report) string {
 					b, err := fs.ReadFile(w.open(r), "views/pip/"+pip.Path(link+".metadata")+".body")
@@ -111,9 +110,9 @@ func TestMetadataIsTheWheelsOwn(t *testing.T) {
 }
 
 // wheelText is the text of one file of a wheel, as a layer has it.
-func (w *world) wheelText(t *testing.T, x wheeltest.Wheel, suffix string) (text string) {
+func (w *world) wheelText(t *testing.T, x pypitest.Wheel, suffix string) (text string) {
 	t.Helper()
-	other := newWorld(t, indextest.Options{})
+	other := newWorld(t, pypitest.Options{})
 	other.leaveOutInterpreter()
 	other.add(x)
 	img := other.open(other.must(ranking(x.Name)))
@@ -133,10 +132,10 @@ func (w *world) wheelText(t *testing.T, x wheeltest.Wheel, suffix string) (text 
 
 // A plan that wrong metadata led astray is right again once the wheel was read.
 func TestWrongNeedsAreForgotten(t *testing.T) {
-	w := newWorld(t, indextest.Options{UnhashedMetadata: true})
-	x := wheeltest.Wheel{Name: "alpha"}
-	w.index.AddFile("alpha", indextest.File{Name: x.Filename(), Data: x.Bytes(), Metadata: []byte("Metadata-Version: 2.1\nName: alpha\nVersion: 1.0\nRequires-Dist: stray\n")})
-	w.add(wheeltest.Wheel{Name: "stray"})
+	w := newWorld(t, pypitest.Options{UnhashedMetadata: true})
+	x := pypitest.Wheel{Name: "alpha"}
+	w.index.AddFile("alpha", pypitest.Artifact{Name: x.Filename(), Data: x.Bytes(), Metadata: []byte("Metadata-Version: 2.1\nName: alpha\nVersion: 1.0\nRequires-Dist: stray\n")})
+	w.add(pypitest.Wheel{Name: "stray"})
 	plan := func() string {
 		m, err := w.open(w.must(ranking("alpha"), scores(map[string]int64{"alpha": 1000}), withBudget(1<<30))).Manifest()
 		must(t, err)

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"larder/builder"
-	"larder/builder/pypi/index/indextest"
+	"larder/builder/pypi/pypitest"
 	"larder/popularity"
 	"larder/snapshot/pypi/lock"
 )
@@ -15,12 +15,12 @@ import (
 // A simulation asks about the projects it is told of and no others, and guesses
 // the rest of the ranking from them.
 func TestSimulationAsksOnlyAboutTheKnown(t *testing.T) {
-	for name, options := range map[string]indextest.Options{"best": {}, "mirror": {Mirror: true}, "no metadata": {NoMetadata: true}} {
+	for name, options := range map[string]pypitest.Options{"best": {}, "mirror": {Mirror: true}, "no metadata": {NoMetadata: true}} {
 		t.Run(name, func(t *testing.T) { simulateKnown(t, options) })
 	}
 }
 
-func simulateKnown(t *testing.T, options indextest.Options) {
+func simulateKnown(t *testing.T, options pypitest.Options) {
 	w := newWorld(t, options)
 	w.add(sized("alpha", "1.0", 2000), sized("alpha", "2.0", 4000, "beta", "secret"), sized("beta", "1.0", 2000), sized("secret", "1.0", 10), sized("gamma", "1.0", 10))
 	w.cfg.Layers, w.cfg.Views = false, []string{"simple"}

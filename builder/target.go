@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
-	"strings"
 
 	"larder/builder/pypi/layer"
 	"larder/snapshot/pypi/tags"
@@ -56,9 +55,7 @@ func FindTargets(ctx context.Context, wanted []string) ([]Target, error) {
 // sameInterpreter says whether the bytecode of one target's interpreter serves the
 // other: same implementation, version and threading.
 func sameInterpreter(a, b tags.Target) bool {
-	left, _, _ := strings.Cut(a.String(), "-")
-	right, _, _ := strings.Cut(b.String(), "-")
-	return left == right
+	return a.Python() == b.Python() && a.FreeThreaded() == b.FreeThreaded()
 }
 
 func probe(ctx context.Context, name string) (Target, error) {
@@ -70,11 +67,7 @@ func probe(ctx context.Context, name string) (Target, error) {
 	if err != nil {
 		return Target{}, err
 	}
-	t, err := tags.Parse(in.Tag)
-	if err != nil {
-		return Target{}, err
-	}
-	return Target{Target: t, Tag: in.Tag, Python: in.Version, Markers: in.Markers, Interpreter: &in}, nil
+	return Target{Target: in.Target, Tag: in.Target.String(), Python: in.Version, Markers: in.Target.Markers(in.Version), Interpreter: &in}, nil
 }
 
 // hinted is an error with a line of advice.

@@ -12,8 +12,7 @@ import (
 	"larder/builder"
 	"larder/builder/fetch"
 	"larder/builder/pypi/index"
-	"larder/builder/pypi/index/indextest"
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 	"larder/popularity"
 	"larder/snapshot"
 )
@@ -21,7 +20,7 @@ import (
 // week is an index and a store that are built from once a week.
 type week struct {
 	t        testing.TB
-	index    *indextest.Server
+	index    *pypitest.Index
 	store    *snapshot.Store
 	targets  []builder.Target
 	projects []string
@@ -35,7 +34,7 @@ func newWeek(t testing.TB, projects, files int) *week {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &week{t: t, index: indextest.New(t, indextest.Options{}), store: store, hits: map[string]popularity.Entry{}}
+	w := &week{t: t, index: pypitest.NewIndex(t, pypitest.Options{}), store: store, hits: map[string]popularity.Entry{}}
 	if w.targets, err = builder.FindTargets(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
@@ -50,12 +49,12 @@ func newWeek(t testing.TB, projects, files int) *week {
 // release puts a new version on the index, of files modules of about 3 kB.
 func (w *week) release(name, version string, files int) {
 	module := strings.ReplaceAll(name, "-", "_")
-	x := wheeltest.Wheel{Name: name, Version: version}
+	x := pypitest.Wheel{Name: name, Version: version}
 	for i := range files {
 		text := fmt.Sprintf("# %s %s %d\n", name, version, i) + strings.Repeat("def f(x):\n    return x + 1\n\n", 100)
-		x.Files = append(x.Files, wheeltest.File{Path: fmt.Sprintf("%s/m%d.py", module, i), Text: text})
+		x.Files = append(x.Files, pypitest.File{Path: fmt.Sprintf("%s/m%d.py", module, i), Text: text})
 	}
-	w.index.AddFile(name, indextest.File{Name: x.Filename(), Data: x.Bytes()})
+	w.index.AddFile(name, pypitest.Artifact{Name: x.Filename(), Data: x.Bytes()})
 }
 
 // run builds with the store's page cache, as the command does, and tells what the

@@ -9,19 +9,18 @@ import (
 	"testing"
 
 	"larder/builder"
-	"larder/builder/pypi/index/indextest"
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 	"larder/snapshot"
 )
 
 // The command line of a budget: its plan before anything is fetched, what it
 // refuses, and that a refusal leaves the published snapshot as it is.
 func TestBuildBudget(t *testing.T) {
-	world := indextest.New(t, indextest.Options{Mirror: true})
-	for _, w := range []wheeltest.Wheel{
+	world := pypitest.NewIndex(t, pypitest.Options{Mirror: true})
+	for _, w := range []pypitest.Wheel{
 		{Name: "alpha", Version: "1.0"}, {Name: "alpha", Version: "2.0", Requires: []string{"needed"}}, {Name: "beta"}, {Name: "needed"},
 	} {
-		world.AddFile(w.Name, indextest.File{Name: w.Filename(), Data: w.Bytes()})
+		world.AddFile(w.Name, pypitest.Artifact{Name: w.Filename(), Data: w.Bytes()})
 	}
 	for _, e := range append(world.Env(), "PIP_RETRIES=0") {
 		name, value, _ := strings.Cut(e, "=")
@@ -87,9 +86,9 @@ func TestBuildBudget(t *testing.T) {
 
 // A build that ranks nothing reads misses, too, before its stage empties the trash.
 func TestBuildOfLocksReadsMissesFirst(t *testing.T) {
-	world := indextest.New(t, indextest.Options{})
-	w := wheeltest.Wheel{Name: "alpha", Version: "1.0"}
-	world.AddFile("alpha", indextest.File{Name: w.Filename(), Data: w.Bytes()})
+	world := pypitest.NewIndex(t, pypitest.Options{})
+	w := pypitest.Wheel{Name: "alpha", Version: "1.0"}
+	world.AddFile("alpha", pypitest.Artifact{Name: w.Filename(), Data: w.Bytes()})
 	for _, e := range world.Env() {
 		name, value, _ := strings.Cut(e, "=")
 		t.Setenv(name, value)

@@ -15,8 +15,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"larder/builder/pypi/index/indextest"
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 )
 
 // scriptIndex is a loopback index made of a description, line by line:
@@ -29,12 +28,12 @@ import (
 //
 // FILE is a file of the script; a "_" in WHY is a space; FORM is one of broken.
 type scriptIndex struct {
-	server *indextest.Server
+	server *pypitest.Index
 	pip    bool
 }
 
 func newScriptIndex(t testing.TB, options []string) *scriptIndex {
-	var o indextest.Options
+	var o pypitest.Options
 	x := &scriptIndex{pip: true}
 	for _, name := range options {
 		name, value, _ := strings.Cut(name, "=")
@@ -65,7 +64,7 @@ func newScriptIndex(t testing.TB, options []string) *scriptIndex {
 			t.Fatalf("no option %q of an index", name)
 		}
 	}
-	x.server = indextest.New(t, o)
+	x.server = pypitest.NewIndex(t, o)
 	if x.pip {
 		x.describe(t.Fatalf, os.ReadFile, "wheel pip 99.0")
 	}
@@ -89,9 +88,9 @@ func (x *scriptIndex) describe(fatalf func(string, ...any), read func(string) ([
 		switch {
 		case len(f) == 0 || f[0] == "#" || f[0] == "option":
 		case f[0] == "sdist" && len(f) == 3:
-			x.server.AddFile(f[1], indextest.File{Name: f[1] + "-" + f[2] + ".tar.gz", Data: []byte("source")})
+			x.server.AddFile(f[1], pypitest.Artifact{Name: f[1] + "-" + f[2] + ".tar.gz", Data: []byte("source")})
 		case f[0] == "wheel" && len(f) >= 3:
-			x.wheel(fatalf, read, wheeltest.Wheel{Name: f[1], Version: f[2]}, f[3:])
+			x.wheel(fatalf, read, pypitest.Wheel{Name: f[1], Version: f[2]}, f[3:])
 		default:
 			fatalf("description of an index: %q", s.Text())
 		}
@@ -166,7 +165,7 @@ func cmdFault(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 || len(w.indexes) == 0 {
 		ts.Fatalf("usage: fault PATH[,PATH]... [KEY=VALUE]..., after index")
 	}
-	var f indextest.Fault
+	var f pypitest.Fault
 	number := func(s string) int64 {
 		n, err := strconv.ParseInt(s, 10, 64)
 		ts.Check(err)

@@ -4,45 +4,44 @@ import (
 	"fmt"
 	"strings"
 
-	"larder/builder/pypi/index/indextest"
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 )
 
 // broken are wheels that must be refused, and one that need not be (record).
-var broken = map[string]func(w *wheeltest.Wheel){
+var broken = map[string]func(w *pypitest.Wheel){
 	"traversal": addFile("../evil.py"),
 	"absolute":  addFile("/etc/evil"),
 	"control":   addFile("a\x1b[2Jb.py"),
-	"duplicate": func(w *wheeltest.Wheel) {
-		w.Edit = func(a *wheeltest.Archive) {
-			a.Entries = append(a.Entries, wheeltest.Entry{Name: a.Entries[0].Name, Data: "other = 1\n"})
+	"duplicate": func(w *pypitest.Wheel) {
+		w.Edit = func(a *pypitest.Archive) {
+			a.Entries = append(a.Entries, pypitest.Entry{Name: a.Entries[0].Name, Data: "other = 1\n"})
 		}
 	},
-	"symlink": func(w *wheeltest.Wheel) {
-		w.Files = append(w.Files, wheeltest.File{Path: "link", Text: "/etc/passwd", Mode: 0o120777})
+	"symlink": func(w *pypitest.Wheel) {
+		w.Files = append(w.Files, pypitest.File{Path: "link", Text: "/etc/passwd", Mode: 0o120777})
 	},
-	"crc":          func(w *wheeltest.Wheel) { w.Edit = func(a *wheeltest.Archive) { a.Entries[0].CRC++ } },
-	"no-dist-info": func(w *wheeltest.Wheel) { w.DistInfo = "elsewhere" },
-	"other-name":   func(w *wheeltest.Wheel) { w.Metadata = "Metadata-Version: 2.1\nName: other\nVersion: 1.0\n" },
-	"bomb": func(w *wheeltest.Wheel) {
-		w.Edit = func(a *wheeltest.Archive) { a.Entries[0].Size, a.Entries[0].LocalSize = 2<<30, 2<<30 }
+	"crc":          func(w *pypitest.Wheel) { w.Edit = func(a *pypitest.Archive) { a.Entries[0].CRC++ } },
+	"no-dist-info": func(w *pypitest.Wheel) { w.DistInfo = "elsewhere" },
+	"other-name":   func(w *pypitest.Wheel) { w.Metadata = "Metadata-Version: 2.1\nName: other\nVersion: 1.0\n" },
+	"bomb": func(w *pypitest.Wheel) {
+		w.Edit = func(a *pypitest.Archive) { a.Entries[0].Size, a.Entries[0].LocalSize = 2<<30, 2<<30 }
 	},
-	"python": func(w *wheeltest.Wheel) { w.Console = []string{"python3 = evil:main"} },
-	"record": func(w *wheeltest.Wheel) { w.EditRecord = func(rows []string) []string { return rows[1:] } },
-	"blank": func(w *wheeltest.Wheel) {
+	"python": func(w *pypitest.Wheel) { w.Console = []string{"python3 = evil:main"} },
+	"record": func(w *pypitest.Wheel) { w.EditRecord = func(rows []string) []string { return rows[1:] } },
+	"blank": func(w *pypitest.Wheel) {
 		w.EditRecord = func(rows []string) []string { return append([]string{""}, rows...) }
 	},
-	"future": func(w *wheeltest.Wheel) { w.RequiresPython = ">=3.99" },
+	"future": func(w *pypitest.Wheel) { w.RequiresPython = ">=3.99" },
 }
 
-func addFile(path string) func(w *wheeltest.Wheel) {
-	return func(w *wheeltest.Wheel) { w.Files = append(w.Files, wheeltest.File{Path: path, Text: "evil = 1\n"}) }
+func addFile(path string) func(w *pypitest.Wheel) {
+	return func(w *pypitest.Wheel) { w.Files = append(w.Files, pypitest.File{Path: path, Text: "evil = 1\n"}) }
 }
 
-func (x *scriptIndex) wheel(fatalf func(string, ...any), read func(string) ([]byte, error), w wheeltest.Wheel, words []string) {
-	w.Files = []wheeltest.File{{Path: strings.NewReplacer("-", "_", ".", "_").Replace(w.Name) + ".py",
+func (x *scriptIndex) wheel(fatalf func(string, ...any), read func(string) ([]byte, error), w pypitest.Wheel, words []string) {
+	w.Files = []pypitest.File{{Path: strings.NewReplacer("-", "_", ".", "_").Replace(w.Name) + ".py",
 		Text: fmt.Sprintf("__version__ = %q\n\n\ndef main():\n    print(%q)\n", w.Version, w.Name+" "+w.Version)}}
-	file := indextest.File{}
+	file := pypitest.Artifact{}
 	project := w.Name
 	for _, word := range words {
 		key, value, _ := strings.Cut(word, "=")
@@ -63,7 +62,7 @@ func (x *scriptIndex) wheel(fatalf func(string, ...any), read func(string) ([]by
 			if err != nil {
 				fatalf("%v", err)
 			}
-			w.Files = append(w.Files, wheeltest.File{Path: path, Text: string(b)})
+			w.Files = append(w.Files, pypitest.File{Path: path, Text: string(b)})
 		case "yanked":
 			file.Yanked = strings.ReplaceAll(value, "_", " ")
 		case "sha256":

@@ -11,8 +11,7 @@ import (
 	"testing"
 
 	"larder/builder"
-	"larder/builder/pypi/index/indextest"
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 	"larder/snapshot"
 )
 
@@ -51,9 +50,9 @@ func TestUnitLine(t *testing.T) {
 // service's own command line does the job: a build, and none beside another.
 func TestScriptSetupTimer(t *testing.T) {
 	p := newProgram(t)
-	world := indextest.New(t, indextest.Options{})
-	w := wheeltest.Wheel{Name: "alpha"}
-	world.AddFile("alpha", indextest.File{Name: w.Filename(), Data: w.Bytes()})
+	world := pypitest.NewIndex(t, pypitest.Options{})
+	w := pypitest.Wheel{Name: "alpha"}
+	world.AddFile("alpha", pypitest.Artifact{Name: w.Filename(), Data: w.Bytes()})
 	dir, store := t.TempDir(), filepath.Join(t.TempDir(), "my store")
 	metrics := filepath.Join(t.TempDir(), "larder.prom")
 	config := filepath.Join(t.TempDir(), "config.toml")
@@ -138,7 +137,7 @@ func TestScriptSetupTimer(t *testing.T) {
 	}
 	st.Close()
 	// The index is down: the snapshot stays.
-	world.Fault(world.PagePath("alpha"), indextest.Fault{Status: 503})
+	world.Fault(world.PagePath("alpha"), pypitest.Fault{Status: 503})
 	if out, code := run(); code != exitNetwork {
 		t.Errorf("without an index: exit %d\n%s", code, out)
 	}

@@ -7,8 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"larder/builder/pypi/index/indextest"
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 	"larder/popularity/simulate"
 )
 
@@ -48,9 +47,9 @@ for r in $in; do printf '[[packages]]\nname = "%s"\nversion = "%s"\n[[packages.w
 `
 
 func TestSimulate(t *testing.T) {
-	world := indextest.New(t, indextest.Options{})
-	for _, w := range []wheeltest.Wheel{{Name: "alpha", Version: "1.0"}, {Name: "alpha", Version: "1.0.1"}, {Name: "alpha", Version: "2.0"}, {Name: "beta", Version: "1.0"}, {Name: "rare", Version: "1.0"}} {
-		world.AddFile(w.Name, indextest.File{Name: w.Filename(), Data: w.Bytes()})
+	world := pypitest.NewIndex(t, pypitest.Options{})
+	for _, w := range []pypitest.Wheel{{Name: "alpha", Version: "1.0"}, {Name: "alpha", Version: "1.0.1"}, {Name: "alpha", Version: "2.0"}, {Name: "beta", Version: "1.0"}, {Name: "rare", Version: "1.0"}} {
+		world.AddFile(w.Name, pypitest.Artifact{Name: w.Filename(), Data: w.Bytes()})
 	}
 	for _, e := range world.Env() {
 		name, value, _ := strings.Cut(e, "=")

@@ -20,8 +20,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"larder/builder/pypi/index/indextest"
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 )
 
 // patience is how long a command may take before it counts as hanging.
@@ -36,7 +35,7 @@ type world struct {
 	python  string
 	ids     [5]string // of the snapshot that the n-th lock's build makes, from 1
 	view    string    // the snapshot of the third build with fewer views, once damages knows it
-	index   *indextest.Server
+	index   *pypitest.Index
 	ranking string // its address
 	options
 	ends []func()
@@ -58,7 +57,7 @@ func newWorld(ctx context.Context, o options) (w *world, err error) {
 		return nil, fmt.Errorf("find python3: %w", err)
 	}
 	w.python = strings.TrimSpace(string(out))
-	w.index = indextest.New(stand{w: w}, indextest.Options{Listen: "127.0.0.1:8001"})
+	w.index = pypitest.NewIndex(stand{w: w}, pypitest.Options{Listen: "127.0.0.1:8001"})
 	for _, wheel := range wheels() {
 		w.index.Add(map[string][]byte{wheel.Filename(): wheel.Bytes()})
 	}
@@ -130,15 +129,15 @@ var locks = []string{1: "alpha==1.0 beta==1.0", 2: "alpha==2.0 beta==1.0", 3: "a
 
 // wheels are what the index has: many small files and one of some size each. pip is a small one,
 // so that an environment has it as real ones do.
-func wheels() (all []wheeltest.Wheel) {
+func wheels() (all []pypitest.Wheel) {
 	for _, pin := range []string{"alpha==1.0", "alpha==2.0", "beta==1.0", "beta==2.0", "gamma==1.0", "delta==1.0", "pip==99.0"} {
 		name, version, _ := strings.Cut(pin, "==")
-		w := wheeltest.Wheel{Name: name, Version: version, Console: []string{name + " = " + name + ":main"}, Files: []wheeltest.File{
+		w := pypitest.Wheel{Name: name, Version: version, Console: []string{name + " = " + name + ":main"}, Files: []pypitest.File{
 			{Path: name + "/__init__.py", Text: fmt.Sprintf("__version__ = %q\ndef main(): print(__version__)\n", version)},
 			{Path: name + "/table.txt", Text: strings.Repeat(pin+" is a line of a table\n", 3000)},
 		}}
 		for i := range 4 {
-			w.Files = append(w.Files, wheeltest.File{Path: fmt.Sprintf("%s/part%d.py", name, i), Text: fmt.Sprintf("x = %q\n", strings.Repeat(pin, 40+i))})
+			w.Files = append(w.Files, pypitest.File{Path: fmt.Sprintf("%s/part%d.py", name, i), Text: fmt.Sprintf("x = %q\n", strings.Repeat(pin, 40+i))})
 		}
 		all = append(all, w)
 	}

@@ -12,8 +12,7 @@ import (
 	"time"
 
 	"larder/builder/pypi/index"
-	"larder/builder/pypi/index/indextest"
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 )
 
 // cleanEnv takes away what this machine has configured for pip.
@@ -85,11 +84,11 @@ timeout = 9
 }
 
 // serve starts an index with one project.
-func serve(t *testing.T, project string, o indextest.Options) *indextest.Server {
+func serve(t *testing.T, project string, o pypitest.Options) *pypitest.Index {
 	t.Helper()
-	s := indextest.New(t, o)
-	w := wheeltest.Wheel{Name: project, Version: "1.0"}
-	s.AddFile(project, indextest.File{Name: w.Filename(), Data: w.Bytes()})
+	s := pypitest.NewIndex(t, o)
+	w := pypitest.Wheel{Name: project, Version: "1.0"}
+	s.AddFile(project, pypitest.Artifact{Name: w.Filename(), Data: w.Bytes()})
 	return s
 }
 
@@ -125,19 +124,19 @@ func TestFromPipUse(t *testing.T) {
 				}
 			}
 			// The environment wins over the file; user and password in the URL.
-			s := serve(t, "demo", indextest.Options{User: "someone", Password: "p:@/ss"})
+			s := serve(t, "demo", pypitest.Options{User: "someone", Password: "p:@/ss"})
 			t.Setenv("PIP_CONFIG_FILE", write(t, "pip.conf", "[global]\nindex-url = https://nowhere.invalid/simple\n"))
 			t.Setenv("PIP_INDEX_URL", s.AuthURL())
 			use("demo")
 			// netrc, and an extra index with a client certificate.
 			t.Setenv("PIP_INDEX_URL", s.URL())
 			t.Setenv("NETRC", write(t, "netrc", "machine other.example login x password y\nmachine 127.0.0.1 login someone password p:@/ss\n"))
-			more := serve(t, "more", indextest.Options{TLS: true, ClientCert: true})
+			more := serve(t, "more", pypitest.Options{TLS: true, ClientCert: true})
 			t.Setenv("PIP_EXTRA_INDEX_URL", more.URL())
 			t.Setenv("PIP_CERT", more.CA.File)
 			t.Setenv("PIP_CLIENT_CERT", more.CA.ClientFile(t))
 			// A proxy, by pip's option.
-			proxy := indextest.NewProxy(t, "via", "p@ss")
+			proxy := pypitest.NewProxy(t, "via", "p@ss")
 			t.Setenv("PIP_PROXY", proxy.URL())
 			use("demo", "more")
 			if n := len(proxy.Requests()); n == 0 {

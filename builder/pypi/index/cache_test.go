@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"larder/builder/pypi/index"
-	"larder/builder/pypi/index/indextest"
+	"larder/builder/pypi/pypitest"
 )
 
 func openCache(t *testing.T, dir string, max int64) index.Options {
@@ -42,9 +42,9 @@ func entries(t *testing.T, dir string) (paths []string, bytes int64) {
 }
 
 func TestPageCache(t *testing.T) {
-	for name, o := range map[string]indextest.Options{"json": {}, "html": {HTMLOnly: true}, "gzip": {Gzip: true}} {
+	for name, o := range map[string]pypitest.Options{"json": {}, "html": {HTMLOnly: true}, "gzip": {Gzip: true}} {
 		t.Run(name, func(t *testing.T) {
-			s := indextest.New(t, o)
+			s := pypitest.NewIndex(t, o)
 			add(s, "demo", "1.0")
 			dir := t.TempDir()
 			read := func() (files, status int, bytes int64) {
@@ -103,18 +103,18 @@ func TestPageCache(t *testing.T) {
 // TestNotCached: no validator, or a query that may be a secret.
 func TestNotCached(t *testing.T) {
 	dir := t.TempDir()
-	s := indextest.New(t, indextest.Options{Mirror: true})
+	s := pypitest.NewIndex(t, pypitest.Options{Mirror: true})
 	add(s, "demo", "1.0")
 	if _, err := client(t, s, openCache(t, dir, 0)).Project(t.Context(), "demo"); err != nil {
 		t.Fatal(err)
 	}
-	s = indextest.New(t, indextest.Options{})
+	s = pypitest.NewIndex(t, pypitest.Options{})
 	add(s, "demo", "1.0")
-	s.Fault(s.PagePath("demo"), indextest.Fault{Redirect: "?token=x", Times: 1})
+	s.Fault(s.PagePath("demo"), pypitest.Fault{Redirect: "?token=x", Times: 1})
 	if _, err := client(t, s, openCache(t, dir, 0)).Project(t.Context(), "demo"); err != nil {
 		t.Fatal(err)
 	}
-	s.Fault(s.PagePath("demo"), indextest.Fault{Flip: true})
+	s.Fault(s.PagePath("demo"), pypitest.Fault{Flip: true})
 	client(t, s, openCache(t, dir, 0)).Project(t.Context(), "demo") // a page that cannot be read
 	if paths, _ := entries(t, dir); len(paths) > 0 {
 		b, _ := os.ReadFile(paths[0])
@@ -124,7 +124,7 @@ func TestNotCached(t *testing.T) {
 
 func TestPageCacheBound(t *testing.T) {
 	dir := t.TempDir()
-	s := indextest.New(t, indextest.Options{})
+	s := pypitest.NewIndex(t, pypitest.Options{})
 	const max = 20_000
 	c := client(t, s, openCache(t, dir, max))
 	for i := range 60 {
@@ -161,7 +161,7 @@ func TestPageCacheBound(t *testing.T) {
 
 func TestSizesRemembered(t *testing.T) {
 	dir := t.TempDir()
-	s := indextest.New(t, indextest.Options{Mirror: true})
+	s := pypitest.NewIndex(t, pypitest.Options{Mirror: true})
 	add(s, "demo", "1.0", "2.0")
 	for round := range 2 {
 		c := client(t, s, openCache(t, dir, 0))
@@ -191,7 +191,7 @@ func TestSizesRemembered(t *testing.T) {
 // TestSharedCache: two clients at once, each with its own opening of one place.
 func TestSharedCache(t *testing.T) {
 	dir := t.TempDir()
-	s := indextest.New(t, indextest.Options{})
+	s := pypitest.NewIndex(t, pypitest.Options{})
 	for i := range 10 {
 		add(s, fmt.Sprintf("demo%d", i), "1.0")
 	}

@@ -12,7 +12,7 @@ import (
 
 	"larder/builder/fetch"
 	"larder/builder/pypi/index"
-	"larder/builder/pypi/index/indextest"
+	"larder/builder/pypi/pypitest"
 )
 
 // memory is a sink.
@@ -47,12 +47,12 @@ func noise(n int) []byte {
 }
 
 // bigFile serves one file and returns it as the page tells it.
-func bigFile(t *testing.T, o indextest.Options, n int, options index.Options) (*indextest.Server, *index.Client, index.File, []byte) {
+func bigFile(t *testing.T, o pypitest.Options, n int, options index.Options) (*pypitest.Index, *index.Client, index.File, []byte) {
 	t.Helper()
-	s := indextest.New(t, o)
+	s := pypitest.NewIndex(t, o)
 	data := noise(n)
 	const name = "demo-1.0.tar.gz"
-	s.AddFile("demo", indextest.File{Name: name, Data: data})
+	s.AddFile("demo", pypitest.Artifact{Name: name, Data: data})
 	c := client(t, s, options)
 	p, err := c.Project(t.Context(), "demo")
 	if err != nil {
@@ -66,8 +66,8 @@ func bigFile(t *testing.T, o indextest.Options, n int, options index.Options) (*
 func TestFetchFaults(t *testing.T) {
 	const n = 300_000
 	for name, c := range map[string]struct {
-		fault  indextest.Fault
-		server indextest.Options
+		fault  pypitest.Fault
+		server pypitest.Options
 		kind   error // nil: it must succeed
 		words  string
 		asked  int
@@ -75,32 +75,32 @@ func TestFetchFaults(t *testing.T) {
 		starts int // restarts from zero
 	}{
 		"good":               {asked: 1},
-		"503 once":           {fault: indextest.Fault{Status: 503, Times: 1}, asked: 2},
-		"429 once":           {fault: indextest.Fault{Status: 429, RetryAfter: "1", Times: 1}, asked: 2},
-		"cut once":           {fault: indextest.Fault{Cut: true, CutAfter: 200_000, Times: 1}, asked: 2, ranges: 1},
-		"cut twice":          {fault: indextest.Fault{Cut: true, CutAfter: 100_000, Times: 2}, asked: 3, ranges: 2},
-		"cut at once":        {fault: indextest.Fault{Cut: true, Times: 1}, asked: 2},
-		"cut always":         {fault: indextest.Fault{Cut: true, CutAfter: 10}, kind: index.ErrUnreachable, words: "after 30 of 300000 bytes (3 tries)", asked: 3, ranges: 2},
-		"cut, no range":      {fault: indextest.Fault{Cut: true, CutAfter: 200_000, Times: 1}, server: indextest.Options{NoRange: true}, asked: 2, ranges: 1, starts: 1},
-		"cut, no etag":       {fault: indextest.Fault{Cut: true, CutAfter: 200_000, Times: 1}, server: indextest.Options{Mirror: true}, asked: 2, ranges: 1},
-		"cut, no length":     {fault: indextest.Fault{Cut: true, CutAfter: 200_000, NoLength: true, Times: 1}, asked: 2, ranges: 1},
-		"cut, nothing known": {fault: indextest.Fault{Cut: true, CutAfter: 200_000, NoLength: true, Times: 1}, server: indextest.Options{Mirror: true}, kind: index.ErrHash, words: "sha256 is", asked: 1},
-		"stall once":         {fault: indextest.Fault{Drip: 30 * time.Millisecond, Times: 1}, asked: 2, ranges: 1},
-		"drip always":        {fault: indextest.Fault{Drip: 30 * time.Millisecond}, kind: index.ErrUnreachable, words: "too slowly", asked: 3, ranges: 2},
-		"flipped":            {fault: indextest.Fault{Flip: true}, kind: index.ErrHash, words: "published is", asked: 1},
-		"500":                {fault: indextest.Fault{Status: 500}, kind: index.ErrUnreachable, words: "500", asked: 3},
-		"404":                {fault: indextest.Fault{Status: 404}, kind: index.ErrNotFound, words: "404", asked: 1},
-		"403":                {fault: indextest.Fault{Status: 403}, kind: index.ErrRefused, words: "the index refuses it", asked: 1},
-		"206 unasked":        {fault: indextest.Fault{Status: 206}, kind: index.ErrUnreachable, words: "does not fit", asked: 2, starts: 1},
-		"gzip":               {fault: indextest.Fault{Encoding: "gzip"}, kind: index.ErrRefused, words: `content encoding "gzip"`, asked: 1},
-		"identity":           {fault: indextest.Fault{Encoding: "identity"}, asked: 1},
-		"longer":             {fault: indextest.Fault{Pad: 5000}, kind: index.ErrHash, words: "bytes sent, 300000 published", asked: 1},
-		"longer, no length":  {fault: indextest.Fault{Pad: 5000, NoLength: true}, kind: index.ErrHash, words: "more than 300000 bytes sent", asked: 1},
-		"shorter":            {fault: indextest.Fault{Body: "short"}, kind: index.ErrHash, words: "5 bytes sent, 300000 published", asked: 1},
-		"html":               {fault: indextest.Fault{Body: "<html>log in</html>", ContentType: "text/html"}, server: indextest.Options{Mirror: true}, kind: index.ErrHash, words: "an html page came instead", asked: 1},
-		"to file":            {fault: indextest.Fault{Redirect: "file:///etc/passwd"}, kind: index.ErrRefused, words: `scheme "file"`, asked: 1},
-		"redirect once":      {fault: indextest.Fault{Redirect: "?again", Times: 1}, asked: 2},
-		"hang":               {fault: indextest.Fault{Hang: true}, kind: index.ErrUnreachable, words: "(3 tries)", asked: 3},
+		"503 once":           {fault: pypitest.Fault{Status: 503, Times: 1}, asked: 2},
+		"429 once":           {fault: pypitest.Fault{Status: 429, RetryAfter: "1", Times: 1}, asked: 2},
+		"cut once":           {fault: pypitest.Fault{Cut: true, CutAfter: 200_000, Times: 1}, asked: 2, ranges: 1},
+		"cut twice":          {fault: pypitest.Fault{Cut: true, CutAfter: 100_000, Times: 2}, asked: 3, ranges: 2},
+		"cut at once":        {fault: pypitest.Fault{Cut: true, Times: 1}, asked: 2},
+		"cut always":         {fault: pypitest.Fault{Cut: true, CutAfter: 10}, kind: index.ErrUnreachable, words: "after 30 of 300000 bytes (3 tries)", asked: 3, ranges: 2},
+		"cut, no range":      {fault: pypitest.Fault{Cut: true, CutAfter: 200_000, Times: 1}, server: pypitest.Options{NoRange: true}, asked: 2, ranges: 1, starts: 1},
+		"cut, no etag":       {fault: pypitest.Fault{Cut: true, CutAfter: 200_000, Times: 1}, server: pypitest.Options{Mirror: true}, asked: 2, ranges: 1},
+		"cut, no length":     {fault: pypitest.Fault{Cut: true, CutAfter: 200_000, NoLength: true, Times: 1}, asked: 2, ranges: 1},
+		"cut, nothing known": {fault: pypitest.Fault{Cut: true, CutAfter: 200_000, NoLength: true, Times: 1}, server: pypitest.Options{Mirror: true}, kind: index.ErrHash, words: "sha256 is", asked: 1},
+		"stall once":         {fault: pypitest.Fault{Drip: 30 * time.Millisecond, Times: 1}, asked: 2, ranges: 1},
+		"drip always":        {fault: pypitest.Fault{Drip: 30 * time.Millisecond}, kind: index.ErrUnreachable, words: "too slowly", asked: 3, ranges: 2},
+		"flipped":            {fault: pypitest.Fault{Flip: true}, kind: index.ErrHash, words: "published is", asked: 1},
+		"500":                {fault: pypitest.Fault{Status: 500}, kind: index.ErrUnreachable, words: "500", asked: 3},
+		"404":                {fault: pypitest.Fault{Status: 404}, kind: index.ErrNotFound, words: "404", asked: 1},
+		"403":                {fault: pypitest.Fault{Status: 403}, kind: index.ErrRefused, words: "the index refuses it", asked: 1},
+		"206 unasked":        {fault: pypitest.Fault{Status: 206}, kind: index.ErrUnreachable, words: "does not fit", asked: 2, starts: 1},
+		"gzip":               {fault: pypitest.Fault{Encoding: "gzip"}, kind: index.ErrRefused, words: `content encoding "gzip"`, asked: 1},
+		"identity":           {fault: pypitest.Fault{Encoding: "identity"}, asked: 1},
+		"longer":             {fault: pypitest.Fault{Pad: 5000}, kind: index.ErrHash, words: "bytes sent, 300000 published", asked: 1},
+		"longer, no length":  {fault: pypitest.Fault{Pad: 5000, NoLength: true}, kind: index.ErrHash, words: "more than 300000 bytes sent", asked: 1},
+		"shorter":            {fault: pypitest.Fault{Body: "short"}, kind: index.ErrHash, words: "5 bytes sent, 300000 published", asked: 1},
+		"html":               {fault: pypitest.Fault{Body: "<html>log in</html>", ContentType: "text/html"}, server: pypitest.Options{Mirror: true}, kind: index.ErrHash, words: "an html page came instead", asked: 1},
+		"to file":            {fault: pypitest.Fault{Redirect: "file:///etc/passwd"}, kind: index.ErrRefused, words: `scheme "file"`, asked: 1},
+		"redirect once":      {fault: pypitest.Fault{Redirect: "?again", Times: 1}, asked: 2},
+		"hang":               {fault: pypitest.Fault{Hang: true}, kind: index.ErrUnreachable, words: "(3 tries)", asked: 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -142,9 +142,9 @@ func TestResumeTraps(t *testing.T) {
 	const n = 300_000
 	t.Run("wrong range", func(t *testing.T) {
 		for _, v := range []string{"bytes 0-9/300000", "bytes 100000-299999/300001", "bytes x", "items 100000-299999/300000", "bytes 100000-99/300000", ""} {
-			s, c, f, data := bigFile(t, indextest.Options{}, n, quick)
+			s, c, f, data := bigFile(t, pypitest.Options{}, n, quick)
 			at := s.FilePath(f.Filename)
-			s.Fault(at, indextest.Fault{Cut: true, CutAfter: 100_000, Times: 1, Then: &indextest.Fault{Range: v, BadRange: true, Times: 1}})
+			s.Fault(at, pypitest.Fault{Cut: true, CutAfter: 100_000, Times: 1, Then: &pypitest.Fault{Range: v, BadRange: true, Times: 1}})
 			var to memory
 			if got, err := c.Fetch(t.Context(), f, &to); err != nil || got != n || !bytes.Equal(to.b, data) || to.starts != 1 {
 				t.Errorf("%q: %d bytes, %d restarts, %v", v, got, to.starts, err)
@@ -152,8 +152,8 @@ func TestResumeTraps(t *testing.T) {
 		}
 	})
 	t.Run("416", func(t *testing.T) {
-		s, c, f, data := bigFile(t, indextest.Options{}, n, quick)
-		s.Fault(s.FilePath(f.Filename), indextest.Fault{Cut: true, CutAfter: 100_000, Times: 1, Then: &indextest.Fault{Status: 416, Times: 1}})
+		s, c, f, data := bigFile(t, pypitest.Options{}, n, quick)
+		s.Fault(s.FilePath(f.Filename), pypitest.Fault{Cut: true, CutAfter: 100_000, Times: 1, Then: &pypitest.Fault{Status: 416, Times: 1}})
 		var to memory
 		if _, err := c.Fetch(t.Context(), f, &to); err != nil || !bytes.Equal(to.b, data) || to.starts != 1 {
 			t.Fatal(to.starts, err)
@@ -161,16 +161,16 @@ func TestResumeTraps(t *testing.T) {
 	})
 	t.Run("the first part was of another file", func(t *testing.T) {
 		// F25: without an ETag the change shows only in the hash; once more, whole.
-		s, c, f, data := bigFile(t, indextest.Options{Mirror: true}, n, quick)
-		s.Fault(s.FilePath(f.Filename), indextest.Fault{Flip: true, Cut: true, CutAfter: 200_000, Times: 1})
+		s, c, f, data := bigFile(t, pypitest.Options{Mirror: true}, n, quick)
+		s.Fault(s.FilePath(f.Filename), pypitest.Fault{Flip: true, Cut: true, CutAfter: 200_000, Times: 1})
 		var to memory
 		if _, err := c.Fetch(t.Context(), f, &to); err != nil || !bytes.Equal(to.b, data) || to.starts != 1 || len(s.Requests()) != 3 {
 			t.Fatal(to.starts, len(s.Requests()), err)
 		}
 	})
 	t.Run("and stays another file", func(t *testing.T) {
-		s, c, f, _ := bigFile(t, indextest.Options{Mirror: true}, n, quick)
-		s.Fault(s.FilePath(f.Filename), indextest.Fault{Flip: true, Cut: true, CutAfter: 200_000, Times: 1, Then: &indextest.Fault{Flip: true}})
+		s, c, f, _ := bigFile(t, pypitest.Options{Mirror: true}, n, quick)
+		s.Fault(s.FilePath(f.Filename), pypitest.Fault{Flip: true, Cut: true, CutAfter: 200_000, Times: 1, Then: &pypitest.Fault{Flip: true}})
 		var to memory
 		_, err := c.Fetch(t.Context(), f, &to)
 		check(t, err, index.ErrHash, "sha256 is", f.SHA256)
@@ -180,8 +180,8 @@ func TestResumeTraps(t *testing.T) {
 	})
 	t.Run("the etag changed", func(t *testing.T) {
 		// If-Range makes the server send the new file whole; it is not what was published.
-		s, c, f, _ := bigFile(t, indextest.Options{}, n, quick)
-		s.Fault(s.FilePath(f.Filename), indextest.Fault{Cut: true, CutAfter: 200_000, Times: 1, Then: &indextest.Fault{Replace: noise(n + 1)[1:]}})
+		s, c, f, _ := bigFile(t, pypitest.Options{}, n, quick)
+		s.Fault(s.FilePath(f.Filename), pypitest.Fault{Cut: true, CutAfter: 200_000, Times: 1, Then: &pypitest.Fault{Replace: noise(n + 1)[1:]}})
 		var to memory
 		_, err := c.Fetch(t.Context(), f, &to)
 		check(t, err, index.ErrHash)
@@ -190,8 +190,8 @@ func TestResumeTraps(t *testing.T) {
 		}
 	})
 	t.Run("progress earns new tries", func(t *testing.T) {
-		s, c, f, data := bigFile(t, indextest.Options{}, 7<<20, quick)
-		s.Fault(s.FilePath(f.Filename), indextest.Fault{Cut: true, CutAfter: 1<<20 + 1})
+		s, c, f, data := bigFile(t, pypitest.Options{}, 7<<20, quick)
+		s.Fault(s.FilePath(f.Filename), pypitest.Fault{Cut: true, CutAfter: 1<<20 + 1})
 		var to memory
 		if _, err := c.Fetch(t.Context(), f, &to); err != nil || !bytes.Equal(to.b, data) {
 			t.Fatal(len(to.b), err)
@@ -200,9 +200,9 @@ func TestResumeTraps(t *testing.T) {
 }
 
 func TestNoHash(t *testing.T) {
-	s := indextest.New(t, indextest.Options{NoHash: true})
+	s := pypitest.NewIndex(t, pypitest.Options{NoHash: true})
 	add(s, "demo", "1.0")
-	s.AddFile("md5", indextest.File{Name: "md5-1.0.tar.gz", Data: []byte("x"), Href: "/md5-1.0.tar.gz#md5=d41d8cd98f00b204e9800998ecf8427e"})
+	s.AddFile("md5", pypitest.Artifact{Name: "md5-1.0.tar.gz", Data: []byte("x"), Href: "/md5-1.0.tar.gz#md5=d41d8cd98f00b204e9800998ecf8427e"})
 	c := client(t, s, quick)
 	for _, name := range []string{"demo", "md5"} {
 		p, err := c.Project(t.Context(), name)
@@ -222,27 +222,27 @@ func TestNoHash(t *testing.T) {
 func TestFetchLimits(t *testing.T) {
 	o := quick
 	o.MaxFile = 1000
-	for name, server := range map[string]indextest.Options{"size on the page": {}, "size in the answer": {Mirror: true}} {
+	for name, server := range map[string]pypitest.Options{"size on the page": {}, "size in the answer": {Mirror: true}} {
 		_, c, f, _ := bigFile(t, server, 1001, o)
 		_, err := c.Fetch(t.Context(), f, &memory{})
 		check(t, err, index.ErrRefused, "1001 bytes are more than the 1000 allowed")
 		_ = name
 	}
-	s, c, f, _ := bigFile(t, indextest.Options{Mirror: true}, 1001, o)
-	s.Fault(s.FilePath(f.Filename), indextest.Fault{NoLength: true})
+	s, c, f, _ := bigFile(t, pypitest.Options{Mirror: true}, 1001, o)
+	s.Fault(s.FilePath(f.Filename), pypitest.Fault{NoLength: true})
 	_, err := c.Fetch(t.Context(), f, &memory{})
 	check(t, err, index.ErrHash, "more than 1000 bytes sent")
 	o = quick
 	o.FileTime, o.StallTime = 100*time.Millisecond, time.Minute
-	s, c, f, _ = bigFile(t, indextest.Options{}, 1000, o)
-	s.Fault(s.FilePath(f.Filename), indextest.Fault{Drip: 10 * time.Millisecond})
+	s, c, f, _ = bigFile(t, pypitest.Options{}, 1000, o)
+	s.Fault(s.FilePath(f.Filename), pypitest.Fault{Drip: 10 * time.Millisecond})
 	_, err = c.Fetch(t.Context(), f, &memory{})
 	check(t, err, index.ErrUnreachable, "it took too long")
 }
 
 // TestSinkErrors: a full disk is not the index's fault, and not tried again.
 func TestSinkErrors(t *testing.T) {
-	s, c, f, _ := bigFile(t, indextest.Options{}, 1000, quick)
+	s, c, f, _ := bigFile(t, pypitest.Options{}, 1000, quick)
 	_, err := c.Fetch(t.Context(), f, &memory{failing: syscall.ENOSPC})
 	check(t, err, syscall.ENOSPC, "store demo-1.0.tar.gz: ")
 	if errors.Is(err, index.ErrUnreachable) || len(s.Requests()) != 1 {
@@ -251,8 +251,8 @@ func TestSinkErrors(t *testing.T) {
 }
 
 func TestFetchCancel(t *testing.T) {
-	s, c, f, _ := bigFile(t, indextest.Options{}, 100_000, quick)
-	s.Fault(s.FilePath(f.Filename), indextest.Fault{Drip: time.Millisecond})
+	s, c, f, _ := bigFile(t, pypitest.Options{}, 100_000, quick)
+	s.Fault(s.FilePath(f.Filename), pypitest.Fault{Drip: time.Millisecond})
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(30*time.Millisecond, cancel)
 	_, err := c.Fetch(ctx, f, &memory{})
@@ -262,8 +262,8 @@ func TestFetchCancel(t *testing.T) {
 }
 
 func TestMetadata(t *testing.T) {
-	fetch := func(o indextest.Options, fault indextest.Fault) (*indextest.Server, []byte, error) {
-		s := indextest.New(t, o)
+	fetch := func(o pypitest.Options, fault pypitest.Fault) (*pypitest.Index, []byte, error) {
+		s := pypitest.NewIndex(t, o)
 		add(s, "demo", "1.0")
 		c := client(t, s, quick)
 		p, err := c.Project(t.Context(), "demo")
@@ -275,24 +275,24 @@ func TestMetadata(t *testing.T) {
 		b, err := c.FetchMetadata(t.Context(), p.Files[0])
 		return s, b, err
 	}
-	mirror := indextest.Options{Mirror: true}
-	if _, b, err := fetch(indextest.Options{}, indextest.Fault{Cut: true, CutAfter: 9, Times: 1}); err != nil || !strings.HasPrefix(string(b), "Metadata-Version:") {
+	mirror := pypitest.Options{Mirror: true}
+	if _, b, err := fetch(pypitest.Options{}, pypitest.Fault{Cut: true, CutAfter: 9, Times: 1}); err != nil || !strings.HasPrefix(string(b), "Metadata-Version:") {
 		t.Fatalf("%q %v", b, err)
 	}
-	if _, b, err := fetch(mirror, indextest.Fault{}); err != nil || !strings.HasPrefix(string(b), "Metadata-Version:") {
+	if _, b, err := fetch(mirror, pypitest.Fault{}); err != nil || !strings.HasPrefix(string(b), "Metadata-Version:") {
 		t.Fatalf("unannounced: %q %v", b, err)
 	}
-	_, _, err := fetch(indextest.Options{NoMetadata: true}, indextest.Fault{})
+	_, _, err := fetch(pypitest.Options{NoMetadata: true}, pypitest.Fault{})
 	check(t, err, index.ErrNotFound, "fetch metadata of demo-1.0-py3-none-any.whl", "404")
-	_, _, err = fetch(indextest.Options{}, indextest.Fault{Flip: true})
+	_, _, err = fetch(pypitest.Options{}, pypitest.Fault{Flip: true})
 	check(t, err, index.ErrHash, "sha256 is")
-	_, _, err = fetch(mirror, indextest.Fault{Body: "<html>not here</html>", ContentType: "text/html"})
+	_, _, err = fetch(mirror, pypitest.Fault{Body: "<html>not here</html>", ContentType: "text/html"})
 	check(t, err, index.ErrNotFound, "no metadata")
-	_, _, err = fetch(indextest.Options{}, indextest.Fault{Encoding: "gzip"})
+	_, _, err = fetch(pypitest.Options{}, pypitest.Fault{Encoding: "gzip"})
 	check(t, err, index.ErrRefused, "content encoding")
-	_, _, err = fetch(mirror, indextest.Fault{Pad: 17 << 20, NoLength: true})
+	_, _, err = fetch(mirror, pypitest.Fault{Pad: 17 << 20, NoLength: true})
 	check(t, err, index.ErrRefused, "larger than")
-	s, _, err := fetch(mirror, indextest.Fault{Status: 502})
+	s, _, err := fetch(mirror, pypitest.Fault{Status: 502})
 	check(t, err, index.ErrUnreachable, "502")
 	if len(s.Requests()) != 3 {
 		t.Fatal(len(s.Requests()))
@@ -300,7 +300,7 @@ func TestMetadata(t *testing.T) {
 }
 
 func TestSize(t *testing.T) {
-	s, c, f, _ := bigFile(t, indextest.Options{Mirror: true}, 12_345, quick)
+	s, c, f, _ := bigFile(t, pypitest.Options{Mirror: true}, 12_345, quick)
 	for range 2 {
 		if n, err := c.Size(t.Context(), f); err != nil || n != 12_345 {
 			t.Fatal(n, err)
@@ -310,15 +310,15 @@ func TestSize(t *testing.T) {
 		t.Fatalf("%+v", r)
 	}
 	// A server without HEAD: one byte by GET.
-	s, c, f, _ = bigFile(t, indextest.Options{Mirror: true}, 12_345, quick)
-	s.Fault(s.FilePath(f.Filename), indextest.Fault{Status: 405, Times: 1})
+	s, c, f, _ = bigFile(t, pypitest.Options{Mirror: true}, 12_345, quick)
+	s.Fault(s.FilePath(f.Filename), pypitest.Fault{Status: 405, Times: 1})
 	if n, err := c.Size(t.Context(), f); err != nil || n != 12_345 {
 		t.Fatal(n, err)
 	}
 	if r := s.Requests(); len(r) != 2 || r[1].Bytes != 1 {
 		t.Fatalf("%+v", r)
 	}
-	s.Fault(s.FilePath(f.Filename), indextest.Fault{Status: 404})
+	s.Fault(s.FilePath(f.Filename), pypitest.Fault{Status: 404})
 	f.URL += "?other"
 	_, err := c.Size(t.Context(), f)
 	check(t, err, index.ErrNotFound, "ask the size of demo-1.0.tar.gz", "404")

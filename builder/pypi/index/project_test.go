@@ -13,8 +13,7 @@ import (
 
 	"larder/builder/fetch"
 	"larder/builder/pypi/index"
-	"larder/builder/pypi/index/indextest"
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 )
 
 // quick makes waiting short; everything else is as in use.
@@ -22,7 +21,7 @@ var quick = index.Options{Limits: fetch.Limits{RetryBase: time.Millisecond, Retr
 
 // impatient shortens the limits where a fault is about to run into them, and
 // only there: a busy machine must not look like a slow server.
-func impatient(c *index.Config, o *index.Options, f indextest.Fault) {
+func impatient(c *index.Config, o *index.Options, f pypitest.Fault) {
 	if f.Hang || f.Drip > 0 {
 		c.Timeout, o.StallTime = 300*time.Millisecond, 200*time.Millisecond
 	}
@@ -38,7 +37,7 @@ func newClient(t testing.TB, config index.Config, options index.Options) *index.
 	return c
 }
 
-func client(t testing.TB, s *indextest.Server, options index.Options) *index.Client {
+func client(t testing.TB, s *pypitest.Index, options index.Options) *index.Client {
 	t.Helper()
 	config := index.Config{Indexes: []string{s.AuthURL()}, Access: fetch.Access{Retries: 2}}
 	if s.CA != nil {
@@ -48,14 +47,14 @@ func client(t testing.TB, s *indextest.Server, options index.Options) *index.Cli
 }
 
 func wheel(name, version string) (string, []byte) {
-	w := wheeltest.Wheel{Name: name, Version: version}
+	w := pypitest.Wheel{Name: name, Version: version}
 	return w.Filename(), w.Bytes()
 }
 
-func add(s *indextest.Server, name string, versions ...string) {
+func add(s *pypitest.Index, name string, versions ...string) {
 	for _, v := range versions {
 		file, data := wheel(name, v)
-		s.AddFile(name, indextest.File{Name: file, Data: data, RequiresPython: ">=3.8", UploadTime: time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)})
+		s.AddFile(name, pypitest.Artifact{Name: file, Data: data, RequiresPython: ">=3.8", UploadTime: time.Date(2024, 1, 2, 3, 4, 5, 0, time.UTC)})
 	}
 }
 
@@ -84,12 +83,12 @@ func hint(err error) string {
 }
 
 func TestProjectForms(t *testing.T) {
-	for name, o := range map[string]indextest.Options{
+	for name, o := range map[string]pypitest.Options{
 		"json": {}, "html": {HTMLOnly: true}, "mirror": {Mirror: true}, "gzip": {Gzip: true}, "gzip html": {Gzip: true, HTMLOnly: true}, "tls": {TLS: true},
 		"user": {User: "someone", Password: "s3cret:@/ %"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := indextest.New(t, o)
+			s := pypitest.NewIndex(t, o)
 			add(s, "My.Demo", "1.0", "1.1")
 			c := client(t, s, quick)
 			p, err := c.Project(t.Context(), "my_DEMO")
@@ -100,7 +99,7 @@ func TestProjectForms(t *testing.T) {
 				t.Fatalf("%+v", p)
 			}
 			f := p.Files[1]
-			wantSize := o != (indextest.Options{}) && (o.HTMLOnly || o.Mirror)
+			wantSize := o != (pypitest.Options{}) && (o.HTMLOnly || o.Mirror)
 			if f.RequiresPython != ">=3.8" || (f.Size == -1) != wantSize || f.Metadata == o.Mirror ||
 				(f.MetadataSHA256 == "") != o.Mirror || f.Index != strings.TrimSuffix(s.URL(), "") {
 				t.Fatalf("%+v", f)
@@ -132,48 +131,48 @@ func TestProjectForms(t *testing.T) {
 // TestPageFaults is the list of what an index can answer for a page.
 func TestPageFaults(t *testing.T) {
 	for name, c := range map[string]struct {
-		fault indextest.Fault
+		fault pypitest.Fault
 		kind  error
 		words []string
 		asked int // requests for the page
 		hint  string
 	}{
-		"404":           {indextest.Fault{Status: 404}, index.ErrNotFound, []string{"read page of demo", "status 404 not found"}, 1, ""},
-		"410":           {indextest.Fault{Status: 410}, index.ErrNotFound, []string{"410"}, 1, ""},
-		"403":           {indextest.Fault{Status: 403}, index.ErrRefused, []string{"the index refuses it", "status 403"}, 1, "ask who runs the index"},
-		"451":           {indextest.Fault{Status: 451}, index.ErrRefused, []string{"the index refuses it"}, 1, "ask who"},
-		"400":           {indextest.Fault{Status: 400}, index.ErrRefused, []string{"400"}, 1, ""},
-		"401":           {indextest.Fault{Status: 401}, index.ErrUnreachable, []string{"401 unauthorized"}, 1, "netrc"},
-		"500":           {indextest.Fault{Status: 500}, index.ErrUnreachable, []string{"500 internal server error"}, 3, "try again later"},
-		"501":           {indextest.Fault{Status: 501}, index.ErrUnreachable, []string{"501"}, 1, ""},
-		"503":           {indextest.Fault{Status: 503}, index.ErrUnreachable, []string{"503"}, 3, "later"},
-		"408":           {indextest.Fault{Status: 408}, index.ErrUnreachable, []string{"408"}, 3, ""},
-		"429":           {indextest.Fault{Status: 429, RetryAfter: "1"}, index.ErrUnreachable, []string{"429 too many requests"}, 3, "fewer"},
-		"304 uncached":  {indextest.Fault{Status: 304}, index.ErrUnreachable, []string{"neither success nor error"}, 1, ""},
-		"204":           {indextest.Fault{Status: 204}, index.ErrUnreachable, []string{"neither success nor error"}, 1, ""},
-		"loop":          {indextest.Fault{Redirect: "/simple/demo/?secret=1"}, index.ErrUnreachable, []string{"more than 10 redirects"}, 11, ""},
-		"to file":       {indextest.Fault{Redirect: "file:///etc/passwd"}, index.ErrRefused, []string{"redirect to file:///etc/passwd", `scheme "file"`}, 1, ""},
-		"to ftp":        {indextest.Fault{Redirect: "ftp://someone:secret@h.example/"}, index.ErrRefused, []string{`scheme "ftp"`}, 1, ""},
-		"to nothing":    {indextest.Fault{Redirect: "http://"}, index.ErrRefused, []string{"no host"}, 1, ""},
-		"to no URL":     {indextest.Fault{Redirect: "http://u:secret@h\x01/%zz"}, index.ErrUnreachable, []string{"not proper http"}, 3, ""},
-		"to half":       {indextest.Fault{Redirect: "http://u:secret@h/%zz"}, index.ErrRefused, []string{"no URL"}, 1, ""},
-		"cut":           {indextest.Fault{Cut: true, CutAfter: 40}, index.ErrUnreachable, []string{"the connection was cut"}, 3, "network"},
-		"cut at once":   {indextest.Fault{Cut: true}, index.ErrUnreachable, nil, 3, ""},
-		"cut, no end":   {indextest.Fault{Cut: true, CutAfter: 300, NoLength: true, ContentType: "text/html", Body: "<html><body>" + strings.Repeat(`<a href="demo-1.0.tar.gz">demo</a>`, 30) + "</body></html>"}, index.ErrUnreachable, []string{"cut"}, 3, ""},
-		"html":          {indextest.Fault{Body: "<html>hello</html>"}, index.ErrPage, []string{"html where json was promised"}, 1, "index-url"},
-		"error page":    {indextest.Fault{Body: "<html>hello</html>", ContentType: "text/html"}, index.ErrPage, []string{"error or login page"}, 1, "index-url"},
-		"wrong type":    {indextest.Fault{ContentType: "application/octet-stream"}, index.ErrPage, []string{"application/octet-stream"}, 1, "index-url"},
-		"other project": {indextest.Fault{Body: `{"name":"demo-x","files":[]}`}, index.ErrRefused, []string{`"demo-x"`}, 1, ""},
-		"large":         {indextest.Fault{Pad: 3 << 20}, index.ErrPage, []string{"larger than 1048576 bytes"}, 1, ""},
-		"large, no end": {indextest.Fault{Pad: 3 << 20, NoLength: true}, index.ErrPage, []string{"larger than 1048576 bytes"}, 1, ""},
-		"encoding":      {indextest.Fault{Encoding: "br"}, index.ErrPage, []string{`"br" was not asked for`}, 1, ""},
-		"no gzip":       {indextest.Fault{Encoding: "gzip"}, index.ErrPage, []string{"unpack page"}, 1, ""},
-		"drip":          {indextest.Fault{Drip: 20 * time.Millisecond}, index.ErrUnreachable, []string{"too slowly"}, 3, "later"},
-		"hang":          {indextest.Fault{Hang: true}, index.ErrUnreachable, []string{"(3 tries)"}, 3, ""},
+		"404":           {pypitest.Fault{Status: 404}, index.ErrNotFound, []string{"read page of demo", "status 404 not found"}, 1, ""},
+		"410":           {pypitest.Fault{Status: 410}, index.ErrNotFound, []string{"410"}, 1, ""},
+		"403":           {pypitest.Fault{Status: 403}, index.ErrRefused, []string{"the index refuses it", "status 403"}, 1, "ask who runs the index"},
+		"451":           {pypitest.Fault{Status: 451}, index.ErrRefused, []string{"the index refuses it"}, 1, "ask who"},
+		"400":           {pypitest.Fault{Status: 400}, index.ErrRefused, []string{"400"}, 1, ""},
+		"401":           {pypitest.Fault{Status: 401}, index.ErrUnreachable, []string{"401 unauthorized"}, 1, "netrc"},
+		"500":           {pypitest.Fault{Status: 500}, index.ErrUnreachable, []string{"500 internal server error"}, 3, "try again later"},
+		"501":           {pypitest.Fault{Status: 501}, index.ErrUnreachable, []string{"501"}, 1, ""},
+		"503":           {pypitest.Fault{Status: 503}, index.ErrUnreachable, []string{"503"}, 3, "later"},
+		"408":           {pypitest.Fault{Status: 408}, index.ErrUnreachable, []string{"408"}, 3, ""},
+		"429":           {pypitest.Fault{Status: 429, RetryAfter: "1"}, index.ErrUnreachable, []string{"429 too many requests"}, 3, "fewer"},
+		"304 uncached":  {pypitest.Fault{Status: 304}, index.ErrUnreachable, []string{"neither success nor error"}, 1, ""},
+		"204":           {pypitest.Fault{Status: 204}, index.ErrUnreachable, []string{"neither success nor error"}, 1, ""},
+		"loop":          {pypitest.Fault{Redirect: "/simple/demo/?secret=1"}, index.ErrUnreachable, []string{"more than 10 redirects"}, 11, ""},
+		"to file":       {pypitest.Fault{Redirect: "file:///etc/passwd"}, index.ErrRefused, []string{"redirect to file:///etc/passwd", `scheme "file"`}, 1, ""},
+		"to ftp":        {pypitest.Fault{Redirect: "ftp://someone:secret@h.example/"}, index.ErrRefused, []string{`scheme "ftp"`}, 1, ""},
+		"to nothing":    {pypitest.Fault{Redirect: "http://"}, index.ErrRefused, []string{"no host"}, 1, ""},
+		"to no URL":     {pypitest.Fault{Redirect: "http://u:secret@h\x01/%zz"}, index.ErrUnreachable, []string{"not proper http"}, 3, ""},
+		"to half":       {pypitest.Fault{Redirect: "http://u:secret@h/%zz"}, index.ErrRefused, []string{"no URL"}, 1, ""},
+		"cut":           {pypitest.Fault{Cut: true, CutAfter: 40}, index.ErrUnreachable, []string{"the connection was cut"}, 3, "network"},
+		"cut at once":   {pypitest.Fault{Cut: true}, index.ErrUnreachable, nil, 3, ""},
+		"cut, no end":   {pypitest.Fault{Cut: true, CutAfter: 300, NoLength: true, ContentType: "text/html", Body: "<html><body>" + strings.Repeat(`<a href="demo-1.0.tar.gz">demo</a>`, 30) + "</body></html>"}, index.ErrUnreachable, []string{"cut"}, 3, ""},
+		"html":          {pypitest.Fault{Body: "<html>hello</html>"}, index.ErrPage, []string{"html where json was promised"}, 1, "index-url"},
+		"error page":    {pypitest.Fault{Body: "<html>hello</html>", ContentType: "text/html"}, index.ErrPage, []string{"error or login page"}, 1, "index-url"},
+		"wrong type":    {pypitest.Fault{ContentType: "application/octet-stream"}, index.ErrPage, []string{"application/octet-stream"}, 1, "index-url"},
+		"other project": {pypitest.Fault{Body: `{"name":"demo-x","files":[]}`}, index.ErrRefused, []string{`"demo-x"`}, 1, ""},
+		"large":         {pypitest.Fault{Pad: 3 << 20}, index.ErrPage, []string{"larger than 1048576 bytes"}, 1, ""},
+		"large, no end": {pypitest.Fault{Pad: 3 << 20, NoLength: true}, index.ErrPage, []string{"larger than 1048576 bytes"}, 1, ""},
+		"encoding":      {pypitest.Fault{Encoding: "br"}, index.ErrPage, []string{`"br" was not asked for`}, 1, ""},
+		"no gzip":       {pypitest.Fault{Encoding: "gzip"}, index.ErrPage, []string{"unpack page"}, 1, ""},
+		"drip":          {pypitest.Fault{Drip: 20 * time.Millisecond}, index.ErrUnreachable, []string{"too slowly"}, 3, "later"},
+		"hang":          {pypitest.Fault{Hang: true}, index.ErrUnreachable, []string{"(3 tries)"}, 3, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := indextest.New(t, indextest.Options{})
+			s := pypitest.NewIndex(t, pypitest.Options{})
 			add(s, "demo", "1.0")
 			s.Fault(s.PagePath("demo"), c.fault)
 			o := quick
@@ -197,11 +196,11 @@ func TestPageFaults(t *testing.T) {
 
 // TestPageRecovers: one fault, then a good answer.
 func TestPageRecovers(t *testing.T) {
-	for name, f := range map[string]indextest.Fault{
+	for name, f := range map[string]pypitest.Fault{
 		"503": {Status: 503}, "429": {Status: 429, RetryAfter: "0"}, "cut": {Cut: true, CutAfter: 40}, "drip": {Drip: 50 * time.Millisecond}, "loop once": {Redirect: "/simple/demo/"},
 	} {
 		f.Times = 1
-		s := indextest.New(t, indextest.Options{})
+		s := pypitest.NewIndex(t, pypitest.Options{})
 		add(s, "demo", "1.0")
 		s.Fault(s.PagePath("demo"), f)
 		o := quick
@@ -215,10 +214,10 @@ func TestPageRecovers(t *testing.T) {
 
 // TestRetryAfter: the pause is kept for the whole host, and capped.
 func TestRetryAfter(t *testing.T) {
-	s := indextest.New(t, indextest.Options{})
+	s := pypitest.NewIndex(t, pypitest.Options{})
 	add(s, "demo", "1.0")
 	add(s, "other", "1.0")
-	s.Fault(s.PagePath("demo"), indextest.Fault{Status: 429, RetryAfter: "3600", Times: 1})
+	s.Fault(s.PagePath("demo"), pypitest.Fault{Status: 429, RetryAfter: "3600", Times: 1})
 	o := quick
 	o.MaxRetryAfter = 300 * time.Millisecond
 	c := client(t, s, o)
@@ -244,7 +243,7 @@ func TestRetryAfter(t *testing.T) {
 }
 
 func TestBadProjectNames(t *testing.T) {
-	s := indextest.New(t, indextest.Options{})
+	s := pypitest.NewIndex(t, pypitest.Options{})
 	c := client(t, s, quick)
 	for _, name := range []string{"", "../../etc", "a/b", "a b", "--x", "-", "é", "a\n", strings.Repeat("x", 10_000), "demo?x=1", "%2e%2e"} {
 		_, err := c.Project(t.Context(), name)
@@ -260,7 +259,7 @@ func TestBadProjectNames(t *testing.T) {
 
 // TestSeveralIndexes joins as pip does.
 func TestSeveralIndexes(t *testing.T) {
-	first, second := indextest.New(t, indextest.Options{}), indextest.New(t, indextest.Options{Mirror: true})
+	first, second := pypitest.NewIndex(t, pypitest.Options{}), pypitest.NewIndex(t, pypitest.Options{Mirror: true})
 	add(first, "demo", "1.0", "2.0")
 	add(second, "demo", "2.0", "3.0")
 	add(second, "only", "1.0")
@@ -288,23 +287,23 @@ func TestSeveralIndexes(t *testing.T) {
 	if got := names("only"); got != "1.0@2" {
 		t.Fatal(got)
 	}
-	first.Fault(first.PagePath("only"), indextest.Fault{Status: 403})
+	first.Fault(first.PagePath("only"), pypitest.Fault{Status: 403})
 	if got := names("only"); got != "1.0@2" {
 		t.Fatal(got)
 	}
 	_, err := c.Project(t.Context(), "nobody")
 	check(t, err, index.ErrNotFound)
-	first.Fault(first.PagePath("nobody"), indextest.Fault{Status: 403})
+	first.Fault(first.PagePath("nobody"), pypitest.Fault{Status: 403})
 	_, err = c.Project(t.Context(), "nobody")
 	check(t, err, index.ErrRefused, "403")
 	// An index that is down decides nothing silently.
-	second.Fault(second.PagePath("barred"), indextest.Fault{Status: 500})
+	second.Fault(second.PagePath("barred"), pypitest.Fault{Status: 500})
 	_, err = c.Project(t.Context(), "barred")
 	check(t, err, index.ErrUnreachable, "500")
 	// The same name with other bytes: both stay, pip's choice first.
 	file, data := wheel("both", "1.0")
-	first.AddFile("both", indextest.File{Name: file, Data: data})
-	second.AddFile("both", indextest.File{Name: file, Data: append([]byte("#"), data...)})
+	first.AddFile("both", pypitest.Artifact{Name: file, Data: data})
+	second.AddFile("both", pypitest.Artifact{Name: file, Data: append([]byte("#"), data...)})
 	if got := names("both"); got != "1.0@2 1.0@1" {
 		t.Fatal(got)
 	}
@@ -313,7 +312,7 @@ func TestSeveralIndexes(t *testing.T) {
 // TestSameChoiceAsPip: of one file at two indexes pip must fetch the URL that
 // comes first in Files.
 func TestSameChoiceAsPip(t *testing.T) {
-	first, second := indextest.New(t, indextest.Options{}), indextest.New(t, indextest.Options{})
+	first, second := pypitest.NewIndex(t, pypitest.Options{}), pypitest.NewIndex(t, pypitest.Options{})
 	add(first, "demo", "1.0")
 	add(second, "demo", "1.0")
 	p, err := newClient(t, index.Config{Indexes: []string{first.URL(), second.URL()}}, quick).Project(t.Context(), "demo")
@@ -367,9 +366,9 @@ func TestBadConfig(t *testing.T) {
 }
 
 func TestCancel(t *testing.T) {
-	s := indextest.New(t, indextest.Options{})
+	s := pypitest.NewIndex(t, pypitest.Options{})
 	add(s, "demo", "1.0")
-	s.Fault(s.PagePath("demo"), indextest.Fault{Hang: true})
+	s.Fault(s.PagePath("demo"), pypitest.Fault{Hang: true})
 	c := client(t, s, quick)
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(30*time.Millisecond, cancel)
@@ -390,14 +389,14 @@ func TestCancel(t *testing.T) {
 
 // TestWaitingInLine: the time a call waits for its turn is not the index's.
 func TestWaitingInLine(t *testing.T) {
-	s := indextest.New(t, indextest.Options{})
+	s := pypitest.NewIndex(t, pypitest.Options{})
 	add(s, "demo", "1.0")
 	o := quick
 	o.Jobs, o.PageTime = 1, time.Second
 	c := client(t, s, o)
 	var wg sync.WaitGroup
 	for _, name := range []string{"slow1", "slow2"} {
-		s.Fault(s.PagePath(name), indextest.Fault{Hang: true})
+		s.Fault(s.PagePath(name), pypitest.Fault{Hang: true})
 		wg.Go(func() {
 			if _, err := c.Project(t.Context(), name); !errors.Is(err, index.ErrUnreachable) || !strings.Contains(err.Error(), "it took too long") {
 				t.Error(err)
@@ -415,7 +414,7 @@ func TestWaitingInLine(t *testing.T) {
 
 // TestJobs: never more requests under way than allowed.
 func TestJobs(t *testing.T) {
-	s := indextest.New(t, indextest.Options{})
+	s := pypitest.NewIndex(t, pypitest.Options{})
 	o := quick
 	o.Jobs = 3
 	c := client(t, s, o)
@@ -423,7 +422,7 @@ func TestJobs(t *testing.T) {
 	for i := range 12 {
 		name := fmt.Sprintf("demo%d", i)
 		add(s, name, "1.0")
-		s.Fault(s.PagePath(name), indextest.Fault{Drip: 500 * time.Microsecond})
+		s.Fault(s.PagePath(name), pypitest.Fault{Drip: 500 * time.Microsecond})
 		go func() {
 			_, err := c.Project(t.Context(), name)
 			done <- err

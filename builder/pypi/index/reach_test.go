@@ -10,13 +10,13 @@ import (
 
 	"larder/builder/fetch"
 	"larder/builder/pypi/index"
-	"larder/builder/pypi/index/indextest"
+	"larder/builder/pypi/pypitest"
 )
 
 func TestTLS(t *testing.T) {
-	s := indextest.New(t, indextest.Options{TLS: true})
+	s := pypitest.NewIndex(t, pypitest.Options{TLS: true})
 	add(s, "demo", "1.0")
-	other := indextest.NewAuthority(t)
+	other := pypitest.NewAuthority(t)
 	at := index.Config{Indexes: []string{s.URL()}, Access: fetch.Access{Retries: 5}}
 	ask := func(edit func(*index.Config)) error {
 		t.Helper()
@@ -53,7 +53,7 @@ func TestTLS(t *testing.T) {
 	})
 	check(t, err, index.ErrUnreachable, "127.0.0.2")
 	// Plain http where TLS is spoken, and the other way round.
-	plain := indextest.New(t, indextest.Options{})
+	plain := pypitest.NewIndex(t, pypitest.Options{})
 	err = ask(func(c *index.Config) {
 		c.Indexes, c.Retries = []string{strings.Replace(plain.URL(), "http:", "https:", 1)}, 0
 	})
@@ -63,7 +63,7 @@ func TestTLS(t *testing.T) {
 }
 
 func TestClientCertificate(t *testing.T) {
-	s := indextest.New(t, indextest.Options{TLS: true, ClientCert: true})
+	s := pypitest.NewIndex(t, pypitest.Options{TLS: true, ClientCert: true})
 	add(s, "demo", "1.0")
 	config := index.Config{Indexes: []string{s.URL()}, Access: fetch.Access{CABundles: []string{s.CA.File}, Retries: 3}}
 	_, err := newClient(t, config, quick).Project(t.Context(), "demo")
@@ -71,7 +71,7 @@ func TestClientCertificate(t *testing.T) {
 	if !strings.Contains(hint(err), "client-cert") {
 		t.Fatalf("hint %q", hint(err))
 	}
-	config.ClientCert = indextest.NewAuthority(t).ClientFile(t)
+	config.ClientCert = pypitest.NewAuthority(t).ClientFile(t)
 	_, err = newClient(t, config, quick).Project(t.Context(), "demo")
 	check(t, err, index.ErrUnreachable, "certificate")
 	config.ClientCert = s.CA.ClientFile(t)
@@ -83,7 +83,7 @@ func TestClientCertificate(t *testing.T) {
 // TestFallbackAuthorities: pip's own bundle only counts where the system has
 // none; here it must not make an index believed.
 func TestFallbackAuthorities(t *testing.T) {
-	s := indextest.New(t, indextest.Options{TLS: true})
+	s := pypitest.NewIndex(t, pypitest.Options{TLS: true})
 	_, err := newClient(t, index.Config{Indexes: []string{s.URL()}, Access: fetch.Access{FallbackCA: s.CA.File}}, quick).Project(t.Context(), "demo")
 	check(t, err, index.ErrUnreachable, "unknown authority")
 }
@@ -104,11 +104,11 @@ func TestNoConnection(t *testing.T) {
 }
 
 func TestProxy(t *testing.T) {
-	s := indextest.New(t, indextest.Options{})
+	s := pypitest.NewIndex(t, pypitest.Options{})
 	add(s, "demo", "1.0")
-	secure := indextest.New(t, indextest.Options{TLS: true})
+	secure := pypitest.NewIndex(t, pypitest.Options{TLS: true})
 	add(secure, "demo", "1.0")
-	p := indextest.NewProxy(t, "via", "p:@ss")
+	p := pypitest.NewProxy(t, "via", "p:@ss")
 	p.Hosts["index.example:80"], p.Hosts["index.example"] = s.Host(), s.Host()
 	config := index.Config{Indexes: []string{"http://index.example/simple"}, Access: fetch.Access{TrustedHosts: []string{"index.example"}, Proxy: fetch.ProxyFor(p.URL())}}
 	if _, err := newClient(t, config, quick).Project(t.Context(), "demo"); err != nil {
@@ -150,11 +150,11 @@ func TestProxy(t *testing.T) {
 
 // TestRedirects between hosts: credentials stay, schemes and places are held to.
 func TestRedirects(t *testing.T) {
-	far := indextest.New(t, indextest.Options{TLS: true})
+	far := pypitest.NewIndex(t, pypitest.Options{TLS: true})
 	add(far, "demo", "1.0")
-	near := indextest.New(t, indextest.Options{User: "someone", Password: "secret"})
+	near := pypitest.NewIndex(t, pypitest.Options{User: "someone", Password: "secret"})
 	config := index.Config{Indexes: []string{near.AuthURL()}, Access: fetch.Access{CABundles: []string{far.CA.File}}}
-	near.Fault(near.PagePath("demo"), indextest.Fault{Redirect: far.URL() + "demo/"})
+	near.Fault(near.PagePath("demo"), pypitest.Fault{Redirect: far.URL() + "demo/"})
 	p, err := newClient(t, config, quick).Project(t.Context(), "demo")
 	if err != nil || len(p.Files) != 1 || p.Files[0].Index != near.URL() || !strings.HasPrefix(p.Files[0].URL, "https://localhost:") {
 		t.Fatal(p, err)
@@ -166,18 +166,18 @@ func TestRedirects(t *testing.T) {
 		t.Fatalf("credentials went to another host: %q", h)
 	}
 	// From https to plain http, even at the same host.
-	far.Fault(far.PagePath("demo"), indextest.Fault{Redirect: near.URL() + "demo/"})
+	far.Fault(far.PagePath("demo"), pypitest.Fault{Redirect: near.URL() + "demo/"})
 	_, err = newClient(t, index.Config{Indexes: []string{far.URL()}, Access: fetch.Access{CABundles: []string{far.CA.File}}}, quick).Project(t.Context(), "demo")
 	check(t, err, index.ErrRefused, "from https to plain http")
 	if _, err = newClient(t, index.Config{Indexes: []string{far.URL()}, Access: fetch.Access{CABundles: []string{far.CA.File}, TrustedHosts: []string{near.Host()}}}, quick).Project(t.Context(), "demo"); err == nil || !strings.Contains(err.Error(), "401") {
 		t.Fatalf("a trusted host was not followed: %v", err)
 	}
 	// From a public name to this machine, through a proxy that knows the name.
-	proxy := indextest.NewProxy(t, "", "")
-	public := indextest.New(t, indextest.Options{})
+	proxy := pypitest.NewProxy(t, "", "")
+	public := pypitest.NewIndex(t, pypitest.Options{})
 	proxy.Hosts["index.example"] = public.Host()
 	for _, to := range []string{"http://127.0.0.1:1/", "http://localhost/x", "http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://169.254.169.254/latest/", "http://[fe80::1]/", "http://0.0.0.0/"} {
-		public.Fault(public.PagePath("demo"), indextest.Fault{Redirect: to})
+		public.Fault(public.PagePath("demo"), pypitest.Fault{Redirect: to})
 		config := index.Config{Indexes: []string{"http://index.example/simple/"}, Access: fetch.Access{TrustedHosts: []string{"index.example", "169.254.169.254", "fe80::1"}, Proxy: fetch.ProxyFor(proxy.URL())}}
 		_, err := newClient(t, config, quick).Project(t.Context(), "demo")
 		check(t, err, index.ErrRefused, "address of this machine or link")
@@ -188,7 +188,7 @@ func TestRedirects(t *testing.T) {
 // carry them, and looks for them in all that comes back.
 func TestSecrets(t *testing.T) {
 	const user, password = "hush-user", "hush-password"
-	s := indextest.New(t, indextest.Options{User: user, Password: password, Mirror: true})
+	s := pypitest.NewIndex(t, pypitest.Options{User: user, Password: password, Mirror: true})
 	add(s, "demo", "1.0")
 	c := client(t, s, quick)
 	p, err := c.Project(t.Context(), "demo")
@@ -229,7 +229,7 @@ func TestSecrets(t *testing.T) {
 			look(err)
 		}
 	}
-	for _, fault := range []indextest.Fault{
+	for _, fault := range []pypitest.Fault{
 		{Status: 401}, {Status: 403}, {Status: 404}, {Status: 429}, {Status: 500}, {Status: 302},
 		{Redirect: "http://hush-user:hush-password@h.example:port/"}, {Redirect: "ftp://hush-user:hush-password@h.example/?hush"},
 		{Redirect: "http://hush-user:hush-password@127.0.0.1:1/?hush#hush"}, {Redirect: "http://hush\x7f/"}, {Redirect: "?hush"}, {Redirect: "//hush-user:hush-password@index.invalid/"},
@@ -243,7 +243,7 @@ func TestSecrets(t *testing.T) {
 	o := quick
 	o.MaxPage, o.MaxFile, o.MaxMetadata = 10, 10, 10
 	for _, path := range []string{page, file, file + ".metadata"} {
-		s.Fault(path, indextest.Fault{})
+		s.Fault(path, pypitest.Fault{})
 	}
 	_, err = client(t, s, o).Project(t.Context(), "demo")
 	look(err)
@@ -277,7 +277,7 @@ func TestSecrets(t *testing.T) {
 
 // TestConnectionsReused: pages, one after the other, share a connection.
 func TestConnectionsReused(t *testing.T) {
-	s := indextest.New(t, indextest.Options{TLS: true, Gzip: true})
+	s := pypitest.NewIndex(t, pypitest.Options{TLS: true, Gzip: true})
 	c := client(t, s, quick)
 	for i := range 20 {
 		name := fmt.Sprint("demo", i)
@@ -298,8 +298,8 @@ func TestConnectionsReused(t *testing.T) {
 // TestStatusBodies: the text of an error page keeps nobody waiting, and costs
 // no connection when it is short.
 func TestStatusBodies(t *testing.T) {
-	s := indextest.New(t, indextest.Options{})
-	s.Fault(s.PagePath("demo"), indextest.Fault{Status: 503, Body: strings.Repeat("sorry ", 1000), Drip: 50 * time.Millisecond, Times: 1})
+	s := pypitest.NewIndex(t, pypitest.Options{})
+	s.Fault(s.PagePath("demo"), pypitest.Fault{Status: 503, Body: strings.Repeat("sorry ", 1000), Drip: 50 * time.Millisecond, Times: 1})
 	add(s, "demo", "1.0")
 	start := time.Now()
 	c := client(t, s, quick)

@@ -9,19 +9,19 @@ import (
 	"time"
 
 	"larder/builder/pypi/index"
-	"larder/builder/pypi/index/indextest"
+	"larder/builder/pypi/pypitest"
 )
 
 // A host that sends every page just fast enough not to be cut off is given up: what it
 // costs does not grow with the projects.
 func TestHostIsGivenUp(t *testing.T) {
-	s := indextest.New(t, indextest.Options{})
+	s := pypitest.NewIndex(t, pypitest.Options{})
 	o := quick
 	o.Jobs, o.StallTime, o.MinSpeed, o.HostTime = 8, 600*time.Millisecond, 20, 300*time.Millisecond
 	for i := range 64 {
 		name := fmt.Sprintf("demo%d", i)
 		add(s, name, "1.0")
-		s.Fault(s.PagePath(name), indextest.Fault{Drip: 20 * time.Millisecond}) // 50 bytes a second
+		s.Fault(s.PagePath(name), pypitest.Fault{Drip: 20 * time.Millisecond}) // 50 bytes a second
 	}
 	c := client(t, s, o)
 	var all sync.WaitGroup
@@ -46,9 +46,9 @@ func TestLongAnswersAreClipped(t *testing.T) {
 		"long, not allowed": "ftp://far.example/" + strings.Repeat("a", 900_000),
 		"within bounds":     "ftp://far.example/" + strings.Repeat("a", 8000),
 	} {
-		s := indextest.New(t, indextest.Options{})
+		s := pypitest.NewIndex(t, pypitest.Options{})
 		add(s, "demo", "1.0")
-		s.Fault(s.PagePath("demo"), indextest.Fault{Redirect: to})
+		s.Fault(s.PagePath("demo"), pypitest.Fault{Redirect: to})
 		_, err := client(t, s, quick).Project(t.Context(), "demo")
 		check(t, err, index.ErrRefused, "redirect")
 		if len(err.Error()) > 1500 {

@@ -11,14 +11,14 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 	"larder/snapshot"
 )
 
 // BenchmarkBuild makes the layers of all cached wheels, as a build does: as many at
 // once as there are processors, one compiler. Storing is left out, hashing is not.
 func BenchmarkBuild(b *testing.B) {
-	wheels := wheeltest.Real(b)
+	wheels := pypitest.Real(b)
 	in := python(b)
 	hashes := sync.Pool{New: func() any { return sha256.New() }}
 	put := func(r io.Reader, exec bool) (snapshot.Object, int64, error) {
@@ -45,7 +45,7 @@ func BenchmarkBuild(b *testing.B) {
 				g.SetLimit(runtime.GOMAXPROCS(0))
 				for _, name := range wheels {
 					g.Go(func() error {
-						layer, err := Build(context.Background(), openWheel(b, name), target(b, in), c, put)
+						layer, err := Build(context.Background(), openWheel(b, name), in.Target, c, put)
 						mu.Lock()
 						defer mu.Unlock()
 						files += int64(len(layer))

@@ -59,13 +59,13 @@ func NewCompiler(ctx context.Context, in Interpreter, jobs int) (*Compiler, erro
 // compiles as it imports.
 //
 // Errors: wheel.ErrRefused when the content is not what the archive declares or
-// two files would need one place; put's and the compiler's own. What was put before
+// two files would need one path; put's and the compiler's own. What was put before
 // an error is the caller's to drop.
 func Build(ctx context.Context, w *wheel.Wheel, target tags.Target, compiler *Compiler, put Put) ([]File, error) {
 	b := &build{ctx: ctx, w: w, compiler: compiler, put: put, files: map[string]File{}, changed: map[string]string{}}
 	b.scheme(target)
 	b.commands = commands(w.EntryPoints, target.Python())
-	if err := b.place(); err != nil {
+	if err := b.planFiles(); err != nil {
 		return nil, err
 	}
 	if err := b.unpack(); err != nil {
@@ -92,16 +92,14 @@ type build struct {
 	lib      string            // the directory that RECORD's paths are relative to
 	dirs     map[string]string // .data's keys -> directories
 	commands []wheel.EntryPoint
-	wrappers map[string]bool // isWrapper's, the names of all entry points
 
-	places    []place
+	plan      []planned
 	taken     map[string]string // path -> the entry that is a file there
 	parents   map[string]bool   // paths that are directories
 	files     map[string]File   // by path: what is in the layer
 	changed   map[string]string // paths as RECORD has them -> paths, of files that are not the wheel's byte for byte
-	compiled  []string          // paths of bytecode
 	generated []string          // paths of what pip writes itself
-	bytecode  []File            // collect's, until it has ended
+	bytecode  []File            // filled by collect
 }
 
 // smallFile is what is read into memory as a whole; larger files are streamed,
@@ -116,7 +114,7 @@ func (b *build) unpack() error {
 	g.Go(func() error { return b.collect(ctx, sources) })
 	g.Go(func() error {
 		defer close(sources)
-		for _, p := range b.places {
+		for _, p := range b.plan {
 			if err := b.unpackOne(ctx, p, sources); err != nil {
 				return err
 			}
@@ -134,7 +132,7 @@ type source struct {
 	job   *bytecode.Job
 }
 
-func (b *build) unpackOne(ctx context.Context, p place, sources chan<- source) error {
+func (b *build) unpackOne(ctx context.Context, p planned, sources chan<- source) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -145,14 +143,14 @@ func (b *build) unpackOne(ctx context.Context, p place, sources chan<- source) e
 	defer r.Close()
 	compile := b.compiler != nil && strings.HasSuffix(p.path, ".py") && p.file.Size <= bytecode.MaxSource
 	switch {
-	case !p.last:
+	case !p.kept:
 		// Not in the layer, but its content must be what the archive declares.
 		_, err := io.Copy(io.Discard, r)
 		return err
 	case p.script && p.file.Size > bytecode.MaxSource:
 		return b.refuse(p.file.Name, "is a script of more than %d bytes", bytecode.MaxSource)
 	case !compile && !p.script && p.file.Size > smallFile:
-		_, err := b.keep(p, r)
+		_, err := b.keep(p.path, r, p.file.Exec)
 		return err
 	}
 	text, err := readAll(r, p.file.Size)
@@ -165,7 +163,7 @@ func (b *build) unpackOne(ctx context.Context, p place, sources chan<- source) e
 			b.changed[b.relative(p.path)] = p.path
 		}
 	}
-	o, err := b.keep(p, bytes.NewReader(text))
+	o, err := b.keep(p.path, bytes.NewReader(text), p.file.Exec)
 	if err != nil {
 		return err
 	}
@@ -193,14 +191,13 @@ func readAll(r io.Reader, size int64) ([]byte, error) {
 	return buf.Bytes(), err
 }
 
-// keep puts one of the wheel's files.
-func (b *build) keep(p place, r io.Reader) (snapshot.Object, error) {
-	o, size, err := b.put(r, p.file.Exec)
-	if err != nil {
-		return o, err
+// keep puts one file of the layer.
+func (b *build) keep(path string, r io.Reader, exec bool) (snapshot.Object, error) {
+	o, size, err := b.put(r, exec)
+	if err == nil {
+		b.files[path] = File{path, o, size, MTime(o.Digest)}
 	}
-	b.files[p.path] = File{p.path, o, size, MTime(o.Digest)}
-	return o, nil
+	return o, err
 }
 
 // bytecodeFits says whether there is room for a source's bytecode: a wheel may have
@@ -238,7 +235,6 @@ func (b *build) collect(ctx context.Context, sources <-chan source) error {
 func (b *build) generate() error {
 	for _, f := range b.bytecode {
 		b.files[f.Path] = f
-		b.compiled = append(b.compiled, f.Path)
 	}
 	for _, p := range b.commands {
 		path := b.dirs["scripts"] + "/" + p.Command
@@ -259,12 +255,8 @@ func (b *build) generate() error {
 func (b *build) info() string { return b.lib + "/" + b.w.DistInfo + "/" }
 
 func (b *build) write(path string, content []byte, exec bool) error {
-	o, size, err := b.put(bytes.NewReader(content), exec)
-	if err != nil {
-		return err
-	}
-	b.files[path] = File{path, o, size, MTime(o.Digest)}
-	return nil
+	_, err := b.keep(path, bytes.NewReader(content), exec)
+	return err
 }
 
 func (b *build) refuse(entry, format string, args ...any) error {

@@ -21,10 +21,9 @@ var ErrInterpreter = errors.New("no interpreter to stock for")
 
 // Interpreter is a Python of this host.
 type Interpreter struct {
-	Executable string            // the real file, behind shims, links and virtual environments
-	Version    string            // python_full_version, "3.11.7"
-	Tag        string            // the target it is, "cp311-manylinux_2_36_x86_64"
-	Markers    map[string]string // PEP 508 environment, as tags.Target.Markers makes it
+	Executable string      // the real file, behind shims, links and virtual environments
+	Version    string      // python_full_version, "3.11.7"
+	Target     tags.Target // what it is
 }
 
 // answer is what the interpreter says of itself.
@@ -106,8 +105,7 @@ func Probe(ctx context.Context, exe string) (Interpreter, error) {
 		return bad("is not supported: %w", err)
 	}
 	// A build from a repository calls itself 3.14.0a1+.
-	version := strings.TrimSuffix(a.Version, "+")
-	return Interpreter{Executable: a.Executable, Version: version, Tag: target.String(), Markers: target.Markers(version)}, nil
+	return Interpreter{Executable: a.Executable, Version: strings.TrimSuffix(a.Version, "+"), Target: target}, nil
 }
 
 // machine is the platform part of the interpreter, which may be of 32 bits on a

@@ -12,19 +12,15 @@ import (
 // record is the RECORD pip writes: the wheel's own rows with the paths changed to
 // where the files went, new hashes for scripts that were rewritten, rows for what
 // pip made, rows without a hash for what the wheel did not list and for bytecode,
-// sorted, in the csv module's form (get_csv_rows_for_installed). Odd, but so it is:
-// a file pip replaced (an INSTALLER in the wheel) keeps its old row beside the new.
+// sorted, in the csv module's form (get_csv_rows_for_installed). As with pip, a file
+// that pip replaced (an INSTALLER in the wheel) keeps its old row beside the new.
+// encoding/csv would put quotes around a field that begins with a space.
 func (b *build) record() []byte {
-	type key struct{ from, to string }
-	var installed []key // in the wheel -> in the layer; what is left gets a bare row
-	for _, p := range b.places {
+	to := map[string]string{} // in the wheel -> in the layer; what is left gets a bare row
+	for _, p := range b.plan {
 		if p.path != "" {
-			installed = append(installed, key{p.file.Name, b.relative(p.path)})
+			to[p.file.Name] = b.relative(p.path)
 		}
-	}
-	to := make(map[string]string, len(installed))
-	for _, k := range installed {
-		to[k.from] = k.to
 	}
 	var rows [][3]string
 	for _, r := range b.w.Record() {
@@ -45,8 +41,8 @@ func (b *build) record() []byte {
 	for _, p := range to {
 		rows = append(rows, [3]string{p})
 	}
-	for _, p := range b.compiled {
-		rows = append(rows, [3]string{b.relative(p)})
+	for _, f := range b.bytecode {
+		rows = append(rows, [3]string{b.relative(f.Path)})
 	}
 	slices.SortFunc(rows, func(x, y [3]string) int { return slices.Compare(x[:], y[:]) })
 	var out bytes.Buffer

@@ -13,7 +13,6 @@ import (
 
 	"larder/builder/pypi/wheel"
 	"larder/snapshot"
-	"larder/snapshot/pypi/tags"
 )
 
 // tree is a directory that layers are unpacked into, and the Put that does it.
@@ -90,22 +89,13 @@ func python(t testing.TB) Interpreter {
 	return in
 }
 
-func target(t testing.TB, in Interpreter) tags.Target {
-	t.Helper()
-	target, err := tags.Parse(in.Tag)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return target
-}
-
 func compiler(t testing.TB, in Interpreter, jobs int) *Compiler {
 	t.Helper()
 	c, err := NewCompiler(context.Background(), in, jobs)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Close() })
+	t.Cleanup(c.Close)
 	return c
 }
 

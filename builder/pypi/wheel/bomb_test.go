@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 )
 
 // allocated is how many bytes f allocates, freed ones counted.
@@ -23,7 +23,7 @@ func allocated(f func()) int64 {
 // linear, or that trusts what it reads, minutes or gigabytes. refused is a part of the
 // refusal; "" when the wheel is sound and only must not cost much.
 func bombs() map[string]struct {
-	wheel   wheeltest.Wheel
+	wheel   pypitest.Wheel
 	refused string
 } {
 	const format = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n"
@@ -33,31 +33,31 @@ func bombs() map[string]struct {
 	for i := range 90_000 {
 		fmt.Fprintf(&commands, "c%d=m:f\n", i)
 	}
-	var tree []wheeltest.File
+	var tree []pypitest.File
 	for i := range 30_000 {
 		deep.Reset()
 		for d := range 60 {
 			fmt.Fprintf(&deep, "%x%x/", i, d)
 		}
-		tree = append(tree, wheeltest.File{Path: deep.String() + "f"})
+		tree = append(tree, pypitest.File{Path: deep.String() + "f"})
 	}
 	type bomb = struct {
-		wheel   wheeltest.Wheel
+		wheel   pypitest.Wheel
 		refused string
 	}
-	metadata := wheeltest.Wheel{}.MetadataText()
+	metadata := pypitest.Wheel{}.MetadataText()
 	return map[string]bomb{
-		"tags":                  {wheeltest.Wheel{WheelText: format + strings.Repeat("Tag: "+set(400)+"-"+set(400)+"-"+set(400)+"\n", 3)}, ""},
-		"tags in short lines":   {wheeltest.Wheel{WheelText: format + strings.Repeat("Tag: "+set(40)+"-"+set(40)+"-"+set(40)+"\n", 4000)}, ""},
-		"tags in the name":      {wheeltest.Wheel{Tag: set(35) + "-" + set(35) + "-" + set(35), WheelText: format + "Tag: a-a-a\n"}, ""},
-		"WHEEL continued":       {wheeltest.Wheel{WheelText: format + "X: y\n" + strings.Repeat(" y\n", 300_000)}, ""},
-		"METADATA continued":    {wheeltest.Wheel{Metadata: metadata + "Summary: y\n" + strings.Repeat(" y\n", 1_000_000)}, ""},
-		"METADATA of fields":    {wheeltest.Wheel{Metadata: metadata + strings.Repeat("a:\n", 4_000_000)}, ""},
-		"rows of two bytes":     {wheeltest.Wheel{Record: strings.Repeat("a\n", 31<<20)}, "bytes that"},
-		"rows in another shape": {wheeltest.Wheel{Record: strings.Repeat("a\n", 400_000)}, "rows"},
-		"a row of quotes":       {wheeltest.Wheel{Record: strings.Repeat(`"`, 1_000_001) + "\n"}, "has a field longer"},
-		"commands":              {wheeltest.Wheel{EntryPoints: commands.String()}, "more than 10000 commands"},
-		"directories":           {wheeltest.Wheel{Files: tree, Record: "demo-1.0.dist-info/RECORD,,\n"}, "more than 200000 files and directories"},
+		"tags":                  {pypitest.Wheel{WheelText: format + strings.Repeat("Tag: "+set(400)+"-"+set(400)+"-"+set(400)+"\n", 3)}, ""},
+		"tags in short lines":   {pypitest.Wheel{WheelText: format + strings.Repeat("Tag: "+set(40)+"-"+set(40)+"-"+set(40)+"\n", 4000)}, ""},
+		"tags in the name":      {pypitest.Wheel{Tag: set(35) + "-" + set(35) + "-" + set(35), WheelText: format + "Tag: a-a-a\n"}, ""},
+		"WHEEL continued":       {pypitest.Wheel{WheelText: format + "X: y\n" + strings.Repeat(" y\n", 300_000)}, ""},
+		"METADATA continued":    {pypitest.Wheel{Metadata: metadata + "Summary: y\n" + strings.Repeat(" y\n", 1_000_000)}, ""},
+		"METADATA of fields":    {pypitest.Wheel{Metadata: metadata + strings.Repeat("a:\n", 4_000_000)}, ""},
+		"rows of two bytes":     {pypitest.Wheel{Record: strings.Repeat("a\n", 31<<20)}, "bytes that"},
+		"rows in another shape": {pypitest.Wheel{Record: strings.Repeat("a\n", 400_000)}, "rows"},
+		"a row of quotes":       {pypitest.Wheel{Record: strings.Repeat(`"`, 1_000_001) + "\n"}, "has a field longer"},
+		"commands":              {pypitest.Wheel{EntryPoints: commands.String()}, "more than 10000 commands"},
+		"directories":           {pypitest.Wheel{Files: tree, Record: "demo-1.0.dist-info/RECORD,,\n"}, "more than 200000 files and directories"},
 	}
 }
 

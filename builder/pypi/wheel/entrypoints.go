@@ -5,8 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-
-	"larder/builder/pypi/wheel/archive"
+	"unicode/utf8"
 )
 
 // EntryPoints are the commands of entry_points.txt, in the order of the file. pip
@@ -29,24 +28,24 @@ func (w *Wheel) readEntryPoints() error {
 		return err
 	}
 	name := w.DistInfo + "/entry_points.txt"
-	if !validText(b) {
-		return w.refuse(name, "is not UTF-8")
+	if !utf8.Valid(b) {
+		return refuseEntry(name, "is not UTF-8")
 	}
-	if w.EntryPoints, err = ParseEntryPoints(string(b)); err != nil {
-		return w.refuse(name, "%v", err)
+	if w.EntryPoints, err = parseEntryPoints(string(b)); err != nil {
+		return refuseEntry(name, "%v", err)
 	}
 	return nil
 }
 
-// ParseEntryPoints reads the console_scripts and gui_scripts of an
+// parseEntryPoints reads the console_scripts and gui_scripts of an
 // entry_points.txt as importlib.metadata and pip's distlib do, and refuses what
 // makes pip fail (a value that names no function) and what would put a script
 // somewhere else or in place of the interpreter. Of two with one name the last
 // counts, in the place of the first.
-func ParseEntryPoints(text string) (EntryPoints, error) {
+func parseEntryPoints(text string) (EntryPoints, error) {
 	var e EntryPoints
 	var group *[]EntryPoint
-	known := map[entryKey]int{} // place in the group
+	known := map[entryKey]int{} // index in the group
 	for line := range strings.FieldsFuncSeq(text, isLineEnd) {
 		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
@@ -84,7 +83,7 @@ func ParseEntryPoints(text string) (EntryPoints, error) {
 	return e, nil
 }
 
-// maxCommands is how many scripts a wheel may ask for. The most met is 120.
+// maxCommands is how many scripts a wheel may ask for. The most of real wheels is 120.
 const maxCommands = 10_000
 
 type entryKey struct {
@@ -107,7 +106,7 @@ func parseEntryPoint(line string) (EntryPoint, error) {
 	name, value, ok := strings.Cut(line, "=")
 	name, value = strings.TrimSpace(name), strings.TrimSpace(value)
 	bad := func(what string) (EntryPoint, error) {
-		return EntryPoint{}, fmt.Errorf("has the entry point %s, %s", archive.Quote(name), what)
+		return EntryPoint{}, fmt.Errorf("has the entry point %s, %s", Quote(name), what)
 	}
 	switch {
 	case !ok:
@@ -140,4 +139,4 @@ func parseEntryPoint(line string) (EntryPoint, error) {
 	return EntryPoint{Name: name, Command: command, Module: module, Func: attr}, nil
 }
 
-func isPrintable(r rune) bool { return archive.Quote(string(r)) == `"`+string(r)+`"` }
+func isPrintable(r rune) bool { return Quote(string(r)) == `"`+string(r)+`"` }

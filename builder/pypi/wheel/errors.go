@@ -2,9 +2,8 @@ package wheel
 
 import (
 	"errors"
+	"fmt"
 	"strings"
-
-	"larder/builder/pypi/wheel/archive"
 )
 
 // ErrRefused is what every *Refusal is.
@@ -16,7 +15,25 @@ type Refusal struct {
 	Entry string // the name in the archive, "" when it is about the whole
 	Rule  string // what is wrong, to be read after the entry's name, or alone
 
-	named bool
+	named bool // Entry is meant, even when it is empty
+}
+
+func refuse(format string, args ...any) error {
+	return &Refusal{Rule: fmt.Sprintf(format, args...)}
+}
+
+func refuseEntry(name, format string, args ...any) error {
+	return &Refusal{Entry: name, named: true, Rule: fmt.Sprintf(format, args...)}
+}
+
+// refusal gives a Refusal the wheel's name. An error of the reader stays what it is.
+func (w *Wheel) refusal(err error) error {
+	var r *Refusal
+	if !errors.As(err, &r) {
+		return fmt.Errorf("read %s: %w", display(w.Filename), err)
+	}
+	r.File = w.Filename
+	return err
 }
 
 // Error is one line, whatever the names contain.
@@ -26,7 +43,7 @@ func (r *Refusal) Error() string {
 	b.WriteString(display(r.File))
 	b.WriteString(": ")
 	if r.Entry != "" || r.named {
-		b.WriteString("entry " + archive.Quote(r.Entry) + " ")
+		b.WriteString("entry " + Quote(r.Entry) + " ")
 	}
 	b.WriteString(r.Rule)
 	return b.String()
@@ -40,5 +57,37 @@ func display(name string) string {
 	if name != "" && strings.Trim(name, nameBytes+"-") == "" && len(name) <= 255 {
 		return name
 	}
-	return archive.Quote(name)
+	return Quote(name)
+}
+
+// Quote puts a hostile name on one line of printable text: bytes outside it are
+// \xNN, and the end of a very long one is left out.
+func Quote(name string) string {
+	const keep = 200
+	if len(name) > 2*keep+20 {
+		return quote(name[:keep]) + fmt.Sprintf(" … (%d bytes)", len(name))
+	}
+	return quote(name)
+}
+
+func quote(name string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for i, r := range name {
+		switch {
+		case r == '\ufffd' && !strings.HasPrefix(name[i:], "\ufffd"):
+			fmt.Fprintf(&b, `\x%02x`, name[i])
+		case isControl(r):
+			for _, c := range []byte(string(r)) {
+				fmt.Fprintf(&b, `\x%02x`, c)
+			}
+		case r == '"' || r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
 }

@@ -11,13 +11,13 @@ import (
 	"testing"
 	"unicode"
 
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 )
 
 // What is accepted, archive/zip reads as the same files, and its names are safe to
 // join to a directory.
 func FuzzWheel(f *testing.F) {
-	for _, bad := range wheeltest.Bad() {
+	for _, bad := range pypitest.Bad() {
 		if len(bad.Bytes) < 1<<14 {
 			f.Add(bad.Bytes)
 		}
@@ -29,7 +29,7 @@ func FuzzWheel(f *testing.F) {
 }
 
 func checkAgainstZip(t *testing.T, b []byte) {
-	w, err := OpenLimits(bytes.NewReader(b), int64(len(b)), "demo-1.0-py3-none-any.whl", Limits{Files: 1000, TotalSize: 1 << 24})
+	w, err := openWithin(bytes.NewReader(b), int64(len(b)), "demo-1.0-py3-none-any.whl", limits{Files: 1000, TotalSize: 1 << 24})
 	if err == nil {
 		err = w.Verify()
 	}
@@ -66,20 +66,20 @@ func checkAgainstZip(t *testing.T, b []byte) {
 // The same, with the mutations where they get past the first check.
 func FuzzEntry(f *testing.F) {
 	f.Add("a/b.py", "", "x", "", uint16(0), uint32(0o100644), int64(0), int64(0), int64(0), uint8(0))
-	f.Add("a", "b", "x", wheeltest.UnicodePath("a", "b"), uint16(8), uint32(0o120777), int64(1), int64(-1), int64(30), uint8(0xff))
-	f.Add("ä/", "", "", wheeltest.Zip64Extra(1, 2), uint16(1<<11), uint32(0o040755), int64(0xfffffffe), int64(0), int64(-5), uint8(0x55))
+	f.Add("a", "b", "x", pypitest.UnicodePath("a", "b"), uint16(8), uint32(0o120777), int64(1), int64(-1), int64(30), uint8(0xff))
+	f.Add("ä/", "", "", pypitest.Zip64Extra(1, 2), uint16(1<<11), uint32(0o040755), int64(0xfffffffe), int64(0), int64(-5), uint8(0x55))
 	f.Fuzz(func(t *testing.T, name, local, data, extra string, flags uint16, mode uint32, packed, size, offset int64, how uint8) {
 		if len(name) > 2000 || len(extra) > 2000 || len(data) > 1<<16 {
 			return
 		}
 		bit := func(n int) bool { return how>>n&1 == 1 }
-		e := wheeltest.Entry{Name: name, LocalName: local, Data: data, Extra: extra, Flags: flags, Mode: mode & 0xffff,
+		e := pypitest.Entry{Name: name, LocalName: local, Data: data, Extra: extra, Flags: flags, Mode: mode & 0xffff,
 			Packed: packed, Size: size, Offset: offset, Stored: bit(0), Descriptor: bit(1), Desc64: bit(2), DescNoSig: bit(3), Zip64: bit(4)}
 		if bit(5) {
 			e.LocalPacked, e.LocalSize = packed, size
 		}
-		checkAgainstZip(t, wheeltest.Wheel{Edit: func(a *wheeltest.Archive) {
-			a.Entries = append([]wheeltest.Entry{e}, a.Entries...)
+		checkAgainstZip(t, pypitest.Wheel{Edit: func(a *pypitest.Archive) {
+			a.Entries = append([]pypitest.Entry{e}, a.Entries...)
 			a.Zip64, a.SeeZip64 = bit(6), bit(7)
 		}}.Bytes())
 	})
@@ -117,7 +117,7 @@ func FuzzRecord(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		rows, err := ParseRecord(b)
+		rows, err := parseRecord(b)
 		if err != nil {
 			return
 		}
@@ -131,7 +131,7 @@ func FuzzRecord(f *testing.F) {
 			}
 			out.WriteString("\r\n")
 		}
-		again, err := ParseRecord([]byte(out.String()))
+		again, err := parseRecord([]byte(out.String()))
 		if err != nil || len(again) != len(rows) {
 			t.Fatalf("%q: %v", out.String(), err)
 		}
@@ -144,12 +144,12 @@ func FuzzRecord(f *testing.F) {
 }
 
 func FuzzMetadata(f *testing.F) {
-	for _, s := range []string{"", wheeltest.Wheel{Requires: []string{"a"}}.MetadataText(), "Name: a\n b\n\nName: c", "A:\rB:\r\nC", " a", ":", "Name : x"} {
+	for _, s := range []string{"", pypitest.Wheel{Requires: []string{"a"}}.MetadataText(), "Name: a\n b\n\nName: c", "A:\rB:\r\nC", " a", ":", "Name : x"} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m := ParseMetadata(b)
-		for _, v := range append(append([]string{m.Name, m.Version, m.RequiresPython}, m.RequiresDist...), m.ProvidesExtra...) {
+		for _, v := range append([]string{m.Name, m.Version, m.RequiresPython}, m.RequiresDist...) {
 			if v != strings.TrimSpace(v) {
 				t.Fatalf("value %q", v)
 			}
@@ -162,7 +162,7 @@ func FuzzEntryPoints(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		e, err := ParseEntryPoints(text)
+		e, err := parseEntryPoints(text)
 		if err != nil {
 			return
 		}
@@ -180,7 +180,7 @@ func FuzzEntryPoints(f *testing.F) {
 }
 
 func FuzzName(f *testing.F) {
-	for _, bad := range wheeltest.Bad() {
+	for _, bad := range pypitest.Bad() {
 		f.Add(bad.Filename)
 	}
 	for _, form := range goodForms() {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"larder/builder/pypi/wheel/archive"
 	"larder/snapshot/pypi/pep440"
 	"larder/snapshot/pypi/pep508"
 )
@@ -42,24 +41,24 @@ func ParseName(filename string) (Name, error) {
 	// An index page may write "+" as %2B; whoever passes a name on must decode it.
 	for i, part := range parts {
 		if part == "" || strings.Trim(part, nameBytes) != "" || i != 1 && strings.ContainsAny(part, "+!") {
-			return bad("has %s in its name", archive.Quote(part))
+			return bad("has %s in its name", Quote(part))
 		}
 	}
 	if !pep508.ValidName(parts[0]) {
-		return bad("has the project %s in its name", archive.Quote(parts[0]))
+		return bad("has the project %s in its name", Quote(parts[0]))
 	}
 	n.Project = pep508.Normalize(parts[0])
 	n.Version = parts[1]
 	if _, err := pep440.Parse(n.Version); err != nil {
 		n.Version = strings.ReplaceAll(n.Version, "_", "-")
 		if _, err := pep440.Parse(n.Version); err != nil {
-			return bad("has the version %s in its name", archive.Quote(parts[1]))
+			return bad("has the version %s in its name", Quote(parts[1]))
 		}
 	}
 	if len(parts) == 6 {
 		n.Build = parts[2]
 		if n.Build[0] < '0' || n.Build[0] > '9' {
-			return bad("has the build %s in its name, which must begin with a digit", archive.Quote(n.Build))
+			return bad("has the build %s in its name, which must begin with a digit", Quote(n.Build))
 		}
 	}
 	tags := parts[len(parts)-3:]
@@ -67,7 +66,7 @@ func ParseName(filename string) (Name, error) {
 		*set = strings.Split(tags[i], ".")
 		for _, tag := range *set {
 			if tag == "" {
-				return bad("has the tag %s in its name", archive.Quote(tags[i]))
+				return bad("has the tag %s in its name", Quote(tags[i]))
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package wheel
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -11,18 +12,45 @@ type Row struct {
 	Path, Hash, Size string
 }
 
-// readRecord reads RECORD. What it says is not compared with the files: pip does not,
-// and writes the rows into the RECORD of the environment, right or wrong.
+// What RECORD may have, whatever it says: some rows for each file, and some more for
+// what is not in the archive.
+const (
+	rowsForFile  = 2
+	bytesForFile = 256 // and twice the name: a quote is written as two
+	moreRows     = 10_000
+	moreBytes    = 1 << 20
+)
+
+// readRecord reads RECORD, unless it is large out of all proportion to the files. What
+// it says is not compared with them: pip does not, and writes the rows into the RECORD
+// of the environment, right or wrong.
 func (w *Wheel) readRecord() error {
+	name := w.DistInfo + "/RECORD"
+	rows, size := moreRows, int64(moreBytes)
+	for _, f := range w.files {
+		rows += rowsForFile
+		size += bytesForFile + 2*int64(len(f.Name))
+	}
+	if f := w.find(name); f != nil && f.Size > size {
+		return refuseEntry(name, "is larger than the %d bytes that %d files can need", size, len(w.files))
+	}
 	b, ok, err := w.text("RECORD", maxRecord)
 	if err != nil {
 		return err
 	}
 	if !ok {
-		return w.refuse("", "has no RECORD")
+		return refuse("has no RECORD")
 	}
-	if w.record, err = ParseRecord(b); err != nil {
-		return w.refuse(w.DistInfo+"/RECORD", "%v", err)
+	for _, r := range string(b) {
+		if isLineEnd(r) {
+			rows--
+		}
+	}
+	if rows < 0 {
+		return refuseEntry(name, "has more rows than %d files can need", len(w.files))
+	}
+	if w.record, err = parseRecord(b); err != nil {
+		return refuseEntry(name, "%v", err)
 	}
 	return nil
 }
@@ -30,13 +58,14 @@ func (w *Wheel) readRecord() error {
 // maxField is how many characters the csv module takes for one field.
 const maxField = 1 << 17
 
-// ParseRecord reads the rows of a RECORD as pip does, which hands the lines of
+// parseRecord reads the rows of a RECORD as pip does, which hands the lines of
 // str.splitlines to the csv module: nearly any text is some table. Its errors are what
 // pip fails of: a blank line, a field that is too long, a NUL (before Python 3.11), and
-// what is not UTF-8.
-func ParseRecord(b []byte) ([]Row, error) {
+// what is not UTF-8. encoding/csv reads other rows: it knows one line end, skips blank
+// lines, keeps line ends within quotes, and has another rule for text behind a quote.
+func parseRecord(b []byte) ([]Row, error) {
 	if !utf8.Valid(b) {
-		return nil, fmt.Errorf("is not UTF-8")
+		return nil, errors.New("is not UTF-8")
 	}
 	var rows []Row
 	var r row
@@ -50,16 +79,16 @@ func ParseRecord(b []byte) ([]Row, error) {
 		if strings.Contains(line, "\x00") {
 			return nil, fmt.Errorf("has a NUL on line %d", n)
 		}
-		if !r.read(line) {
+		if r.read(line); r.long {
 			return nil, fmt.Errorf("has a field longer than %d characters on line %d, of which pip fails", maxField, n)
 		}
-		if !r.open {
-			rows = append(rows, r.take())
+		if text == "" && r.open { // a quote that nothing closes
+			r.end()
 		}
-	}
-	if r.open { // a quote that nothing closes
-		r.end()
-		rows = append(rows, r.take())
+		if !r.open {
+			rows = append(rows, Row{r.fields[0], r.fields[1], r.fields[2]})
+			r = row{field: r.field}
+		}
 	}
 	return rows, nil
 }
@@ -85,11 +114,13 @@ type row struct {
 	field []byte // what is read of the next one
 	chars int    // its length in characters
 	open  bool   // it is quoted, and goes on on the next line
+	long  bool   // a field is too long
 }
 
 func (r *row) add(s string) {
 	r.field = append(r.field, s...)
 	r.chars += utf8.RuneCountInString(s)
+	r.long = r.long || r.chars > maxField
 }
 
 // end ends a field.
@@ -101,50 +132,26 @@ func (r *row) end() {
 	r.field, r.chars, r.open = r.field[:0], 0, false
 }
 
-// take returns the row and begins the next.
-func (r *row) take() Row {
-	done := Row{r.fields[0], r.fields[1], r.fields[2]}
-	r.fields, r.n = [3]string{}, 0
-	return done
-}
-
-// read reads one line. It returns false when a field is too long.
-func (r *row) read(s string) bool {
-	for {
+// read reads one line. Within quotes, two quotes are one of the field's; a quote that
+// does not begin a field is a character like any other.
+func (r *row) read(s string) {
+	for more := true; more; {
 		if !r.open && strings.HasPrefix(s, `"`) {
 			r.open, s = true, s[1:]
 		}
-		if r.open {
-			if s = r.quoted(s); r.open {
-				return r.chars <= maxField
+		for r.open {
+			text, rest, closed := strings.Cut(s, `"`)
+			r.add(text)
+			if !closed {
+				return
+			}
+			if s, r.open = strings.CutPrefix(rest, `"`); r.open {
+				r.add(`"`)
 			}
 		}
-		// A quote that does not begin a field is a character like any other.
-		plain, rest, more := strings.Cut(s, ",")
-		if r.add(plain); r.chars > maxField {
-			return false
-		}
-		if r.end(); !more {
-			return true
-		}
-		s = rest
-	}
-}
-
-// quoted reads up to the closing quote and returns what follows it. Of two quotes one
-// belongs to the field.
-func (r *row) quoted(s string) string {
-	for {
-		text, rest, closed := strings.Cut(s, `"`)
-		r.add(text)
-		if !closed {
-			return ""
-		}
-		if !strings.HasPrefix(rest, `"`) {
-			r.open = false
-			return rest
-		}
-		r.add(`"`)
-		s = rest[1:]
+		var plain string
+		plain, s, more = strings.Cut(s, ",")
+		r.add(plain)
+		r.end()
 	}
 }

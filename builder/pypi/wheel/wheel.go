@@ -1,14 +1,10 @@
 package wheel
 
 import (
-	"errors"
-	"fmt"
 	"io"
 	"path"
 	"strings"
-	"unicode/utf8"
 
-	"larder/builder/pypi/wheel/archive"
 	"larder/snapshot/pypi/pep440"
 	"larder/snapshot/pypi/pep508"
 )
@@ -19,23 +15,13 @@ type Wheel struct {
 	Filename    string
 	DistInfo    string // the name of its .dist-info directory
 	Metadata    Metadata
-	Purelib     bool // Root-Is-Purelib of WHEEL
 	EntryPoints EntryPoints
-
-	// Notes are things to mention in a report, in words: nothing is wrong with them.
-	Notes []string
 
 	files  []*File
 	record []Row
 }
 
-// File is one file of a wheel.
-type File = archive.File
-
-// Limits bound what a wheel may unpack to.
-type Limits = archive.Limits
-
-// Bounds of the texts in .dist-info. The largest met: METADATA 0.4 MB, RECORD 4 MB.
+// Bounds of the texts in .dist-info. The largest of real wheels: METADATA 0.4 MB, RECORD 4 MB.
 const (
 	maxMetadata    = 16 << 20
 	maxWheelText   = 1 << 20
@@ -47,30 +33,32 @@ const (
 // default limits. r must stay readable while the Wheel's files are read. Errors
 // are *Refusal, or r's own.
 func Open(r io.ReaderAt, size int64, filename string) (*Wheel, error) {
-	return OpenLimits(r, size, filename, Limits{})
+	return openWithin(r, size, filename, limits{})
 }
 
-// OpenLimits is Open with other limits.
-func OpenLimits(r io.ReaderAt, size int64, filename string, limits Limits) (*Wheel, error) {
+func openWithin(r io.ReaderAt, size int64, filename string, most limits) (*Wheel, error) {
 	name, err := ParseName(filename)
 	if err != nil {
 		return nil, err
 	}
 	w := &Wheel{Name: name, Filename: filename}
-	a, err := archive.Open(r, size, limits)
-	if err != nil {
+	if err := w.readZip(r, size, most.orDefault()); err != nil {
 		return nil, w.refusal(err)
 	}
-	w.files = a.Files
-	for _, n := range a.CaseCollisions {
-		w.note("%s differs from another file only by case", archive.Quote(n))
-	}
-	for _, step := range []func() error{w.findDistInfo, w.readMetadata, w.readWheelText, w.readEntryPoints, w.checkPlaces, w.boundRecord, w.readRecord} {
+	for _, step := range []func() error{w.findDistInfo, w.readMetadata, w.readWheelText, w.readEntryPoints, w.checkPlaces, w.readRecord} {
 		if err := step(); err != nil {
 			return nil, w.refusal(err)
 		}
 	}
 	return w, nil
+}
+
+// Memory is what opening a wheel of size bytes and making a layer of it takes at most,
+// in bytes, compiling left out: its directory and lists of names several times over,
+// the texts of .dist-info, and the sources on their way to the compiler and back.
+func Memory(size int64) int64 {
+	const texts, directory = 256 << 20, 64 << 20
+	return texts + 4*min(size, directory)
 }
 
 // Files are the wheel's files in the order of its directory.
@@ -79,63 +67,22 @@ func (w *Wheel) Files() []*File { return w.files }
 // Record is the content of RECORD, row by row.
 func (w *Wheel) Record() []Row { return w.record }
 
-func (w *Wheel) note(format string, args ...any) {
-	w.Notes = append(w.Notes, fmt.Sprintf(format, args...))
-}
-
-// refusal gives an archive's error the wheel's name. An error of the reader stays
-// what it is.
-func (w *Wheel) refusal(err error) error {
-	var e *archive.Error
-	if errors.As(err, &e) {
-		return &Refusal{File: w.Filename, Entry: e.Entry, Rule: e.Rule, named: e.Named}
-	}
-	var r *Refusal
-	if errors.As(err, &r) {
-		return err
-	}
-	return fmt.Errorf("read %s: %w", display(w.Filename), err)
-}
-
-func (w *Wheel) refuse(entry, format string, args ...any) error {
-	return &Refusal{File: w.Filename, Entry: entry, Rule: fmt.Sprintf(format, args...), named: entry != ""}
-}
-
-// Open returns the content of one of the wheel's files. The reader ends with a
-// *Refusal when the content is not what the headers declare.
-func (w *Wheel) Open(f *File) (io.ReadCloser, error) {
-	r, err := f.Open()
-	if err != nil {
-		return nil, w.refusal(err)
-	}
-	return &reader{r, w}, nil
-}
-
-type reader struct {
-	io.ReadCloser
-	w *Wheel
-}
-
-func (r *reader) Read(p []byte) (int, error) {
-	n, err := r.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
-		err = r.w.refusal(err)
-	}
-	return n, err
-}
-
 // Verify reads every file against its size and checksum. It is for a wheel that is
 // only served; making a layer of one does the same on the way.
 func (w *Wheel) Verify() error {
 	for _, f := range w.files {
-		r, err := w.Open(f)
-		if err != nil {
+		if err := w.drain(f); err != nil {
 			return err
 		}
-		_, err = io.Copy(io.Discard, r)
-		r.Close()
-		if err != nil {
-			return err
+	}
+	return nil
+}
+
+// find returns the file of that name, nil when there is none.
+func (w *Wheel) find(name string) *File {
+	for _, f := range w.files {
+		if f.Name == name {
+			return f
 		}
 	}
 	return nil
@@ -144,22 +91,20 @@ func (w *Wheel) Verify() error {
 // text reads a file of .dist-info; ok is false when there is none.
 func (w *Wheel) text(base string, limit int64) (b []byte, ok bool, err error) {
 	name := w.DistInfo + "/" + base
-	for _, f := range w.files {
-		if f.Name != name {
-			continue
-		}
-		if f.Size > limit {
-			return nil, true, w.refuse(name, "is larger than %d bytes", limit)
-		}
-		r, err := w.Open(f)
-		if err != nil {
-			return nil, true, err
-		}
-		defer r.Close()
-		b, err := io.ReadAll(r)
-		return b, true, err
+	f := w.find(name)
+	if f == nil {
+		return nil, false, nil
 	}
-	return nil, false, nil
+	if f.Size > limit {
+		return nil, true, refuseEntry(name, "is larger than %d bytes", limit)
+	}
+	r, err := w.Open(f)
+	if err != nil {
+		return nil, true, err
+	}
+	defer r.Close()
+	b, err = io.ReadAll(r)
+	return b, true, err
 }
 
 // findDistInfo finds the one .dist-info directory and compares its name with the
@@ -171,12 +116,12 @@ func (w *Wheel) findDistInfo() error {
 			continue
 		}
 		if w.DistInfo != "" {
-			return w.refuse("", "has two .dist-info directories, %s and %s", archive.Quote(w.DistInfo), archive.Quote(top))
+			return refuse("has two .dist-info directories, %s and %s", Quote(w.DistInfo), Quote(top))
 		}
 		w.DistInfo = top
 	}
 	if w.DistInfo == "" {
-		return w.refuse("", "has no .dist-info directory")
+		return refuse("has no .dist-info directory")
 	}
 	project, version, ok := strings.Cut(strings.TrimSuffix(w.DistInfo, ".dist-info"), "-")
 	for ok && pep508.Normalize(project) != w.Name.Project {
@@ -186,7 +131,7 @@ func (w *Wheel) findDistInfo() error {
 		project += "-" + more
 	}
 	if !ok || !sameVersion(version, w.Name.Version) {
-		return w.refuse(w.DistInfo, "is not named after the wheel")
+		return refuseEntry(w.DistInfo, "is not named after the wheel")
 	}
 	return nil
 }
@@ -210,13 +155,9 @@ func (w *Wheel) checkPlaces() error {
 	for _, f := range w.files {
 		top, rest, _ := strings.Cut(f.Name, "/")
 		if strings.HasSuffix(top, ".data") {
-			if err := w.checkData(f.Name, rest); err != nil {
+			if err := checkData(f.Name, rest); err != nil {
 				return err
 			}
-			continue
-		}
-		if !strings.Contains(f.Path, "/") && (strings.HasSuffix(f.Path, ".pth") || f.Path == "sitecustomize.py" || f.Path == "usercustomize.py") {
-			w.note("%s runs whenever Python starts", archive.Quote(f.Path))
 		}
 	}
 	return nil
@@ -224,31 +165,31 @@ func (w *Wheel) checkPlaces() error {
 
 // checkData checks a file below a .data directory: <key>/<path>. pip takes any
 // top-level name that ends in .data for one.
-func (w *Wheel) checkData(name, rest string) error {
+func checkData(name, rest string) error {
 	key, below, ok := strings.Cut(rest, "/")
 	if !ok {
-		return w.refuse(name, "is not in a directory of .data")
+		return refuseEntry(name, "is not in a directory of .data")
 	}
 	switch key {
 	case "purelib", "platlib", "headers":
 	case "scripts":
 		if isPython(below) {
-			return w.refuse(name, "would replace the environment's interpreter")
+			return refuseEntry(name, "would replace the environment's interpreter")
 		}
 	case "data":
 		dir, base := path.Split(below)
 		if dir == "bin/" && isPython(base) {
-			return w.refuse(name, "would replace the environment's interpreter")
+			return refuseEntry(name, "would replace the environment's interpreter")
 		}
 		if below == "pyvenv.cfg" {
-			return w.refuse(name, "would replace the environment's configuration")
+			return refuseEntry(name, "would replace the environment's configuration")
 		}
 		// Where lib64 is a link to lib, two names would be one file.
 		if first, _, _ := strings.Cut(below, "/"); first == "lib64" {
-			return w.refuse(name, "is in lib64, which is lib under another name")
+			return refuseEntry(name, "is in lib64, which is lib under another name")
 		}
 	default:
-		return w.refuse(name, "is in %s, which is no directory of .data", archive.Quote(key))
+		return refuseEntry(name, "is in %s, which is no directory of .data", Quote(key))
 	}
 	return nil
 }
@@ -265,5 +206,3 @@ func isPython(name string) bool {
 	rest = strings.TrimSuffix(strings.TrimSuffix(rest, ".exe"), "t")
 	return strings.Trim(rest, "0123456789.") == ""
 }
-
-func validText(b []byte) bool { return utf8.Valid(b) }

@@ -12,7 +12,7 @@ func shared(kind byte) bool {
 	return true
 }
 
-// count counts in how many places each value will be met.
+// count sets how often each value is written.
 func (m *marshalled) count(id int32) {
 	if m.uses[id] > 0 {
 		m.uses[id] = 2

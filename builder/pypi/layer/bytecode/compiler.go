@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"larder/builder/memory"
-	"larder/builder/pypi/wheel/archive"
+	"larder/builder/pypi/wheel"
 )
 
 // Compiler is a set of processes of one interpreter.
@@ -63,8 +63,8 @@ var (
 // smallSource is the length of the longest source that has the small allowance.
 const smallSource = 192 << 10
 
-// MaxSource is the length of the longest source worth submitting. The largest met is
-// 11 MB.
+// MaxSource is the length of the longest source worth submitting. The largest of
+// real wheels is 11 MB.
 const MaxSource = 64 << 20
 
 const (
@@ -106,10 +106,9 @@ func start(ctx context.Context, executable string, jobs int, program string, tim
 }
 
 // Close ends the workers. Nothing may be compiling.
-func (c *Compiler) Close() error {
+func (c *Compiler) Close() {
 	c.cancel()
 	c.wg.Wait()
-	return nil
 }
 
 // Submit hands a source over; it blocks while all workers are busy. The path is what
@@ -242,7 +241,7 @@ func (j *Job) again(cause error) bool {
 	if errors.Is(cause, errCrashed) {
 		j.finish(nil, nil)
 	} else {
-		j.finish(nil, fmt.Errorf("compile %s: %w", archive.Quote(j.path), cause))
+		j.finish(nil, fmt.Errorf("compile %s: %w", wheel.Quote(j.path), cause))
 	}
 	return false
 }

@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 )
 
 // python is the interpreter of the ordinary tests.
@@ -44,7 +44,7 @@ func compiler(t testing.TB, exe string, jobs int) *Compiler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { c.Close() })
+	t.Cleanup(c.Close)
 	return c
 }
 
@@ -172,7 +172,7 @@ func TestCompilerIsDeterministic(t *testing.T) {
 }
 
 func TestE2ECompilerIsDeterministicOnEveryPython(t *testing.T) {
-	wheels := wheeltest.Real(t)
+	wheels := pypitest.Real(t)
 	for _, exe := range interpreters(t) {
 		t.Run(exe, func(t *testing.T) {
 			sources := standardLibrary(t, exe, 1800)

@@ -10,8 +10,7 @@
 // canonical). A worker that dies or hangs takes no other source with it.
 //
 // TestE2ECompilerIsDeterministicOnEveryPython tries this with 3,300 sources on every
-// interpreter of the host; before there was a canonical form, one in a thousand
-// differed.
+// interpreter of the host. Without the canonical form one in a thousand differs.
 //
 // # Limits
 //

@@ -27,11 +27,8 @@ import (
 // minor says how code objects are laid out.
 func canonical(b []byte, minor int) ([]byte, error) {
 	m := &marshalled{in: b, minor: minor, known: make(map[string]int32, len(b)/16)}
-	root, err := m.read(0)
-	if err != nil {
-		return nil, err
-	}
-	if len(m.in) > 0 {
+	root := m.read(0)
+	if m.bad || len(m.in) > 0 {
 		return nil, errMarshal
 	}
 	m.uses = make([]uint8, len(m.values))
@@ -57,6 +54,7 @@ type value struct {
 
 type marshalled struct {
 	in     []byte
+	bad    bool // it is not what is known; what was made of it means nothing
 	minor  int
 	values []value
 	known  map[string]int32 // type and content, or type and parts -> value
@@ -72,128 +70,116 @@ type marshalled struct {
 // maxNesting is marshal's own limit.
 const maxNesting = 2000
 
-func (m *marshalled) take(n int) ([]byte, error) {
-	if n < 0 || n > len(m.in) {
-		return nil, errMarshal
+// fail ends the reading: what follows finds no more input.
+func (m *marshalled) fail() int32 {
+	m.bad, m.in = true, nil
+	return 0
+}
+
+// take returns the next n bytes, zeros when there are not so many. n is no number of
+// the input.
+func (m *marshalled) take(n int) []byte {
+	if n > len(m.in) {
+		m.fail()
+		return make([]byte, n)
 	}
 	b := m.in[:n]
 	m.in = m.in[n:]
-	return b, nil
+	return b
 }
 
-func (m *marshalled) long() (int, error) {
-	b, err := m.take(4)
-	if err != nil {
-		return 0, err
+func (m *marshalled) long() int { return int(int32(binary.LittleEndian.Uint32(m.take(4)))) }
+
+// peekLong is long for a length that belongs to what follows.
+func (m *marshalled) peekLong() int {
+	in := m.in
+	n := m.long()
+	if !m.bad {
+		m.in = in
 	}
-	return int(int32(binary.LittleEndian.Uint32(b))), nil
+	return n
 }
 
 // read reads one object and returns its value.
-func (m *marshalled) read(depth int) (int32, error) {
-	b, err := m.take(1)
-	if err != nil || depth > maxNesting {
-		return 0, errMarshal
+func (m *marshalled) read(depth int) int32 {
+	if depth > maxNesting {
+		return m.fail()
 	}
-	kind, marked := b[0]&^flagRef, b[0]&flagRef != 0
+	b := m.take(1)[0]
+	kind, marked := b&^flagRef, b&flagRef != 0
 	if kind == 'r' {
-		n, err := m.long()
-		if err != nil || n < 0 || n >= len(m.refs) || m.refs[n] < 0 {
-			return 0, errMarshal
+		n := m.long()
+		if n < 0 || n >= len(m.refs) || m.refs[n] < 0 {
+			return m.fail()
 		}
-		return m.refs[n], nil
+		return m.refs[n]
 	}
 	slot := len(m.refs)
 	if marked {
 		m.refs = append(m.refs, -1) // numbers are given before the parts are read
 	}
-	v, err := m.readKind(kind, depth)
-	if err != nil {
-		return 0, err
-	}
+	v := m.readKind(kind, depth)
 	if marked {
 		m.refs[slot] = v
 	}
-	return v, nil
+	return v
 }
 
-func (m *marshalled) readKind(kind byte, depth int) (int32, error) {
+func (m *marshalled) readKind(kind byte, depth int) int32 {
 	switch kind {
 	case 'N', 'T', 'F', 'S', '.':
-		return m.leaf(kind, m.in[:0], 0)
+		return m.leaf(kind, 0)
 	case 'i':
-		return m.leaf(kind, m.in, 4)
+		return m.leaf(kind, 4)
 	case 'g':
-		return m.leaf(kind, m.in, 8)
+		return m.leaf(kind, 8)
 	case 'y':
-		return m.leaf(kind, m.in, 16)
+		return m.leaf(kind, 16)
 	case 'l':
-		in := m.in
-		n, err := m.long()
-		if err != nil || n < -1<<30 || n > 1<<30 {
-			return 0, errMarshal
-		}
-		m.in = in
-		return m.leaf(kind, in, 4+2*max(n, -n))
+		n := m.peekLong()
+		return m.leaf(kind, 4+2*max(n, -n))
 	case 's', 't', 'u', 'a', 'A':
-		in := m.in
-		n, err := m.long()
-		if err != nil || n < 0 {
-			return 0, errMarshal
-		}
-		m.in = in
-		return m.text(kind, in, 4, n)
+		return m.text(kind, 4, m.peekLong())
 	case 'z', 'Z':
 		if len(m.in) == 0 {
-			return 0, errMarshal
+			return m.fail()
 		}
-		return m.text(kind, m.in, 1, int(m.in[0]))
+		return m.text(kind, 1, int(m.in[0]))
 	case ')':
-		n, err := m.take(1)
-		if err != nil {
-			return 0, err
-		}
-		return m.parts(kind, int(n[0]), depth)
+		return m.parts(kind, int(m.take(1)[0]), depth)
 	case '(', '>':
-		n, err := m.long()
-		if err != nil {
-			return 0, err
-		}
-		return m.parts(kind, n, depth)
+		return m.parts(kind, m.long(), depth)
 	case ':': // a constant slice, 3.14
 		return m.parts(kind, 3, depth)
 	case 'c':
 		return m.code(depth)
 	}
-	return 0, errMarshal
+	return m.fail()
 }
 
-// leaf is a value without parts, the next n bytes of in.
-func (m *marshalled) leaf(kind byte, in []byte, n int) (int32, error) {
-	if n > len(in) {
-		return 0, errMarshal
+// leaf is a value without parts, the next n bytes.
+func (m *marshalled) leaf(kind byte, n int) int32 {
+	if n > len(m.in) {
+		return m.fail()
 	}
-	m.in = m.in[n:]
-	m.key = append(append(m.key[:0], kind), in[:n]...)
-	if id, ok := m.known[string(m.key)]; ok {
-		return id, nil
-	}
-	return m.add(value{kind: kind, raw: in[:n]}), nil
+	raw := m.take(n)
+	m.key = append(append(m.key[:0], kind), raw...)
+	return m.add(value{kind: kind, raw: raw})
 }
 
 // text is a string of n bytes after a length of the given width.
-func (m *marshalled) text(kind byte, in []byte, width, n int) (int32, error) {
-	if n > len(in)-width {
-		return 0, errMarshal
+func (m *marshalled) text(kind byte, width, n int) int32 {
+	if n < 0 || n > len(m.in)-width {
+		return m.fail()
 	}
-	if b := in[width : width+n]; kind != 's' && (n <= 1 || n == 2 && b[0] >= 0x80) {
+	if b := m.in[width : width+n]; kind != 's' && (n <= 1 || n == 2 && b[0] >= 0x80) {
 		name := n == 0 || n == 1 && (b[0] == '_' || '0' <= b[0] && b[0] <= '9' || 'a' <= b[0]|0x20 && b[0]|0x20 <= 'z')
 		kind = plainKind[kind]
 		if name {
 			kind = internedKind[kind]
 		}
 	}
-	return m.leaf(kind, in, width+n)
+	return m.leaf(kind, width+n)
 }
 
 // The two kinds of each form of string.
@@ -202,28 +188,22 @@ var (
 	internedKind = map[byte]byte{'u': 't', 'a': 'A', 'z': 'Z'}
 )
 
-func (m *marshalled) parts(kind byte, n, depth int) (int32, error) {
+func (m *marshalled) parts(kind byte, n, depth int) int32 {
 	if n < 0 || n > len(m.in) { // each takes at least a byte
-		return 0, errMarshal
+		return m.fail()
 	}
 	kids := make([]int32, n)
 	for i := range kids {
-		var err error
-		if kids[i], err = m.read(depth + 1); err != nil {
-			return 0, err
-		}
+		kids[i] = m.read(depth + 1)
 	}
-	if kind == '>' && !m.sort(kids) {
-		return 0, errMarshal
+	if m.bad || kind == '>' && !m.sort(kids) {
+		return m.fail()
 	}
 	m.key = append(m.key[:0], kind)
 	for _, k := range kids {
 		m.key = binary.LittleEndian.AppendUint32(m.key, uint32(k))
 	}
-	if id, ok := m.known[string(m.key)]; ok {
-		return id, nil
-	}
-	return m.add(value{kind: kind, kids: kids}), nil
+	return m.add(value{kind: kind, kids: kids})
 }
 
 // maxFlat bounds the elements of one set written out. The compiler folds constants
@@ -256,36 +236,27 @@ func (m *marshalled) flat(b []byte, id int32, left *int) []byte {
 }
 
 // code reads a code object. Two equal ones stay two.
-func (m *marshalled) code(depth int) (int32, error) {
+func (m *marshalled) code(depth int) int32 {
 	numbers, after := 5, 2 // 3.11: no nlocals; linetable and exceptiontable
 	if m.minor < 11 {
 		numbers, after = 6, 1
 	}
-	v := value{kind: 'c'}
-	head, err := m.take(4 * numbers)
-	if err != nil {
-		return 0, err
-	}
-	v.nums = append(v.nums, head...)
+	v := value{kind: 'c', nums: slices.Clone(m.take(4 * numbers))}
 	for i := range 8 + after {
 		if i == 8 {
-			line, err := m.take(4)
-			if err != nil {
-				return 0, err
-			}
-			v.nums = append(v.nums, line...)
+			v.nums = append(v.nums, m.take(4)...)
 		}
-		k, err := m.read(depth + 1)
-		if err != nil {
-			return 0, err
-		}
-		v.kids = append(v.kids, k)
+		v.kids = append(v.kids, m.read(depth+1))
 	}
 	m.values = append(m.values, v)
-	return int32(len(m.values) - 1), nil
+	return int32(len(m.values) - 1)
 }
 
+// add returns the number of the value whose key is in m.key.
 func (m *marshalled) add(v value) int32 {
+	if id, ok := m.known[string(m.key)]; ok {
+		return id
+	}
 	id := int32(len(m.values))
 	m.values = append(m.values, v)
 	m.known[string(m.key)] = id

@@ -1,4 +1,4 @@
-package indextest
+package pypitest
 
 import (
 	"crypto/sha256"
@@ -20,19 +20,15 @@ import (
 
 // Options say what the index leaves out or asks for.
 type Options struct {
-	HTMLOnly            bool // never JSON
-	JSONOnly            bool // never HTML
-	NoSize              bool // no "size" in JSON (HTML never has one)
-	NoUploadTime        bool
-	NoMetadata          bool // no .metadata files
-	UnannouncedMetadata bool // .metadata files that no page mentions
-	UnhashedMetadata    bool // .metadata files that pages mention without a hash
-	NoCacheHeaders      bool // no Cache-Control
-	NoETag              bool
-	NoRange             bool // Range is ignored
-	NoHash              bool // links without a hash
-	Gzip                bool // pages packed when the client takes it
-	Mirror              bool // HTMLOnly, UnannouncedMetadata, NoSize, NoCacheHeaders, NoETag
+	HTMLOnly         bool // never JSON
+	JSONOnly         bool // never HTML
+	NoSize           bool // no "size" in JSON (HTML never has one)
+	NoMetadata       bool // no .metadata files
+	UnhashedMetadata bool // .metadata files that pages mention without a hash
+	NoRange          bool // Range is ignored
+	NoHash           bool // links without a hash
+	Gzip             bool // pages packed when the client takes it
+	Mirror           bool // HTMLOnly, NoSize, no Cache-Control, no ETag, .metadata files that no page mentions
 
 	TLS        bool   // serve https, with a certificate of CA
 	ClientCert bool   // with TLS: ask for a client certificate of CA
@@ -41,8 +37,8 @@ type Options struct {
 	Listen     string // address; default 127.0.0.1 and a free port
 }
 
-// File is one file of a project. Only Name and Data are needed.
-type File struct {
+// Artifact is one file of a project. Only Name and Data are needed.
+type Artifact struct {
 	Name           string
 	Data           []byte
 	RequiresPython string
@@ -64,8 +60,8 @@ type Request struct {
 	Bytes  int64 // of the body
 }
 
-// Server is an index. It stops when the test ends.
-type Server struct {
+// Index is a package index on loopback. It stops when the test ends.
+type Index struct {
 	CA *Authority // with Options.TLS
 
 	options Options
@@ -75,23 +71,22 @@ type Server struct {
 	mu       sync.Mutex
 	idle     *sync.Cond
 	active   int
-	projects map[string][]*File
-	files    map[string]*File // by path
+	projects map[string][]*Artifact
+	files    map[string]*Artifact // by path
 	faults   map[string]*Fault
 	log      []*Request
 	opened   int
 }
 
-// New starts an index. It has no projects yet.
-func New(t testing.TB, options Options) *Server {
+// NewIndex starts an index. It has no projects yet.
+func NewIndex(t testing.TB, options Options) *Index {
 	t.Helper()
 	if options.Mirror {
-		options.HTMLOnly, options.UnannouncedMetadata, options.NoSize = true, true, true
-		options.NoCacheHeaders, options.NoETag = true, true
+		options.HTMLOnly, options.NoSize = true, true
 	}
-	s := &Server{
+	s := &Index{
 		options: options, name: t.Name(),
-		projects: map[string][]*File{}, files: map[string]*File{}, faults: map[string]*Fault{},
+		projects: map[string][]*Artifact{}, files: map[string]*Artifact{}, faults: map[string]*Fault{},
 	}
 	s.idle = sync.NewCond(&s.mu)
 	s.server = httptest.NewUnstartedServer(http.HandlerFunc(s.handle))
@@ -132,9 +127,9 @@ func New(t testing.TB, options Options) *Server {
 // URL is the page root, ending in "/simple/", without user and password. With
 // TLS the host is localhost: pip 24.2 cannot check a certificate for an
 // address.
-func (s *Server) URL() string { return s.base() + "/simple/" }
+func (s *Index) URL() string { return s.base() + "/simple/" }
 
-func (s *Server) base() string {
+func (s *Index) base() string {
 	if s.options.TLS {
 		_, port, _ := net.SplitHostPort(s.server.Listener.Addr().String())
 		return "https://localhost:" + port
@@ -143,7 +138,7 @@ func (s *Server) base() string {
 }
 
 // AuthURL is URL with the user and password that Options ask for.
-func (s *Server) AuthURL() string {
+func (s *Index) AuthURL() string {
 	u, _ := url.Parse(s.URL())
 	if s.options.User != "" {
 		u.User = url.UserPassword(s.options.User, s.options.Password)
@@ -152,7 +147,7 @@ func (s *Server) AuthURL() string {
 }
 
 // Host is host:port.
-func (s *Server) Host() string {
+func (s *Index) Host() string {
 	u, _ := url.Parse(s.base())
 	return u.Host
 }
@@ -161,7 +156,7 @@ func (s *Server) Host() string {
 // process's own without PIP_* and proxies, and what is needed. pip keeps
 // answers in its cache only from https, or (since 20.0) from hosts that are
 // trusted; with http this host is.
-func (s *Server) Env() []string {
+func (s *Index) Env() []string {
 	env := slices.DeleteFunc(os.Environ(), func(e string) bool {
 		key, _, _ := strings.Cut(e, "=")
 		// The two bundles outrank PIP_CERT inside pip (requests reads them).
@@ -177,7 +172,7 @@ func (s *Server) Env() []string {
 
 // Add adds wheels (or other files) under their file names; the project is
 // what comes before the first "-".
-func (s *Server) Add(files map[string][]byte) {
+func (s *Index) Add(files map[string][]byte) {
 	names := make([]string, 0, len(files))
 	for name := range files {
 		names = append(names, name)
@@ -185,13 +180,13 @@ func (s *Server) Add(files map[string][]byte) {
 	slices.Sort(names)
 	for _, name := range names {
 		project, _, _ := strings.Cut(name, "-")
-		s.AddFile(project, File{Name: name, Data: files[name]})
+		s.AddFile(project, Artifact{Name: name, Data: files[name]})
 	}
 }
 
 // AddFile adds one file to a project and returns its URL. A project without
-// files is made by an empty File.
-func (s *Server) AddFile(project string, f File) string {
+// files is made by an empty Artifact.
+func (s *Index) AddFile(project string, f Artifact) string {
 	project = pep508.Normalize(project)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -219,18 +214,18 @@ func (s *Server) AddFile(project string, f File) string {
 }
 
 // Remove takes a project away.
-func (s *Server) Remove(project string) {
+func (s *Index) Remove(project string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.projects, pep508.Normalize(project))
 }
 
 // PagePath is the path of a project's page, for Fault and Requests.
-func (s *Server) PagePath(project string) string { return "/simple/" + pep508.Normalize(project) + "/" }
+func (s *Index) PagePath(project string) string { return "/simple/" + pep508.Normalize(project) + "/" }
 
 // FilePath is the path of a file that was added under that name (the last
 // one), for Fault and Requests; "" if there is none.
-func (s *Server) FilePath(name string) string {
+func (s *Index) FilePath(name string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for path, f := range s.files {
@@ -242,7 +237,7 @@ func (s *Server) FilePath(name string) string {
 }
 
 // Fault makes a path misbehave; the zero Fault mends it.
-func (s *Server) Fault(path string, f Fault) {
+func (s *Index) Fault(path string, f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults[path] = &f
@@ -250,7 +245,7 @@ func (s *Server) Fault(path string, f Fault) {
 
 // Requests is everything asked so far, in order of arrival; it waits for
 // answers that are still being sent.
-func (s *Server) Requests() []Request {
+func (s *Index) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	timeout := time.AfterFunc(2*time.Second, s.idle.Broadcast)
@@ -266,14 +261,14 @@ func (s *Server) Requests() []Request {
 }
 
 // Connections is how many were opened so far.
-func (s *Server) Connections() int {
+func (s *Index) Connections() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.opened
 }
 
 // Active is how many requests are being answered now.
-func (s *Server) Active() int {
+func (s *Index) Active() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.active
@@ -281,14 +276,14 @@ func (s *Server) Active() int {
 
 // Wheels is the GETs of Requests whose path ends in .whl: to be empty when
 // a client was expected to download none.
-func (s *Server) Wheels() []Request {
+func (s *Index) Wheels() []Request {
 	return slices.DeleteFunc(s.Requests(), func(r Request) bool {
 		return r.Method != http.MethodGet || !strings.HasSuffix(r.Path, ".whl")
 	})
 }
 
 // Reset forgets the requests.
-func (s *Server) Reset() {
+func (s *Index) Reset() {
 	s.Requests()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,12 +1,12 @@
-package archive
+package wheel
 
 import (
+	"archive/zip"
 	"fmt"
 	"path"
 	"strings"
 	"unicode"
 
-	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -82,76 +82,60 @@ func isControl(r rune) bool {
 func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
 // checkNames applies every rule about names and kinds of entries, alone and
-// against each other, and notes the case collisions.
-func checkNames(a *Archive, entries []entry, limits Limits) error {
-	seen := make(map[string]bool, len(entries)) // name without slash -> is a directory
-	folded := make(map[string]string, len(entries))
-	fold := cases.Fold()
-	for i := range entries {
-		e := &entries[i]
-		if rule := checkName(e.name); rule != "" {
-			return refuseEntry(e.name, "%s", rule)
+// against each other.
+func checkNames(entries []*zip.File, most int) error {
+	dirs := make(map[string]bool, len(entries))     // name without slash -> is a directory
+	normal := make(map[string]string, len(entries)) // normalised -> name
+	for _, e := range entries {
+		if err := checkKind(e); err != nil {
+			return err
 		}
-		switch kind := e.mode & modeType; {
-		case kind == modeLink:
-			return refuseEntry(e.name, "is a symbolic link")
-		case kind == modeDir && !e.isDir():
-			return refuseEntry(e.name, "is a directory by its mode and a file by its name")
-		case kind != 0 && kind != modeRegular && kind != modeDir:
-			return refuseEntry(e.name, "is a device, socket or FIFO (mode %06o)", e.mode)
-		}
-		name := cleanName(e.name)
-		if dir, ok := seen[name]; ok {
-			if dir && e.isDir() {
-				return refuseEntry(e.name, "occurs twice")
+		name := cleanName(e.Name)
+		if dir, ok := dirs[name]; ok {
+			if dir != isDir(e) {
+				return refuseEntry(e.Name, "is a file and a directory")
 			}
-			if dir != e.isDir() {
-				return refuseEntry(e.name, "is a file and a directory")
-			}
-			return refuseEntry(e.name, "occurs twice")
+			return refuseEntry(e.Name, "occurs twice")
 		}
-		seen[name] = e.isDir()
-		key := name
-		if !isASCII(name) {
-			key = norm.NFKC.String(name)
+		dirs[name] = isDir(e)
+		key := norm.NFKC.String(name)
+		if other, ok := normal[key]; ok {
+			return refuseEntry(e.Name, "equals %s after Unicode normalisation", Quote(other))
 		}
-		if other, ok := folded["n"+key]; ok {
-			return refuseEntry(e.name, "equals %s after Unicode normalisation", Quote(other))
-		}
-		folded["n"+key] = name
-		if e.isDir() {
-			continue
-		}
-		lower := "f" + foldCase(fold, key)
-		if _, ok := folded[lower]; ok {
-			a.CaseCollisions = append(a.CaseCollisions, name)
-		}
-		folded[lower] = name
+		normal[key] = name
 	}
 	// A file may not be another entry's directory.
-	for i := range entries {
-		name := cleanName(entries[i].name)
-		for dir := path.Dir(name); dir != "."; dir = path.Dir(dir) {
-			isDir, ok := seen[dir]
+	for _, e := range entries {
+		for dir := path.Dir(cleanName(e.Name)); dir != "."; dir = path.Dir(dir) {
+			isDir, ok := dirs[dir]
 			if ok && !isDir {
 				return refuseEntry(dir, "is a file and a directory")
 			}
 			if ok {
 				break // its own parents are checked with it
 			}
-			seen[dir] = true
+			dirs[dir] = true
 		}
-		if len(seen) > limits.Files { // a short name can imply many
-			return refuse("has more than %d files and directories", limits.Files)
+		if len(dirs) > most { // a short name can imply many
+			return refuse("has more than %d files and directories", most)
 		}
 	}
 	return nil
 }
 
-// foldCase is for comparing only; the common case does not pay for Unicode.
-func foldCase(fold cases.Caser, s string) string {
-	if isASCII(s) {
-		return strings.ToLower(s)
+// checkKind applies the rules about one entry's name and kind.
+func checkKind(e *zip.File) error {
+	if rule := checkName(e.Name); rule != "" {
+		return refuseEntry(e.Name, "%s", rule)
 	}
-	return fold.String(s)
+	mode := e.ExternalAttrs >> 16
+	switch kind := mode & modeType; {
+	case kind == modeLink:
+		return refuseEntry(e.Name, "is a symbolic link")
+	case kind == modeDir && !isDir(e):
+		return refuseEntry(e.Name, "is a directory by its mode and a file by its name")
+	case kind != 0 && kind != modeRegular && kind != modeDir:
+		return refuseEntry(e.Name, "is a device, socket or FIFO (mode %06o)", mode)
+	}
+	return nil
 }

@@ -1,7 +1,8 @@
-package wheeltest
+package pypitest
 
 import (
 	"fmt"
+	"hash/crc32"
 	"strings"
 )
 
@@ -108,9 +109,13 @@ func Bad() []BadWheel {
 	first("B23: flags", "other flags", func(e *Entry) { e.LocalFlags = 8 })
 	first("B24", "wrong checksum", func(e *Entry) { e.CRC, e.LocalCRC = 1, 1 })
 	first("B24: stored", "wrong checksum", func(e *Entry) { e.CRC, e.LocalCRC, e.Stored = 1, 1, true })
+	// A reader that takes 0 for "none given" would compare nothing.
+	first("B24: zero", "wrong checksum", func(e *Entry) {
+		e.CRC, e.LocalCRC = -crc32.ChecksumIEEE([]byte(e.Data)), -crc32.ChecksumIEEE([]byte(e.Data))
+	})
 	first("B24: deflate", "damaged compressed data", func(e *Entry) { e.Stored, e.Method = true, 8 })
 	first("B25: small", "is longer than", func(e *Entry) { e.Size, e.LocalSize = -3, -3 })
-	first("B25: large", "bytes long, its header says", func(e *Entry) { e.Size, e.LocalSize = 3, 3 })
+	first("B25: large", "is shorter than", func(e *Entry) { e.Size, e.LocalSize = 3, 3 })
 	first("B25: stored", "two sizes differ", func(e *Entry) { e.Stored, e.Size, e.LocalSize = true, 3, 3 })
 	first("B25: packed small", "", func(e *Entry) { e.Packed, e.LocalPacked = -3, -3 })
 	first("B25: packed large", "", func(e *Entry) { e.Packed, e.LocalPacked = 3, 3 })

@@ -1,11 +1,6 @@
-package indextest_test
+package pypitest_test
 
 import (
-	"archive/zip"
-	"bytes"
-	"crypto/sha256"
-	"encoding/base64"
-	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -16,39 +11,8 @@ import (
 	"strings"
 	"testing"
 
-	"larder/builder/pypi/index/indextest"
+	"larder/builder/pypi/pypitest"
 )
-
-// demo is a wheel that any pip installs.
-func demo(t *testing.T, name, version string) []byte {
-	t.Helper()
-	var b bytes.Buffer
-	z := zip.NewWriter(&b)
-	var record strings.Builder
-	info := name + "-" + version + ".dist-info/"
-	for _, f := range [][2]string{
-		{name + ".py", "x = 1\n"},
-		{info + "METADATA", "Metadata-Version: 2.1\nName: " + name + "\nVersion: " + version + "\n"},
-		{info + "WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"},
-	} {
-		w, err := z.Create(f[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		io.WriteString(w, f[1])
-		sum := sha256.Sum256([]byte(f[1]))
-		fmt.Fprintf(&record, "%s,sha256=%s,%d\n", f[0], base64.RawURLEncoding.EncodeToString(sum[:]), len(f[1]))
-	}
-	w, err := z.Create(info + "RECORD")
-	if err != nil {
-		t.Fatal(err)
-	}
-	fmt.Fprintf(w, "%s%sRECORD,,\n", record.String(), info)
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return b.Bytes()
-}
 
 // pythons are the interpreters found here whose pip runs, by pip's version:
 // as many generations as the machine has, at least one.
@@ -75,7 +39,7 @@ func pythons(t *testing.T) map[string]string {
 // TestPip downloads from the index with real pips, in each form it serves,
 // and then once more from pip's cache.
 func TestPip(t *testing.T) {
-	forms := map[string]indextest.Options{
+	forms := map[string]pypitest.Options{
 		"negotiated": {},
 		"mirror":     {Mirror: true},
 		"gzip":       {Gzip: true},
@@ -92,8 +56,8 @@ func TestPip(t *testing.T) {
 			}
 			t.Run(version+"/"+form, func(t *testing.T) {
 				t.Parallel()
-				s := indextest.New(t, options)
-				s.Add(map[string][]byte{"demo_a-1.0-py3-none-any.whl": demo(t, "demo_a", "1.0"), "demo_a-1.1-py3-none-any.whl": demo(t, "demo_a", "1.1")})
+				s := pypitest.NewIndex(t, options)
+				s.Add(map[string][]byte{"demo_a-1.0-py3-none-any.whl": pypitest.Wheel{Name: "demo_a", Version: "1.0"}.Bytes(), "demo_a-1.1-py3-none-any.whl": pypitest.Wheel{Name: "demo_a", Version: "1.1"}.Bytes()})
 				cache := t.TempDir()
 				download := func() {
 					t.Helper()
@@ -151,42 +115,42 @@ func get(t *testing.T, method, url string, header ...string) (*http.Response, st
 }
 
 func TestLogAndFaults(t *testing.T) {
-	s := indextest.New(t, indextest.Options{})
-	href := s.AddFile("Demo", indextest.File{Name: "demo-1.0.tar.gz", Data: []byte("0123456789")})
+	s := pypitest.NewIndex(t, pypitest.Options{})
+	href := s.AddFile("Demo", pypitest.Artifact{Name: "demo-1.0.tar.gz", Data: []byte("0123456789")})
 	if resp, b := get(t, "GET", href, "Range", "bytes=4-"); resp.StatusCode != 206 || b != "456789" {
 		t.Fatalf("range: %v %q", resp.Status, b)
 	}
-	s.Fault(s.FilePath("demo-1.0.tar.gz"), indextest.Fault{Cut: true, CutAfter: 3, Times: 1})
+	s.Fault(s.FilePath("demo-1.0.tar.gz"), pypitest.Fault{Cut: true, CutAfter: 3, Times: 1})
 	if _, b := get(t, "GET", href); !strings.Contains(b, "EOF") {
 		t.Fatalf("cut: %q", b)
 	}
 	if _, b := get(t, "GET", href); b != "0123456789" {
 		t.Fatalf("after one cut: %q", b)
 	}
-	s.Fault(s.FilePath("demo-1.0.tar.gz"), indextest.Fault{After: 1, Flip: true})
+	s.Fault(s.FilePath("demo-1.0.tar.gz"), pypitest.Fault{After: 1, Flip: true})
 	if _, b := get(t, "GET", href); b != "0123456789" {
 		t.Fatalf("before the fault: %q", b)
 	}
 	if _, b := get(t, "GET", href); b == "0123456789" || len(b) != 10 {
 		t.Fatalf("flipped: %q", b)
 	}
-	s.Fault(s.PagePath("demo"), indextest.Fault{Status: 429, RetryAfter: "7"})
+	s.Fault(s.PagePath("demo"), pypitest.Fault{Status: 429, RetryAfter: "7"})
 	if resp, _ := get(t, "GET", s.URL()+"demo/"); resp.StatusCode != 429 || resp.Header.Get("Retry-After") != "7" {
 		t.Fatalf("429: %v", resp.Header)
 	}
-	s.Fault(s.PagePath("demo"), indextest.Fault{Redirect: "file:///etc/passwd"})
+	s.Fault(s.PagePath("demo"), pypitest.Fault{Redirect: "file:///etc/passwd"})
 	if resp, _ := get(t, "GET", s.URL()+"demo/"); resp.Header.Get("Location") != "file:///etc/passwd" {
 		t.Fatalf("redirect: %v", resp.Header)
 	}
-	s.Fault(s.PagePath("demo"), indextest.Fault{Pad: 5000})
+	s.Fault(s.PagePath("demo"), pypitest.Fault{Pad: 5000})
 	if _, b := get(t, "GET", s.URL()+"demo/"); len(b) < 5000 || !strings.HasSuffix(b, "</html>\n") {
 		t.Fatalf("padded page: %d bytes", len(b))
 	}
-	s.Fault(s.PagePath("demo"), indextest.Fault{NoLength: true, Cut: true, CutAfter: 20})
+	s.Fault(s.PagePath("demo"), pypitest.Fault{NoLength: true, Cut: true, CutAfter: 20})
 	if resp, b := get(t, "GET", s.URL()+"demo/"); len(b) != 20 || resp.ContentLength != -1 {
 		t.Fatalf("no length: %q", b)
 	}
-	s.Fault(s.PagePath("demo"), indextest.Fault{})
+	s.Fault(s.PagePath("demo"), pypitest.Fault{})
 	if resp, _ := get(t, "GET", s.URL()+"demo/"); resp.StatusCode != 200 {
 		t.Fatalf("mended: %v", resp.Status)
 	}
@@ -209,9 +173,9 @@ func TestLogAndFaults(t *testing.T) {
 
 // TestProxyPip sends a real pip through the counting proxy.
 func TestProxyPip(t *testing.T) {
-	s := indextest.New(t, indextest.Options{TLS: true})
-	s.Add(map[string][]byte{"demo-1.0-py3-none-any.whl": demo(t, "demo", "1.0")})
-	p := indextest.NewProxy(t, "someone", "else")
+	s := pypitest.NewIndex(t, pypitest.Options{TLS: true})
+	s.Add(map[string][]byte{"demo-1.0-py3-none-any.whl": pypitest.Wheel{Name: "demo", Version: "1.0"}.Bytes()})
+	p := pypitest.NewProxy(t, "someone", "else")
 	cmd := exec.Command("python3", "-m", "pip", "download", "--no-cache-dir", "--proxy", p.URL(), "-d", t.TempDir(), "demo")
 	cmd.Env = s.Env()
 	cmd.Dir = t.TempDir()

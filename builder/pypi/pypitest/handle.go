@@ -1,4 +1,4 @@
-package indextest
+package pypitest
 
 import (
 	"archive/zip"
@@ -24,7 +24,7 @@ const (
 )
 
 // handle logs the request, applies a fault, else answers.
-func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
+func (s *Index) handle(w http.ResponseWriter, r *http.Request) {
 	entry := &Request{Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Header: r.Header.Clone(), Status: http.StatusOK}
 	s.mu.Lock()
 	s.log = append(s.log, entry)
@@ -55,7 +55,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request) {
 	s.serve(out, r)
 }
 
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+func (s *Index) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	f := s.files[r.URL.Path]
 	of := s.files[strings.TrimSuffix(r.URL.Path, ".metadata")]
@@ -82,13 +82,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *Server) content(w http.ResponseWriter, r *http.Request, b []byte, kind, cache string) {
+func (s *Index) content(w http.ResponseWriter, r *http.Request, b []byte, kind, cache string) {
 	h := w.Header()
 	h.Set("Content-Type", kind)
-	if !s.options.NoCacheHeaders {
+	if !s.options.Mirror {
 		h.Set("Cache-Control", cache)
 	}
-	if !s.options.NoETag {
+	if !s.options.Mirror {
 		h.Set("ETag", fmt.Sprintf(`"%x"`, sha256.Sum256(append([]byte(kind), b...)))[:34]+`"`)
 	}
 	if s.options.Gzip && !strings.HasPrefix(kind, "application/octet") && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
@@ -108,7 +108,7 @@ func (s *Server) content(w http.ResponseWriter, r *http.Request, b []byte, kind,
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b))
 }
 
-func (s *Server) json(project string, files []*File) []byte {
+func (s *Index) json(project string, files []*Artifact) []byte {
 	list := []map[string]any{}
 	versions := []string{}
 	for _, f := range files {
@@ -127,10 +127,10 @@ func (s *Server) json(project string, files []*File) []byte {
 		} else if f.Yanked != "" {
 			m["yanked"] = f.Yanked
 		}
-		if !f.UploadTime.IsZero() && !s.options.NoUploadTime {
+		if !f.UploadTime.IsZero() {
 			m["upload-time"] = f.UploadTime.UTC().Format("2006-01-02T15:04:05.000000Z")
 		}
-		if len(f.Metadata) > 0 && !s.options.UnannouncedMetadata {
+		if len(f.Metadata) > 0 && !s.options.Mirror {
 			// Not dist-info-metadata: pip 22.3 to 23.1 break over an object there (PEP 714).
 			m["core-metadata"] = map[string]string{"sha256": fmt.Sprintf("%x", sha256.Sum256(f.Metadata))}
 			if s.options.UnhashedMetadata {
@@ -148,7 +148,7 @@ func (s *Server) json(project string, files []*File) []byte {
 	return b
 }
 
-func (s *Server) html(project string, files []*File) []byte {
+func (s *Index) html(project string, files []*Artifact) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "<!DOCTYPE html>\n<html>\n<head><title>Links for %s</title></head>\n<body>\n<h1>Links for %[1]s</h1>\n", project)
 	for _, f := range files {
@@ -163,10 +163,10 @@ func (s *Server) html(project string, files []*File) []byte {
 		if f.Yanked != "" {
 			fmt.Fprintf(&b, ` data-yanked="%s"`, html.EscapeString(strings.TrimSpace(f.Yanked)))
 		}
-		if !f.UploadTime.IsZero() && !s.options.NoUploadTime {
+		if !f.UploadTime.IsZero() {
 			fmt.Fprintf(&b, ` data-upload-time="%s"`, f.UploadTime.UTC().Format("2006-01-02T15:04:05.000000Z"))
 		}
-		if len(f.Metadata) > 0 && !s.options.UnannouncedMetadata {
+		if len(f.Metadata) > 0 && !s.options.Mirror {
 			sum := fmt.Sprintf("sha256=%x", sha256.Sum256(f.Metadata))
 			if s.options.UnhashedMetadata {
 				sum = "true"
@@ -205,7 +205,7 @@ func wheelMetadata(data []byte) []byte {
 // counter fills in what was sent.
 type counter struct {
 	http.ResponseWriter
-	server *Server
+	server *Index
 	entry  *Request
 }
 

@@ -1,4 +1,4 @@
-package wheeltest
+package pypitest
 
 import "strings"
 

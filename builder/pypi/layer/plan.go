@@ -7,16 +7,15 @@ import (
 	"strings"
 
 	"larder/builder/pypi/wheel"
-	"larder/builder/pypi/wheel/archive"
 	"larder/snapshot/pypi/tags"
 )
 
-// place is where a file of the wheel goes.
-type place struct {
+// planned is a file of the wheel and what becomes of it.
+type planned struct {
 	file   *wheel.File
-	path   string // "" when it is left out
+	path   string // where it goes, "" when it is left out
 	script bool   // its first line may have to be rewritten
-	last   bool   // it is what remains at its path
+	kept   bool   // it is what the layer has at its path
 }
 
 // scheme sets where things go in a virtual environment of the target, as pip's
@@ -37,35 +36,38 @@ func (b *build) scheme(t tags.Target) {
 	}
 }
 
-// place decides where every file goes, in the order in which pip writes them: of two
+// planFiles decides where every file goes, in the order in which pip writes them: of two
 // with one path, the later is what remains.
-func (b *build) place() error {
-	var root, data, scripts []place
+func (b *build) planFiles() error {
+	commands := map[string]bool{}
+	for _, c := range slices.Concat(b.w.EntryPoints.Console, b.w.EntryPoints.GUI) {
+		commands[c.Name] = true
+	}
+	var root, data, scripts []planned
 	for _, f := range b.w.Files() {
 		top, rest, _ := strings.Cut(f.Name, "/")
 		if !strings.HasSuffix(top, ".data") {
-			root = append(root, place{file: f, path: b.lib + "/" + f.Path})
+			root = append(root, planned{file: f, path: b.lib + "/" + f.Path})
 			continue
 		}
 		key, below, _ := strings.Cut(rest, "/")
-		p := place{file: f, path: path.Join(b.dirs[key], below), script: key == "scripts"}
-		switch {
-		case !p.script:
+		p := planned{file: f, path: path.Join(b.dirs[key], below), script: key == "scripts"}
+		if !p.script {
 			data = append(data, p)
-		case b.isWrapper(path.Base(below)):
-			p.path = ""
-			scripts = append(scripts, p)
-		default:
-			scripts = append(scripts, p)
+			continue
 		}
+		if isWrapper(path.Base(below), commands) {
+			p.path = ""
+		}
+		scripts = append(scripts, p)
 	}
-	b.places = slices.Concat(root, data, scripts)
+	b.plan = slices.Concat(root, data, scripts)
 	b.taken, b.parents = map[string]string{}, map[string]bool{}
-	for i := len(b.places) - 1; i >= 0; i-- {
-		p := &b.places[i]
+	for i := len(b.plan) - 1; i >= 0; i-- {
+		p := &b.plan[i]
 		if p.path != "" && b.taken[p.path] == "" {
-			// RECORD is read and compared, but ours takes its place.
-			b.taken[p.path], p.last = p.file.Name, p.path != b.info()+"RECORD"
+			// RECORD is read, for its content must be what the archive declares, and made anew.
+			b.taken[p.path], p.kept = p.file.Name, p.path != b.info()+"RECORD"
 		}
 	}
 	b.taken[b.info()+"INSTALLER"] = b.w.DistInfo + "/INSTALLER"
@@ -77,7 +79,7 @@ func (b *build) place() error {
 		for dir := path.Dir(p); dir != "." && !b.parents[dir]; dir = path.Dir(dir) {
 			b.parents[dir] = true
 			if other := b.taken[dir]; other != "" {
-				return b.refuse(b.taken[p], "needs a directory where %s is a file", archive.Quote(other))
+				return b.refuse(b.taken[p], "needs a directory where %s is a file", wheel.Quote(other))
 			}
 		}
 	}
@@ -86,18 +88,12 @@ func (b *build) place() error {
 
 // isWrapper says whether a script of the wheel is one that setuptools made for an
 // entry point; pip makes its own.
-func (b *build) isWrapper(name string) bool {
+func isWrapper(script string, commands map[string]bool) bool {
 	for _, suffix := range []string{".exe", "-script.py", ".pya"} {
-		if strings.HasSuffix(strings.ToLower(name), suffix) {
-			name = name[:len(name)-len(suffix)]
+		if strings.HasSuffix(strings.ToLower(script), suffix) {
+			script = script[:len(script)-len(suffix)]
 			break
 		}
 	}
-	if b.wrappers == nil {
-		b.wrappers = map[string]bool{}
-		for _, p := range slices.Concat(b.w.EntryPoints.Console, b.w.EntryPoints.GUI) {
-			b.wrappers[p.Name] = true
-		}
-	}
-	return b.wrappers[name]
+	return commands[script]
 }

@@ -1,4 +1,4 @@
-package archive_test
+package wheel
 
 import (
 	"bytes"
@@ -7,19 +7,16 @@ import (
 	"sync"
 	"testing"
 
-	"larder/builder/pypi/wheel/archive"
-	"larder/builder/pypi/wheel/wheeltest"
+	"larder/builder/pypi/pypitest"
 )
 
-// The rules are tried by package wheel's tests, over wheeltest.Bad.
-
 func TestFilesAreSafeForConcurrentUse(t *testing.T) {
-	w := wheeltest.Wheel{Descriptors: true, Dirs: true}
+	w := pypitest.Wheel{Descriptors: true, Dirs: true}
 	for _, s := range []string{"", "x", strings.Repeat("some text ", 50_000), strings.Repeat("\x00", 70_000)} {
-		w.Files = append(w.Files, wheeltest.File{Path: "d/" + string(rune('a'+len(w.Files))), Text: s})
+		w.Files = append(w.Files, pypitest.File{Path: "d/" + string(rune('a'+len(w.Files))), Text: s})
 	}
 	b := w.Bytes()
-	a, err := archive.Open(bytes.NewReader(b), int64(len(b)), archive.Limits{})
+	a, err := Open(bytes.NewReader(b), int64(len(b)), w.Filename())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +24,7 @@ func TestFilesAreSafeForConcurrentUse(t *testing.T) {
 	for i := range 8 {
 		wg.Go(func() {
 			for j, f := range w.Files {
-				r, err := a.Files[j].Open()
+				r, err := a.Open(a.Files()[j])
 				if err != nil {
 					t.Error(err)
 					return
@@ -62,11 +59,11 @@ func TestQuote(t *testing.T) {
 		"\ufffd":   "\"\ufffd\"",
 		"":         `""`,
 	} {
-		if got := archive.Quote(in); got != want {
+		if got := Quote(in); got != want {
 			t.Errorf("%q: %s, want %s", in, got, want)
 		}
 	}
-	if got := archive.Quote(strings.Repeat("é", 5000)); len(got) > 450 || !strings.HasSuffix(got, "… (10000 bytes)") {
+	if got := Quote(strings.Repeat("é", 5000)); len(got) > 450 || !strings.HasSuffix(got, "… (10000 bytes)") {
 		t.Errorf("%d bytes: %s", len(got), got)
 	}
 }
