@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -25,12 +26,23 @@ func Attach(m, point *os.File) error {
 // like) are refused. What comes back is an O_PATH descriptor.
 func Resolve(root *os.File, path string) (*os.File, error) {
 	how := unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC,
+		Flags:   unix.O_PATH | unix.O_DIRECTORY,
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
 	}
-	fd, err := openat2(root, path, &how)
+	return OpenAt(root, path, how)
+}
+
+// Below are the ways to resolve a path that lead to what is below a directory and on its file
+// system, through no link.
+const Below = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV
+
+// OpenAt opens a path below a directory as openat2(2) does.
+func OpenAt(dir *os.File, path string, how unix.OpenHow) (*os.File, error) {
+	how.Flags |= unix.O_CLOEXEC
+	fd, err := openat2(dir, path, &how)
+	path = filepath.Join(dir.Name(), path)
 	if err != nil {
-		return nil, &os.PathError{Op: "resolve", Path: path, Err: err}
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	return os.NewFile(uintptr(fd), path), nil
 }

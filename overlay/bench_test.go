@@ -36,17 +36,17 @@ func BenchmarkAttach(b *testing.B) {
 		files[fmt.Sprintf("e/000000000000/lib/python3.11/site-packages/p%03d/f.py", n)] = "x"
 	}
 	s := overlaytest.New(b, b.TempDir(), files)
-	image, _, err := overlay.OpenImage(s.Image, overlay.BackedByLoop)
+	image, err := overlay.Chosen().OpenImage(s.Image, overlay.BackedByLoop)
 	must(b, err)
 	defer image.Close()
-	kept, err := overlay.OpenTree(image, s.Objects, overlay.Owner{})
+	kept, err := overlay.Chosen().OpenTree(image, s.Objects, overlay.Owner{})
 	must(b, err)
 	defer kept.Close()
 	fresh := func(b *testing.B, _ *os.File, lowers []string, dir string) *os.File {
-		image, _, err := overlay.OpenImage(s.Image, overlay.AnyBacking)
+		image, err := overlay.Chosen().OpenImage(s.Image, overlay.AnyBacking)
 		must(b, err)
 		defer image.Close()
-		tree, err := overlay.OpenTree(image, s.Objects, overlay.Owner{})
+		tree, err := overlay.Chosen().OpenTree(image, s.Objects, overlay.Owner{})
 		must(b, err)
 		defer tree.Close()
 		return viewOnTree(b, tree, lowers, dir)
@@ -99,7 +99,7 @@ func viewOnTree(b *testing.B, tree *os.File, lowers []string, dir string) *os.Fi
 	clone, err := overlay.Clone(tree)
 	must(b, err)
 	defer clone.Close()
-	m, err := overlay.NewView(overlay.View{Tree: clone, Lowers: lowers, Instance: dir, Source: "larder:bench"})
+	m, err := overlay.Chosen().NewView(overlay.View{Tree: clone, Lowers: lowers, Instance: dir, Source: "larder:bench"})
 	must(b, err)
 	return m
 }

@@ -6,8 +6,8 @@ import (
 )
 
 // MaxRead is how many bytes one attach reads of files that belong to a container or
-// to a user: records of installed packages, names in directories, locks, passwd. A
-// whole environment of 500 projects has 8 MiB of records. What is read is paid for by
+// to a user: lists of installed files, names in directories, locks, passwd. An
+// environment of 500 projects has 8 MiB of lists. What is read is paid for by
 // the host, not by who wrote it.
 const MaxRead = 16 << 20
 
@@ -28,17 +28,17 @@ func (b *Budget) Take(n int64) error {
 	return nil
 }
 
-// Reader reads r as long as the budget lasts.
-func (b *Budget) Reader(r io.Reader) io.Reader { return budgetReader{b, r} }
+// Counted reads r as long as take, such as a [Budget]'s, takes what was read.
+func Counted(r io.Reader, take func(n int64) error) io.Reader { return counted{r, take} }
 
-type budgetReader struct {
-	budget *Budget
-	r      io.Reader
+type counted struct {
+	r    io.Reader
+	take func(n int64) error
 }
 
-func (r budgetReader) Read(p []byte) (int, error) {
+func (r counted) Read(p []byte) (int, error) {
 	n, err := r.r.Read(p)
-	if taken := r.budget.Take(int64(n)); taken != nil {
+	if taken := r.take(int64(n)); taken != nil {
 		return 0, taken
 	}
 	return n, err

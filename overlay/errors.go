@@ -70,9 +70,12 @@ func newError(op, source, target, kernel string, err error) *Error {
 	return e
 }
 
-// refusal is an input we turn down before the kernel sees it.
-type refusal struct{ msg, hint string }
+// Problem is an error for people: one line, what to do about it, and the sentinel it is.
+type Problem struct {
+	Kind         error
+	Text, Advice string
+}
 
-func (r *refusal) Error() string        { return r.msg }
-func (r *refusal) Hint() string         { return r.hint }
-func (r *refusal) Is(target error) bool { return target == ErrRefused }
+func (p *Problem) Error() string { return p.Text }
+func (p *Problem) Hint() string  { return p.Advice }
+func (p *Problem) Unwrap() error { return p.Kind }

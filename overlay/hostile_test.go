@@ -26,7 +26,7 @@ func newView(t *testing.T, s overlaytest.Snapshot, lowers ...string) (dir, insta
 	t.Helper()
 	tree := openTree(t, s, overlay.AnyBacking, 0, 0)
 	instance = newInstance(t, 0, 0)
-	m, err := overlay.NewView(overlay.View{Tree: tree, Lowers: lowers, Instance: instance, Source: "larder:test"})
+	m, err := overlay.Chosen().NewView(overlay.View{Tree: tree, Lowers: lowers, Instance: instance, Source: "larder:test"})
 	must(t, err)
 	defer m.Close()
 	return attach(t, m), instance
@@ -155,9 +155,9 @@ func TestMountTreeStaysReadOnly(t *testing.T) {
 	s := overlaytest.New(t, t.TempDir(), small)
 	before := digest(t, s.Dir)
 	for _, backing := range []overlay.Backing{overlay.BackedByFile, overlay.BackedByLoop} {
-		image, _, err := overlay.OpenImage(s.Image, backing)
+		image, err := overlay.Chosen().OpenImage(s.Image, backing)
 		must(t, err)
-		imageDir := attach(t, image)
+		imageDir := attach(t, image.File)
 		image.Close()
 		tree := openTree(t, s, backing, 0, 0)
 		clone, err := overlay.Clone(tree)
@@ -208,7 +208,7 @@ func TestMountPlantedRedirectsAreNotFollowed(t *testing.T) {
 	must(t, unix.Setxattr(filepath.Join(u, "meta"), "trusted.overlay.metacopy", nil, 0))
 	must(t, unix.Setxattr(filepath.Join(u, "meta"), "trusted.overlay.redirect", []byte("/secret/x"), 0))
 	must(t, os.Mkdir(filepath.Join(u, "opaque"), 0o755))
-	m, err := overlay.NewView(overlay.View{Tree: tree, Lowers: []string{"a", "b"}, Instance: instance, Source: "larder:test"})
+	m, err := overlay.Chosen().NewView(overlay.View{Tree: tree, Lowers: []string{"a", "b"}, Instance: instance, Source: "larder:test"})
 	must(t, err)
 	defer m.Close()
 	dir := attach(t, m)
@@ -263,7 +263,7 @@ func TestMountFiveHundredLowers(t *testing.T) {
 		lowers[n] = fmt.Sprintf("l/%012x", n)
 	}
 	v := overlay.View{Tree: tree, Lowers: lowers[:500], Instance: newInstance(t, 0, 0), Source: "larder:test"}
-	m, err := overlay.NewView(v)
+	m, err := overlay.Chosen().NewView(v)
 	must(t, err)
 	defer m.Close()
 	dir := attach(t, m)
@@ -280,7 +280,7 @@ func TestMountFiveHundredLowers(t *testing.T) {
 	must(t, err)
 	defer own.Close()
 	v.Instance, v.Lowest = newInstance(t, 0, 0), own
-	if _, err := overlay.NewView(v); !errors.Is(err, overlay.ErrRefused) || !strings.Contains(err.Error(), "501 lowers") {
+	if _, err := overlay.Chosen().NewView(v); !errors.Is(err, overlay.ErrRefused) || !strings.Contains(err.Error(), "501 lowers") {
 		t.Errorf("501 lowers: %v", err)
 	}
 }
@@ -308,20 +308,20 @@ func TestMountTooDeep(t *testing.T) {
 	must(t, err)
 	defer lowest.Close()
 	v := overlay.View{Tree: tree, Lowers: []string{"views/pip-old"}, Lowest: lowest, Instance: newInstance(t, 0, 0), Source: "larder:test"}
-	_, err = overlay.NewView(v)
+	_, err = overlay.Chosen().NewView(v)
 	if !errors.Is(err, overlay.ErrDepth) {
 		t.Errorf("error %v, want ErrDepth", err)
 	}
 	t.Log(err)
 	v.Lowest = nil
-	m, err := overlay.NewView(v)
+	m, err := overlay.Chosen().NewView(v)
 	must(t, err)
 	m.Close()
 	// An upper on an overlay is no better.
 	must(t, os.Mkdir(filepath.Join(deep, "u"), 0o755))
 	must(t, os.Mkdir(filepath.Join(deep, "w"), 0o755))
 	v.Instance = deep
-	_, err = overlay.NewView(v)
+	_, err = overlay.Chosen().NewView(v)
 	if err == nil {
 		t.Error("an upper on an overlay was taken")
 	}
@@ -345,7 +345,7 @@ func TestMountBadImages(t *testing.T) {
 	must(t, os.Mkdir(filepath.Join(dir, "dir"), 0o755))
 	for _, name := range []string{"empty", "junk", "short", "cut", "link", "fifo", "dir", "missing"} {
 		for _, backing := range []overlay.Backing{overlay.AnyBacking, overlay.BackedByFile, overlay.BackedByLoop} {
-			m, _, err := overlay.OpenImage(filepath.Join(dir, name), backing)
+			m, err := overlay.Chosen().OpenImage(filepath.Join(dir, name), backing)
 			if err == nil {
 				m.Close()
 				t.Errorf("%s, %v: mounted", name, backing)
@@ -365,7 +365,7 @@ func TestMountBadImages(t *testing.T) {
 	must(t, os.MkdirAll(long, 0o755))
 	must(t, os.WriteFile(filepath.Join(long, "image"), good, 0o644))
 	for _, backing := range []overlay.Backing{overlay.BackedByFile, overlay.BackedByLoop} {
-		m, _, err := overlay.OpenImage(filepath.Join(long, "image"), backing)
+		m, err := overlay.Chosen().OpenImage(filepath.Join(long, "image"), backing)
 		must(t, err)
 		m.Close()
 	}

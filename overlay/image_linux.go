@@ -37,25 +37,29 @@ func (b Backing) String() string {
 	return "any"
 }
 
-// OpenImage mounts an EROFS image read-only, detached, and says how. The path's
-// last component must not be a symbolic link.
-func OpenImage(path string, want Backing) (*os.File, Backing, error) {
+func (descriptors) OpenImage(path string, want Backing) (image Image, err error) {
+	image.Path = path
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("open image %s: %w", path, err)
+		}
+	}()
 	fd, err := retry(func() (int, error) {
 		return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	})
 	if err != nil {
-		return nil, 0, &os.PathError{Op: "open image", Path: path, Err: err}
+		return image, err
 	}
 	defer unix.Close(fd)
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, 0, &os.PathError{Op: "stat image", Path: path, Err: err}
+		return image, err
 	}
 	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, 0, fmt.Errorf("open image %s: %w: not a regular file", path, ErrDamaged)
+		return image, fmt.Errorf("%w: not a regular file", ErrDamaged)
 	}
 	if err := checkLength(fd, st.Size); err != nil {
-		return nil, 0, fmt.Errorf("open image %s: %w", path, err)
+		return image, err
 	}
 	if want == AnyBacking && warningsPanic() {
 		// The first cold file-backed mount raises a warning inside ext4 on
@@ -65,19 +69,15 @@ func OpenImage(path string, want Backing) (*os.File, Backing, error) {
 	if want != BackedByLoop {
 		// Named by descriptor: a parameter holds 255 bytes, a path can be
 		// longer, and this is surely the file that was checked.
-		m, err := mountEROFS("/proc/self/fd/" + strconv.Itoa(fd))
-		if err == nil {
-			return m, BackedByFile, nil
-		}
-		if want == BackedByFile || !backingRefused(err) {
-			return nil, 0, fmt.Errorf("open image %s: %w", path, err)
+		image.Backing = BackedByFile
+		image.File, err = mountEROFS("/proc/self/fd/" + strconv.Itoa(fd))
+		if err == nil || want == BackedByFile || !backingRefused(err) {
+			return image, err
 		}
 	}
-	m, err := mountLoop(fd)
-	if err != nil {
-		return nil, 0, fmt.Errorf("open image %s: %w", path, err)
-	}
-	return m, BackedByLoop, nil
+	image.Backing = BackedByLoop
+	image.File, err = mountLoop(fd)
+	return image, err
 }
 
 // checkLength compares an image's size with what its superblock says, the one thing about it that

@@ -7,15 +7,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// UpperInUse says whether an overlay has the directory as its upper: one that is mounted, in
-// whatever namespace, or that only an open file or a working directory still holds. No mount
-// table knows all of those, the kernel does.
-//
-// It is asked with a mount that cannot be made, the upper being its own work directory: with
+// UpperInUse asks with a mount that cannot be made, the upper being its own work directory: with
 // index=on the kernel first looks whether the upper is taken (EBUSY), then at the work directory
 // (EINVAL), and writes only after that. So nothing is changed, on a full disk either. It takes
-// 0.8 ms and leaves a line in the kernel's log. What cannot be found out is an error.
-func UpperInUse(dir string) (bool, error) {
+// 0.8 ms and leaves a line in the kernel's log. No mount table knows all uppers, the kernel does.
+func (descriptors) UpperInUse(dir string) (bool, error) {
 	fd, err := retry(func() (int, error) {
 		return unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	})

@@ -35,7 +35,7 @@ func TestMountUpperInUse(t *testing.T) {
 			t.Helper()
 			before := digest(t, inst)
 			for what, ask := range map[string]func() (bool, error){
-				"upper":    func() (bool, error) { return overlay.UpperInUse(dir + "/u") },
+				"upper":    func() (bool, error) { return overlay.Chosen().UpperInUse(dir + "/u") },
 				"instance": func() (bool, error) { return instance.Mounted(inst) },
 			} {
 				if got, err := ask(); err != nil || got != want {
@@ -47,7 +47,7 @@ func TestMountUpperInUse(t *testing.T) {
 			}
 		}
 		is(false, "never mounted")
-		m, err := overlay.NewView(overlay.View{Tree: openTree(t, s, overlay.AnyBacking, 0, 0), Lowers: []string{"views/pip"},
+		m, err := overlay.Chosen().NewView(overlay.View{Tree: openTree(t, s, overlay.AnyBacking, 0, 0), Lowers: []string{"views/pip"},
 			Instance: dir, Source: "larder:test", Volatile: volatile})
 		must(t, err)
 		is(true, "attached nowhere")
@@ -68,10 +68,10 @@ func TestMountUpperInUse(t *testing.T) {
 		is(true, "in another namespace")
 		must(t, elsewhere.Process.Kill())
 		_ = elsewhere.Wait()
-		waitFor(t, func() bool { used, _ := overlay.UpperInUse(dir + "/u"); return !used })
+		waitFor(t, func() bool { used, _ := overlay.Chosen().UpperInUse(dir + "/u"); return !used })
 		is(false, "gone")
 	}
-	if _, err := overlay.UpperInUse("/proc/self/status"); err == nil {
+	if _, err := overlay.Chosen().UpperInUse("/proc/self/status"); err == nil {
 		t.Error("no directory, and no error")
 	}
 	if used, err := instance.Mounted("/no/such"); used || err != nil {

@@ -23,13 +23,13 @@ func must(t testing.TB, err error) {
 // openTree makes a tree of the snapshot for an owner; 0 needs no mapping.
 func openTree(t testing.TB, s overlaytest.Snapshot, backing overlay.Backing, uid, gid int) *os.File {
 	t.Helper()
-	image, got, err := overlay.OpenImage(s.Image, backing)
+	image, err := overlay.Chosen().OpenImage(s.Image, backing)
 	must(t, err)
 	t.Cleanup(func() { image.Close() })
-	if backing != overlay.AnyBacking && got != backing {
-		t.Fatalf("image is backed by %v, want %v", got, backing)
+	if backing != overlay.AnyBacking && image.Backing != backing {
+		t.Fatalf("image is backed by %v, want %v", image.Backing, backing)
 	}
-	tree, err := overlay.OpenTree(image, s.Objects, overlay.Owner{UID: uid, GID: gid})
+	tree, err := overlay.Chosen().OpenTree(image, s.Objects, overlay.Owner{UID: uid, GID: gid})
 	must(t, err)
 	t.Cleanup(func() { tree.Close() })
 	return tree
@@ -80,7 +80,7 @@ func TestMountViewFromFileAndLoop(t *testing.T) {
 		t.Run(backing.String(), func(t *testing.T) {
 			tree := openTree(t, s, backing, 0, 0)
 			instance := newInstance(t, 0, 0)
-			m, err := overlay.NewView(overlay.View{
+			m, err := overlay.Chosen().NewView(overlay.View{
 				Tree: tree, Lowers: []string{"views/pip", "views/pip-old", "l/000000000002"},
 				Instance: instance, Source: "larder:test",
 			})
@@ -111,7 +111,7 @@ func TestMountViewFromFileAndLoop(t *testing.T) {
 				t.Errorf("mountinfo shows a path of the host: %s", line)
 			}
 			// The same upper cannot be mounted twice.
-			_, err = overlay.NewView(overlay.View{Tree: tree, Lowers: []string{"views/pip"}, Instance: instance, Source: "larder:test"})
+			_, err = overlay.Chosen().NewView(overlay.View{Tree: tree, Lowers: []string{"views/pip"}, Instance: instance, Source: "larder:test"})
 			if !errors.Is(err, overlay.ErrBusy) {
 				t.Errorf("second mount of one upper: %v, want ErrBusy", err)
 			} else {

@@ -43,7 +43,7 @@ func TestMountMovesDirectories(t *testing.T) {
 	s := overlaytest.New(t, t.TempDir(), files)
 	before := digest(t, s.Dir)
 	v := overlay.View{Tree: openTree(t, s, overlay.AnyBacking, 0, 0), Lowers: []string{"a", "b"}, Instance: newInstance(t, 0, 0), Source: "larder:test", Volatile: true}
-	m, err := overlay.NewView(v)
+	m, err := overlay.Chosen().NewView(v)
 	must(t, err)
 	defer m.Close()
 	dir := attach(t, m)
@@ -70,7 +70,7 @@ func TestMountMovesDirectories(t *testing.T) {
 	}
 
 	v.Volatile, v.Instance = false, newInstance(t, 0, 0)
-	kept, err := overlay.NewView(v)
+	kept, err := overlay.Chosen().NewView(v)
 	must(t, err)
 	defer kept.Close()
 	if err := os.Rename(attach(t, kept)+"/site/pkg", dir+"/site/~kg"); !errors.Is(err, unix.EXDEV) {
@@ -91,7 +91,7 @@ func TestMountMovesFollowNothingPlanted(t *testing.T) {
 	v.Instance = newInstance(t, 0, 0)
 	must(t, os.Mkdir(v.Instance+"/u/redirected", 0o755))
 	must(t, unix.Setxattr(v.Instance+"/u/redirected", "trusted.overlay.redirect", []byte("/secret"), 0))
-	if m, err := overlay.NewView(v); !errors.Is(err, overlay.ErrRefused) {
+	if m, err := overlay.Chosen().NewView(v); !errors.Is(err, overlay.ErrRefused) {
 		m.Close()
 		t.Errorf("an upper with a redirect in it: %v, want a refusal", err)
 	}
@@ -110,7 +110,7 @@ func TestMountMovesFollowNothingPlanted(t *testing.T) {
 	must(t, os.Mkdir(v.Instance+"/m", 0o755))
 	must(t, unix.Mknod(v.Instance+"/m/hidden", unix.S_IFCHR, 0))
 	must(t, os.Chmod(v.Instance+"/u", 0o777))
-	m, err := overlay.NewView(v)
+	m, err := overlay.Chosen().NewView(v)
 	must(t, err)
 	defer m.Close()
 	dir := attach(t, m)

@@ -11,12 +11,8 @@ import (
 // TreeSource is what the mount table shows as the source of a tree.
 const TreeSource = "larder:tree"
 
-// OpenTree makes the tree of a snapshot: overlay 1, read-only, detached.
-//
-// image is a mount from [OpenImage], or a clone of a kept one; it stays the
-// caller's. objects is the pool's directory. The files belong to owner.
-func OpenTree(image *os.File, objects string, owner Owner) (*os.File, error) {
-	lower := image
+func (descriptors) OpenTree(image Image, objects string, owner Owner) (*os.File, error) {
+	lower := image.File
 	if owner != (Owner{}) {
 		userns, err := owner.Mapping().UserNS()
 		if err != nil {
@@ -25,7 +21,7 @@ func OpenTree(image *os.File, objects string, owner Owner) (*os.File, error) {
 		defer userns.Close()
 		// An idmap can only be given to a mount that was never attached and
 		// has none yet: a fresh clone.
-		clone, err := Clone(image)
+		clone, err := Clone(image.File)
 		if err != nil {
 			return nil, err
 		}
@@ -53,7 +49,7 @@ func OpenTree(image *os.File, objects string, owner Owner) (*os.File, error) {
 		return nil, err
 	}
 	defer c.close()
-	if err := c.setFd("lowerdir+", "image", fdOf(lower)); err != nil {
+	if err := c.setFd("lowerdir+", image.Path, fdOf(lower)); err != nil {
 		return nil, layerError(err)
 	}
 	if err := c.setFd("datadir+", objects, pool); err != nil {

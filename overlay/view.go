@@ -45,9 +45,8 @@ type View struct {
 	Label string
 }
 
-// Check refuses a plan the kernel would refuse less clearly, or accept and
-// make everybody's mount table unreadable.
-func (v View) Check() error {
+// Layers is how many lowers the view has in all.
+func (v View) Layers() int {
 	n := len(v.Lowers)
 	if v.Mask {
 		n++
@@ -55,31 +54,42 @@ func (v View) Check() error {
 	if v.Lowest != nil {
 		n++
 	}
+	return n
+}
+
+// Check refuses a plan the kernel would refuse less clearly, or accept and
+// make everybody's mount table unreadable.
+func (v View) Check() error {
+	n := v.Layers()
 	switch {
 	case n == 0:
-		return &refusal{msg: "plan view: no lower"}
+		return refuse("no lower")
 	case v.Mask && v.Lowest == nil:
-		return &refusal{msg: "plan view: a mask, and nothing below it"}
+		return refuse("a mask, and nothing below it")
 	case n > MaxLowers:
-		return &refusal{fmt.Sprintf("plan view: %d lowers, the kernel takes %d", n, MaxLowers),
+		return &Problem{ErrRefused, fmt.Sprintf("plan view: %d lowers, the kernel takes %d", n, MaxLowers),
 			"give the lock to larder build --lock: its layers are then merged into one"}
 	case !strings.HasPrefix(v.Source, "larder:") || len(v.Source) > 255 || strings.ContainsAny(v.Source, " \t\n\\"):
-		return &refusal{msg: fmt.Sprintf("plan view: source %q: want larder:…, at most 255 bytes, no blanks", v.Source)}
+		return refuse("source %q: want larder:…, at most 255 bytes, no blanks", v.Source)
 	}
 	seen := make(map[string]bool, len(v.Lowers))
 	for _, l := range v.Lowers {
 		if l == "" || l == "." || path.IsAbs(l) || path.Clean(l) != l || strings.HasPrefix(l, "..") || strings.ContainsRune(l, 0) {
-			return &refusal{msg: fmt.Sprintf("plan view: lower %q is not a plain path inside the tree", l)}
+			return refuse("lower %q is not a plain path inside the tree", l)
 		}
 		if seen[l] {
-			return &refusal{msg: fmt.Sprintf("plan view: lower %q twice", l)}
+			return refuse("lower %q twice", l)
 		}
 		seen[l] = true
 	}
 	if size := v.mountinfo(); size > maxMountinfo {
-		return &refusal{msg: fmt.Sprintf("plan view: its line in mountinfo would have %d bytes, more than %d", size, maxMountinfo)}
+		return refuse("its line in mountinfo would have %d bytes, more than %d", size, maxMountinfo)
 	}
 	return nil
+}
+
+func refuse(format string, args ...any) error {
+	return &Problem{Kind: ErrRefused, Text: fmt.Sprintf("plan view: "+format, args...)}
 }
 
 // mountinfo is how long the view's line in mountinfo can get, without the mount

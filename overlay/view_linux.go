@@ -8,10 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NewView makes a view: overlay 2, detached, and writable unless its flags say otherwise. The instance's u and w
-// must be there, fresh or left by the same plan; package overlay/instance sees
-// to that.
-func NewView(v View) (*os.File, error) {
+func (descriptors) NewView(v View) (*os.File, error) {
 	if err := v.Check(); err != nil {
 		return nil, err
 	}
@@ -122,7 +119,7 @@ func redirectDir(v View, instance *os.File) (string, error) {
 	defer upper.Close()
 	switch names, err := upper.Readdirnames(1); {
 	case len(names) > 0:
-		return "", &refusal{msg: fmt.Sprintf("make view: upper %s/u is not fresh", v.Instance)}
+		return "", &Problem{Kind: ErrRefused, Text: fmt.Sprintf("make view: upper %s/u is not fresh", v.Instance)}
 	case err != io.EOF:
 		return "", fmt.Errorf("read upper: %w", err)
 	}

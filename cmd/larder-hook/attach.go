@@ -4,15 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"larder/cmd/internal/config"
-	"larder/overlay"
+	"larder/overlay/attach"
 	"larder/overlay/keep"
 	"larder/overlay/oci"
 	"larder/overlay/oci/container"
@@ -37,34 +35,12 @@ type session struct {
 	name    string // of the profile
 	profile config.Profile
 	store   *snapshot.Store
-	c       *container.Container
-	id      snapshot.ID
-	trees   map[overlay.Owner]tree
-	places  []place
-	taken   []taken
-}
-
-// taken is a mount point that somebody has.
-type taken struct{ name, path string }
-
-type tree struct {
-	file *os.File
-	how  keep.How
-}
-
-// place is one mount of a container.
-type place struct {
-	name   string // of the instance's directory: a client, env
-	point  *container.Point
-	views  []string // of a cache
-	lowers []string // topmost first
-	keep   bool     // what is there must stay visible
-	// but not what it has itself of these: the lock's
-	projects []string
+	places  *places
+	held    attach.Held
 }
 
 func (j *job) attach(stdin *os.File) error {
-	s := &session{job: j, trees: map[overlay.Owner]tree{}}
+	s := &session{job: j}
 	if err := s.read(stdin); err != nil {
 		return err
 	}
@@ -73,7 +49,8 @@ func (j *job) attach(stdin *os.File) error {
 	if err != nil {
 		return err
 	}
-	if s.c, err = container.Enter(s.state.PID, rootfs); err != nil {
+	c, err := container.Enter(s.state.PID, rootfs)
+	if err != nil {
 		return err
 	}
 	j.lap("container")
@@ -86,35 +63,74 @@ func (j *job) attach(stdin *os.File) error {
 	if err := s.unprovisioned(); err != nil {
 		return err
 	}
-	view := s.findPlaces()
-	wanted, err := s.wantEnvironment()
+	s.places = &places{c: c, spec: s.spec, profile: s.profile, undo: j.onFailure}
+	locks, err := s.locks()
 	if err != nil {
 		s.skip("environment", err)
 	}
-	j.lap("places")
-	if len(s.places) == 0 && view == nil && wanted == nil {
+	if locks == nil && len(s.profile.Views) == 0 && s.profile.ReadOnlyView() == "" {
 		return nil
 	}
-	if err := s.claim(); err != nil {
+	if err := s.hold(); err != nil {
 		return err
 	}
 	j.lap("lease")
-	mounts, err := s.build(view, wanted)
-	if err != nil {
+	if err := s.build(locks); err != nil {
 		return err
 	}
 	j.lap("build")
-	if len(mounts) == 0 || s.required && len(s.skipped) > 0 {
+	if len(s.places.mounts) == 0 || s.required && len(s.skipped) > 0 {
 		return errors.New(strings.Join(s.skipped, "; "))
 	}
-	if err := s.c.Alive(); err != nil {
+	if err := c.Alive(); err != nil {
 		return err
 	}
 	j.commit()
-	if err := s.c.Attach(mounts); err != nil {
+	if err := c.Attach(s.places.mounts); err != nil {
 		return err
 	}
 	j.lap("attach")
+	return nil
+}
+
+// hold takes a lease on the profile's snapshot for the container.
+func (s *session) hold() (err error) {
+	s.held, err = attach.Holder{
+		Name: s.state.ID, PID: s.state.PID, Alive: s.places.c.Alive, Bundle: s.state.Bundle,
+		MinFree: int64(*s.profile.MinFree), Limit: int64(s.profile.UpperLimit), Required: s.required, Note: s.note, Undo: s.onFailure,
+	}.Hold(s.store, s.profile.Snapshot)
+	return err
+}
+
+// build makes every mount, detached: nothing of it is visible yet. A part that cannot be made is
+// left out.
+func (s *session) build(locks *attach.Locks) error {
+	// The instance's lock is for as long as the uppers are being mounted; then the kernel's own holds.
+	defer s.held.Instance.Close()
+	a := attach.Session{
+		Places: s.places, Snapshot: s.held.Snapshot(s.store), RunDir: keep.DefaultDir, Instance: s.held.Instance,
+		Views: s.profile.Views, MountPoints: s.profile.MountPoints, Locks: locks, Label: s.spec.MountLabel,
+		Required: s.required, Note: s.note,
+		LeftOut: func(part string, err error) error {
+			if errors.Is(err, attach.ErrTargets) {
+				err = fmt.Errorf("%w; name one as target of the profile", err)
+			}
+			s.skip(part, err)
+			return nil
+		},
+	}
+	if s.profile.NoExec {
+		a.Flags = unix.MOUNT_ATTR_NOEXEC
+	}
+	if err := a.Attach(); err != nil {
+		return err
+	}
+	for _, m := range a.Mounts {
+		s.attached(m.Part, m.Path)
+	}
+	if a.ViewPath != "" {
+		s.attached("view", a.ViewPath)
+	}
 	return nil
 }
 
@@ -171,98 +187,4 @@ func openStore(named string, cfg config.Config) (*snapshot.Store, error) {
 		named = cfg.Store
 	}
 	return snapshot.Open(named)
-}
-
-// clients are the mount points a profile's views make, in the order they are
-// attached.
-var clients = []struct {
-	name  string
-	views []string // topmost first
-}{
-	{"pip", []string{"pip", "pip-old"}},
-	{"uv", []string{"uv"}},
-	{"poetry", []string{"poetry"}},
-}
-
-// findPlaces resolves where the caches and the read-only view go. A place that
-// is refused is left out; the others go on.
-func (s *session) findPlaces() (view *container.Point) {
-	uid, gid, err := s.c.HostIDs(s.spec.UID, s.spec.GID)
-	if err != nil {
-		s.skip("caches", err)
-	}
-	home := sync.OnceValues(func() (string, error) { return s.spec.Home(s.c.ReadFile) })
-	for _, client := range clients {
-		views := slices.DeleteFunc(slices.Clone(client.views), func(v string) bool { return !slices.Contains(s.profile.Views, v) })
-		if len(views) == 0 || err != nil {
-			continue
-		}
-		want, cause := s.profile.MountPoints[client.name], error(nil)
-		if want == "" {
-			want, cause = oci.CacheDir(client.name, s.spec.Getenv, home)
-		}
-		var p *container.Point
-		if cause == nil {
-			p, cause = s.point(client.name, want, container.PointOptions{Make: true, UID: uid, GID: gid, Cover: s.profile.Override, Keep: true})
-		}
-		if cause != nil {
-			s.skip(client.name, cause)
-			continue
-		}
-		s.places = append(s.places, place{name: client.name, point: p, views: views})
-	}
-	if want := s.profile.ReadOnlyView(); want != "" {
-		view = s.findView(want)
-	}
-	return view
-}
-
-// findView resolves the place of the read-only view. It belongs to the
-// container's root, who is the one to have made /mnt.
-func (s *session) findView(want string) *container.Point {
-	if s.spec.MountLabel != "" {
-		s.skip("view", errors.New("not yet with an SELinux mount label"))
-		return nil
-	}
-	uid, gid, err := s.c.HostIDs(0, 0)
-	if err != nil {
-		if uid, gid, err = s.c.HostIDs(s.spec.UID, s.spec.GID); err != nil {
-			return nil // said for the caches already
-		}
-	}
-	p, err := s.point("view", want, container.PointOptions{Make: true, UID: uid, GID: gid, Cover: s.profile.Override})
-	if err != nil {
-		s.skip("view", err)
-		return nil
-	}
-	return p
-}
-
-// point resolves a place for name and sees to it that a failure leaves nothing
-// made.
-func (s *session) point(name, want string, o container.PointOptions) (*container.Point, error) {
-	p, err := s.c.Point(want, o)
-	if err != nil {
-		return nil, err
-	}
-	for _, other := range s.taken {
-		if overlaps(p.Path, other.path) {
-			s.c.Abandon(p)
-			return nil, fmt.Errorf("%w %.80q overlaps that of %s", container.ErrPoint, p.Path, other.name)
-		}
-	}
-	s.taken = append(s.taken, taken{name, p.Path})
-	s.onFailure(func() { s.c.Abandon(p) })
-	return p, nil
-}
-
-// overlaps says whether one of two places is in the other.
-func overlaps(a, b string) bool {
-	return a == b || strings.HasPrefix(a, b+"/") || strings.HasPrefix(b, a+"/")
-}
-
-// exists says whether the snapshot has a directory.
-func (t tree) exists(path string) bool {
-	var st unix.Stat_t
-	return unix.Fstatat(int(t.file.Fd()), path, &st, unix.AT_SYMLINK_NOFOLLOW) == nil
 }

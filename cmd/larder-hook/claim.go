@@ -59,34 +59,6 @@ func (s *session) unprovisioned() error {
 	return fmt.Errorf("%w: process %d has a lease on snapshot %s", errProvisioned, l.PID, l.Snapshot.Short())
 }
 
-// claim chooses the snapshot and notes that this container uses it.
-func (s *session) claim() error {
-	s.onFailure(func() { _ = s.store.DropLease(s.state.ID) })
-	// A gc can take the snapshot between the look and the lease: once, since
-	// it never takes the current one.
-	for try := 0; ; try++ {
-		id, err := s.store.Resolve(s.profile.Snapshot)
-		if err != nil {
-			return err
-		}
-		l, err := snapshot.ProcessLease(s.state.ID, id, s.state.PID)
-		if err != nil {
-			return err
-		}
-		// What was read is of our process only if that still is.
-		if err := s.c.Alive(); err != nil {
-			return err
-		}
-		l.Instance = s.store.InstanceDir(s.state.ID)
-		l.Bundle = s.state.Bundle
-		s.id = id
-		err = s.store.AcquireLease(l)
-		if err == nil || !errors.Is(err, snapshot.ErrNoSnapshot) || try == 1 {
-			return err
-		}
-	}
-}
-
 // released says whether a container's lease can go: nil, or why it must stay.
 // The id alone names nobody, because each root of a runtime has its own ids.
 func released(l snapshot.Lease, state oci.State) error {

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/cmd/internal/config"
+	venv "larder/overlay/pypi"
 	"larder/snapshot/ecosystem"
 	"larder/snapshot/pypi"
 )
@@ -43,7 +44,11 @@ const deadline = 10 * time.Second
 // and it must stay the host's.
 func init() { runtime.LockOSThread() }
 
-func init() { ecosystem.Register(pypi.Ecosystem) }
+func init() {
+	e := pypi.Ecosystem
+	e.Environments = venv.Environments
+	ecosystem.Register(e)
+}
 
 func main() {
 	debug.SetGCPercent(400) // an attach is over before its first collection
@@ -239,6 +244,12 @@ func (j *job) note(what string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.notes = append(j.notes, what)
+}
+
+func (j *job) attached(part, path string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.done = append(j.done, fmt.Sprintf("%s at %.200q", part, path))
 }
 
 func (j *job) skip(what string, err error) {

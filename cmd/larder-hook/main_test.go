@@ -179,29 +179,6 @@ func TestChooseProfile(t *testing.T) {
 	}
 }
 
-func TestChooseTarget(t *testing.T) {
-	tags := []string{"cp311-manylinux_2_36_x86_64", "cp312-manylinux_2_36_x86_64", "cp312-musllinux_1_2_x86_64", "cp31-x"}
-	for version, want := range map[string]string{
-		"3.11.2": tags[0], "3.11.0.final.0": tags[0], "3.1.4": "cp31-x", "3.12.1": "", "3.9.2": "", "3": "", "": "",
-	} {
-		got, err := chooseTarget(tags, version)
-		if got != want || (err != nil) != (want == "") {
-			t.Errorf("%q: %q, %v", version, got, err)
-		}
-	}
-	for in, want := range map[string]string{
-		"home = /usr/bin\nversion = 3.11.2\n":          "3.11.2",
-		"home=/usr/bin\nversion_info=3.12.1.final.0\n": "3.12.1.final.0",
-		"home = /usr/bin\n":                            "",
-		"":                                             "",
-		"version\n":                                    "",
-	} {
-		if got := venvVersion([]byte(in)); got != want {
-			t.Errorf("%q: %q", in, got)
-		}
-	}
-}
-
 func TestOneLine(t *testing.T) {
 	got := oneLine("a\nb\x1b[31m\xffc\u202ed\x00")
 	if strings.ContainsAny(got, "\n\x1b\x00\u202e") || !strings.Contains(got, `a\nb`) {

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	venv "larder/overlay/pypi"
 	leftovers "larder/popularity/pypi"
 	"larder/snapshot/ecosystem"
 	"larder/snapshot/pypi"
@@ -26,7 +27,7 @@ func main() {
 
 func init() {
 	e := pypi.Ecosystem
-	e.Leftovers = leftovers.Leftovers{}
+	e.Environments, e.Leftovers = venv.Environments, leftovers.Leftovers{}
 	ecosystem.Register(e)
 }
 

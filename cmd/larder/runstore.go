@@ -9,117 +9,45 @@ import (
 	"path/filepath"
 	"strings"
 
+	"larder/overlay/attach"
 	"larder/overlay/instance"
-	"larder/overlay/keep"
 	"larder/snapshot"
 )
 
 // open finds the snapshot, takes a lease on it, and makes the instance.
-func (r *running) open() error {
-	store, err := openStore(r.c)
-	if err != nil {
-		return err
-	}
-	r.store = store
-	kept := r.c.String("instance")
-	if kept != "" {
-		if kept, err = filepath.Abs(kept); err != nil {
-			return err
-		}
-		parent, err := snapshot.TrustedPath(filepath.Dir(kept))
-		if err != nil {
-			return err
-		}
-		return r.openKept(filepath.Join(parent, filepath.Base(kept)))
-	}
-	if r.id, err = store.Resolve(r.settings.Snapshot); err != nil {
-		return err
-	}
-	if err := instance.CheckFree(store.InstanceDir(""), int64(r.settings.MinFree)); err != nil {
+func (r *running) open() (err error) {
+	if r.store, err = openStore(r.c); err != nil {
 		return err
 	}
 	// A name nobody had before: a dead run's lease is gc's, not ours.
 	name := fmt.Sprintf("larder-run-%d-%s", os.Getpid(), rand.Text())
-	lease, err := snapshot.ProcessLease(name, r.id, os.Getpid())
-	if err != nil {
-		return err
+	holder := attach.Holder{
+		Name: name, PID: os.Getpid(), Locked: true,
+		MinFree: int64(r.settings.MinFree), Limit: int64(r.settings.UpperLimit), Required: r.Required, Note: r.Warn,
+		Undo: func(func()) { r.container, r.throwAway = name, r.store.InstanceDir(name) }, // for finish
 	}
-	dir := store.InstanceDir(name)
-	lease.Instance, lease.Locked = dir, true
-	// The lease first: what is in instances/ without one is rubbish to gc.
-	if err := store.AcquireLease(lease); err != nil {
-		return err
-	}
-	r.container, r.throwAway = name, dir
-	if r.Instance, err = instance.Create(dir); err != nil {
-		return err
-	}
-	if err := r.limit(); err != nil {
-		return err
-	}
-	return r.attach()
-}
-
-// openKept opens an instance that outlives the command. Its lease is the
-// directory's, not ours; the snapshot is the one it was made with.
-func (r *running) openKept(dir string) (err error) {
-	name := "instance:" + dir
-	had, unread := r.store.Lease(name)
-	r.id = had.Snapshot
-	if unread != nil || r.c.IsSet("snapshot") {
-		if r.id, err = r.store.Resolve(r.settings.Snapshot); err != nil {
+	var held attach.Held
+	if kept := r.c.String("instance"); kept != "" {
+		if kept, err = filepath.Abs(kept); err != nil {
 			return err
 		}
+		parent := ""
+		if parent, err = snapshot.TrustedPath(filepath.Dir(kept)); err != nil {
+			return err
+		}
+		held, err = holder.Keep(r.store, filepath.Join(parent, filepath.Base(kept)), r.settings.Snapshot, r.c.IsSet("snapshot"))
+	} else {
+		held, err = holder.Hold(r.store, r.settings.Snapshot)
 	}
-	if err := instance.CheckFree(dir, int64(r.settings.MinFree)); err != nil {
-		return err
-	}
-	if r.Instance, err = instance.Keep(dir); err != nil {
-		return err
-	}
-	if err := r.limit(); err != nil {
-		return err
-	}
-	lease, err := snapshot.InstanceLease(name, r.id, dir)
+	r.id, r.Instance = held.ID, held.Instance
 	if err != nil {
 		return err
 	}
-	switch {
-	case unread == nil:
-		lease.Snapshot = had.Snapshot
-		if had.Parent != nil && *had.Parent == *lease.Parent {
-			return r.attach()
-		}
-		// It lies elsewhere by now, or nobody noted where.
-	case !errors.Is(unread, fs.ErrNotExist) && !errors.Is(unread, snapshot.ErrTorn):
-		return r.attach() // it holds every snapshot as it is
-	}
-	if err := r.store.AcquireLease(lease); err != nil {
-		return err
-	}
-	return r.attach()
-}
-
-// limit bounds what the command may write. Without --required it goes on without.
-func (r *running) limit() error {
-	limit := r.settings.UpperLimit
-	if limit == 0 {
-		return nil
-	}
-	err := r.Instance.Limit(int64(limit))
-	if err == nil || r.Required {
-		return err
-	}
-	warnf("without its upper_limit: %v", err)
-	return nil
-}
-
-func (r *running) attach() error {
-	r.Snapshot = keep.Snapshot{ID: r.id.String(), Image: r.store.ImagePath(r.id), Objects: r.store.ObjectsDir()}
+	r.Snapshot = held.Snapshot(r.store)
 	if locks := r.c.StringSlice("requirement"); len(locks) > 0 {
-		r.Environment = r.environment(locks)
+		r.Locks, err = r.environment(locks)
 	}
-	return nil
+	return err
 }
 
 // finish throws the instance away, unless something still runs on it. Whatever

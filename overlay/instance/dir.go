@@ -46,21 +46,16 @@ func openParent(dir string) (*os.File, error) {
 	}
 	if st.Uid != 0 && int(st.Uid) != os.Geteuid() || st.Mode&0o022 != 0 && st.Mode&unix.S_ISVTX == 0 {
 		parent.Close()
-		return nil, &problem{kind: overlay.ErrRefused,
-			msg:  fmt.Sprintf("instance %s is in a directory of user %d with mode %04o: others could exchange it", dir, st.Uid, st.Mode&0o7777),
-			hint: fmt.Sprintf("name a directory whose parent belongs to root or user %d, and that nobody else can write", os.Geteuid())}
+		return nil, &overlay.Problem{Kind: overlay.ErrRefused,
+			Text:   fmt.Sprintf("instance %s is in a directory of user %d with mode %04o: others could exchange it", dir, st.Uid, st.Mode&0o7777),
+			Advice: fmt.Sprintf("name a directory whose parent belongs to root or user %d, and that nobody else can write", os.Geteuid())}
 	}
 	return parent, nil
 }
 
 // openDir opens a directory of another, and neither a link nor what is mounted on it.
 func openDir(parent *os.File, name string) (*os.File, error) {
-	fd, err := unix.Openat2(int(parent.Fd()), name, &unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS})
-	if err != nil {
-		return nil, &os.PathError{Op: "open", Path: filepath.Join(parent.Name(), name), Err: err}
-	}
-	return os.NewFile(uintptr(fd), filepath.Join(parent.Name(), name)), nil
+	return overlay.OpenAt(parent, name, unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS})
 }
 
 // makeDir makes a directory with an owner and a mode that no umask changes.

@@ -95,15 +95,15 @@ func lock(parent *os.File, name, dir string) (*Instance, error) {
 	}
 	if int(st.Uid) != os.Geteuid() || st.Mode&0o022 != 0 {
 		i.Close()
-		return nil, &problem{kind: overlay.ErrRefused,
-			msg:  fmt.Sprintf("instance %s belongs to user %d with mode %04o", dir, st.Uid, st.Mode&0o7777),
-			hint: fmt.Sprintf("name a directory of user %d that only that user can write", os.Geteuid())}
+		return nil, &overlay.Problem{Kind: overlay.ErrRefused,
+			Text:   fmt.Sprintf("instance %s belongs to user %d with mode %04o", dir, st.Uid, st.Mode&0o7777),
+			Advice: fmt.Sprintf("name a directory of user %d that only that user can write", os.Geteuid())}
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		i.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, &problem{kind: overlay.ErrBusy, msg: fmt.Sprintf("instance %s is in use", dir),
-				hint: "wait for the other larder run to end, or name another directory"}
+			return nil, &overlay.Problem{Kind: overlay.ErrBusy, Text: fmt.Sprintf("instance %s is in use", dir),
+				Advice: "wait for the other larder run to end, or name another directory"}
 		}
 		return nil, fmt.Errorf("lock instance %s: %w", dir, err)
 	}
@@ -139,9 +139,9 @@ func (i *Instance) AddMasked(name string, lowers []string, owner overlay.Owner, 
 	if i.record != nil {
 		if had, ok := i.record.Mounts[name]; ok {
 			if !slices.Equal(had, lowers) {
-				return "", false, &problem{kind: overlay.ErrRefused,
-					msg:  fmt.Sprintf("instance %s was made over other files (%s): %s", i.dir, name, difference(had, lowers)),
-					hint: "use the snapshot and lock it was made with, or name a new directory"}
+				return "", false, &overlay.Problem{Kind: overlay.ErrRefused,
+					Text:   fmt.Sprintf("instance %s was made over other files (%s): %s", i.dir, name, difference(had, lowers)),
+					Advice: "use the snapshot and lock it was made with, or name a new directory"}
 			}
 			for _, d := range parts {
 				if !isDir(i.lock, name+"/"+d) {
@@ -193,13 +193,3 @@ func (i *Instance) makeMount(name string, parts []string, owner overlay.Owner, m
 
 // Close lets go of the lock.
 func (i *Instance) Close() error { return i.lock.Close() }
-
-// problem is an error for people: one line, a hint, and the sentinel it is.
-type problem struct {
-	kind      error
-	msg, hint string
-}
-
-func (p *problem) Error() string { return p.msg }
-func (p *problem) Hint() string  { return p.hint }
-func (p *problem) Unwrap() error { return p.kind }

@@ -51,8 +51,8 @@ func (i *Instance) limit(bytes uint64) error {
 	id := a.project
 	if id&ownProject == 0 { // else it was limited before
 		if a.flags&inheritProject != 0 {
-			return &problem{kind: overlay.ErrUnsupported, msg: fmt.Sprintf("its directory is in project %d, and what is in a project cannot have one of its own", id),
-				hint: "limit that project, or take the directory out of it"}
+			return &overlay.Problem{Kind: overlay.ErrUnsupported, Text: fmt.Sprintf("its directory is in project %d, and what is in a project cannot have one of its own", id),
+				Advice: "limit that project, or take the directory out of it"}
 		}
 		var err error
 		if id, err = freeProject(i.lock); err != nil {
@@ -97,9 +97,9 @@ func CheckFree(dir string, floor int64) error {
 		return &os.PathError{Op: "statfs", Path: parent, Err: err}
 	}
 	if free := st.Bavail * uint64(st.Bsize); free < uint64(floor) {
-		return &problem{kind: overlay.ErrRefused,
-			msg:  fmt.Sprintf("%s has %d MB free, less than min_free, %d MB", parent, free/1e6, floor/1e6),
-			hint: "larder gc frees what no snapshot and no container needs; min_free is in the configuration"}
+		return &overlay.Problem{Kind: overlay.ErrRefused,
+			Text:   fmt.Sprintf("%s has %d MB free, less than min_free, %d MB", parent, free/1e6, floor/1e6),
+			Advice: "larder gc frees what no snapshot and no container needs; min_free is in the configuration"}
 	}
 	return nil
 }

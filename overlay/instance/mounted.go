@@ -29,7 +29,7 @@ func Mounted(dir string) (bool, error) {
 		if _, err := os.Lstat(filepath.Join(dir, e.Name(), "w", "work")); errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
-		used, err := overlay.UpperInUse(filepath.Join(dir, e.Name(), "u"))
+		used, err := overlay.Chosen().UpperInUse(filepath.Join(dir, e.Name(), "u"))
 		if used || err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return used, err
 		}

@@ -69,8 +69,8 @@ func enforced(dir *os.File) error {
 	var state [256]byte // struct fs_quota_stat
 	err := quotactl(dir, getState, 0, unsafe.Pointer(&state))
 	if err != nil || binary.NativeEndian.Uint16(state[2:])&inForce == 0 {
-		return &problem{kind: overlay.ErrUnsupported, msg: fmt.Sprintf("the file system of %s has no project quotas in force", dir.Name()),
-			hint: QuotaFix}
+		return &overlay.Problem{Kind: overlay.ErrUnsupported, Text: fmt.Sprintf("the file system of %s has no project quotas in force", dir.Name()),
+			Advice: QuotaFix}
 	}
 	return nil
 }

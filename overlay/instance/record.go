@@ -90,8 +90,8 @@ func (i *Instance) checkUnused() error {
 }
 
 func (i *Instance) foreign(why string) error {
-	return &problem{kind: overlay.ErrRefused, msg: fmt.Sprintf("%s is not an instance: %s", i.dir, why),
-		hint: "name a new or an empty directory, or one that an earlier --instance made"}
+	return &overlay.Problem{Kind: overlay.ErrRefused, Text: fmt.Sprintf("%s is not an instance: %s", i.dir, why),
+		Advice: "name a new or an empty directory, or one that an earlier --instance made"}
 }
 
 // difference names the first difference of two lists of lowers.

@@ -107,14 +107,14 @@ func (d Dir) Mount(ctx context.Context, s Snapshot, owners ...overlay.Owner) err
 	if err := d.claim(s); err != nil {
 		return err
 	}
-	image, err := d.clone(s.ID, "image", unix.EROFS_SUPER_MAGIC_V1)
+	image, err := d.cloneImage(s)
 	if err != nil {
-		image, err = d.openLoop(s.Image)
+		image, err = openLoop(s.Image)
 		if err != nil {
 			return fmt.Errorf("keep snapshot %.12s: %w", s.ID, err)
 		}
 		// Attaching moves the mount: what follows works on a clone.
-		own, err := overlay.Clone(image)
+		own, err := overlay.Clone(image.File)
 		if err == nil {
 			err = place(own, filepath.Join(dir, "image"))
 		}
@@ -129,7 +129,7 @@ func (d Dir) Mount(ctx context.Context, s Snapshot, owners ...overlay.Owner) err
 			have.Close()
 			continue
 		}
-		tree, err := overlay.OpenTree(image, s.Objects, o)
+		tree, err := overlay.Chosen().OpenTree(image, s.Objects, o)
 		if err != nil {
 			return fmt.Errorf("keep snapshot %.12s: %w", s.ID, err)
 		}
@@ -141,10 +141,10 @@ func (d Dir) Mount(ctx context.Context, s Snapshot, owners ...overlay.Owner) err
 }
 
 // openLoop prefers the loop device, and takes the file where there is none.
-func (d Dir) openLoop(image string) (*os.File, error) {
-	m, _, err := overlay.OpenImage(image, overlay.BackedByLoop)
+func openLoop(image string) (overlay.Image, error) {
+	m, err := overlay.Chosen().OpenImage(image, overlay.BackedByLoop)
 	if errors.Is(err, overlay.ErrUnsupported) {
-		if m, _, e := overlay.OpenImage(image, overlay.BackedByFile); e == nil {
+		if m, e := overlay.Chosen().OpenImage(image, overlay.BackedByFile); e == nil {
 			return m, nil
 		}
 	}
@@ -182,6 +182,12 @@ func (d Dir) clone(id, name string, magic int64) (*os.File, error) {
 		return nil, fmt.Errorf("clone kept mount %s: %w", name, fs.ErrNotExist)
 	}
 	return m, nil
+}
+
+// cloneImage clones the kept image.
+func (d Dir) cloneImage(s Snapshot) (overlay.Image, error) {
+	m, err := d.clone(s.ID, "image", unix.EROFS_SUPER_MAGIC_V1)
+	return overlay.Image{File: m, Path: s.Image, Backing: overlay.BackedByLoop}, err
 }
 
 // Unmount lets go of a snapshot's mounts over the pool at objects. One that is

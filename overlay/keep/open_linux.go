@@ -27,22 +27,22 @@ func (d Dir) Open(s Snapshot, owner overlay.Owner, backing overlay.Backing) (*os
 		if tree, err := d.clone(s.ID, treeName(owner), unix.OVERLAYFS_SUPER_MAGIC); err == nil {
 			return tree, FromTree, nil
 		}
-		if image, err := d.clone(s.ID, "image", unix.EROFS_SUPER_MAGIC_V1); err == nil {
+		if image, err := d.cloneImage(s); err == nil {
 			defer image.Close()
-			if tree, err := overlay.OpenTree(image, s.Objects, owner); err == nil {
+			if tree, err := overlay.Chosen().OpenTree(image, s.Objects, owner); err == nil {
 				return tree, FromImage, nil
 			}
 		}
 	}
-	image, got, err := overlay.OpenImage(s.Image, backing)
+	image, err := overlay.Chosen().OpenImage(s.Image, backing)
 	if err != nil {
 		return nil, "", err
 	}
 	defer image.Close()
 	how := FromFile
-	if got == overlay.BackedByLoop {
+	if image.Backing == overlay.BackedByLoop {
 		how = FromLoop
 	}
-	tree, err := overlay.OpenTree(image, s.Objects, owner)
+	tree, err := overlay.Chosen().OpenTree(image, s.Objects, owner)
 	return tree, how, err
 }

@@ -3,7 +3,6 @@ package oci
 import (
 	"errors"
 	"fmt"
-	"path"
 	"strconv"
 	"strings"
 )
@@ -46,42 +45,4 @@ func homeIn(passwd []byte, uid uint32) (string, bool) {
 		return fields[5], fields[5] != ""
 	}
 	return "", false
-}
-
-// clients is where each client keeps its cache when nothing says otherwise:
-// its own variable, and its name below XDG_CACHE_HOME.
-var clients = map[string]struct{ variable, dir string }{
-	"pip":    {"PIP_CACHE_DIR", "pip"},
-	"uv":     {"UV_CACHE_DIR", "uv"},
-	"poetry": {"POETRY_CACHE_DIR", "pypoetry"},
-}
-
-// CacheDir is where a client of the container's process keeps its cache: what
-// getenv says, in the clients' own order, else below home. home is asked for
-// only when it is needed. What comes back is the container's word, not yet
-// judged.
-func CacheDir(client string, getenv func(string) string, home func() (string, error)) (string, error) {
-	c, ok := clients[client]
-	if !ok {
-		return "", fmt.Errorf("no client %q", client)
-	}
-	dir := getenv(c.variable)
-	if dir == "" {
-		// A relative XDG_CACHE_HOME is to be ignored, says its specification.
-		if base := getenv("XDG_CACHE_HOME"); path.IsAbs(base) {
-			dir = path.Join(base, c.dir)
-		}
-	}
-	if dir == "" || strings.HasPrefix(dir, "~/") {
-		base, err := home()
-		if err != nil {
-			return "", err
-		}
-		if rest, ok := strings.CutPrefix(dir, "~"); ok {
-			dir = base + rest
-		} else {
-			dir = path.Join(base, ".cache", c.dir)
-		}
-	}
-	return dir, nil
 }

@@ -123,37 +123,6 @@ func TestHome(t *testing.T) {
 	}
 }
 
-func TestCacheDir(t *testing.T) {
-	home := func() (string, error) { return "/home/alice", nil }
-	for _, tc := range []struct {
-		client string
-		env    map[string]string
-		want   string
-	}{
-		{"pip", nil, "/home/alice/.cache/pip"},
-		{"uv", nil, "/home/alice/.cache/uv"},
-		{"poetry", nil, "/home/alice/.cache/pypoetry"},
-		{"pip", map[string]string{"XDG_CACHE_HOME": "/xdg"}, "/xdg/pip"},
-		{"pip", map[string]string{"XDG_CACHE_HOME": "xdg"}, "/home/alice/.cache/pip"},
-		{"pip", map[string]string{"XDG_CACHE_HOME": "/xdg", "PIP_CACHE_DIR": "/cache"}, "/cache"},
-		{"pip", map[string]string{"PIP_CACHE_DIR": "~/c"}, "/home/alice/c"},
-		{"pip", map[string]string{"UV_CACHE_DIR": "/uv"}, "/home/alice/.cache/pip"},
-		{"npm", nil, ""},
-	} {
-		got, err := CacheDir(tc.client, func(k string) string { return tc.env[k] }, home)
-		if got != tc.want || (err != nil) != (tc.want == "") {
-			t.Errorf("%s %v: %q, %v; want %q", tc.client, tc.env, got, err, tc.want)
-		}
-	}
-	noHome := func() (string, error) { return "", ErrNoHome }
-	if _, err := CacheDir("pip", func(string) string { return "" }, noHome); !errors.Is(err, ErrNoHome) {
-		t.Errorf("no home: %v", err)
-	}
-	if got, err := CacheDir("pip", func(string) string { return "/x" }, noHome); err != nil || got != "/x" {
-		t.Errorf("home not needed: %q, %v", got, err)
-	}
-}
-
 func FuzzParseSpec(f *testing.F) {
 	f.Add([]byte(`{"root":{"path":"rootfs"},"process":{"user":{"uid":1},"env":["HOME=/x"]},"linux":{"mountLabel":""}}`))
 	f.Add([]byte(`{"root":{"path":null},"annotations":{"a":"b"}}`))

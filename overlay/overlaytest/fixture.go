@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"sort"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ type Snapshot struct {
 var mtime = time.Unix(315532800, 0)
 
 // New makes a snapshot of files (path: content; a path that ends with "*" is
-// executable, the star is not part of it) below dir. An empty content needs no
+// executable, the star is not part of it; "path -> target" is a link) below dir. An empty content needs no
 // object.
 func New(t testing.TB, dir string, files map[string]string) Snapshot {
 	t.Helper()
@@ -55,6 +56,11 @@ func New(t testing.TB, dir string, files map[string]string) Snapshot {
 	}
 	for _, key := range names {
 		content, name, mode := files[key], "/"+key, os.FileMode(0o644)
+		if link, target, ok := strings.Cut(name, " -> "); ok {
+			mkdir(path.Dir(link))
+			must(t, w.Symlink(target, link))
+			continue
+		}
 		if key[len(key)-1] == '/' {
 			mkdir(path.Clean(name))
 			continue

@@ -22,13 +22,13 @@ func (h *host) images() {
 		if b == overlay.BackedByLoop {
 			name, advice = "erofs from a loop device", "load the module: modprobe loop"
 		}
-		image, _, err := overlay.OpenImage(h.image, b)
+		image, err := overlay.Chosen().OpenImage(h.image, b)
 		if err != nil {
 			h.try(name, false, "", err, advice)
 			continue
 		}
 		works = true
-		tree, err := overlay.OpenTree(image, h.pool, overlay.Owner{})
+		tree, err := overlay.Chosen().OpenTree(image, h.pool, overlay.Owner{})
 		image.Close()
 		if err == nil {
 			err = readAt(tree, "l/one/a")
@@ -74,7 +74,7 @@ func (h *host) newView(tree *os.File, name string, o overlay.Owner) (*os.File, e
 	if err != nil {
 		return nil, err
 	}
-	return overlay.NewView(overlay.View{Tree: tree, Lowers: []string{"l/one", "l/two"}, Instance: dir, Source: "larder:doctor"})
+	return overlay.Chosen().NewView(overlay.View{Tree: tree, Lowers: []string{"l/one", "l/two"}, Instance: dir, Source: "larder:doctor"})
 }
 
 func writeAt(dir *os.File, name string) error {
@@ -143,12 +143,12 @@ func (h *host) idmap() {
 		if len(h.trees) == 0 {
 			return errors.New("no tree")
 		}
-		image, _, err := overlay.OpenImage(h.image, overlay.AnyBacking)
+		image, err := overlay.Chosen().OpenImage(h.image, overlay.AnyBacking)
 		if err != nil {
 			return err
 		}
 		defer image.Close()
-		tree, err := overlay.OpenTree(image, h.pool, overlay.Owner{UID: uid, GID: gid})
+		tree, err := overlay.Chosen().OpenTree(image, h.pool, overlay.Owner{UID: uid, GID: gid})
 		if err != nil {
 			return err
 		}

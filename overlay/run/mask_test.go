@@ -10,10 +10,10 @@ import (
 	"testing"
 
 	"larder/overlay"
+	"larder/overlay/attach"
 	"larder/overlay/instance"
 	"larder/overlay/overlaytest"
 	"larder/overlay/run"
-	"larder/overlay/venv"
 )
 
 const site = "lib/python3.11/site-packages/"
@@ -22,7 +22,7 @@ const site = "lib/python3.11/site-packages/"
 func otherVersion(t *testing.T) string {
 	dir := filepath.Join(t.TempDir(), ".venv")
 	for name, text := range map[string]string{
-		"pyvenv.cfg":               "home = /usr/bin\n",
+		"pyvenv.cfg":               "home = /usr/bin\nversion = 3.11.7\n",
 		"bin/one":                  "old",
 		"bin/old":                  "old",
 		site + "one.py":            "print('old')\n",
@@ -89,7 +89,7 @@ func TestMountRunHidesOtherVersions(t *testing.T) {
 			}
 		}
 		before := list(t, dir)
-		w.env(run.Environment{Lowers: []string{"l/000000000001"}, Projects: []string{"one"}, Venv: dir})
+		w.lock(plain, dir, "", "one==1")
 		i, err := instance.Keep(filepath.Join(t.TempDir(), "kept"))
 		must(t, err)
 		w.c.Instance = i
@@ -115,7 +115,7 @@ func TestMountRunHidesOtherVersions(t *testing.T) {
 		}
 		// Another lock hides nothing of it.
 		w.c.Instance = nil
-		w.env(run.Environment{Lowers: []string{"l/000000000002"}, Projects: []string{"two"}, Venv: dir})
+		w.lock(plain, dir, "", "two==2")
 		if out, r := w.sh(`cat $VIRTUAL_ENV/lib/python3.11/site-packages/one.py; test -f $VIRTUAL_ENV/bin/old`); out != "print('old')\n" || r.Status != 0 {
 			t.Errorf("another lock: %q, status %d", out, r.Status)
 		}
@@ -129,19 +129,19 @@ func TestMountRunWithoutMask(t *testing.T) {
 	}
 	w, dir := maskWorld(t)
 	must(t, os.Truncate(filepath.Join(dir, site, "One-0.9.dist-info/RECORD"), 17<<20))
-	w.env(run.Environment{Lowers: []string{"l/000000000001"}, Projects: []string{"one"}, Venv: dir})
+	w.lock(plain, dir, "", "one==1")
 	out, _ := w.sh(`ls -d $VIRTUAL_ENV/lib/python3.11/site-packages/*/METADATA $VIRTUAL_ENV/lib/python3.11/site-packages/One-0.9.dist-info; cat $VIRTUAL_ENV/lib/python3.11/site-packages/one.py`)
 	if !strings.Contains(out, "One-0.9.dist-info") || !strings.HasSuffix(out, "print('one')\n") {
 		t.Errorf("the command saw %q", out)
 	}
-	if len(w.warnings) != 1 || !strings.Contains(w.warnings[0], venv.ErrMask.Error()) {
+	if len(w.warnings) != 1 || !strings.Contains(w.warnings[0], attach.ErrMask.Error()) {
 		t.Errorf("warnings: %q", w.warnings)
 	}
 	i, err := instance.Create(filepath.Join(t.TempDir(), "i"))
 	must(t, err)
 	defer i.Close()
 	w.c.Required, w.c.Instance = true, i
-	if _, _, err := w.try("true"); !errors.Is(err, venv.ErrMask) {
+	if _, _, err := w.try("true"); !errors.Is(err, attach.ErrMask) {
 		t.Errorf("required: %v", err)
 	}
 }
@@ -156,7 +156,7 @@ func TestMountRunBringsPip(t *testing.T) {
 	i, err := instance.Keep(filepath.Join(t.TempDir(), "kept"))
 	must(t, err)
 	defer i.Close()
-	w.env(run.Environment{Lowers: []string{"l/000000000001"}, Pip: "l/00000000000f", Venv: dir})
+	w.lock(withPip, dir, "", "one==1")
 	pip := `cat $VIRTUAL_ENV/lib/python3.11/site-packages/pip/__main__.py 2>/dev/null; true`
 	w.c.Instance = i
 	if out, _ := w.sh(pip); out != "print('pip')\n" {

@@ -15,15 +15,6 @@ import (
 	"larder/overlay"
 )
 
-// point is a mount point, found and pinned.
-type point struct {
-	dir   *os.File // O_PATH
-	path  string   // without links
-	owner overlay.Owner
-	mode  os.FileMode
-	flags int // of the view there, MOUNT_ATTR_*
-}
-
 // openPoint opens the directory at path for user u, and with create makes what
 // is missing of it. It must run on a thread that shares its file-system
 // identity with nobody.
@@ -31,38 +22,41 @@ type point struct {
 // Links: only those that root made are followed (/home -> /var/home). The path
 // goes through directories of the user's, we are root, and what comes out gets
 // a writable copy mounted on it.
-func openPoint(path string, u User, create bool) (*point, error) {
+func openPoint(path string, u User, create bool) (*overlay.Point, error) {
 	dir, err := walk(path, u, create)
 	if err != nil {
 		return nil, err
 	}
-	p := &point{dir: dir}
-	if err := p.describe(u); err != nil {
+	p := &overlay.Point{Dir: dir}
+	if err = describe(p, u); err == nil {
+		p.Below, err = overlay.Clone(dir)
+	}
+	if err != nil {
 		dir.Close()
 		return nil, err
 	}
 	return p, nil
 }
 
-func (p *point) describe(u User) error {
+func describe(p *overlay.Point, u User) error {
 	var st unix.Stat_t
-	if err := unix.Fstat(int(p.dir.Fd()), &st); err != nil {
-		return &os.PathError{Op: "stat", Path: p.dir.Name(), Err: err}
+	if err := unix.Fstat(int(p.Dir.Fd()), &st); err != nil {
+		return &os.PathError{Op: "stat", Path: p.Dir.Name(), Err: err}
 	}
-	real, err := os.Readlink("/proc/thread-self/fd/" + strconv.Itoa(int(p.dir.Fd())))
+	real, err := os.Readlink("/proc/thread-self/fd/" + strconv.Itoa(int(p.Dir.Fd())))
 	if err != nil {
 		return fmt.Errorf("name mount point: %w", err)
 	}
-	p.path, p.owner, p.mode = real, overlay.Owner{UID: int(st.Uid), GID: int(st.Gid)}, os.FileMode(st.Mode&0o777)
+	p.Path, p.Owner, p.Mode = real, overlay.Owner{UID: int(st.Uid), GID: int(st.Gid)}, os.FileMode(st.Mode&0o777)
 	switch {
 	case real == "/":
-		return &problem{kind: overlay.ErrRefused, msg: "/ is no mount point for a view"}
-	case u.Owner.UID != 0 && p.owner.UID != u.Owner.UID:
-		return &problem{kind: overlay.ErrRefused,
-			msg:  fmt.Sprintf("%s belongs to user %d, and the command runs as user %d", real, p.owner.UID, u.Owner.UID),
-			hint: "give the directory to that user, or name another (PIP_CACHE_DIR, --venv)"}
+		return &overlay.Problem{Kind: overlay.ErrRefused, Text: "/ is no mount point for a view"}
+	case u.Owner.UID != 0 && p.Owner.UID != u.Owner.UID:
+		return &overlay.Problem{Kind: overlay.ErrRefused,
+			Text:   fmt.Sprintf("%s belongs to user %d, and the command runs as user %d", real, p.Owner.UID, u.Owner.UID),
+			Advice: "give the directory to that user, or name another (PIP_CACHE_DIR, --venv)"}
 	}
-	if err := p.checkMounts(); err != nil {
+	if err := checkMounts(real); err != nil {
 		return err
 	}
 	root, err := openDir(unix.AT_FDCWD, "/")
@@ -70,27 +64,27 @@ func (p *point) describe(u User) error {
 		return &os.PathError{Op: "open", Path: "/", Err: err}
 	}
 	defer root.Close()
-	p.flags, err = overlay.FlagsBelow(p.dir, root)
+	p.Flags, err = overlay.FlagsBelow(p.Dir, root)
 	return err
 }
 
 // checkMounts refuses a mount point with mounts below it, and tells one that
 // has a view already.
-func (p *point) checkMounts() error {
+func checkMounts(path string) error {
 	f, err := os.Open("/proc/thread-self/mountinfo") // self would be the first thread's namespace
 	if err != nil {
 		return fmt.Errorf("read mount table: %w", err)
 	}
 	defer f.Close()
-	mounts, err := mountinfo.GetMountsFromReader(f, mountinfo.PrefixFilter(p.path))
+	mounts, err := mountinfo.GetMountsFromReader(f, mountinfo.PrefixFilter(path))
 	if err != nil {
 		return fmt.Errorf("read mount table: %w", err)
 	}
 	for _, m := range mounts {
 		switch {
-		case m.Mountpoint != p.path:
-			return &problem{kind: overlay.ErrRefused, msg: fmt.Sprintf("something is mounted at %s, below the mount point %s", m.Mountpoint, p.path),
-				hint: "unmount it, or name another directory"}
+		case m.Mountpoint != path:
+			return &overlay.Problem{Kind: overlay.ErrRefused, Text: fmt.Sprintf("something is mounted at %s, below the mount point %s", m.Mountpoint, path),
+				Advice: "unmount it, or name another directory"}
 		case strings.HasPrefix(m.Source, "larder:"):
 			return errAttached
 		}
@@ -106,7 +100,7 @@ const maxLinks = 40 // the kernel's own limit
 
 func walk(path string, u User, create bool) (*os.File, error) {
 	if !filepath.IsAbs(path) {
-		return nil, &problem{kind: overlay.ErrRefused, msg: fmt.Sprintf("mount point %q is not an absolute path", path)}
+		return nil, &overlay.Problem{Kind: overlay.ErrRefused, Text: fmt.Sprintf("mount point %q is not an absolute path", path)}
 	}
 	dir, err := openDir(unix.AT_FDCWD, "/")
 	if err != nil {
@@ -165,9 +159,9 @@ func linkTarget(fd int, path, name string) (target string, err error) {
 		err = unix.ENOTDIR
 	case st.Uid != 0:
 		unix.Close(fd)
-		return "", &problem{kind: overlay.ErrRefused,
-			msg:  fmt.Sprintf("%q in %s is a symbolic link of user %d: not followed", name, path, st.Uid),
-			hint: "name the real directory (PIP_CACHE_DIR, --venv)"}
+		return "", &overlay.Problem{Kind: overlay.ErrRefused,
+			Text:   fmt.Sprintf("%q in %s is a symbolic link of user %d: not followed", name, path, st.Uid),
+			Advice: "name the real directory (PIP_CACHE_DIR, --venv)"}
 	default:
 		buf := make([]byte, unix.PathMax)
 		var n int

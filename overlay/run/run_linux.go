@@ -3,14 +3,15 @@ package run
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/containerd/continuity/fs"
 	"golang.org/x/sys/unix"
 
 	"larder/overlay"
+	"larder/overlay/attach"
 	"larder/overlay/instance"
 	"larder/overlay/keep"
 )
@@ -29,8 +30,7 @@ type Config struct {
 	// Views that the command's caches get, each of which must be there; nil
 	// means those that are.
 	Views []string
-	// Environment finds what a lock needs in the snapshot's tree; nil: no lock.
-	Environment func(tree *os.File) (*Environment, error)
+	Locks *attach.Locks // nil: no environment
 
 	// Measure counts what the command left in the uppers.
 	Measure bool
@@ -72,7 +72,7 @@ var (
 func Run(ctx context.Context, c Config) (Report, error) {
 	var r Report
 	err := overlay.OnThread(func() error {
-		s := session{Config: c, set: map[string]string{}, trees: map[overlay.Owner]*tree{}}
+		s := &session{Config: c, set: map[string]string{}}
 		defer func() { r = s.report }() // as close leaves it
 		defer s.close()
 		return s.run(ctx)
@@ -83,20 +83,14 @@ func Run(ctx context.Context, c Config) (Report, error) {
 // session is one run on its thread.
 type session struct {
 	Config
-	report Report
-	trees  map[overlay.Owner]*tree
-	set    map[string]string // variables for the command
-	unset  []string
-	points []*point // attached, in order
-	own    bool     // the thread has a mount namespace of its own
-	env    *Environment
-	cwd    string         // "" when it has no name, or nothing is attached
-	reads  overlay.Budget // of the user's files
-}
-
-type tree struct {
-	file *os.File
-	how  keep.How
+	report   Report
+	attached *attach.Session   // nil: nothing is
+	set      map[string]string // variables for the command
+	unset    []string
+	mounted  []string       // mount points, in order
+	own      bool           // the thread has a mount namespace of its own
+	cwd      string         // "" when it has no name, or nothing is attached
+	reads    overlay.Budget // of the user's files
 }
 
 func (s *session) run(ctx context.Context) error {
@@ -112,7 +106,7 @@ func (s *session) run(ctx context.Context) error {
 		_ = unix.Chdir(s.cwd)
 	}
 	env := environ(s.Env, s.User, s.set, s.unset...)
-	if s.env != nil && len(s.env.Missing) > 0 && s.set["VIRTUAL_ENV"] != "" {
+	if s.attached != nil && s.attached.Env != nil && len(s.attached.Env.Install) > 0 {
 		if err := s.installMissing(ctx, env); err != nil {
 			return err
 		}
@@ -125,61 +119,6 @@ func (s *session) run(ctx context.Context) error {
 	s.report.Status, s.report.Signaled = status, signaled
 	if s.Measure {
 		s.measure()
-	}
-	return nil
-}
-
-// part tries one part of the attach.
-func (s *session) part(what string, f func() error) error {
-	err := f()
-	if err == nil || errors.Is(err, errAttached) {
-		return nil
-	}
-	none := errors.As(err, new(nowhere))
-	err = fmt.Errorf("%s: %w", what, err)
-	if errors.As(err, new(fatal)) || s.Required && !none {
-		return err
-	}
-	s.Warn(err.Error())
-	return nil
-}
-
-func (s *session) attachAll() error {
-	// Without these there is nothing to attach, or nowhere.
-	for _, step := range []struct {
-		what string
-		do   func() error
-	}{
-		{"make a private mount namespace", s.enter},
-		// Opened before the run directory is covered: kept trees are in it.
-		{"open the snapshot", s.openTree},
-		{"cover the run directory", s.coverRunDir},
-	} {
-		done := false
-		err := s.part(step.what, func() error {
-			err := step.do()
-			done = err == nil
-			return err
-		})
-		if err != nil || !done {
-			return err
-		}
-	}
-	if err := s.part("attach the snapshot", s.attachView); err != nil {
-		return err
-	}
-	if err := s.part("attach the views", s.checkViews); err != nil {
-		return err
-	}
-	for _, c := range clients {
-		if err := s.part("attach the view of "+c.name, func() error { return s.attachCache(c) }); err != nil {
-			return err
-		}
-	}
-	if s.Environment != nil {
-		if err := s.part("attach the environment", s.attachEnvironment); err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -201,14 +140,12 @@ func (s *session) measure() {
 // command left running keeps its mounts: they go with the namespace.
 func (s *session) close() {
 	s.report.Left = s.leftRunning()
-	for i := len(s.points) - 1; i >= 0; i-- {
-		p := s.points[i]
-		p.dir.Close()
+	for _, path := range slices.Backward(s.mounted) {
 		if len(s.report.Left) == 0 {
-			_ = unix.Unmount(p.path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+			_ = unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
 		}
 	}
-	for _, t := range s.trees {
-		t.file.Close()
+	if s.attached != nil {
+		s.attached.Close()
 	}
 }

@@ -5,6 +5,7 @@ package run_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -14,11 +15,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/overlay"
+	"larder/overlay/attach"
 	"larder/overlay/instance"
 	"larder/overlay/keep"
 	"larder/overlay/overlaytest"
+	"larder/overlay/pypi"
 	"larder/overlay/run"
-	"larder/overlay/venv"
+	"larder/snapshot"
+	"larder/snapshot/ecosystem"
+	details "larder/snapshot/pypi"
 )
 
 func must(t testing.TB, err error) {
@@ -27,6 +32,8 @@ func must(t testing.TB, err error) {
 		t.Fatal(err)
 	}
 }
+
+func init() { ecosystem.Register(details.Ecosystem) }
 
 var files = map[string]string{
 	"views/pip/http-v2/a/body":                                    "new wheel",
@@ -50,6 +57,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	// A tree other users can reach: t.TempDir is 0777 below a 0700 parent? No:
 	// below /tmp, each 0755.
+	addTargets(files)
 	s := overlaytest.New(t, t.TempDir(), files)
 	w := &world{t: t, home: t.TempDir()}
 	w.c = run.Config{
@@ -63,8 +71,37 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) env(e run.Environment) {
-	w.c.Environment = func(*os.File) (*run.Environment, error) { return &e, nil }
+// Two targets of Python 3.11: the second has an installer.
+const (
+	plain   = "cp311-manylinux_2_17_x86_64"
+	withPip = "cp311-manylinux_2_36_x86_64"
+)
+
+// lock mounts pins ("one==1") on the environment at dir; "" for a new one, of python.
+func (w *world) lock(target, dir, python string, pins ...string) {
+	w.t.Helper()
+	path := filepath.Join(w.t.TempDir(), "requirements.txt")
+	must(w.t, os.WriteFile(path, []byte(strings.Join(pins, "\n")+"\n"), 0o644))
+	w.c.Locks = &attach.Locks{
+		Environments: pypi.Environments, Paths: []string{path}, Files: ecosystem.Host{}, Dir: dir, Target: target,
+		Made: map[string]string{target: python}, Getenv: func(string) string { return "" },
+		Found: func(_ snapshot.Target, _ *snapshot.Requirements, found snapshot.Environment) ([]snapshot.Pin, error) {
+			return found.Missing, nil
+		},
+	}
+}
+
+func addTargets(files map[string]string) {
+	for target, installer := range map[string]string{plain: "", withPip: "00000000000f"} {
+		row, err := json.Marshal(details.Target{Python: "3.11.7"}.Row(target, installer))
+		if err != nil {
+			panic(err)
+		}
+		files[snapshot.TargetPath(target)] = string(row)
+		for link, to := range map[string]string{snapshot.ByNamePath(target, "one", "1"): "l/000000000001", snapshot.ByNamePath(target, "two", "2"): "l/000000000002"} {
+			files[link+" -> "+snapshot.LinkTarget(link, to)] = ""
+		}
+	}
 }
 
 // sh runs a script and returns its standard output and status.
@@ -187,10 +224,7 @@ func TestMountRunPrivateEnvironment(t *testing.T) {
 		python = "/bin/sh"
 	}
 	w.c.Env = append(w.c.Env, "PYTHONHOME=/nowhere")
-	w.env(run.Environment{
-		Lowers: []string{"l/000000000001", "l/000000000002"}, Pip: "l/00000000000f", Interpreter: venv.Interpreter{Path: python, Version: "3.11.7"},
-		Missing: []string{"three==3"},
-	})
+	w.lock(withPip, "", python, "one==1", "two==2", "three==3")
 	out, r := w.sh(`echo "$VIRTUAL_ENV" "$PYTHONHOME"; cd $VIRTUAL_ENV; two; cat lib64/python3.11/site-packages/one.py pyvenv.cfg; readlink bin/python bin/python3.11
 		echo x > lib/python3.11/site-packages/straggler.py; ls lib/python3.11/site-packages`)
 	t.Log(out)
@@ -211,27 +245,27 @@ func TestMountRunOnVenv(t *testing.T) {
 	w.c.Required = true
 	dir := filepath.Join(t.TempDir(), ".venv")
 	must(t, os.MkdirAll(filepath.Join(dir, "lib/python3.11/site-packages"), 0o755))
-	must(t, os.WriteFile(filepath.Join(dir, "pyvenv.cfg"), []byte("home = /usr/bin\n"), 0o644))
-	w.env(run.Environment{Lowers: []string{"l/000000000002", "l/000000000001"}, Venv: dir})
+	must(t, os.WriteFile(filepath.Join(dir, "pyvenv.cfg"), []byte("home = /usr/bin\nversion = 3.11.7\n"), 0o644))
+	w.lock(plain, dir, "", "one==1", "two==2")
 	i, err := instance.Keep(filepath.Join(t.TempDir(), "kept"))
 	must(t, err)
 	defer i.Close()
 	w.c.Instance = i
 	out, _ := w.sh(`cat pyvenv.cfg 2>/dev/null; cd $VIRTUAL_ENV && cat pyvenv.cfg && ls lib/python3.11/site-packages && echo kept > kept`)
-	if out != "home = /usr/bin\none.py\ntwo.py\n" {
+	if out != "home = /usr/bin\nversion = 3.11.7\none.py\ntwo.py\n" {
 		t.Errorf("output: %q", out)
 	}
 	if out, _ = w.sh(`cat $VIRTUAL_ENV/kept`); out != "kept\n" {
 		t.Errorf("second run: %q", out)
 	}
-	w.env(run.Environment{Lowers: []string{"l/000000000001"}, Venv: dir})
+	w.lock(plain, dir, "", "one==1")
 	if _, _, err := w.try("true"); !errors.Is(err, overlay.ErrRefused) {
 		t.Errorf("other lowers: %v", err)
 	} else {
 		t.Log(err)
 	}
 	// Called from below the mount point, the command sees the view there too.
-	w.env(run.Environment{Lowers: []string{"l/000000000002", "l/000000000001"}, Venv: dir})
+	w.lock(plain, dir, "", "one==1", "two==2")
 	t.Chdir(filepath.Join(dir, "lib"))
 	if out, _ := w.sh(`ls python3.11/site-packages`); out != "one.py\ntwo.py\n" {
 		t.Errorf("from below the mount point: %q", out)
@@ -360,7 +394,8 @@ func TestMountRunOnStackedFileSystems(t *testing.T) {
 	w.home, w.c.User.Home, w.c.Env = deep, deep, []string{"HOME=" + deep, "PATH=/usr/bin:/bin"}
 	python, err := filepath.EvalSymlinks("/usr/bin/python3")
 	must(t, err)
-	w.env(run.Environment{Lowers: []string{"l/000000000002"}, Venv: deep + "/venv", Interpreter: venv.Interpreter{Path: python, Version: "3.11.7"}})
+	must(t, os.WriteFile(deep+"/venv/pyvenv.cfg", []byte("version = 3.11.7\n"), 0o644))
+	w.lock(plain, deep+"/venv", python, "two==2")
 	out, r := w.sh(`ls ~/.cache/pip; echo $VIRTUAL_ENV; two`)
 	if out != "http\nhttp-v2\nselfcheck\n"+string(w.c.RunDir)+"/env\ntwo\n" || r.Status != 0 {
 		t.Errorf("status %d, output %q", r.Status, out)

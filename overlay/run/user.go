@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/user"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -115,44 +114,4 @@ func lookup(env []string, key string) string {
 		}
 	}
 	return value
-}
-
-// client is a program whose cache directory has views.
-type client struct {
-	name  string
-	views []string // one per generation of the cache, newest first
-	env   string   // the variable that names the directory itself
-	dir   string   // else: below the user's cache directory
-}
-
-var clients = []client{
-	// pip before 23.3 keeps bodies inside http/, later ones beside http-v2/.
-	{name: "pip", views: []string{"pip", "pip-old"}, env: "PIP_CACHE_DIR", dir: "pip"},
-}
-
-// cachePath is where the client looks for its cache, or "" when it has nowhere.
-// Relative values are left alone: they mean a different place in every
-// directory (pip takes PIP_CACHE_DIR so, and ignores a relative
-// XDG_CACHE_HOME).
-func (c client) cachePath(env []string, home string) string {
-	if dir := lookup(env, c.env); dir != "" {
-		if rest, ok := strings.CutPrefix(dir, "~/"); ok && home != "" {
-			dir = filepath.Join(home, rest)
-		}
-		return absolute(dir)
-	}
-	if dir := absolute(lookup(env, "XDG_CACHE_HOME")); dir != "" {
-		return filepath.Join(dir, c.dir)
-	}
-	if home := absolute(home); home != "" {
-		return filepath.Join(home, ".cache", c.dir)
-	}
-	return ""
-}
-
-func absolute(path string) string {
-	if !filepath.IsAbs(path) {
-		return ""
-	}
-	return filepath.Clean(path)
 }

@@ -8,30 +8,6 @@ import (
 	"larder/overlay"
 )
 
-func TestCachePath(t *testing.T) {
-	pip := clients[0]
-	for _, c := range []struct {
-		env        []string
-		home, want string
-	}{
-		{nil, "/home/a", "/home/a/.cache/pip"},
-		{nil, "", ""},
-		{nil, "relative", ""},
-		{[]string{"XDG_CACHE_HOME=/x"}, "/home/a", "/x/pip"},
-		{[]string{"XDG_CACHE_HOME="}, "/home/a", "/home/a/.cache/pip"},
-		{[]string{"XDG_CACHE_HOME=x"}, "/home/a", "/home/a/.cache/pip"},
-		{[]string{"XDG_CACHE_HOME=/x", "PIP_CACHE_DIR=/p"}, "/home/a", "/p"},
-		{[]string{"PIP_CACHE_DIR=/p/../q//r/"}, "", "/q/r"},
-		{[]string{"PIP_CACHE_DIR=~/p"}, "/home/a", "/home/a/p"},
-		{[]string{"PIP_CACHE_DIR=p"}, "/home/a", ""},
-		{[]string{"PIP_CACHE_DIR=/first", "PIP_CACHE_DIR=/last"}, "", "/last"},
-	} {
-		if got := pip.cachePath(c.env, c.home); got != c.want {
-			t.Errorf("%q, home %q: %q, want %q", c.env, c.home, got, c.want)
-		}
-	}
-}
-
 func TestEnviron(t *testing.T) {
 	ours := []string{"HOME=/root", "USER=root", "PYTHONHOME=/x", "PATH=/bin", "TERM=vt100"}
 	got := environ(ours, User{}, map[string]string{"PATH": "/env/bin:/bin"}, "PYTHONHOME")

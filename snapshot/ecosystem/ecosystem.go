@@ -10,10 +10,12 @@ package ecosystem
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"larder/snapshot"
 )
@@ -42,42 +44,81 @@ type Client struct {
 
 // Environments mounts what locks name. It reads and decides; it mounts nothing and runs nothing.
 type Environments interface {
-	// IsLock says whether a file is one of its lock formats, as far as its path tells.
+	// Noun is what its people call an environment, such as "virtual environment".
+	Noun() string
+	// IsLock says whether a path is that of one of its lock formats, as far as its name tells.
 	IsLock(path string) bool
-	// Find describes the environment at dir. An empty dir is the usual one below the working
-	// directory wd, and then one of the command's own, if that is not there.
-	Find(files Files, dir, wd string) (Environment, error)
 	// Read reads locks as one, for a target.
 	Read(files Files, locks []string, target snapshot.Target) (*snapshot.Requirements, error)
+	// Usual are the directories where a program that works in wd has its environment; env is the
+	// program's own.
+	Usual(wd string, env func(string) string) []string
+	// Open reads the environment at dir, which wraps fs.ErrNotExist where there is none. An empty
+	// dir is a new one, of a command's own.
+	Open(files Files, dir string) (Environment, error)
 }
 
 // Environment is a directory that gets, or has, the packages of locks.
 type Environment interface {
-	// Dir is where it is; "" for a new one of the command's own.
-	Dir() string
-	// Targets are those of a snapshot that fit it, the host's own interpreters counting first:
-	// made are their paths by tag, as the build noted them. More than one is a choice for people.
-	Targets(all []snapshot.Target, made map[string]string) ([]snapshot.Target, error)
-	// NeedsInstaller says whether what is there lacks an installer of its own, so that the
-	// target's is mounted with the packages.
+	// String says for what it is and where, for messages.
+	String() string
+	// Targets are those of a snapshot that fit it, this host's own counting first: made are the paths
+	// of what the build had at hand for them, such as interpreters, by tag; none where the host's
+	// are of no use. More than one is a choice for people.
+	Targets(all []snapshot.Target, made map[string]string) []snapshot.Target
+	// NeedsInstaller says whether it needs the target's installer beside what is wanted, because own,
+	// the directory's own files, has none. It is not called for a target without.
 	NeedsInstaller(own *os.File, want *snapshot.Requirements) (bool, error)
-	// Mask finds what own, the directory's own files, have of projects that are mounted above
-	// them. It returns what writes whiteouts for it into a directory, nil when there is none.
+	// Mask finds what own has of projects that are mounted above it. It returns what writes whiteouts
+	// for it into a directory, nil when there is nothing to hide.
 	Mask(own *os.File, projects []string) (write func(dir string) error, err error)
-	// Make writes the files of a new environment, without packages, into an empty directory.
-	Make(dir string, target snapshot.Target, made string, uid, gid int) error
+	// Make writes the files of a new environment, without packages, into an empty directory, and says
+	// what they were made of: something else makes other files.
+	Make(dir string, target snapshot.Target, made string, uid, gid int) (of string, err error)
 	// Variables are what a command needs to find it at dir; env is the command's own environment.
 	Variables(dir string, env func(string) string) (set map[string]string, unset []string)
-	// Install is the command that installs pins into the environment mounted at dir, and what it
-	// reads from a file of that content, whose name is appended to it.
-	Install(dir string, pins []snapshot.Pin) (command []string, file string)
+	// Install are the commands that install pins into the environment mounted at dir.
+	Install(dir string, pins []snapshot.Pin) []Install
+}
+
+// Install is a command of an environment's own installer.
+type Install struct {
+	Name    string   // of the installer, for messages
+	Command []string // the name of a file that holds Input is appended to it
+	Input   string
+	Unset   []string // variables that it runs without
 }
 
 // Files reads files: those of the host, or those in a container and never any other.
 type Files interface {
-	ReadFile(path string, limit int64) ([]byte, error)
+	ReadFile(path string, limit int64) ([]byte, error) // a longer one is an error
 	IsDir(path string) bool
+	// Take counts n bytes that were read of a directory's own files. An error: no more may be read.
+	Take(n int64) error
 }
+
+// Host reads the host's own files.
+type Host struct{}
+
+func (Host) ReadFile(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("read %s: larger than %d bytes", path, limit)
+	}
+	return data, err
+}
+
+func (Host) IsDir(path string) bool {
+	st, err := os.Stat(path)
+	return err == nil && st.IsDir()
+}
+
+func (Host) Take(int64) error { return nil }
 
 // Leftovers finds what a container had to download in what its clients left in an upper. Everything
 // there is hostile; whoever calls it bounds what is read.
@@ -158,6 +199,31 @@ func Clients() []Client {
 		all = append(all, e.Clients...)
 	}
 	return all
+}
+
+// ForLocks is the ecosystem that reads locks: the one that knows their names, else the first that
+// has environments.
+func ForLocks(paths []string) (Environments, error) {
+	var all []Environments
+	for _, e := range registered {
+		if e.Environments != nil {
+			all = append(all, e.Environments)
+		}
+	}
+	if len(all) == 0 {
+		return nil, errors.New("this program reads no locks")
+	}
+	found := map[int]bool{}
+	first := 0
+	for _, path := range paths {
+		if at := slices.IndexFunc(all, func(e Environments) bool { return e.IsLock(path) }); at >= 0 {
+			found[at], first = true, at
+		}
+	}
+	if len(found) > 1 {
+		return nil, fmt.Errorf("%s are locks of more than one ecosystem: mount them one by one", strings.Join(paths, ", "))
+	}
+	return all[first], nil
 }
 
 // Views are the names of all views a snapshot can have.

@@ -13,7 +13,7 @@ import (
 // Mount is a detached mount and where it goes.
 type Mount struct {
 	Mount *os.File
-	Point *Point
+	Point *overlay.Point
 }
 
 // Attach puts every mount in its place, or none: when one cannot be attached,
@@ -21,7 +21,7 @@ type Mount struct {
 func (c *Container) Attach(mounts []Mount) error {
 	return c.inside(func() error {
 		for i, m := range mounts {
-			if err := overlay.Attach(m.Mount, m.Point.dir); err != nil {
+			if err := overlay.Attach(m.Mount, m.Point.Dir); err != nil {
 				for _, done := range mounts[:i] {
 					detach(done.Mount)
 				}

@@ -241,17 +241,17 @@ func (c *Container) Close() {
 	}
 }
 
-// HostIDs returns the host's ids for two of the container's.
-func (c *Container) HostIDs(uid, gid uint32) (hostUID, hostGID uint32, err error) {
+// Owner is who two ids of the container's are on the host.
+func (c *Container) Owner(uid, gid uint32) (overlay.Owner, error) {
 	hostUID, ok := c.uids.toHost(uid)
 	if !ok {
-		return 0, 0, fmt.Errorf("%w: uid %d is not mapped in its user namespace", ErrContainer, uid)
+		return overlay.Owner{}, fmt.Errorf("%w: uid %d is not mapped in its user namespace", ErrContainer, uid)
 	}
-	hostGID, ok = c.gids.toHost(gid)
+	hostGID, ok := c.gids.toHost(gid)
 	if !ok {
-		return 0, 0, fmt.Errorf("%w: gid %d is not mapped in its user namespace", ErrContainer, gid)
+		return overlay.Owner{}, fmt.Errorf("%w: gid %d is not mapped in its user namespace", ErrContainer, gid)
 	}
-	return hostUID, hostGID, nil
+	return overlay.Owner{UID: int(hostUID), GID: int(hostGID)}, nil
 }
 
 // pathOf is the path of an open file as the calling thread sees it.

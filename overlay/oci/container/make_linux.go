@@ -15,7 +15,7 @@ import (
 
 // makeAll makes the directories that are missing on the way to want, below the
 // deepest that is there.
-func (c *Container) makeAll(p *Point, want string, o PointOptions) error {
+func (c *Container) makeAll(p *overlay.Point, want string, o PointOptions) error {
 	parts := strings.Split(strings.Trim(want, "/"), "/")
 	at, dir := len(parts)-1, (*os.File)(nil)
 	for ; ; at-- {
@@ -40,15 +40,21 @@ func (c *Container) makeAll(p *Point, want string, o PointOptions) error {
 		return err
 	}
 	for _, name := range parts[at:] {
-		child, err := makeDir(dir, name, o.UID, o.GID)
+		child, err := makeDir(dir, name, o.Owner)
 		if err != nil {
 			dir.Close()
 			return err
 		}
-		p.made = append(p.made, madeDir{dir, name})
+		parent, made := dir, p.Undo
+		p.Undo = func() {
+			_ = unix.Unlinkat(int(parent.Fd()), name, unix.AT_REMOVEDIR)
+			if made != nil {
+				made()
+			}
+		}
 		dir = child
 	}
-	p.dir = dir
+	p.Dir = dir
 	return nil
 }
 
@@ -72,7 +78,7 @@ func (c *Container) judgeParent(dir *os.File, want string) error {
 // makeDir makes one directory and opens it. Another container that shares the
 // file system could exchange it meanwhile, so what is given away afterwards is
 // only what looks as mkdir left it.
-func makeDir(parent *os.File, name string, uid, gid uint32) (*os.File, error) {
+func makeDir(parent *os.File, name string, owner overlay.Owner) (*os.File, error) {
 	if err := unix.Mkdirat(int(parent.Fd()), name, 0o700); err != nil {
 		if err == unix.EEXIST {
 			return nil, errors.New("a dangling link is in its way")
@@ -83,15 +89,11 @@ func makeDir(parent *os.File, name string, uid, gid uint32) (*os.File, error) {
 		_ = unix.Unlinkat(int(parent.Fd()), name, unix.AT_REMOVEDIR)
 		return nil, &os.PathError{Op: "mkdir", Path: name, Err: err}
 	}
-	how := unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_XDEV,
-	}
-	fd, err := retryAgain(func() (int, error) { return unix.Openat2(int(parent.Fd()), name, &how) })
+	dir, err := overlay.OpenAt(parent, name, unix.OpenHow{Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW, Resolve: overlay.Below})
 	if err != nil {
-		return fail(err)
+		return fail(errno(err))
 	}
-	dir := os.NewFile(uintptr(fd), name)
+	fd := int(dir.Fd())
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		dir.Close()
@@ -102,7 +104,7 @@ func makeDir(parent *os.File, name string, uid, gid uint32) (*os.File, error) {
 		dir.Close()
 		return nil, fmt.Errorf("mkdir %s: exchanged by somebody else", name)
 	}
-	if err := unix.Fchown(fd, int(uid), int(gid)); err != nil {
+	if err := unix.Fchown(fd, owner.UID, owner.GID); err != nil {
 		dir.Close()
 		return fail(err)
 	}

@@ -219,7 +219,7 @@ func TestMountPointRefuses(t *testing.T) {
 			had := len(mounted(t, c))
 			p, err := c.Point(pip, PointOptions{Make: true, Keep: true})
 			if err == nil {
-				c.Abandon(p)
+				p.Abandon()
 			}
 			if !errors.Is(err, ErrPoint) || !strings.Contains(err.Error(), tc.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("error %v, want one line with %q", err, tc.want)
@@ -254,26 +254,26 @@ func TestMountAttach(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := start(t, root(t, base), "mkdir -p $R/opt/venv/lib $R/opt/empty; ln -s ../opt $R/home/link; chmod 2750 $R/opt/venv", userns)
 			c := enter(t, f)
-			uid, gid, err := c.HostIDs(1000, 100)
+			owner, err := c.Owner(1000, 100)
 			must(t, err)
-			if int(uid) != base+1000 || int(gid) != base+100 {
-				t.Errorf("1000:100 is %d:%d on the host", uid, gid)
+			if owner != (overlay.Owner{UID: base + 1000, GID: base + 100}) {
+				t.Errorf("1000:100 is %+v on the host", owner)
 			}
-			pip, err := c.Point("/home/a/.cache/pip", PointOptions{Make: true, UID: uid, GID: gid, Keep: true})
+			pip, err := c.Point("/home/a/.cache/pip", PointOptions{Make: true, Owner: owner, Keep: true})
 			must(t, err)
 			defer pip.Close()
-			if pip.UID != uid || pip.GID != gid || pip.Mode != 0o755 || pip.Below != nil {
+			if pip.Owner != owner || pip.Mode != 0o755 || pip.Below != nil {
 				t.Errorf("made: %+v", pip)
 			}
 			st, err := os.Stat(f.rootfs + "/home/a/.cache")
 			must(t, err)
-			if s := st.Sys().(*syscall.Stat_t); s.Uid != uid || s.Gid != gid {
+			if s := st.Sys().(*syscall.Stat_t); int(s.Uid) != owner.UID || int(s.Gid) != owner.GID {
 				t.Errorf(".cache belongs to %d:%d", s.Uid, s.Gid)
 			}
 			venv, err := c.Point("/home/link/venv", PointOptions{Keep: true})
 			must(t, err)
 			defer venv.Close()
-			if venv.Path != "/opt/venv" || int(venv.UID) != base || venv.Mode != 0o750 || venv.Below == nil {
+			if venv.Path != "/opt/venv" || venv.Owner.UID != base || venv.Mode != 0o750 || venv.Below == nil {
 				t.Errorf("there: %+v", venv)
 			}
 			empty, err := c.Point("/opt/empty", PointOptions{Keep: true})
@@ -322,7 +322,7 @@ func TestMountPointOfNobody(t *testing.T) {
 	if _, err := c.Point("/opt/x", PointOptions{}); err == nil || !strings.Contains(err.Error(), "nobody in the container") {
 		t.Errorf("a directory of the host's root: %v", err)
 	}
-	if _, _, err := c.HostIDs(70000, 0); !errors.Is(err, ErrContainer) {
+	if _, err := c.Owner(70000, 0); !errors.Is(err, ErrContainer) {
 		t.Errorf("an id that is not mapped: %v", err)
 	}
 }
@@ -344,7 +344,7 @@ func TestMountCover(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Abandon(q)
+	q.Abandon()
 }
 
 func TestMountReadFile(t *testing.T) {
@@ -446,7 +446,7 @@ func TestMountPointRace(t *testing.T) {
 		if !strings.HasPrefix(p.Path, "/home/") {
 			t.Errorf("resolved to %q", p.Path)
 		}
-		c.Abandon(p)
+		p.Abandon()
 	}
 	close(stop)
 	<-done

@@ -15,61 +15,42 @@ import (
 	"larder/overlay"
 )
 
-// Point is a mount point in a container, resolved once and held by descriptor.
-type Point struct {
-	Path     string // inside the container, links followed
-	UID, GID uint32 // its owner, in the host's ids
-	Mode     uint32 // its permissions
-	Flags    int    // of what is mounted there, MOUNT_ATTR_*: those of a volume below it
-	// Below is a clone of what is there, nil when that is nothing. It serves
-	// as the lowest lower, so that a mount hides nothing.
-	Below *os.File
-
-	dir  *os.File
-	made []madeDir
-}
-
 // PointOptions says what may be done to have a mount point.
 type PointOptions struct {
-	Make     bool   // make what is missing
-	UID, GID uint32 // whose what is made shall be, in the host's ids
-	Cover    bool   // also on a volume that is mounted there, or made in one
-	Keep     bool   // clone what is there
-}
-
-type madeDir struct {
-	parent *os.File
-	name   string
+	Make  bool          // make what is missing
+	Owner overlay.Owner // whose what is made shall be, in the host's ids
+	Cover bool          // also on a volume that is mounted there, or made in one
+	Keep  bool          // clone what is there
 }
 
 // Point resolves want inside the root and judges where it led. The checks are
 // of the open directory, so that nothing can be exchanged behind them.
-func (c *Container) Point(want string, o PointOptions) (*Point, error) {
+func (c *Container) Point(want string, o PointOptions) (*overlay.Point, error) {
 	if err := checkPoint(want); err != nil {
 		return nil, err
 	}
-	p := &Point{}
+	p := &overlay.Point{}
 	err := c.inside(func() error { return c.resolve(p, path.Clean(want), o) })
 	if err != nil {
-		c.Abandon(p)
+		p.Abandon()
 		return nil, err
 	}
 	return p, nil
 }
 
-func (c *Container) resolve(p *Point, want string, o PointOptions) (err error) {
-	p.dir, err = overlay.Resolve(c.root, want)
+func (c *Container) resolve(p *overlay.Point, want string, o PointOptions) (err error) {
+	p.Dir, err = overlay.Resolve(c.root, want)
 	if errors.Is(err, unix.ENOENT) && o.Make {
 		err = c.makeAll(p, want, o)
 	}
 	if err != nil {
 		return pointError(want, err)
 	}
-	st, err := status(p.dir)
+	st, err := status(p.Dir)
 	if err != nil {
 		return pointError(want, err)
 	}
-	place, err := c.judge(p.dir, want)
+	at, err := c.judge(p.Dir, want)
 	if err != nil {
 		return err
 	}
@@ -77,30 +58,30 @@ func (c *Container) resolve(p *Point, want string, o PointOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	p.Path = c.inRoot(place)
-	if err := checkTable(table, int(st.Mnt_id), place, want, o.Cover); err != nil {
+	p.Path = c.inRoot(at)
+	if err := checkTable(table, int(st.Mnt_id), at, want, o.Cover); err != nil {
 		return err
 	}
-	p.UID, p.GID, p.Mode = st.Uid, st.Gid, uint32(st.Mode)&0o777
-	if p.Flags, err = overlay.FlagsBelow(p.dir, c.root); err != nil {
+	p.Owner, p.Mode = overlay.Owner{UID: int(st.Uid), GID: int(st.Gid)}, os.FileMode(st.Mode&0o777)
+	if p.Flags, err = overlay.FlagsBelow(p.Dir, c.root); err != nil {
 		return pointError(want, err)
 	}
-	_, knownUID := c.uids.fromHost(p.UID)
-	_, knownGID := c.gids.fromHost(p.GID)
+	_, knownUID := c.uids.fromHost(st.Uid)
+	_, knownGID := c.gids.fromHost(st.Gid)
 	if !knownUID || !knownGID {
-		return fmt.Errorf("%w %.80q belongs to %d:%d of the host, nobody in the container", ErrPoint, want, p.UID, p.GID)
+		return fmt.Errorf("%w %.80q belongs to %d:%d of the host, nobody in the container", ErrPoint, want, st.Uid, st.Gid)
 	}
-	if !o.Keep || len(p.made) > 0 {
+	if !o.Keep || p.Undo != nil {
 		return nil
 	}
-	switch empty, err := c.empty(p.dir); {
+	switch empty, err := c.empty(p.Dir); {
 	case err != nil:
 		return pointError(want, err)
 	case empty:
 		return nil
 	}
 	// A mount can only be cloned in the namespace it belongs to.
-	p.Below, err = overlay.Clone(p.dir)
+	p.Below, err = overlay.Clone(p.Dir)
 	return err
 }
 
@@ -154,29 +135,6 @@ func (c *Container) empty(dir *os.File) (bool, error) {
 		return true, nil
 	}
 	return false, err
-}
-
-// Abandon closes a point and removes the directories that were made for it, as
-// far as they are still empty.
-func (c *Container) Abandon(p *Point) {
-	for i := len(p.made) - 1; i >= 0; i-- {
-		_ = unix.Unlinkat(int(p.made[i].parent.Fd()), p.made[i].name, unix.AT_REMOVEDIR)
-	}
-	p.Close()
-}
-
-// Close lets go of a point; what was made stays.
-func (p *Point) Close() {
-	for _, m := range p.made {
-		m.parent.Close()
-	}
-	p.made = nil
-	for _, f := range []*os.File{p.dir, p.Below} {
-		if f != nil {
-			f.Close()
-		}
-	}
-	p.dir, p.Below = nil, nil
 }
 
 // pointError says in words what openat2 and its kin say in errnos.

@@ -1,14 +1,16 @@
 package container
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path"
 	"strconv"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"larder/overlay"
 )
 
 // ReadFile reads a regular file below the container's root as a process of it
@@ -31,15 +33,11 @@ func (c *Container) readFile(name string, limit int64) ([]byte, error) {
 	fail := func(err error) ([]byte, error) {
 		return nil, fmt.Errorf("%w: read %.80q: %w", ErrContainer, name, err)
 	}
-	how := unix.OpenHow{
-		Flags:   unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-	}
-	fd, err := retryAgain(func() (int, error) { return unix.Openat2(int(c.root.Fd()), path.Clean(name), &how) })
+	found, err := overlay.OpenAt(c.root, path.Clean(name),
+		unix.OpenHow{Flags: unix.O_PATH | unix.O_NOFOLLOW, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
 	if err != nil {
-		return fail(err)
+		return fail(errno(err))
 	}
-	found := os.NewFile(uintptr(fd), name)
 	defer found.Close()
 	info, err := found.Stat()
 	if err != nil {
@@ -55,12 +53,12 @@ func (c *Container) readFile(name string, limit int64) ([]byte, error) {
 	if kind, ok := forbidden[magic]; ok {
 		return fail(fmt.Errorf("on %s", kind))
 	}
-	f, err := c.openProc("thread-self/fd/"+strconv.Itoa(fd), unix.O_RDONLY|unix.O_NONBLOCK)
+	f, err := c.openProc("thread-self/fd/"+strconv.Itoa(int(found.Fd())), unix.O_RDONLY|unix.O_NONBLOCK)
 	if err != nil {
 		return fail(err)
 	}
 	defer f.Close()
-	data, err := io.ReadAll(c.Reads.Reader(io.LimitReader(f, limit+1)))
+	data, err := io.ReadAll(overlay.Counted(io.LimitReader(f, limit+1), c.Reads.Take))
 	if err != nil {
 		return fail(err)
 	}
@@ -70,15 +68,22 @@ func (c *Container) readFile(name string, limit int64) ([]byte, error) {
 	return data, nil
 }
 
-// retryAgain repeats a scoped open: the kernel gives up with EAGAIN when
-// something is renamed on the host meanwhile, which a container can provoke,
-// so not for ever.
-func retryAgain(call func() (int, error)) (int, error) {
-	deadline := time.Now().Add(50 * time.Millisecond)
-	for {
-		fd, err := call()
-		if err != unix.EINTR && err != unix.EAGAIN || time.Now().After(deadline) {
-			return fd, err
-		}
+// errno is the reason without the path, which the message names already.
+func errno(err error) error {
+	if e := (*os.PathError)(nil); errors.As(err, &e) {
+		return e.Err
 	}
+	return err
+}
+
+// IsDir says whether name is a directory below the container's root, as a process of it would
+// find it.
+func (c *Container) IsDir(name string) bool {
+	return checkPoint(name) == nil && c.inside(func() error {
+		dir, err := overlay.Resolve(c.root, path.Clean(name))
+		if err == nil {
+			dir.Close()
+		}
+		return err
+	}) == nil
 }

@@ -39,8 +39,12 @@ type Opener func(name string) (io.ReadCloser, error)
 
 // Read reads the lock at path. Included files are found relative to the file that
 // includes them. An error of the file system is returned as it is, wrapped.
-func Read(path string, env Environment) (*Lock, error) {
-	f, err := os.Open(path)
+func Read(path string, env Environment) (*Lock, error) { return read(path, env, openFile) }
+
+func openFile(name string) (io.ReadCloser, error) { return os.Open(name) }
+
+func read(path string, env Environment, open Opener) (*Lock, error) {
+	f, err := open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read lock: %w", err)
 	}
@@ -50,7 +54,7 @@ func Read(path string, env Environment) (*Lock, error) {
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(dir, name)
 		}
-		return os.Open(name)
+		return open(name)
 	})
 }
 

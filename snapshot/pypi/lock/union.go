@@ -6,11 +6,11 @@ import (
 )
 
 // ReadAll reads several locks that make one environment. What two of them pin must be
-// the same version, with a hash in common if both have hashes; else they are refused.
-func ReadAll(paths []string, env Environment) (*Lock, error) {
+// the same version, with a hash in common if both have hashes; else they are refused. All files are opened by open.
+func ReadAll(paths []string, env Environment, open Opener) (*Lock, error) {
 	var locks []*Lock
 	for _, path := range paths {
-		l, err := Read(path, env)
+		l, err := read(path, env, open)
 		if err != nil {
 			return nil, err
 		}

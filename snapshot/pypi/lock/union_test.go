@@ -67,21 +67,21 @@ func TestReadAll(t *testing.T) {
 	}
 	project := uvRoot + "dependencies = [{ name = \"a\" }]\n" + uvEntry("a", "1", "")
 	one, two, reqs := file("uv.lock", project), file("uv.lock", project), file("r.txt", "b==2\nA==1.0\n")
-	l, err := ReadAll([]string{one, reqs, two}, linux("3.11.7"))
+	l, err := ReadAll([]string{one, reqs, two}, linux("3.11.7"), openFile)
 	if err != nil || text(l) != "a==1 b==2" || strings.Join(l.LeftOut, " ") != "root" {
 		t.Fatalf("%+v, %v", l, err)
 	}
 	if a := l.Pins[0]; !slices.Equal(a.Hashes, []string{sumA}) || a.File != one {
 		t.Errorf("%+v", a)
 	}
-	alone, err := ReadAll([]string{one}, linux("3.11.7"))
+	alone, err := ReadAll([]string{one}, linux("3.11.7"), openFile)
 	if err != nil || text(alone) != "a==1" || strings.Join(alone.LeftOut, " ") != "root" {
 		t.Errorf("one lock: %+v, %v", alone, err)
 	}
-	if _, err := ReadAll([]string{one, file("r.txt", "a==2\n")}, linux("3.11.7")); !errors.Is(err, ErrRefused) {
+	if _, err := ReadAll([]string{one, file("r.txt", "a==2\n")}, linux("3.11.7"), openFile); !errors.Is(err, ErrRefused) {
 		t.Errorf("two versions: %v", err)
 	}
-	if _, err := ReadAll([]string{one, "missing"}, linux("3.11.7")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := ReadAll([]string{one, "missing"}, linux("3.11.7"), openFile); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing: %v", err)
 	}
 }

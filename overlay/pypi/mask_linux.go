@@ -1,8 +1,7 @@
-package venv
+package pypi
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -11,60 +10,39 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"larder/overlay"
 )
 
-// Mask hides an environment's own files of some projects.
-type Mask struct {
+// mask hides an environment's own files of some projects.
+type mask struct {
 	hidden []string               // paths in the environment, sorted
 	dirs   map[string]unix.Stat_t // of all directories on the way to them
 }
 
-// Empty says whether there is nothing to hide.
-func (m Mask) Empty() bool { return len(m.hidden) == 0 }
+func (m mask) empty() bool { return len(m.hidden) == 0 }
 
-// FindMask finds what an environment's own directory has of the given projects
-// (normalised names). lowers is how many the view has above the mask. What is read
-// is taken from the budget.
+// findMask finds what an environment's own directory has of the given projects
+// (normalised names). What is read is counted by take.
 //
 // The directory may be an enemy's: everything is opened below the descriptor
 // (which may be an O_PATH one), no links, no other mounts, regular files only,
 // all of it bounded.
-func FindMask(dir *os.File, projects []string, lowers int, budget *overlay.Budget) (Mask, error) {
-	f := finder{int(dir.Fd()), budget}
+func findMask(dir *os.File, projects []string, take func(n int64) error) (mask, error) {
+	f := finder{dir, take}
 	own, err := f.distInfos(projects)
 	if err != nil || len(own) == 0 {
-		return Mask{}, maskError(err)
+		return mask{}, err
 	}
 	paths, err := maskPaths(own, projects, f.record)
 	if err != nil {
-		return Mask{}, maskError(err)
+		return mask{}, err
 	}
-	m, err := f.mask(paths, own)
-	if err == nil && !m.Empty() && lowers+2 > overlay.MaxLowers {
-		err = errors.New("the view has no room for one more lower")
-	}
-	if err != nil {
-		return Mask{}, maskError(err)
-	}
-	return m, nil
+	return f.mask(paths, own)
 }
 
-// ErrMask is wrapped by what goes wrong with a mask.
-var ErrMask = errors.New("other versions of the lock's packages in the environment stay visible")
-
-func maskError(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%w: %w", ErrMask, err)
-}
-
-// HasProject says whether an environment's own directory has a project
-// (normalised name). It is read as by [FindMask].
-func HasProject(dir *os.File, name string, budget *overlay.Budget) (bool, error) {
-	f := finder{int(dir.Fd()), budget}
+// hasProject says whether an environment's own directory has a project
+// (normalised name). It is read as by findMask.
+func hasProject(dir *os.File, name string, take func(n int64) error) (bool, error) {
+	f := finder{dir, take}
 	own, err := f.distInfos([]string{name})
 	if err != nil {
 		return false, fmt.Errorf("look for %s in the environment: %w", name, err)
@@ -72,22 +50,22 @@ func HasProject(dir *os.File, name string, budget *overlay.Budget) (bool, error)
 	return len(own) > 0, nil
 }
 
-// Write makes the mask's directories and whiteouts in an empty directory of
+// write makes the mask's directories and whiteouts in an empty directory of
 // ours that nobody else can reach.
-func (m Mask) Write(dir string) error {
+func (m mask) write(dir string) error {
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return maskError(&os.PathError{Op: "open", Path: dir, Err: err})
+		return &os.PathError{Op: "open", Path: dir, Err: err}
 	}
 	defer unix.Close(fd)
 	made := map[string]bool{".": true}
 	for _, p := range m.hidden {
 		if err := m.makeDir(fd, path.Dir(p), made); err != nil {
-			return maskError(err)
+			return err
 		}
 		// A whiteout. Making one needs no privilege.
 		if err := unix.Mknodat(fd, p, unix.S_IFCHR, int(unix.Mkdev(0, 0))); err != nil {
-			return maskError(&os.PathError{Op: "make whiteout", Path: p, Err: err})
+			return &os.PathError{Op: "make whiteout", Path: p, Err: err}
 		}
 	}
 	return nil
@@ -95,7 +73,7 @@ func (m Mask) Write(dir string) error {
 
 // makeDir makes a directory that looks as the environment's own does: merged,
 // the topmost one's owner and mode are seen.
-func (m Mask) makeDir(fd int, dir string, made map[string]bool) error {
+func (m mask) makeDir(fd int, dir string, made map[string]bool) error {
 	if made[dir] {
 		return nil
 	}
@@ -155,8 +133,8 @@ func (f *finder) distInfos(projects []string) ([]distInfo, error) {
 // mask keeps of the paths what is there, and hides a package's directory as
 // one when all that is in it is hidden: an empty one would still be imported,
 // as a namespace.
-func (f *finder) mask(paths []string, own []distInfo) (Mask, error) {
-	m := Mask{dirs: map[string]unix.Stat_t{}}
+func (f *finder) mask(paths []string, own []distInfo) (mask, error) {
+	m := mask{dirs: map[string]unix.Stat_t{}}
 	whole := map[string]bool{} // hidden whatever it is
 	sites := map[string]bool{}
 	for _, d := range own {
@@ -191,7 +169,7 @@ func (f *finder) mask(paths []string, own []distInfo) (Mask, error) {
 		return false
 	}
 	for _, dir := range dirs {
-		fd, err := f.open(dir, unix.O_RDONLY|unix.O_DIRECTORY)
+		d, err := f.open(dir, unix.O_RDONLY|unix.O_DIRECTORY)
 		if unfit(err) {
 			continue
 		}
@@ -200,10 +178,10 @@ func (f *finder) mask(paths []string, own []distInfo) (Mask, error) {
 		}
 		var st unix.Stat_t
 		hidden, all := []string(nil), false
-		if err = unix.Fstat(fd, &st); err == nil {
-			hidden, all, err = f.hide(fd, dir, names, whole, below(dir))
+		if err = unix.Fstat(int(d.Fd()), &st); err == nil {
+			hidden, all, err = f.hide(d, dir, names, whole, below(dir))
 		}
-		unix.Close(fd)
+		d.Close()
 		if err != nil {
 			return m, &os.PathError{Op: "read", Path: dir, Err: err}
 		}
@@ -231,11 +209,11 @@ func (f *finder) mask(paths []string, own []distInfo) (Mask, error) {
 }
 
 // hide says what to hide in one directory, and whether that is all there is.
-func (f *finder) hide(fd int, dir string, names map[string]map[string]bool, whole map[string]bool, below bool) (hidden []string, all bool, err error) {
+func (f *finder) hide(d *os.File, dir string, names map[string]map[string]bool, whole map[string]bool, below bool) (hidden []string, all bool, err error) {
 	mine := names[dir]
 	var present []string
 	if below {
-		if present, err = f.names(fd); err != nil {
+		if present, err = f.names(d); err != nil {
 			return nil, false, err
 		}
 		if path.Base(dir) == "__pycache__" {
@@ -248,7 +226,7 @@ func (f *finder) hide(fd int, dir string, names map[string]map[string]bool, whol
 	}
 	for name := range mine {
 		var st unix.Stat_t
-		if unix.Fstatat(fd, name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
+		if unix.Fstatat(int(d.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
 			continue
 		}
 		if st.Mode&unix.S_IFMT != unix.S_IFDIR || whole[path.Join(dir, name)] {

@@ -1,4 +1,4 @@
-package main
+package pypi
 
 import (
 	"os"
@@ -6,12 +6,13 @@ import (
 	"slices"
 	"testing"
 
-	"larder/overlay/venv"
+	"larder/snapshot"
+	"larder/snapshot/pypi"
 )
 
 // Of several targets the host's own is mounted, and where there is no telling
 // which that is, none.
-func TestHostTargets(t *testing.T) {
+func TestTargets(t *testing.T) {
 	bin := t.TempDir()
 	python := func(name string) string {
 		path := filepath.Join(bin, name)
@@ -51,11 +52,19 @@ func TestHostTargets(t *testing.T) {
 		{"no telling, two C libraries", []string{cp311, musl}, "", nil, []string{cp311, musl}},
 		{"none", []string{cp311}, "3.9.1", nil, nil},
 	} {
-		on := venv.Venv{Version: c.venv}
+		on := &environment{version: c.venv}
 		if c.venv != "" {
-			on.Dir = t.TempDir()
+			on.dir = "/venv"
 		}
-		if got := hostTargets(c.all, on, c.interpreters); !slices.Equal(got, c.want) {
+		all := []snapshot.Target{{Ecosystem: "npm", Tag: cp311}} // another's
+		for _, tag := range c.all {
+			all = append(all, snapshot.Target{Ecosystem: pypi.Name, Tag: tag})
+		}
+		var got []string
+		for _, t := range on.Targets(all, c.interpreters) {
+			got = append(got, t.Tag)
+		}
+		if !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, got, c.want)
 		}
 	}

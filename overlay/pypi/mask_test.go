@@ -1,9 +1,10 @@
-package venv
+package pypi
 
 import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -103,9 +104,9 @@ func TestFindMaskIsBounded(t *testing.T) {
 			defer root.Close()
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			_, err = FindMask(root, []string{"b"}, 1, new(overlay.Budget))
+			_, err = findMask(root, []string{"b"}, new(overlay.Budget).Take)
 			runtime.ReadMemStats(&after)
-			if err != nil && !errors.Is(err, ErrMask) {
+			if err != nil && !errors.Is(err, errTooMuch) && !errors.Is(err, overlay.ErrMaxRead) {
 				t.Error(err)
 			}
 			if used := (after.TotalAlloc - before.TotalAlloc) >> 20; used > 10*overlay.MaxRead>>20 {
@@ -137,13 +138,13 @@ func plant(t testing.TB, dir string, files map[string]string) {
 	}
 }
 
-func findMask(t testing.TB, dir string) ([]string, error) {
+func find(t testing.TB, dir string) ([]string, error) {
 	t.Helper()
 	fd, err := unix.Open(dir, unix.O_PATH|unix.O_CLOEXEC, 0)
 	must(t, err)
 	f := os.NewFile(uintptr(fd), dir)
 	defer f.Close()
-	m, err := FindMask(f, []string{"p", "q"}, 1, new(overlay.Budget))
+	m, err := findMask(f, []string{"p", "q"}, new(overlay.Budget).Take)
 	var got []string
 	for _, h := range m.hidden {
 		got = append(got, strings.TrimPrefix(h, site+"/"))
@@ -179,7 +180,7 @@ func TestFindMask(t *testing.T) {
 		dir := t.TempDir()
 		plant(t, filepath.Join(dir, site), c.files)
 		plant(t, filepath.Join(dir, site), map[string]string{"p-1.dist-info/RECORD": c.record, "p-1.dist-info/METADATA": ""})
-		got, err := findMask(t, dir)
+		got, err := find(t, dir)
 		if err != nil || strings.Join(got, " ") != c.want {
 			t.Errorf("%s: %q, %v; want %q", c.name, got, err, c.want)
 		}
@@ -187,7 +188,7 @@ func TestFindMask(t *testing.T) {
 	// The packages of one Python all hidden: its directories stay.
 	dir := t.TempDir()
 	plant(t, dir, map[string]string{site + "/p-1.dist-info/RECORD": "../../../bin/p,,\n../../../share/p/x,,\n", "bin/p": "", "share/p/x": "", "lib64 -> lib": ""})
-	if got, err := findMask(t, dir); err != nil || strings.Join(got, " ") != "bin/p p-1.dist-info share/p/x" {
+	if got, err := find(t, dir); err != nil || strings.Join(got, " ") != "bin/p p-1.dist-info share/p/x" {
 		t.Errorf("all of it: %q, %v", got, err)
 	}
 	for name, spoil := range map[string]func(dir string){
@@ -201,7 +202,7 @@ func TestFindMask(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		spoil(dir)
-		if got, err := findMask(t, dir); err != nil || len(got) != 0 {
+		if got, err := find(t, dir); err != nil || len(got) != 0 {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
 	}
@@ -209,13 +210,13 @@ func TestFindMask(t *testing.T) {
 	must(t, os.MkdirAll(filepath.Join(dir, site, "p-1.dist-info"), 0o755))
 	record := filepath.Join(dir, site, "p-1.dist-info/RECORD")
 	must(t, unix.Mkfifo(record, 0o644))
-	if got, err := findMask(t, dir); err != nil || strings.Join(got, " ") != "p-1.dist-info" {
+	if got, err := find(t, dir); err != nil || strings.Join(got, " ") != "p-1.dist-info" {
 		t.Errorf("a record that is a fifo: %q, %v", got, err)
 	}
 	must(t, os.Remove(record))
 	must(t, os.WriteFile(record, nil, 0o644))
 	must(t, os.Truncate(record, overlay.MaxRead+1))
-	if got, err := findMask(t, dir); !errors.Is(err, ErrMask) || len(got) != 0 {
+	if got, err := find(t, dir); !errors.Is(err, overlay.ErrMaxRead) || len(got) != 0 {
 		t.Errorf("a large record: %q, %v", got, err)
 	}
 }
@@ -229,10 +230,10 @@ func TestMaskWrite(t *testing.T) {
 	fd, err := os.Open(dir)
 	must(t, err)
 	defer fd.Close()
-	m, err := FindMask(fd, []string{"p"}, 1, new(overlay.Budget))
+	m, err := findMask(fd, []string{"p"}, new(overlay.Budget).Take)
 	must(t, err)
 	old := unix.Umask(0o077)
-	err = m.Write(to)
+	err = m.write(to)
 	unix.Umask(old)
 	must(t, err)
 	for p, want := range map[string]uint32{
@@ -245,10 +246,7 @@ func TestMaskWrite(t *testing.T) {
 			t.Errorf("%s: mode %o, want %o; device %#x", p, got, want, st.Rdev)
 		}
 	}
-	if err := m.Write(to); !errors.Is(err, ErrMask) {
+	if err := m.write(to); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("into a directory that has one: %v", err)
-	}
-	if _, err := FindMask(fd, []string{"p"}, 499, new(overlay.Budget)); !errors.Is(err, ErrMask) {
-		t.Errorf("one lower too many: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package venv
+package pypi
 
 import (
 	"encoding/csv"

@@ -1,0 +1,17 @@
+// Package attach gives a command or a container what it gets of a snapshot. `larder run` and the
+// hook share it: they differ in their [Places], which say where mount points are and whose, and in
+// nothing else.
+//
+//	[Hold]    a lease on a snapshot, and an instance for what is written
+//	[Session] the clients' caches, the read-only view, and a lock's environment
+//
+// # The promises
+//
+//   - A tree is opened once for each owner. The read-only view is the first cache's owner's.
+//   - Where the kernel finds a stack too deep, the ways out are tried in this order: an image that is
+//     not file-backed; for a cache, without what was at the mount point; for an environment, a new
+//     one of the command's own, where there can be one.
+//   - A project of the lock's is never seen in two versions: what the environment has of it itself
+//     is hidden by a mask. Where that cannot be, it is said, or with Required an error.
+//   - A kept instance goes on with the lowers, the mask and the installer that it was made with.
+package attach

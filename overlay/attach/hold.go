@@ -1,0 +1,145 @@
+package attach
+
+import (
+	"errors"
+	"io/fs"
+
+	"larder/overlay/instance"
+	"larder/overlay/keep"
+	"larder/snapshot"
+)
+
+// Holder is who holds a snapshot, and on what terms.
+type Holder struct {
+	Name   string       // of the lease: a container's id
+	PID    int          // it ends with this process
+	Alive  func() error // nil: the process is our own, so it is
+	Bundle string       // of the container
+	Locked bool         // the instance is locked as long as it is in use
+
+	MinFree, Limit int64 // bytes on the store's file system before, and for what is written
+	// Required makes an error of a limit that cannot be had, which is otherwise said by Note.
+	Required bool
+	Note     func(string)
+	Undo     func(func()) // is told how to undo each step that was done
+}
+
+// Held is a snapshot that is leased, and what is written over it.
+type Held struct {
+	ID       snapshot.ID
+	Instance *instance.Instance
+}
+
+// Snapshot is what there is to mount.
+func (h Held) Snapshot(store *snapshot.Store) keep.Snapshot {
+	return keep.Snapshot{ID: h.ID.String(), Image: store.ImagePath(h.ID), Objects: store.ObjectsDir()}
+}
+
+// Hold takes a lease on a snapshot for a process and makes a new instance. What an earlier holder of
+// the name left is put away: nobody else has the name now, which the caller sees to.
+func (h Holder) Hold(store *snapshot.Store, ref string) (Held, error) {
+	dir := store.InstanceDir(h.Name)
+	if err := instance.CheckFree(dir, h.MinFree); err != nil {
+		return Held{}, err
+	}
+	// The lease first: what is in instances/ without one is rubbish to gc.
+	id, err := h.lease(store, ref, dir)
+	if err != nil {
+		return Held{}, err
+	}
+	made, err := instance.Create(dir)
+	if errors.Is(err, fs.ErrExist) {
+		if _, err := store.PutInstanceAway(h.Name, instance.Mounted, store.Trash); err != nil {
+			return Held{}, err
+		}
+		made, err = instance.Create(dir)
+	}
+	if err != nil {
+		return Held{}, err
+	}
+	h.Undo(func() { _ = store.Trash(dir) })
+	return Held{id, made}, h.limit(made)
+}
+
+func (h Holder) lease(store *snapshot.Store, ref, dir string) (snapshot.ID, error) {
+	// A gc can take the snapshot between the look and the lease: once, since
+	// it never takes the current one.
+	for try := 0; ; try++ {
+		id, err := store.Resolve(ref)
+		if err != nil {
+			return id, err
+		}
+		l, err := snapshot.ProcessLease(h.Name, id, h.PID)
+		if err != nil {
+			return id, err
+		}
+		// What was read is of the process only if that still is.
+		if h.Alive != nil {
+			if err := h.Alive(); err != nil {
+				return id, err
+			}
+		}
+		l.Instance, l.Locked, l.Bundle = dir, h.Locked, h.Bundle
+		if err = store.AcquireLease(l); err == nil {
+			h.Undo(func() { _ = store.DropLease(h.Name) })
+			return id, nil
+		}
+		if !errors.Is(err, snapshot.ErrNoSnapshot) || try == 1 {
+			return id, err
+		}
+	}
+}
+
+// limit bounds what may be written. It closes an instance that must not be used without.
+func (h Holder) limit(i *instance.Instance) error {
+	if h.Limit == 0 {
+		return nil
+	}
+	err := i.Limit(h.Limit)
+	if err != nil && h.Required {
+		i.Close()
+		return err
+	}
+	if err != nil {
+		h.Note("without its upper_limit: " + err.Error())
+	}
+	return nil
+}
+
+// Keep opens the instance at dir, which outlives its process, or makes it. Its lease is the
+// directory's: the snapshot is the one it was made with, or where ref is named, that.
+func (h Holder) Keep(store *snapshot.Store, dir, ref string, named bool) (Held, error) {
+	name := "instance:" + dir
+	had, unread := store.Lease(name)
+	held := Held{ID: had.Snapshot}
+	var err error
+	if unread != nil || named {
+		if held.ID, err = store.Resolve(ref); err != nil {
+			return held, err
+		}
+	}
+	if err := instance.CheckFree(dir, h.MinFree); err != nil {
+		return held, err
+	}
+	if held.Instance, err = instance.Keep(dir); err != nil {
+		return held, err
+	}
+	if err := h.limit(held.Instance); err != nil {
+		return held, err
+	}
+	lease, err := snapshot.InstanceLease(name, held.ID, dir)
+	if err != nil {
+		return held, err
+	}
+	switch {
+	case unread == nil:
+		lease.Snapshot = had.Snapshot
+		if had.Parent != nil && *had.Parent == *lease.Parent {
+			return held, nil
+		}
+		// It lies elsewhere by now, or nobody noted where.
+	case !errors.Is(unread, fs.ErrNotExist) && !errors.Is(unread, snapshot.ErrTorn):
+		return held, nil // it holds every snapshot as it is
+	}
+	return held, store.AcquireLease(lease)
+}

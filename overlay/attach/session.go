@@ -1,0 +1,196 @@
+package attach
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"larder/overlay"
+	"larder/overlay/instance"
+	"larder/overlay/keep"
+	"larder/snapshot/ecosystem"
+)
+
+// Places are where the mounts of a session go: in the namespace of a command, or in a container's.
+// Files of the environment are read there, too.
+type Places interface {
+	ecosystem.Files
+	Getenv(key string) string // of the command or the container's process
+	Home() (string, error)    // its user's
+	WorkDir() string
+	Owner() overlay.Owner // its user
+
+	// Cache finds or makes the mount point of a client's cache.
+	Cache(client ecosystem.Client, path string) (*overlay.Point, error)
+	// View makes the mount point of the read-only view; nil: there is none.
+	View() (*overlay.Point, error)
+	// Environment finds the mount point of an environment that is there.
+	Environment(dir string) (*overlay.Point, error)
+	// Private makes an empty directory for a new environment; nil: there can be none.
+	Private() (*overlay.Point, error)
+
+	// Attach puts a detached mount on a point, now or when all of the session are made. Both are
+	// its own from here on.
+	Attach(m *os.File, at *overlay.Point) error
+}
+
+// Session attaches one snapshot.
+type Session struct {
+	Places
+	Snapshot keep.Snapshot
+	RunDir   keep.Dir
+	Instance *instance.Instance
+
+	Views       []string          // of caches; nil: those that are there
+	MountPoints map[string]string // of clients, instead of where they look
+	Locks       *Locks            // nil: no environment
+	Label       string            // SELinux mount label
+	Flags       int               // of every mount, MOUNT_ATTR_*, beside those of its mount point
+
+	// Required makes an error of what is otherwise said by Note.
+	Required bool
+	// Note is told what a mount is without.
+	Note func(string)
+	// LeftOut is told why a part (a client, "view", "environment") is not attached. An error ends
+	// the session.
+	LeftOut func(part string, err error) error
+
+	Mounts   []Mount
+	ViewPath string       // path of the read-only view, "" without
+	Env      *Environment // nil: none was attached
+
+	trees map[overlay.Owner]tree
+	first *overlay.Owner // of the first cache
+}
+
+// Mount is an attached view.
+type Mount struct {
+	Part   string // a client, or "environment"
+	Path   string
+	Lowers int
+	Dir    string // its part of the instance
+}
+
+type tree struct {
+	file *os.File
+	how  keep.How
+}
+
+// fatal is an error that no best effort passes over.
+type fatal struct{ error }
+
+func (e fatal) Unwrap() error { return e.error }
+
+// Fatal marks an error about what the caller asked for by name, such as a lock that cannot be read:
+// without it the command would do something else.
+func Fatal(err error) error { return fatal{err} }
+
+// IsFatal says whether an error is marked so.
+func IsFatal(err error) bool { return errors.As(err, new(fatal)) }
+
+// Attach attaches every part.
+func (s *Session) Attach() error {
+	for _, c := range ecosystem.Clients() {
+		if err := s.part(c.Name, func() error { return s.attachCache(c) }); err != nil {
+			return err
+		}
+	}
+	if err := s.part("view", s.attachView); err != nil {
+		return err
+	}
+	if s.Locks == nil {
+		return nil
+	}
+	return s.part("environment", s.attachEnvironment)
+}
+
+func (s *Session) part(name string, attach func() error) error {
+	if err := attach(); err != nil {
+		return s.LeftOut(name, err)
+	}
+	return nil
+}
+
+// Open opens the tree for the session's user and says how: before what is kept is out of sight.
+func (s *Session) Open() (keep.How, error) {
+	t, err := s.tree(s.Owner(), overlay.AnyBacking)
+	return t.how, err
+}
+
+// Close lets go of the trees. What was attached stays.
+func (s *Session) Close() {
+	for _, t := range s.trees {
+		t.file.Close()
+	}
+}
+
+// tree opens the snapshot's tree for an owner, once.
+func (s *Session) tree(o overlay.Owner, backing overlay.Backing) (tree, error) {
+	had, ok := s.trees[o]
+	if ok && backing == overlay.AnyBacking {
+		return had, nil
+	}
+	f, how, err := s.RunDir.Open(s.Snapshot, o, backing)
+	if err != nil {
+		return tree{}, err
+	}
+	if ok {
+		had.file.Close()
+	}
+	if s.trees == nil {
+		s.trees = map[overlay.Owner]tree{}
+	}
+	s.trees[o] = tree{f, how}
+	return s.trees[o], nil
+}
+
+// HasView says whether the snapshot has a view.
+func (s *Session) HasView(name string) (bool, error) {
+	t, err := s.tree(s.Owner(), overlay.AnyBacking)
+	if err != nil {
+		return false, err
+	}
+	var st unix.Stat_t
+	return unix.Fstatat(int(t.file.Fd()), "views/"+name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil, nil
+}
+
+// attachView attaches a clone of a tree: its superblock has no upper, so nobody can make it writable,
+// whatever their capabilities (a read-only bind mount could be remounted).
+func (s *Session) attachView() error {
+	at, err := s.Places.View()
+	if err != nil || at == nil {
+		return err
+	}
+	m, err := s.clone(at)
+	if err != nil {
+		at.Abandon()
+		return err
+	}
+	path := at.Path
+	if err := s.Places.Attach(m, at); err != nil {
+		return err
+	}
+	s.ViewPath = path
+	return nil
+}
+
+func (s *Session) clone(at *overlay.Point) (*os.File, error) {
+	owner := s.Owner()
+	if s.first != nil {
+		owner = *s.first
+	}
+	t, err := s.tree(owner, overlay.AnyBacking)
+	if err != nil {
+		return nil, err
+	}
+	m, err := overlay.Clone(t.file)
+	if err != nil {
+		return nil, err
+	}
+	if err := overlay.Restrict(m, s.Flags|at.Flags); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
