@@ -17,12 +17,12 @@
 //
 // What was at the mount point is the view's lowest lower. A mask above it, made
 // of whiteouts, hides what it has of the projects that the tree's lowers hold
-// (package overlay/venv), so that one project is never seen in two versions.
+// (package overlay/attach), so that one project is never seen in two versions.
 //
 // # The words
 //
 // lower, upper, work are the kernel's. A mount point is where a view appears
-// (the kernel calls it target; here a target is an interpreter). An instance is
+// (the kernel calls it target; here a target is what a snapshot is stocked for). An instance is
 // one container's writable part (package overlay/instance). A kept mount is an
 // image or tree mounted below the run directory by `larder mount`, which every
 // attach clones (package overlay/keep).

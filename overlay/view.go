@@ -19,7 +19,7 @@ const maxMountinfo = 32 << 10
 type View struct {
 	// Tree is the snapshot's tree: from [OpenTree], or a clone of a kept one.
 	Tree *os.File
-	// Lowers are directories of the tree, topmost first: "views/pip", "l/0123…".
+	// Lowers are directories of the tree, topmost first: "views/NAME", "l/0123…".
 	Lowers []string
 	// Mask says that the instance's m is a lower below Lowers: whiteouts, which
 	// hide files of Lowest and no others.

@@ -103,7 +103,7 @@ func (descriptors) NewView(v View) (*os.File, error) {
 
 // redirectDir chooses whether the view may move a directory of its lowers: with
 // a redirect, which the kernel writes into the upper and then follows. Without,
-// a rename is EXDEV, and the program copies all of the directory (pip, to remove
+// a rename is EXDEV, and the program copies all of the directory (an installer, to remove
 // a package). Only an upper that is empty now, below a directory of root's, and
 // never mounted again holds no redirect but the kernel's own: what is set through
 // a view under that name is stored under another.

@@ -30,6 +30,7 @@ func runDoctor(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	checks = append(checks, probe.Program("python3", "install Python 3 with pip: larder build asks it for the index and the target"))
 	lacking := 0
 	for _, check := range checks {
 		if check.Needed && !check.OK {

@@ -25,7 +25,7 @@ func (r *running) environment(locks []string) (*attach.Locks, error) {
 		}
 	}
 	return &attach.Locks{
-		Environments: environments, Paths: locks, Files: ecosystem.Host{}, Dir: dir, Target: r.settings.Target, Made: r.interpreters(),
+		Environments: environments, Paths: locks, Files: ecosystem.Host{}, Dir: dir, Flag: "--venv", Target: r.settings.Target, Made: r.interpreters(),
 		Getenv: func(string) string { return "" }, // one that the caller's shell activated is not the command's
 		Found:  r.found,
 	}, nil

@@ -21,6 +21,7 @@ type Locks struct {
 	Paths        []string
 	Files        ecosystem.Files         // the locks are read from
 	Dir          string                  // of the environment; "" the usual one, else a new one
+	Flag         string                  // that names Dir, for hints
 	Getenv       func(key string) string // names the usual ones
 	Target       string                  // its tag; "" the one that fits
 	Made         map[string]string       // what the build made its targets of, on this host, by tag

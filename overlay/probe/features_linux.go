@@ -107,24 +107,20 @@ func (h *host) settings() {
 	}
 }
 
-// Programs says which container runtimes are there. larder run needs none.
-func Programs() []Check {
+// runtimes says which container runtimes are there. larder run needs none.
+func runtimes() []Check {
 	var checks []Check
-	for _, name := range []string{"runc", "crun", "python3"} {
-		c := Check{Name: name, OK: true}
-		path, err := exec.LookPath(name)
-		if err != nil {
-			c.OK, c.Detail = false, "not on PATH"
-			switch name {
-			case "python3":
-				c.Fix = "install Python 3 with pip: larder build asks it for the index and the target"
-			default:
-				c.Fix = "only needed to run containers with it: install " + name
-			}
-		} else {
-			c.Detail = path
-		}
-		checks = append(checks, c)
+	for _, name := range []string{"runc", "crun"} {
+		checks = append(checks, Program(name, "only needed to run containers with it: install "+name))
 	}
 	return checks
+}
+
+// Program says whether a program is on PATH.
+func Program(name, fix string) Check {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return Check{Name: name, Detail: "not on PATH", Fix: fix}
+	}
+	return Check{Name: name, OK: true, Detail: path}
 }

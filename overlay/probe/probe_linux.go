@@ -38,7 +38,7 @@ func Host(ctx context.Context, dir string) ([]Check, error) {
 	h.user()
 	if err := h.scratch(dir); err != nil {
 		h.add(Check{Name: "scratch directory", Needed: true, Detail: err.Error(), Fix: "run as root, and name a store on a writable file system"})
-		return append(h.checks, Programs()...), nil
+		return append(h.checks, runtimes()...), nil
 	}
 	defer os.RemoveAll(h.dir)
 	if err := h.makeSnapshot(); err != nil {
@@ -53,7 +53,7 @@ func Host(ctx context.Context, dir string) ([]Check, error) {
 	for _, t := range h.trees {
 		t.Close()
 	}
-	return append(h.checks, Programs()...), nil
+	return append(h.checks, runtimes()...), nil
 }
 
 func (h *host) add(c Check) { h.checks = append(h.checks, c) }

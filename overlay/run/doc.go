@@ -4,12 +4,12 @@
 //
 // # What the command sees
 //
-//   - The clients' cache directories (~/.cache/pip, or where PIP_CACHE_DIR and
+//   - The clients' cache directories (below ~/.cache, or where their variables and
 //     XDG_CACHE_HOME say): the snapshot's views, and below them, still visible,
 //     what the user had there.
 //   - $LARDER_VIEW: the whole snapshot, read-only.
-//   - With an environment: a virtual environment's directory with the layers on
-//     it, $VIRTUAL_ENV, and its bin first in $PATH.
+//   - With locks: an environment's directory with the layers on it, and the
+//     variables by which programs find it.
 //
 // Everything it writes to those goes to the instance's uppers. The rest of the
 // file system is the host's, as it is.

@@ -64,7 +64,7 @@ func (h host) Cache(c ecosystem.Client, path string) (*overlay.Point, error) {
 	p, err := (*overlay.Point)(nil), error(&overlay.Problem{Kind: overlay.ErrRefused, Text: "no cache directory to attach it to: no home directory, or a relative path",
 		Advice: "set " + c.Variable + " to an absolute path"})
 	if filepath.IsAbs(path) {
-		p, err = openPoint(filepath.Clean(path), h.User, true)
+		p, err = openPoint(filepath.Clean(path), h.User, true, c.Variable)
 	}
 	// A place or a view that was named is there, or that is a failure.
 	named := h.Views != nil || h.Getenv(c.Variable) != "" || h.Getenv("XDG_CACHE_HOME") != ""
@@ -77,10 +77,10 @@ func (h host) Cache(c ecosystem.Client, path string) (*overlay.Point, error) {
 func (h host) View() (*overlay.Point, error) { return h.makePoint("view") }
 
 func (h host) Environment(dir string) (*overlay.Point, error) {
-	p, err := openPoint(dir, h.User, false)
+	p, err := openPoint(dir, h.User, false, h.Locks.Flag)
 	if errors.Is(err, errAttached) {
 		err = &overlay.Problem{Kind: overlay.ErrRefused, Text: dir + " has an environment mounted on it already",
-			Advice: "name another directory with --venv"}
+			Advice: "name another directory with " + h.Locks.Flag}
 	}
 	return p, err
 }

@@ -16,19 +16,19 @@ import (
 )
 
 // openPoint opens the directory at path for user u, and with create makes what
-// is missing of it. It must run on a thread that shares its file-system
+// is missing of it. means is what the user names another one with. It must run on a thread that shares its file-system
 // identity with nobody.
 //
 // Links: only those that root made are followed (/home -> /var/home). The path
 // goes through directories of the user's, we are root, and what comes out gets
 // a writable copy mounted on it.
-func openPoint(path string, u User, create bool) (*overlay.Point, error) {
-	dir, err := walk(path, u, create)
+func openPoint(path string, u User, create bool, means string) (*overlay.Point, error) {
+	dir, err := walk(path, u, create, means)
 	if err != nil {
 		return nil, err
 	}
 	p := &overlay.Point{Dir: dir}
-	if err = describe(p, u); err == nil {
+	if err = describe(p, u, means); err == nil {
 		p.Below, err = overlay.Clone(dir)
 	}
 	if err != nil {
@@ -38,7 +38,7 @@ func openPoint(path string, u User, create bool) (*overlay.Point, error) {
 	return p, nil
 }
 
-func describe(p *overlay.Point, u User) error {
+func describe(p *overlay.Point, u User, means string) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(p.Dir.Fd()), &st); err != nil {
 		return &os.PathError{Op: "stat", Path: p.Dir.Name(), Err: err}
@@ -54,7 +54,7 @@ func describe(p *overlay.Point, u User) error {
 	case u.Owner.UID != 0 && p.Owner.UID != u.Owner.UID:
 		return &overlay.Problem{Kind: overlay.ErrRefused,
 			Text:   fmt.Sprintf("%s belongs to user %d, and the command runs as user %d", real, p.Owner.UID, u.Owner.UID),
-			Advice: "give the directory to that user, or name another (PIP_CACHE_DIR, --venv)"}
+			Advice: "give the directory to that user, or name another with " + means}
 	}
 	if err := checkMounts(real); err != nil {
 		return err
@@ -98,7 +98,7 @@ var errAttached = errors.New("a view is attached there already")
 
 const maxLinks = 40 // the kernel's own limit
 
-func walk(path string, u User, create bool) (*os.File, error) {
+func walk(path string, u User, create bool, means string) (*os.File, error) {
 	if !filepath.IsAbs(path) {
 		return nil, &overlay.Problem{Kind: overlay.ErrRefused, Text: fmt.Sprintf("mount point %q is not an absolute path", path)}
 	}
@@ -124,7 +124,7 @@ func walk(path string, u User, create bool) (*os.File, error) {
 			dir.Close()
 			return nil, &os.PathError{Op: "open " + strconv.Quote(name) + " of mount point", Path: path, Err: err}
 		}
-		target, err := linkTarget(next, path, name)
+		target, err := linkTarget(next, path, name, means)
 		if err == nil && target != "" {
 			unix.Close(next)
 			if links++; links > maxLinks {
@@ -148,7 +148,7 @@ func walk(path string, u User, create bool) (*os.File, error) {
 
 // linkTarget returns "" for a directory, the target of a link of root's, and
 // an error for anything else; with an error, fd is closed.
-func linkTarget(fd int, path, name string) (target string, err error) {
+func linkTarget(fd int, path, name, means string) (target string, err error) {
 	var st unix.Stat_t
 	err = unix.Fstat(fd, &st)
 	switch {
@@ -161,7 +161,7 @@ func linkTarget(fd int, path, name string) (target string, err error) {
 		unix.Close(fd)
 		return "", &overlay.Problem{Kind: overlay.ErrRefused,
 			Text:   fmt.Sprintf("%q in %s is a symbolic link of user %d: not followed", name, path, st.Uid),
-			Advice: "name the real directory (PIP_CACHE_DIR, --venv)"}
+			Advice: "name the real directory with " + means}
 	default:
 		buf := make([]byte, unix.PathMax)
 		var n int
