@@ -30,9 +30,10 @@
 // # Plan and construction
 //
 // [View] is the plan: which lowers, in which order, with which name. It is
-// checked by [View.Check] without a kernel. [OpenImage], [OpenTree], [NewView]
-// are the construction, with file descriptors and detached mounts, which needs
-// kernel 6.15. An older construction would take the same plan.
+// checked by [View.Check] without a kernel. A [Construction] has the kernel make
+// it: image, tree, view. There is one, with file descriptors and detached
+// mounts, which needs kernel 6.15. Another takes the same plan, is one more file,
+// and is for [Chosen] to choose.
 //
 // Until [Attach] nothing appears in any mount table, so an error or a kill in
 // the middle leaves nothing behind: the descriptors are all there is.

@@ -2,7 +2,10 @@ package ecosystem
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -37,5 +40,44 @@ func TestRegister(t *testing.T) {
 			}()
 			Register(e)
 		}()
+	}
+}
+
+// named reads locks whose names end so.
+type named struct {
+	Environments
+	suffix string
+}
+
+func (n named) IsLock(path string) bool { return strings.HasSuffix(path, n.suffix) }
+
+func TestForLocks(t *testing.T) {
+	defer func(had []Ecosystem) { registered = had }(registered)
+	registered = []Ecosystem{{Name: "none"}}
+	if _, err := ForLocks([]string{"x.a"}); err == nil {
+		t.Error("nobody reads locks")
+	}
+	registered = append(registered, Ecosystem{Name: "a", Environments: named{suffix: ".a"}}, Ecosystem{Name: "b", Environments: named{suffix: ".b"}})
+	for paths, want := range map[string]string{"x.a": ".a", "x.b": ".b", "x.c": ".a", "x.c y.b": ".b", "x.b y.b": ".b", "x.a y.b": ""} {
+		e, err := ForLocks(strings.Fields(paths))
+		if (err == nil) != (want != "") || err == nil && e.(named).suffix != want {
+			t.Errorf("%s: %v, %v", paths, e, err)
+		}
+	}
+}
+
+func TestHost(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(file, []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := (Host{}).ReadFile(file, 4); err != nil || string(b) != "text" {
+		t.Errorf("%q, %v", b, err)
+	}
+	if _, err := (Host{}).ReadFile(file, 3); err == nil {
+		t.Error("a file that is too large was read")
+	}
+	if _, err := (Host{}).ReadFile(file+"/x", 3); err == nil || (Host{}).IsDir(file) || !(Host{}).IsDir(filepath.Dir(file)) {
+		t.Error("what is a directory")
 	}
 }
