@@ -144,7 +144,7 @@ func (s *Session) findEnvironment() (*environment, error) {
 func (s *Session) namedEnvironment(dir string) (*environment, error) {
 	at, err := s.Environment(dir)
 	if err != nil && !missing(err) {
-		return nil, Fatal(err)
+		return nil, err
 	}
 	if at != nil {
 		dir = at.Path
