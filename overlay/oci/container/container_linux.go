@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/moby/sys/user"
 	"golang.org/x/sys/unix"
 
 	"larder/overlay"
@@ -22,14 +23,14 @@ var ErrContainer = errors.New("container")
 // its root, and a thread of ours that has entered its mount namespace. It is
 // for one goroutine.
 type Container struct {
-	pid        int
-	pidfd      *os.File
-	proc       *os.File // the host's /proc: no path of it is known inside
-	uids, gids idMap
-	root       *os.File
-	rootPath   string // as the thread inside sees it
-	rootMount  uint64
-	work       chan func()
+	pid       int
+	pidfd     *os.File
+	proc      *os.File // the host's /proc: no path of it is known inside
+	ids       user.IdentityMapping
+	root      *os.File
+	rootPath  string // as the thread inside sees it
+	rootMount uint64
+	work      chan func()
 
 	// Reads is what may still be read of the container's files, by whoever does.
 	Reads overlay.Budget
@@ -78,8 +79,8 @@ func (c *Container) identify() error {
 	dir := strconv.Itoa(c.pid)
 	for _, m := range []struct {
 		name string
-		to   *idMap
-	}{{"uid_map", &c.uids}, {"gid_map", &c.gids}} {
+		to   *[]user.IDMap
+	}{{"uid_map", &c.ids.UIDMaps}, {"gid_map", &c.ids.GIDMaps}} {
 		f, err := c.openProc(dir+"/"+m.name, unix.O_RDONLY)
 		if err != nil {
 			return fmt.Errorf("%w: %w", ErrContainer, err)
@@ -243,15 +244,11 @@ func (c *Container) Close() {
 
 // Owner is who two ids of the container's are on the host.
 func (c *Container) Owner(uid, gid uint32) (overlay.Owner, error) {
-	hostUID, ok := c.uids.toHost(uid)
-	if !ok {
-		return overlay.Owner{}, fmt.Errorf("%w: uid %d is not mapped in its user namespace", ErrContainer, uid)
+	hostUID, hostGID, err := c.ids.ToHost(int(uid), int(gid))
+	if err != nil {
+		return overlay.Owner{}, fmt.Errorf("%w: %d:%d in its user namespace: %w", ErrContainer, uid, gid, err)
 	}
-	hostGID, ok := c.gids.toHost(gid)
-	if !ok {
-		return overlay.Owner{}, fmt.Errorf("%w: gid %d is not mapped in its user namespace", ErrContainer, gid)
-	}
-	return overlay.Owner{UID: int(hostUID), GID: int(hostGID)}, nil
+	return overlay.Owner{UID: hostUID, GID: hostGID}, nil
 }
 
 // pathOf is the path of an open file as the calling thread sees it.

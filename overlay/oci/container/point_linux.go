@@ -66,9 +66,7 @@ func (c *Container) resolve(p *overlay.Point, want string, o PointOptions) (err 
 	if p.Flags, err = overlay.FlagsBelow(p.Dir, c.root); err != nil {
 		return pointError(want, err)
 	}
-	_, knownUID := c.uids.fromHost(st.Uid)
-	_, knownGID := c.gids.fromHost(st.Gid)
-	if !knownUID || !knownGID {
+	if _, _, err := c.ids.ToContainer(p.Owner.UID, p.Owner.GID); err != nil {
 		return fmt.Errorf("%w %.80q belongs to %d:%d of the host, nobody in the container", ErrPoint, want, st.Uid, st.Gid)
 	}
 	if !o.Keep || p.Undo != nil {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/moby/sys/mountinfo"
+	"github.com/moby/sys/user"
 	"golang.org/x/sys/unix"
 )
 
@@ -117,26 +118,27 @@ func TestParseIDMap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ids := user.IdentityMapping{UIDMaps: m, GIDMaps: m}
 	for _, tc := range []struct {
-		in, host uint32
+		in, host int
 		ok       bool
-	}{{0, 100000, true}, {65535, 165535, true}, {65536, 1000, true}, {65537, 0, false}} {
-		if got, ok := m.toHost(tc.in); got != tc.host || ok != tc.ok {
-			t.Errorf("%d to the host: %d, %v", tc.in, got, ok)
+	}{{0, 100000, true}, {65535, 165535, true}, {65536, 1000, true}, {65537, -1, false}} {
+		if got, _, err := ids.ToHost(tc.in, tc.in); got != tc.host || (err == nil) != tc.ok {
+			t.Errorf("%d to the host: %d, %v", tc.in, got, err)
 		}
-		if got, ok := m.fromHost(tc.host); tc.ok && (got != tc.in || !ok) {
-			t.Errorf("%d from the host: %d, %v", tc.host, got, ok)
+		if got, _, err := ids.ToContainer(tc.host, tc.host); tc.ok && (got != tc.in || err != nil) {
+			t.Errorf("%d from the host: %d, %v", tc.host, got, err)
 		}
 	}
-	if _, ok := m.fromHost(0); ok {
+	if _, _, err := ids.ToContainer(0, 0); err == nil {
 		t.Error("the host's root has a name in the container")
 	}
 	all, err := parseIDMap(strings.NewReader("0 0 4294967295\n"))
 	if err != nil {
 		t.Fatalf("the initial namespace: %v", err)
 	}
-	if id, ok := all.toHost(1000); id != 1000 || !ok {
-		t.Errorf("the initial namespace maps 1000 to %d, %v", id, ok)
+	if id, _, err := (user.IdentityMapping{UIDMaps: all, GIDMaps: all}).ToHost(1000, 1000); id != 1000 || err != nil {
+		t.Errorf("the initial namespace maps 1000 to %d, %v", id, err)
 	}
 	for _, in := range []string{"", "0 0\n", "a b c\n", "0 0 0\n", "0 1 10\n5 100 10\n", "0 1 10\n100 5 10\n", "4294967295 0 2\n", "0 4294967290 10\n", "-1 0 1\n", strings.Repeat("0 0 1\n", 400)} {
 		if m, err := parseIDMap(strings.NewReader(in)); err == nil {
@@ -154,9 +156,10 @@ func FuzzParseIDMap(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if host, ok := m.toHost(id); ok {
-			if back, ok := m.fromHost(host); !ok || back != id {
-				t.Errorf("%d is %d on the host, which is %d, %v", id, host, back, ok)
+		ids := user.IdentityMapping{UIDMaps: m, GIDMaps: m}
+		if host, _, err := ids.ToHost(int(id), int(id)); err == nil {
+			if back, _, err := ids.ToContainer(host, host); err != nil || back != int(id) {
+				t.Errorf("%d is %d on the host, which is %d, %v", id, host, back, err)
 			}
 		}
 	})
