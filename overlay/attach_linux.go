@@ -68,11 +68,21 @@ func openat2(dir *os.File, path string, how *unix.OpenHow) (int, error) {
 	}
 }
 
+// Status asks for what is known without asking a server: a network or FUSE file system that does
+// not answer would hold us up. Which mount the file is on, and whether it is its root, is there.
+func Status(f *os.File) (st unix.Statx_t, err error) {
+	err = unix.Statx(fdOf(f), "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_BASIC_STATS|unix.STATX_MNT_ID, &st)
+	if err == nil && (st.Mask&unix.STATX_MNT_ID == 0 || st.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT == 0) {
+		err = unix.ENOSYS
+	}
+	if err != nil {
+		return st, &os.PathError{Op: "statx", Path: f.Name(), Err: err}
+	}
+	return st, nil
+}
+
 // IsMountPoint says whether an open directory is the root of a mount.
 func IsMountPoint(dir *os.File) (bool, error) {
-	var st unix.Statx_t
-	if err := unix.Statx(fdOf(dir), "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_TYPE, &st); err != nil {
-		return false, newError("statx", dir.Name(), "", "", err)
-	}
-	return st.Attributes_mask&st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, nil
+	st, err := Status(dir)
+	return st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0, err
 }

@@ -24,22 +24,14 @@ func FlagsBelow(point, root *os.File) (flags int, err error) {
 	if st.Flags&unix.ST_RDONLY == 0 {
 		return flags, nil
 	}
-	own, err := mountID(point)
+	own, err := Status(point)
 	if err != nil {
 		return 0, err
 	}
-	if of, err := mountID(root); err != nil || of == own {
+	if of, err := Status(root); err != nil || of.Mnt_id == own.Mnt_id {
 		return flags, err
 	}
 	return flags | unix.MOUNT_ATTR_RDONLY, nil
-}
-
-func mountID(f *os.File) (uint64, error) {
-	var st unix.Statx_t
-	if err := unix.Statx(fdOf(f), "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_MNT_ID, &st); err != nil {
-		return 0, newError("statx", f.Name(), "", "", err)
-	}
-	return st.Mnt_id, nil
 }
 
 // Restrict adds flags (MOUNT_ATTR_*) to a detached mount.

@@ -19,7 +19,7 @@ func (descriptors) UpperInUse(dir string) (bool, error) {
 		return false, fmt.Errorf("open upper %s: %w", dir, err)
 	}
 	defer unix.Close(fd)
-	c, err := newContext("overlay", "larder:in-use")
+	c, err := newContext("overlay", SourcePrefix+"in-use")
 	if errors.Is(err, unix.ENODEV) {
 		return false, nil // a kernel without overlays
 	}

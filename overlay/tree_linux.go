@@ -8,13 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TreeSource is what the mount table shows as the source of a tree.
-const TreeSource = "larder:tree"
+// SourcePrefix begins the source of everything Larder mounts, in mountinfo.
+const SourcePrefix = "larder:"
 
 func (descriptors) OpenTree(image Image, objects string, owner Owner) (*os.File, error) {
 	lower := image.File
 	if owner != (Owner{}) {
-		userns, err := owner.Mapping().UserNS()
+		userns, err := owner.userNS()
 		if err != nil {
 			return nil, err
 		}
@@ -26,7 +26,7 @@ func (descriptors) OpenTree(image Image, objects string, owner Owner) (*os.File,
 			return nil, err
 		}
 		defer clone.Close()
-		if err := Idmap(clone, userns); err != nil {
+		if err := idmap(clone, userns); err != nil {
 			return nil, err
 		}
 		lower = clone
@@ -44,7 +44,7 @@ func (descriptors) OpenTree(image Image, objects string, owner Owner) (*os.File,
 	}
 	defer unix.Close(pool)
 
-	c, err := newContext("overlay", TreeSource)
+	c, err := newContext("overlay", SourcePrefix+"tree")
 	if err != nil {
 		return nil, err
 	}

@@ -69,7 +69,7 @@ func (v View) Check() error {
 	case n > MaxLowers:
 		return &Problem{ErrRefused, fmt.Sprintf("plan view: %d lowers, the kernel takes %d", n, MaxLowers),
 			"give the lock to larder build --lock: its layers are then merged into one"}
-	case !strings.HasPrefix(v.Source, "larder:") || len(v.Source) > 255 || strings.ContainsAny(v.Source, " \t\n\\"):
+	case !strings.HasPrefix(v.Source, SourcePrefix) || len(v.Source) > 255 || strings.ContainsAny(v.Source, " \t\n\\"):
 		return refuse("source %q: want larder:…, at most 255 bytes, no blanks", v.Source)
 	}
 	seen := make(map[string]bool, len(v.Lowers))

@@ -85,7 +85,7 @@ func checkMounts(path string) error {
 		case m.Mountpoint != path:
 			return &overlay.Problem{Kind: overlay.ErrRefused, Text: fmt.Sprintf("something is mounted at %s, below the mount point %s", m.Mountpoint, path),
 				Advice: "unmount it, or name another directory"}
-		case strings.HasPrefix(m.Source, "larder:"):
+		case strings.HasPrefix(m.Source, overlay.SourcePrefix):
 			return errAttached
 		}
 	}

@@ -138,11 +138,10 @@ func (c *Container) thread(ready chan<- error) {
 }
 
 func (c *Container) enter() error {
-	before, err := c.openProc("thread-self/ns/mnt", unix.O_RDONLY)
+	before, err := c.namespace()
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrContainer, err)
+		return err
 	}
-	defer before.Close()
 	// Threads share root and working directory until told otherwise, and
 	// setns(2) refuses a thread that does.
 	if err := unix.Unshare(unix.CLONE_FS); err != nil {
@@ -154,19 +153,21 @@ func (c *Container) enter() error {
 		}
 		return fmt.Errorf("%w: enter mount namespace of %d: %w", ErrContainer, c.pid, err)
 	}
-	after, err := c.openProc("thread-self/ns/mnt", unix.O_RDONLY)
+	after, err := c.namespace()
+	if err == nil && os.SameFile(before, after) {
+		err = fmt.Errorf("%w: process %d has no mount namespace of its own", ErrContainer, c.pid)
+	}
+	return err
+}
+
+// namespace is the calling thread's mount namespace.
+func (c *Container) namespace() (os.FileInfo, error) {
+	f, err := c.openProc("thread-self/ns/mnt", unix.O_RDONLY)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrContainer, err)
+		return nil, fmt.Errorf("%w: %w", ErrContainer, err)
 	}
-	defer after.Close()
-	same, err := sameFile(before, after)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrContainer, err)
-	}
-	if same {
-		return fmt.Errorf("%w: process %d has no mount namespace of its own", ErrContainer, c.pid)
-	}
-	return nil
+	defer f.Close()
+	return f.Stat()
 }
 
 // inside runs f on the thread in the container's mount namespace.
@@ -180,7 +181,7 @@ func (c *Container) pinRoot(rootfs string) (err error) {
 	if c.root, err = openPath(rootfs); err != nil {
 		return fmt.Errorf("%w: root file system: %w", ErrContainer, err)
 	}
-	st, err := status(c.root)
+	st, err := overlay.Status(c.root)
 	if err != nil {
 		return err
 	}
@@ -216,7 +217,7 @@ func (c *Container) kernelFilesystem(dir *os.File) (string, error) {
 		return forbidden[magic], err
 	}
 	// devtmpfs calls itself tmpfs; only the mount table tells them apart.
-	st, err := status(dir)
+	st, err := overlay.Status(dir)
 	if err != nil {
 		return "", err
 	}
@@ -281,20 +282,6 @@ func openPath(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
-// status asks for what is known without asking a server: a network or FUSE
-// file system that does not answer would hold us up.
-func status(f *os.File) (unix.Statx_t, error) {
-	var st unix.Statx_t
-	err := unix.Statx(int(f.Fd()), "", unix.AT_EMPTY_PATH|unix.AT_STATX_DONT_SYNC, unix.STATX_BASIC_STATS|unix.STATX_MNT_ID, &st)
-	if err != nil {
-		return st, &os.PathError{Op: "statx", Path: f.Name(), Err: err}
-	}
-	if st.Mask&unix.STATX_MNT_ID == 0 || st.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT == 0 {
-		return st, &os.PathError{Op: "statx", Path: f.Name(), Err: unix.ENOSYS}
-	}
-	return st, nil
-}
-
 func filesystem(f *os.File) (int64, error) {
 	var st unix.Statfs_t
 	for {
@@ -306,16 +293,4 @@ func filesystem(f *os.File) (int64, error) {
 			return 0, &os.PathError{Op: "statfs", Path: f.Name(), Err: err}
 		}
 	}
-}
-
-func sameFile(a, b *os.File) (bool, error) {
-	x, err := a.Stat()
-	if err != nil {
-		return false, err
-	}
-	y, err := b.Stat()
-	if err != nil {
-		return false, err
-	}
-	return os.SameFile(x, y), nil
 }

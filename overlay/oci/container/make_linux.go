@@ -28,7 +28,7 @@ func (c *Container) makeAll(p *overlay.Point, want string, o PointOptions) error
 			return err
 		}
 	}
-	st, err := status(dir)
+	st, err := overlay.Status(dir)
 	if err == nil && at > 0 {
 		err = c.judgeParent(dir, want)
 	}

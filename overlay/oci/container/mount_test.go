@@ -115,7 +115,7 @@ func mounted(t testing.TB, c *Container) []string {
 		for _, m := range table {
 			// The host may keep snapshots mounted, and this container sees its namespace.
 			kept := strings.HasPrefix(m.Mountpoint, "/run/larder/snapshots/")
-			if strings.HasPrefix(m.Source, SourcePrefix) && !kept {
+			if strings.HasPrefix(m.Source, overlay.SourcePrefix) && !kept {
 				places = append(places, c.inRoot(m.Mountpoint))
 			}
 		}

@@ -46,7 +46,7 @@ func (c *Container) resolve(p *overlay.Point, want string, o PointOptions) (err 
 	if err != nil {
 		return pointError(want, err)
 	}
-	st, err := status(p.Dir)
+	st, err := overlay.Status(p.Dir)
 	if err != nil {
 		return pointError(want, err)
 	}

@@ -6,10 +6,9 @@ import (
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
-)
 
-// SourcePrefix begins the source of everything Larder mounts, in mountinfo.
-const SourcePrefix = "larder:"
+	"larder/overlay"
+)
 
 // checkTable judges a mount point by the container's mount table. id is the
 // mount the directory is on, place its path and inRoot the same for people.
@@ -27,7 +26,7 @@ func checkTable(table []*mountinfo.Info, id int, place, inRoot string, cover boo
 		}
 	}
 	if own.Mountpoint == place {
-		if strings.HasPrefix(own.Source, SourcePrefix) {
+		if strings.HasPrefix(own.Source, overlay.SourcePrefix) {
 			return fmt.Errorf("%w %.80q is already provisioned", ErrPoint, inRoot)
 		}
 		if !cover {
