@@ -37,7 +37,7 @@ type View struct {
 	// without a copy; elsewhere that is EXDEV.
 	Volatile bool
 	// Flags are the mount's (MOUNT_ATTR_*) besides nosuid and nodev, which every
-	// view has: what the place it is for asks, see [FlagsBelow].
+	// view has: what its mount point asks, see [FlagsBelow].
 	Flags int
 	// Source is what the mount table says: "larder:…".
 	Source string

@@ -35,7 +35,7 @@ type session struct {
 	name    string // of the profile
 	profile config.Profile
 	store   *snapshot.Store
-	places  *places
+	ns      *namespace
 	held    attach.Held
 }
 
@@ -63,7 +63,7 @@ func (j *job) attach(stdin *os.File) error {
 	if err := s.unprovisioned(); err != nil {
 		return err
 	}
-	s.places = &places{c: c, spec: s.spec, profile: s.profile, undo: j.onFailure}
+	s.ns = &namespace{c: c, spec: s.spec, profile: s.profile, undo: j.onFailure}
 	locks, err := s.locks()
 	if err != nil {
 		s.skip("environment", err)
@@ -79,14 +79,14 @@ func (j *job) attach(stdin *os.File) error {
 		return err
 	}
 	j.lap("build")
-	if len(s.places.mounts) == 0 || s.required && len(s.skipped) > 0 {
+	if len(s.ns.mounts) == 0 || s.required && len(s.skipped) > 0 {
 		return errors.New(strings.Join(s.skipped, "; "))
 	}
 	if err := c.Alive(); err != nil {
 		return err
 	}
 	j.commit()
-	if err := c.Attach(s.places.mounts); err != nil {
+	if err := c.Attach(s.ns.mounts); err != nil {
 		return err
 	}
 	j.lap("attach")
@@ -96,7 +96,7 @@ func (j *job) attach(stdin *os.File) error {
 // hold takes a lease on the profile's snapshot for the container.
 func (s *session) hold() (err error) {
 	s.held, err = attach.Holder{
-		Name: s.state.ID, PID: s.state.PID, Alive: s.places.c.Alive, Bundle: s.state.Bundle,
+		Name: s.state.ID, PID: s.state.PID, Alive: s.ns.c.Alive, Bundle: s.state.Bundle,
 		MinFree: int64(*s.profile.MinFree), Limit: int64(s.profile.UpperLimit), Required: s.required, Note: s.note, Undo: s.onFailure,
 	}.Hold(s.store, s.profile.Snapshot)
 	return err
@@ -108,7 +108,7 @@ func (s *session) build(locks *attach.Locks) error {
 	// The instance's lock is for as long as the uppers are being mounted; then the kernel's own holds.
 	defer s.held.Instance.Close()
 	a := attach.Session{
-		Places: s.places, Snapshot: s.held.Snapshot(s.store), RunDir: keep.DefaultDir, Instance: s.held.Instance,
+		Namespace: s.ns, Snapshot: s.held.Snapshot(s.store), RunDir: keep.DefaultDir, Instance: s.held.Instance,
 		Views: s.profile.Views, MountPoints: s.profile.MountPoints, Locks: locks, Label: s.spec.MountLabel,
 		Required: s.required, Note: s.note,
 		LeftOut: func(part string, err error) error {

@@ -19,7 +19,7 @@
 //
 // # Promises
 //
-// The default is best effort: on any doubt nothing is attached in that place,
+// The default is best effort: on any doubt nothing is attached there,
 // one line says why, and the container starts (exit 0). That includes a
 // configuration that cannot be read: one typing error must not stop every
 // container of a host. With --required every doubt is exit 1. Only arguments

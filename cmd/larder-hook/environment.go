@@ -19,7 +19,7 @@ func (s *session) locks() (*attach.Locks, error) {
 		return nil, fmt.Errorf("the container asks for one, and profile %s does not allow it", s.name)
 	}
 	if asked != "" {
-		path, l.Files = asked, s.places
+		path, l.Files = asked, s.ns
 	}
 	if dir != "" {
 		l.Dir = dir

@@ -147,9 +147,9 @@ type job struct {
 	mu      sync.Mutex
 	undo    []func()
 	ended   bool
-	skipped []string // places left out, each with its reason
+	skipped []string // parts left out, each with its reason
 	notes   []string // what else an operator wants to know
-	done    []string // places attached
+	done    []string // parts attached
 	laps    []string
 	id      string // of the container
 }
@@ -210,15 +210,14 @@ func (j *job) line(err error) string {
 
 // lap notes how long the step that ends here took.
 func (j *job) lap(name string) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	now := time.Now()
-	last := j.last
-	if last.IsZero() {
-		last = j.began
-	}
-	j.laps = append(j.laps, fmt.Sprintf("%s %.2f", name, milliseconds(now.Sub(last))))
-	j.last = now
+	j.locked(func() {
+		now, last := time.Now(), j.last
+		if last.IsZero() {
+			last = j.began
+		}
+		j.laps = append(j.laps, fmt.Sprintf("%s %.2f", name, milliseconds(now.Sub(last))))
+		j.last = now
+	})
 }
 
 // times are the whole in milliseconds, and its steps.
@@ -232,28 +231,23 @@ func (j *job) times() string {
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// onFailure remembers how to undo a step.
-func (j *job) onFailure(f func()) {
+// locked changes what the deadline may be reporting at the same time.
+func (j *job) locked(change func()) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.undo = append(j.undo, f)
+	change()
 }
 
-// note records what is worth a line, though the place is attached.
-func (j *job) note(what string) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.notes = append(j.notes, what)
-}
+// onFailure remembers how to undo a step.
+func (j *job) onFailure(f func()) { j.locked(func() { j.undo = append(j.undo, f) }) }
+
+// note records what is worth a line, though the part is attached.
+func (j *job) note(what string) { j.locked(func() { j.notes = append(j.notes, what) }) }
 
 func (j *job) attached(part, path string) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.done = append(j.done, fmt.Sprintf("%s at %.200q", part, path))
+	j.locked(func() { j.done = append(j.done, fmt.Sprintf("%s at %.200q", part, path)) })
 }
 
 func (j *job) skip(what string, err error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	j.skipped = append(j.skipped, what+": "+err.Error())
+	j.locked(func() { j.skipped = append(j.skipped, what+": "+err.Error()) })
 }

@@ -16,7 +16,7 @@ import (
 func (r *running) environment(locks []string) (*attach.Locks, error) {
 	environments, err := ecosystem.ForLocks(locks)
 	if err != nil {
-		return nil, err
+		return nil, attach.Fatal(err)
 	}
 	dir := r.c.String("venv")
 	if dir != "" {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/cmd/internal/config"
+	"larder/overlay/attach"
 	"larder/overlay/keep"
 	"larder/overlay/run"
 	"larder/snapshot"
@@ -109,7 +110,7 @@ func runRun(c *cli.Context) (int, error) {
 	if err := r.open(); err != nil {
 		// Without a store, a snapshot or root the command runs as it would
 		// have without us. What was asked for by name is not passed over.
-		if r.Required || c.IsSet("snapshot") || c.IsSet("instance") {
+		if r.Required || c.IsSet("snapshot") || c.IsSet("instance") || attach.IsFatal(err) {
 			return 0, err
 		}
 		warnf("%v; the command runs without larder", err)

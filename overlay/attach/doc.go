@@ -1,5 +1,5 @@
 // Package attach gives a command or a container what it gets of a snapshot. `larder run` and the
-// hook share it: they differ in their [Places], which say where mount points are and whose, and in
+// hook share it: they differ in their [Namespace], which says where mount points are and whose, and in
 // nothing else.
 //
 //	[Hold]    a lease on a snapshot, and an instance for what is written

@@ -61,7 +61,7 @@ func (s *Session) mount(v mount) error {
 		return err
 	}
 	mounted := Mount{Part: v.part, Path: v.at.Path, Lowers: plan.Layers(), Dir: dir}
-	if err := s.Places.Attach(m, v.at); err != nil {
+	if err := s.Namespace.Attach(m, v.at); err != nil {
 		return err
 	}
 	s.Mounts = append(s.Mounts, mounted)

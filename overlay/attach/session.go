@@ -12,9 +12,9 @@ import (
 	"larder/snapshot/ecosystem"
 )
 
-// Places are where the mounts of a session go: in the namespace of a command, or in a container's.
-// Files of the environment are read there, too.
-type Places interface {
+// Namespace is where the mounts of a session go: a command's own, or a container's. Files of the
+// environment are read there, too.
+type Namespace interface {
 	ecosystem.Files
 	Getenv(key string) string // of the command or the container's process
 	Home() (string, error)    // its user's
@@ -37,7 +37,7 @@ type Places interface {
 
 // Session attaches one snapshot.
 type Session struct {
-	Places
+	Namespace
 	Snapshot keep.Snapshot
 	RunDir   keep.Dir
 	Instance *instance.Instance
@@ -158,7 +158,7 @@ func (s *Session) HasView(name string) (bool, error) {
 // attachView attaches a clone of a tree: its superblock has no upper, so nobody can make it writable,
 // whatever their capabilities (a read-only bind mount could be remounted).
 func (s *Session) attachView() error {
-	at, err := s.Places.View()
+	at, err := s.Namespace.View()
 	if err != nil || at == nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (s *Session) attachView() error {
 		return err
 	}
 	path := at.Path
-	if err := s.Places.Attach(m, at); err != nil {
+	if err := s.Namespace.Attach(m, at); err != nil {
 		return err
 	}
 	s.ViewPath = path

@@ -32,8 +32,8 @@ type Spec struct {
 	Annotations map[string]string
 }
 
-// ReadSpec reads config.json of the bundle. It follows no link in the last
-// place and waits for no FIFO.
+// ReadSpec reads config.json of the bundle. It follows no link at the
+// end and waits for no FIFO.
 func ReadSpec(bundle string) (Spec, error) {
 	name := filepath.Join(bundle, "config.json")
 	f, err := os.OpenFile(name, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)

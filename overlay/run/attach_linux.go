@@ -37,7 +37,7 @@ func (s *session) open() (err error) {
 	return err
 }
 
-// coverRunDir puts an empty file system on the run directory: a place for our
+// coverRunDir puts an empty file system on the run directory: for our
 // mount points, which hides the host's kept mounts and lets go of them here, so
 // that a long command does not hold every snapshot that was kept at its start.
 func (s *session) coverRunDir() error {
@@ -71,7 +71,7 @@ func (s *session) leftOut(what string, err error) error {
 // attachAll attaches what the configuration asks for.
 func (s *session) attachAll() error {
 	s.attached = &attach.Session{
-		Places: host{s}, Snapshot: s.Snapshot, RunDir: s.RunDir, Instance: s.Instance,
+		Namespace: namespace{s}, Snapshot: s.Snapshot, RunDir: s.RunDir, Instance: s.Instance,
 		Views: s.Views, Locks: s.Locks, Required: s.Required, Note: s.Warn,
 		LeftOut: func(part string, err error) error {
 			switch part {

@@ -16,7 +16,7 @@ type Mount struct {
 	Point *overlay.Point
 }
 
-// Attach puts every mount in its place, or none: when one cannot be attached,
+// Attach puts every mount on its point, or none: when one cannot be attached,
 // those before it are detached again.
 func (c *Container) Attach(mounts []Mount) error {
 	return c.inside(func() error {
@@ -33,11 +33,11 @@ func (c *Container) Attach(mounts []Mount) error {
 }
 
 // attachError says what the kernel means by "no space": not a disk.
-func attachError(place string, err error) error {
+func attachError(at string, err error) error {
 	if errors.Is(err, unix.ENOSPC) {
-		return fmt.Errorf("attach at %.80q: limit of mounts reached (sysctl fs.mount-max): %w", place, err)
+		return fmt.Errorf("attach at %.80q: limit of mounts reached (sysctl fs.mount-max): %w", at, err)
 	}
-	return fmt.Errorf("attach at %.80q: %w", place, err)
+	return fmt.Errorf("attach at %.80q: %w", at, err)
 }
 
 // detach unmounts by descriptor: the thread goes to the mount's root, and "."

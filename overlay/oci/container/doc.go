@@ -3,7 +3,7 @@
 // has not been started.
 //
 // A [Container] is a process held by a pidfd, a root held by a descriptor, and
-// a thread of ours inside the container's mount namespace. A [Point] is a place
+// a thread of ours inside the container's mount namespace. A mount point is a directory
 // in it that was resolved once, judged as an open directory, and is mounted on
 // by descriptor.
 //

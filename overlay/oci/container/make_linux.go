@@ -68,11 +68,11 @@ func (c *Container) judgeParent(dir *os.File, want string) error {
 	if err := checkFilesystem(want, kind); err != nil {
 		return err
 	}
-	place, err := c.pathOf(dir)
+	at, err := c.pathOf(dir)
 	if err != nil {
 		return err
 	}
-	return checkResolved(want, path.Join(c.inRoot(place), "missing"))
+	return checkResolved(want, path.Join(c.inRoot(at), "missing"))
 }
 
 // makeDir makes one directory and opens it. Another container that shares the

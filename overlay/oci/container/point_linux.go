@@ -93,18 +93,18 @@ func (c *Container) judge(dir *os.File, want string) (string, error) {
 	if err := checkFilesystem(want, kind); err != nil {
 		return "", err
 	}
-	place, err := c.pathOf(dir)
+	at, err := c.pathOf(dir)
 	if err != nil {
 		return "", err
 	}
-	if place != c.rootPath && !strings.HasPrefix(place, c.rootPath+"/") {
+	if at != c.rootPath && !strings.HasPrefix(at, c.rootPath+"/") {
 		return "", fmt.Errorf("%w %.80q leads out of the container's root", ErrPoint, want)
 	}
-	return place, checkResolved(want, c.inRoot(place))
+	return at, checkResolved(want, c.inRoot(at))
 }
 
-func (c *Container) inRoot(place string) string {
-	return "/" + strings.TrimPrefix(strings.TrimPrefix(place, c.rootPath), "/")
+func (c *Container) inRoot(at string) string {
+	return "/" + strings.TrimPrefix(strings.TrimPrefix(at, c.rootPath), "/")
 }
 
 // mounts reads the mount table of the thread inside.

@@ -11,8 +11,8 @@ import (
 )
 
 // checkTable judges a mount point by the container's mount table. id is the
-// mount the directory is on, place its path and inRoot the same for people.
-func checkTable(table []*mountinfo.Info, id int, place, inRoot string, cover bool) error {
+// mount the directory is on, path is the directory's and inRoot the same for people.
+func checkTable(table []*mountinfo.Info, id int, path, inRoot string, cover bool) error {
 	at := slices.IndexFunc(table, func(m *mountinfo.Info) bool { return m.ID == id })
 	if at < 0 {
 		return fmt.Errorf("%w %.80q: its mount is not in the container's mount table", ErrPoint, inRoot)
@@ -25,7 +25,7 @@ func checkTable(table []*mountinfo.Info, id int, place, inRoot string, cover boo
 			return fmt.Errorf("%w %.80q is on a mount shared with others (propagation shared)", ErrPoint, inRoot)
 		}
 	}
-	if own.Mountpoint == place {
+	if own.Mountpoint == path {
 		if strings.HasPrefix(own.Source, overlay.SourcePrefix) {
 			return fmt.Errorf("%w %.80q is already provisioned", ErrPoint, inRoot)
 		}
@@ -34,7 +34,7 @@ func checkTable(table []*mountinfo.Info, id int, place, inRoot string, cover boo
 		}
 	}
 	for _, m := range table {
-		if strings.HasPrefix(m.Mountpoint, place+"/") {
+		if strings.HasPrefix(m.Mountpoint, path+"/") {
 			return fmt.Errorf("%w %.80q has another mount below it", ErrPoint, inRoot)
 		}
 	}

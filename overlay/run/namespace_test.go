@@ -14,9 +14,9 @@ import (
 
 // What a user's environment says is read from regular files only, without waiting, and only so much.
 func TestReadFile(t *testing.T) {
-	h := host{&session{}}
+	n := namespace{&session{}}
 	dir := t.TempDir()
-	if _, err := h.ReadFile(filepath.Join(dir, "none"), 10); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := n.ReadFile(filepath.Join(dir, "none"), 10); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing: %v", err)
 	}
 	file, fifo := filepath.Join(dir, "file"), filepath.Join(dir, "fifo")
@@ -24,20 +24,20 @@ func TestReadFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, path := range []string{fifo, dir} {
-		if _, err := h.ReadFile(path, 10); !errors.Is(err, overlay.ErrRefused) {
+		if _, err := n.ReadFile(path, 10); !errors.Is(err, overlay.ErrRefused) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-	if b, err := h.ReadFile(file, 4); err != nil || string(b) != "text" {
+	if b, err := n.ReadFile(file, 4); err != nil || string(b) != "text" {
 		t.Errorf("%q, %v", b, err)
 	}
-	if _, err := h.ReadFile(file, 3); err == nil {
+	if _, err := n.ReadFile(file, 3); err == nil {
 		t.Error("a file that is too large was read")
 	}
-	if err := h.Take(overlay.MaxRead - 8); err != nil {
+	if err := n.Take(overlay.MaxRead - 8); err != nil {
 		t.Error(err)
 	}
-	if _, err := h.ReadFile(file, 4); !errors.Is(err, overlay.ErrMaxRead) {
+	if _, err := n.ReadFile(file, 4); !errors.Is(err, overlay.ErrMaxRead) {
 		t.Errorf("more than all: %v", err)
 	}
 }

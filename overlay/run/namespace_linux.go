@@ -14,11 +14,10 @@ import (
 	"larder/snapshot/ecosystem"
 )
 
-// host is where a run's mounts go: the command's own namespace, as the host's user finds it. It is
-// an attach.Places.
-type host struct{ *session }
+// namespace is the command's own, where a run's mounts go. It is an attach.Namespace.
+type namespace struct{ *session }
 
-// nowhere is why a client has no place for a cache at all, so that nothing of it
+// nowhere is why a client has no directory for a cache at all, so that nothing of it
 // is missing: the user has no home (/nonexistent, /dev/null), or may write
 // nothing there. Said, and no failure even of a run that is Required.
 type nowhere struct{ error }
@@ -26,7 +25,7 @@ type nowhere struct{ error }
 func (e nowhere) Unwrap() error { return e.error }
 
 // ReadFile reads a regular file. It may be a user's: no waiting for a writer of a fifo.
-func (h host) ReadFile(path string, limit int64) ([]byte, error) {
+func (n namespace) ReadFile(path string, limit int64) ([]byte, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
@@ -35,61 +34,61 @@ func (h host) ReadFile(path string, limit int64) ([]byte, error) {
 	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
 		return nil, &overlay.Problem{Kind: overlay.ErrRefused, Text: path + " is not a regular file"}
 	}
-	data, err := io.ReadAll(overlay.Counted(io.LimitReader(f, limit+1), h.Take))
+	data, err := io.ReadAll(overlay.Counted(io.LimitReader(f, limit+1), n.Take))
 	if err == nil && int64(len(data)) > limit {
 		err = fmt.Errorf("read %s: larger than %d bytes", path, limit)
 	}
 	return data, err
 }
 
-func (h host) IsDir(path string) bool { return isDir(path) }
+func (n namespace) IsDir(path string) bool { return isDir(path) }
 
-func (h host) Take(n int64) error { return h.reads.Take(n) }
+func (n namespace) Take(size int64) error { return n.reads.Take(size) }
 
-func (h host) Getenv(key string) string { return lookup(environ(h.Env, h.User, nil), key) }
+func (n namespace) Getenv(key string) string { return lookup(environ(n.Env, n.User, nil), key) }
 
 // Home is "~" when the user has none: what is below it is then no absolute path.
-func (h host) Home() (string, error) {
-	if h.User.Home == "" {
+func (n namespace) Home() (string, error) {
+	if n.User.Home == "" {
 		return "~", nil
 	}
-	return h.User.Home, nil
+	return n.User.Home, nil
 }
 
-func (h host) WorkDir() string { return h.cwd }
+func (n namespace) WorkDir() string { return n.cwd }
 
-func (h host) Owner() overlay.Owner { return h.User.Owner }
+func (n namespace) Owner() overlay.Owner { return n.User.Owner }
 
-func (h host) Cache(c ecosystem.Client, path string) (*overlay.Point, error) {
+func (n namespace) Cache(c ecosystem.Client, path string) (*overlay.Point, error) {
 	p, err := (*overlay.Point)(nil), error(&overlay.Problem{Kind: overlay.ErrRefused, Text: "no cache directory to attach it to: no home directory, or a relative path",
 		Advice: "set " + c.Variable + " to an absolute path"})
 	if filepath.IsAbs(path) {
-		p, err = openPoint(filepath.Clean(path), h.User, true, c.Variable)
+		p, err = openPoint(filepath.Clean(path), n.User, true, c.Variable)
 	}
-	// A place or a view that was named is there, or that is a failure.
-	named := h.Views != nil || h.Getenv(c.Variable) != "" || h.Getenv("XDG_CACHE_HOME") != ""
-	if err != nil && !named && (!isDir(h.User.Home) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EROFS)) {
+	// A directory or a view that was named is there, or that is a failure.
+	named := n.Views != nil || n.Getenv(c.Variable) != "" || n.Getenv("XDG_CACHE_HOME") != ""
+	if err != nil && !named && (!isDir(n.User.Home) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EROFS)) {
 		err = nowhere{err}
 	}
 	return p, err
 }
 
-func (h host) View() (*overlay.Point, error) { return h.makePoint("view") }
+func (n namespace) View() (*overlay.Point, error) { return n.makePoint("view") }
 
-func (h host) Environment(dir string) (*overlay.Point, error) {
-	p, err := openPoint(dir, h.User, false, h.Locks.Flag)
+func (n namespace) Environment(dir string) (*overlay.Point, error) {
+	p, err := openPoint(dir, n.User, false, n.Locks.Flag)
 	if errors.Is(err, errAttached) {
 		err = &overlay.Problem{Kind: overlay.ErrRefused, Text: dir + " has an environment mounted on it already",
-			Advice: "name another directory with " + h.Locks.Flag}
+			Advice: "name another directory with " + n.Locks.Flag}
 	}
 	return p, err
 }
 
-func (h host) Private() (*overlay.Point, error) { return h.makePoint("env") }
+func (n namespace) Private() (*overlay.Point, error) { return n.makePoint("env") }
 
 // makePoint makes a directory of our own on the covered run directory.
-func (h host) makePoint(name string) (*overlay.Point, error) {
-	path := filepath.Join(string(h.RunDir), name)
+func (n namespace) makePoint(name string) (*overlay.Point, error) {
+	path := filepath.Join(string(n.RunDir), name)
 	if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}
@@ -100,7 +99,7 @@ func (h host) makePoint(name string) (*overlay.Point, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &overlay.Point{Path: path, Owner: h.User.Owner, Mode: 0o755, Dir: dir}
+	p := &overlay.Point{Path: path, Owner: n.User.Owner, Mode: 0o755, Dir: dir}
 	if p.Below, err = overlay.Clone(dir); err != nil {
 		p.Close()
 		return nil, err
@@ -109,13 +108,13 @@ func (h host) makePoint(name string) (*overlay.Point, error) {
 }
 
 // Attach attaches at once. What is attached is unmounted when the run ends.
-func (h host) Attach(m *os.File, at *overlay.Point) error {
+func (n namespace) Attach(m *os.File, at *overlay.Point) error {
 	defer m.Close()
 	defer at.Close()
 	if err := overlay.Attach(m, at.Dir); err != nil {
 		return err
 	}
-	h.mounted = append(h.mounted, at.Path)
+	n.mounted = append(n.mounted, at.Path)
 	return nil
 }
 
