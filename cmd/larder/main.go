@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"larder/builder"
+	build "larder/builder/pypi"
 	leftovers "larder/popularity/pypi"
 	"larder/snapshot/ecosystem"
 	"larder/snapshot/pypi"
@@ -28,6 +30,7 @@ func init() {
 	e := pypi.Ecosystem
 	e.Leftovers = leftovers.Leftovers{}
 	ecosystem.Register(e)
+	builder.Register(build.Ecosystem())
 }
 
 // mainCode runs one command line and returns its exit code. Scripts in
