@@ -1,79 +1,88 @@
 package builder
 
 import (
+	"cmp"
 	"context"
 	"slices"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"larder/snapshot"
 )
 
-// estimate fills the report of a dry run: every planned wheel with its size, and
-// how much of it the store has. An index that tells no sizes is asked with one HEAD
-// a wheel; a wheel whose size cannot be had is listed with -1.
-func (b *build) estimate(ctx context.Context) error {
-	var mu sync.Mutex
-	sizes := map[string]int64{}
+// estimate fills the report of a dry run: every pick with its size, and how much of it
+// the store has. An index that tells no sizes is asked; an artifact whose size cannot be
+// had is listed with -1.
+func estimate(ctx context.Context, cfg Config, picks []*Pick, log *log) error {
+	items := itemsOf(picks)
 	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(b.Jobs)
-	asked := map[string]bool{}
-	for _, p := range b.plan.picks {
-		if asked[p.file.SHA256] {
+	g.SetLimit(cfg.Jobs)
+	for _, it := range items {
+		if it.Size >= 0 {
 			continue
 		}
-		asked[p.file.SHA256] = true
 		g.Go(func() error {
-			size := p.file.Size
-			if size < 0 {
-				var err error
-				if size, err = b.pages.Size(ctx, p.file); err != nil {
-					size = -1
-				}
+			size, err := it.world.Size(ctx, it.Artifact)
+			if err != nil {
+				size = -1
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			sizes[p.file.SHA256] = size
+			it.Size = size
 			return ctx.Err()
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	counted := map[string]bool{}
-	for _, p := range b.plan.picks {
-		if p.tool {
-			continue
-		}
-		item := PlanItem{
-			Project: p.project, Version: p.version.String(), Filename: p.file.Filename,
-			Target: b.Targets[p.target].Tag, Size: sizes[p.file.SHA256],
-		}
-		if item.Size >= 0 {
-			p.file.Size = item.Size
-			item.Disk = b.diskBytes([]pick{p})
-		}
-		if d, err := snapshot.ParseDigest(p.file.SHA256); err == nil {
-			if f, err := b.Store.OpenObject(snapshot.Object{Digest: d}); err == nil {
-				info, err := f.Stat()
-				item.Stocked = err == nil && (item.Size < 0 || info.Size() == item.Size)
-				f.Close()
-			}
-		}
-		b.report.Plan = append(b.report.Plan, item)
-		if size := item.Size; size > 0 && !counted[p.file.SHA256] {
-			counted[p.file.SHA256] = true
-			b.report.Bytes += size
-			if item.Stocked {
-				b.report.ReusedBytes += size
-			} else {
-				b.report.FetchedBytes += size
-			}
+	r := &log.report
+	for _, it := range items {
+		it.reused = stocks(cfg.Store, it.Artifact)
+		switch tool := !slices.ContainsFunc(it.Picks, func(p *Pick) bool { return !p.Tool }); {
+		case tool || it.Size < 0:
+		case it.reused:
+			r.Bytes, r.ReusedBytes = r.Bytes+it.Size, r.ReusedBytes+it.Size
+		default:
+			r.Bytes, r.FetchedBytes = r.Bytes+it.Size, r.FetchedBytes+it.Size
 		}
 	}
-	slices.SortStableFunc(b.report.Plan, func(a, c PlanItem) int {
-		return int(max(-1, min(1, c.Size-a.Size)))
-	})
+	for _, p := range picks {
+		if p.Tool {
+			continue
+		}
+		row := PlanItem{Project: p.Project, Version: p.Version, Filename: p.Filename, Target: p.Target, Size: p.item.Size, Stocked: p.item.reused}
+		if row.Size >= 0 {
+			row.Disk = p.world.Disk(row.Size, p.layers(), Copies(cfg, p.world.Ecosystem))
+		}
+		r.Plan = append(r.Plan, row)
+	}
+	slices.SortStableFunc(r.Plan, func(a, b PlanItem) int { return cmp.Compare(b.Size, a.Size) })
 	return nil
+}
+
+// stocks says whether the store has an artifact of that size.
+func stocks(s *snapshot.Store, a Artifact) bool {
+	f, err := s.OpenObject(a.Object)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	return err == nil && (a.Size < 0 || info.Size() == a.Size)
+}
+
+// layers is how many a pick gets.
+func (p *Pick) layers() int {
+	if p.layered {
+		return 1
+	}
+	return 0
+}
+
+// Copies is how many of the wanted views hold each artifact once more.
+func Copies(cfg Config, e Ecosystem) (n int) {
+	for _, v := range wantedViews(cfg, e) {
+		if v.Copies {
+			n++
+		}
+	}
+	return n
 }

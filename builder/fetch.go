@@ -7,115 +7,123 @@ import (
 	"io"
 	"io/fs"
 
-	"larder/builder/pypi/index"
-	"larder/builder/pypi/pip"
-	"larder/builder/pypi/wheel"
 	"larder/snapshot"
 )
 
-// fetch makes sure that the pool has the wheel's bytes, when anything is made of them.
-func (s *stocking) fetch(ctx context.Context, j *stockJob) error {
-	f := j.picks[0].file
-	digest, err := snapshot.ParseDigest(f.SHA256)
-	if err != nil {
-		return s.fail(j, fmt.Errorf("the index publishes the digest %q for %s: %w", f.SHA256, f.Filename, ErrRefused))
-	}
-	body := snapshot.Object{Digest: digest}
-	if j.reused = s.reuse(j, body); !j.reused {
-		return s.obtain(ctx, j, body)
-	}
-	s.gotten(j, j.out[0].size, &s.report.ReusedBytes)
-	return nil
-}
-
-// obtain finds the wheel in the pool, whole, or downloads it.
-func (s *stocking) obtain(ctx context.Context, j *stockJob, body snapshot.Object) error {
-	size, have, err := s.stored(j, body)
-	if err != nil {
-		return err
-	}
-	total := &s.report.ReusedBytes
-	if !have {
-		total = &s.report.FetchedBytes
-		if size, err = s.download(ctx, j.picks[0].file, body); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return s.fail(j, err)
+// fetch makes sure that the pool has an artifact's bytes, when anything is made of them.
+func (s *stocking) fetch(ctx context.Context, it *Item) error {
+	var fetched, reused int64
+	if it.reused = s.reuse(it); it.reused {
+		reused = it.Size
+	} else {
+		size, have, err := s.stored(it)
+		if err != nil {
+			return err
 		}
+		reused = size
+		if !have {
+			if it.Object, size, err = download(ctx, it.world.World, it.Artifact, s.stage); err != nil {
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+				return s.fail(it, err)
+			}
+			fetched, reused = size, 0
+		}
+		it.Size = size
 	}
-	for i := range j.out {
-		j.out[i].size = size
-	}
-	s.gotten(j, size, total)
+	s.log.add(fetched, reused)
+	s.log.step("fetch", s.total, it.Filename)
 	return nil
 }
 
-// gotten notes that a wheel is there.
-func (s *stocking) gotten(j *stockJob, size int64, total *int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	*total += size
-	s.fetched++
-	s.events.send(Event{Stage: "fetch", Done: s.fetched, Total: s.total, Bytes: s.report.FetchedBytes, Item: j.picks[0].file.Filename})
-}
-
-// stored reads the wheel in the pool and returns its size. One that is damaged is named
+// stored reads an artifact in the pool and returns its size. One that is damaged is named
 // and counts as missing; it is no fault of the input.
-func (s *stocking) stored(j *stockJob, body snapshot.Object) (size int64, ok bool, err error) {
-	size, err = s.stage.Check(body)
+func (s *stocking) stored(it *Item) (size int64, ok bool, err error) {
+	if it.Object == (snapshot.Object{}) {
+		return 0, false, nil
+	}
+	size, err = s.stage.Check(it.Object)
 	switch {
 	case err == nil:
 		return size, true, nil
-	case errors.Is(err, fs.ErrNotExist) && !j.served:
+	case errors.Is(err, fs.ErrNotExist) && !it.served:
 		return 0, false, nil // never fetched, or not kept
 	case errors.Is(err, snapshot.ErrDamaged):
-		s.warn(fmt.Sprintf("%s is fetched again: %v", j.picks[0].file.Filename, err))
+		s.log.warn(fmt.Sprintf("%s is fetched again: %v", it.Filename, err))
 		return 0, false, nil
 	}
 	return 0, false, err
 }
 
-func (s *stocking) download(ctx context.Context, f index.File, want snapshot.Object) (int64, error) {
-	w, err := s.stage.NewObject()
+// download fetches an artifact into the pool, where it stays whatever becomes of the build.
+func download(ctx context.Context, w World, a Artifact, stage *snapshot.Stage) (o snapshot.Object, size int64, err error) {
+	f, err := stage.NewObject()
 	if err != nil {
-		return 0, err
+		return o, 0, err
 	}
-	defer w.Abort()
-	if _, err := s.Index.Fetch(ctx, f, w); err != nil {
-		return 0, err
+	defer f.Abort()
+	if err := w.Fetch(ctx, a, f); err != nil {
+		return o, 0, err
 	}
-	o, size, err := w.Commit(false)
-	if err != nil {
-		return 0, err
+	if o, size, err = f.Commit(false); err != nil {
+		return o, 0, err
 	}
 	if size == 0 { // no object holds nothing
-		return 0, &wheel.Refusal{File: f.Filename, Rule: "is empty"}
+		return o, 0, fmt.Errorf("%s: %w: it is empty", a.Filename, ErrRefused)
 	}
-	if o != want {
+	if a.Object != (snapshot.Object{}) && o != a.Object {
 		// Fetch has compared the digest already; the pool trusts nobody's word but its own.
-		return 0, fmt.Errorf("%s: stored as %s, but the index publishes %s: %w", f.Filename, o.Digest, want.Digest, index.ErrHash)
+		return o, 0, fmt.Errorf("%s: stored as %s, but the index publishes %s: %w", a.Filename, o.Digest, a.Digest, ErrRefused)
 	}
-	return size, s.stage.Keep(o)
+	return o, size, stage.Keep(o)
 }
 
-// makeOldEntry writes the wheel once more in the form pip < 23.3 reads.
-func (s *stocking) makeOldEntry(j *stockJob, wheel io.Reader) error {
-	if !s.serves("pip-old") || j.out[0].oldEntry != nil {
-		return nil
+// unpack checks the artifact and makes what the snapshot wants of it.
+func (s *stocking) unpack(ctx context.Context, it *Item) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
-	f := j.picks[0].file
-	entry, ok := pip.OldEntry(wheelType, j.out[0].size, f.SHA256, wheel)
-	if !ok {
-		s.warn(f.Filename + " is too large for the cache format of pip before 23.3; such a pip will download it")
-		return nil
+	var err error
+	if !it.reused {
+		err = s.open(ctx, it)
 	}
-	o, size, err := s.put(entry, false)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	s.log.step("unpack", s.total, it.Filename)
+	if err != nil {
+		return s.fail(it, err)
+	}
+	return nil
+}
+
+// open makes layers and view entries of an artifact in the pool.
+func (s *stocking) open(ctx context.Context, it *Item) error {
+	r, err := s.stage.Open(it.Object)
 	if err != nil {
 		return err
 	}
-	for i := range j.out {
-		j.out[i].oldEntry, j.out[i].oldSize = &o, size
+	defer r.Close()
+	unfit, err := it.world.Unpack(ctx, it, r, s.put)
+	if err != nil {
+		return err
 	}
-	return nil
+	if err := s.drop(it, unfit); err != nil || it.lost {
+		return err
+	}
+	return s.makeEntries(it, func() io.Reader { return io.NewSectionReader(r, 0, it.Size) })
+}
+
+// put stages one file of a layer or a view.
+func (s *stocking) put(r io.Reader, exec bool) (snapshot.Object, int64, error) {
+	w, err := s.stage.NewObject()
+	if err != nil {
+		return snapshot.Object{}, 0, err
+	}
+	defer w.Abort()
+	if _, err := io.Copy(w, r); err != nil {
+		return snapshot.Object{}, 0, err
+	}
+	return w.Commit(exec)
 }

@@ -10,287 +10,217 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"larder/builder/pypi/index"
-	"larder/snapshot/pypi/lock"
-	"larder/snapshot/pypi/pep508"
+	"larder/snapshot"
 )
 
-// pick is a wheel to stock for one target.
-type pick struct {
-	candidate
-	project string
-	target  int  // of Config.Targets
-	locked  bool // a lock names it: it gets a layer, and to miss it fails the build
-	tool    bool // pip, for private environments: wanted by nobody by name
-}
-
-// plan is what the index was found to have of what is wanted.
-type plan struct {
-	picks []pick // by target, project and wheel; no wheel twice for a target
-}
-
-// lockPlan is one lock as each target reads it.
-type lockPlan struct {
-	path string
-	pins []*lock.Lock // by target
-}
-
-// readLocks reads every lock for every target: markers may differ.
-func readLocks(paths []string, targets []Target) ([]lockPlan, error) {
-	var plans []lockPlan
-	for _, path := range paths {
-		p := lockPlan{path: path}
-		for _, t := range targets {
-			l, err := lock.Read(path, t.Markers)
-			if err != nil {
-				return nil, err
-			}
-			p.pins = append(p.pins, l)
+// plan finds out what the indexes have of what is wanted.
+func plan(ctx context.Context, worlds []*world, previous *previous, stage *snapshot.Stage, until deadline, log *log) ([]*Pick, error) {
+	ctx, done := until.bound(ctx)
+	defer done()
+	var all []*Pick
+	for _, w := range worlds {
+		p := &planner{world: w, previous: previous, log: log, wants: w.wants()}
+		if err := p.ask(ctx); err != nil {
+			return nil, whyEnded(ctx, err)
 		}
-		plans = append(plans, p)
-	}
-	return plans, nil
-}
-
-// want is what the build asks of one project.
-type want struct {
-	project string
-	ranked  bool
-	place   int // in the ranking, from 1
-	tool    bool
-	pins    []targetPin
-}
-
-type targetPin struct {
-	target int
-	pin    *lock.Pin
-	lock   string // its path
-	digest string // of all its pins for the target
-}
-
-// wants gathers what the ranking and the locks ask for, by project, so that each
-// index page is read once.
-func (b *build) wants() []*want {
-	byName := map[string]*want{}
-	var all []*want
-	get := func(project string) *want {
-		project = pep508.Normalize(project)
-		if byName[project] == nil {
-			byName[project] = &want{project: project}
-			all = append(all, byName[project])
-		}
-		return byName[project]
-	}
-	for _, l := range b.locks {
-		for target, pins := range l.pins {
-			digest := pins.Digest()
-			for i := range pins.Pins {
-				pin := &pins.Pins[i]
-				w := get(pin.Name)
-				w.pins = append(w.pins, targetPin{target, pin, l.path, digest})
+		picks := p.picks
+		if w.cfg.Budget > 0 && len(w.cfg.Ranking) > 0 {
+			var err error
+			if picks, err = p.fit(ctx, stage); err != nil {
+				return nil, whyEnded(ctx, err)
 			}
 		}
-	}
-	for i, project := range b.Ranking {
-		w := get(project)
-		if !w.ranked {
-			w.ranked, w.place = true, i+1
+		for _, pick := range merge(picks) {
+			pick.layered = w.cfg.Layers || pick.Locked || pick.Tool
+			pick.world = w
+			all = append(all, pick)
 		}
 	}
-	if b.layersWanted() {
-		get("pip").tool = true
-	}
-	return all
+	log.count(all)
+	return all, nil
 }
 
-func (b *build) layersWanted() bool { return b.Layers || len(b.Locks) > 0 }
+// planner asks one ecosystem's index about every project.
+type planner struct {
+	world    *world
+	previous *previous
+	log      *log
+	wants    []*want
 
-// makePlan asks the index for every project and chooses.
-func (b *build) makePlan(ctx context.Context) error {
-	wants := b.wants()
-	floor := int64(0)
-	if b.Budget > 0 && len(b.Ranking) > 0 {
-		b.shelf, floor = newShelf(b), b.floor()
-	}
-	var mu sync.Mutex
-	var answered, silent, done int
-	var missing []missingPin
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(max(b.Jobs, 16))
-	for _, w := range wants {
+	mu               sync.Mutex
+	picks            []Pick
+	missing          []missing
+	answered, silent int // projects
+}
+
+func (p *planner) ask(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(p.world.cfg.Jobs, 16))
+	for _, w := range p.wants {
 		g.Go(func() error {
-			if picks, ok := b.previous.picksOf(w, b.Targets); ok {
-				mu.Lock()
-				defer mu.Unlock()
-				b.plan.picks = append(b.plan.picks, picks...)
-				done++
-				return nil
-			}
-			page, err := b.pages.Project(gctx, w.project)
-			mu.Lock()
-			defer mu.Unlock()
-			done++
-			b.events.send(Event{Stage: "plan", Done: done, Total: len(wants), Item: w.project})
-			switch {
-			case gctx.Err() != nil:
-				return gctx.Err()
-			case hostFault(err):
-				return err
-			case isSilence(err):
-				silent++
-				if len(w.pins) > 0 || answered == 0 && silent >= min(3, len(wants)) {
-					return unreachable(err)
+			choices, known := p.known(w)
+			var err error
+			if !known {
+				wishes := make([]Wish, len(w.wishes))
+				for i := range wishes {
+					wishes[i] = w.wishes[i].Wish
 				}
-			default:
-				answered++
+				choices, err = p.world.Choose(ctx, w.project, wishes)
 			}
-			missing = append(missing, b.pickFrom(page, err, w, floor)...)
-			return nil
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return p.answer(w, choices, known, err)
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	if len(missing) > 0 {
-		return lockMissing(missing)
+	if len(p.missing) > 0 {
+		return lockMissing(p.missing)
 	}
-	if b.shelf != nil {
-		if err := b.shelf.fit(ctx); err != nil {
-			return err
-		}
-	}
-	b.plan.normalise()
-	b.count()
 	return nil
 }
 
-// pickFrom chooses from one project's page for every target that wants it, and
-// returns the pins that cannot be met.
-func (b *build) pickFrom(page *index.Project, pageErr error, w *want, floor int64) (missing []missingPin) {
-	find := func(target int, pin *lock.Pin) (pick, error) {
-		if pageErr != nil {
-			return pick{}, pageErr
+// answer notes what the index said of a project, or what was known without it.
+func (p *planner) answer(w *want, choices []Choice, known bool, err error) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.log.step("plan", len(p.wants), w.project)
+	switch {
+	case HostFault(err):
+		return err
+	case errors.Is(err, ErrUnreachable):
+		p.silent++
+		locked := slices.ContainsFunc(w.wishes, func(x wish) bool { return x.lock != nil })
+		if locked || p.answered == 0 && p.silent >= min(3, len(p.wants)) {
+			return Unreachable(err)
 		}
-		t := b.Targets[target]
-		c, err := choose(page.Files, w.project, t.Target, t.Python, pin)
-		if err == nil && c.file.SHA256 == "" {
-			err = fmt.Errorf("the index publishes no SHA-256 for %s", c.file.Filename)
-		}
-		return pick{candidate: c, project: w.project, target: target}, err
+	case !known:
+		p.answered++
 	}
-	for _, p := range w.pins {
-		got, err := find(p.target, p.pin)
+	if err != nil {
+		choices = slices.Repeat([]Choice{{Err: err}}, len(w.wishes))
+	}
+	p.take(w, choices)
+	return nil
+}
+
+// take sorts choices into picks, pins that cannot be met, and skips.
+func (p *planner) take(w *want, choices []Choice) {
+	for i, c := range choices {
+		x := w.wishes[i]
+		switch {
+		case c.Err != nil && x.lock != nil:
+			p.missing = append(p.missing, missing{x, c.Err})
+		case c.Err != nil && x.Place > 0:
+			p.log.skip(w.project, "", x.Target, c.Err)
+		case c.Pick == nil:
+		case x.lock != nil:
+			x.lock.chosen[x.pin] = c.Pick.Digest
+			c.Pick.Locked = true
+			if len(x.Pin.Digests) == 0 && len(x.Pin.Spellings) > 0 && !strings.ContainsAny(x.Pin.Version, "/\x00") {
+				c.Pick.Names = append(c.Pick.Names, x.Pin.Version)
+			}
+			p.picks = append(p.picks, *c.Pick)
+		default:
+			c.Pick.Tool = x.tool
+			p.picks = append(p.picks, *c.Pick)
+		}
+	}
+}
+
+// known answers a want without the index, when it can: every wish is a lock's whose pin names
+// digests, and that the previous snapshot has whole. What such a lock asked for then, it asks for
+// now; a pin without digests may mean another artifact since.
+func (p *planner) known(w *want) ([]Choice, bool) {
+	var choices []Choice
+	for _, x := range w.wishes {
+		if x.lock == nil || len(x.Pin.Digests) == 0 {
+			return nil, false
+		}
+		row, ok := p.previous.pinned(x.Target, x.lock.Digest, w.project)
+		if !ok || row.Signed {
+			return nil, false // only the index knows the rest of its URL
+		}
+		pick, err := p.world.Known(row, x.Target)
 		if err != nil {
-			missing = append(missing, missingPin{p, b.Targets[p.target].Tag, err})
-			continue
+			return nil, false
 		}
-		got.locked = true
-		b.plan.picks = append(b.plan.picks, got)
+		choices = append(choices, Choice{Pick: &pick})
 	}
-	if !w.ranked && !w.tool {
-		return missing
-	}
-	if w.ranked && b.shelf != nil && pageErr == nil {
-		for target, err := range b.shelf.offer(page, b.expected(w.project, w.place), floor) {
-			b.skip(w.project, "", target, err)
-		}
-		if !w.tool {
-			return missing
-		}
-	}
-	for target := range b.Targets {
-		got, err := find(target, nil)
-		if err == nil {
-			got.tool = !w.ranked || b.shelf != nil
-			b.plan.picks = append(b.plan.picks, got)
-		} else if w.ranked && (b.shelf == nil || pageErr != nil) {
-			b.skip(w.project, "", target, err)
-		}
-	}
-	return missing
+	return choices, true
 }
 
-// skip notes a ranked project that cannot be had. The caller serialises.
-func (b *build) skip(project, version string, target int, err error) {
-	s := Skip{Project: project, Version: version, Reason: err.Error()}
-	if len(b.Targets) > 1 {
-		s.Target = b.Targets[target].Tag
+// fit lets a budget choose among what is ranked.
+func (p *planner) fit(ctx context.Context, stage *snapshot.Stage) ([]Pick, error) {
+	b, ok := p.world.World.(Budgeter)
+	if !ok {
+		return nil, fmt.Errorf("%w: %s knows no budgets", ErrBudget, p.world.Name)
 	}
-	if isSilence(err) {
-		b.report.unreachable++
+	var fetch func(context.Context, Artifact) error
+	if stage != nil {
+		fetch = func(ctx context.Context, a Artifact) error {
+			_, size, err := download(ctx, p.world.World, a, stage)
+			if err == nil {
+				// Stocking it will find it there, and call that reused.
+				p.log.add(size, -size)
+			}
+			return err
+		}
 	}
-	b.report.Skipped = append(b.report.Skipped, s)
+	picks, report, err := b.Fit(ctx, p.picks, fetch)
+	p.log.report.Budget = report
+	return picks, err
 }
 
-// normalise orders the picks and merges those of one wheel for one target.
-func (p *plan) normalise() {
-	slices.SortFunc(p.picks, func(a, b pick) int {
-		if a.target != b.target {
-			return a.target - b.target
-		}
-		return strings.Compare(a.project+"\x00"+a.file.SHA256, b.project+"\x00"+b.file.SHA256)
+// merge orders picks and makes one of those of one artifact for one target.
+func merge(picks []Pick) []*Pick {
+	slices.SortStableFunc(picks, func(a, b Pick) int {
+		return strings.Compare(a.Target+"\x00"+a.Project+"\x00"+a.Digest, b.Target+"\x00"+b.Project+"\x00"+b.Digest)
 	})
-	merged := p.picks[:0]
-	for _, next := range p.picks {
-		if n := len(merged); n > 0 && merged[n-1].target == next.target && merged[n-1].file.SHA256 == next.file.SHA256 {
-			merged[n-1].locked = merged[n-1].locked || next.locked
-			merged[n-1].tool = merged[n-1].tool && next.tool
+	var merged []*Pick
+	for _, next := range picks {
+		if n := len(merged); n > 0 && merged[n-1].Target == next.Target && merged[n-1].Digest == next.Digest {
+			last := merged[n-1]
+			last.Locked = last.Locked || next.Locked
+			last.Tool = last.Tool && next.Tool
+			last.Names = append(last.Names, next.Names...)
 			continue
 		}
-		merged = append(merged, next)
+		merged = append(merged, &next)
 	}
-	p.picks = merged
+	return merged
 }
 
-// count notes how many distinct wheels the plan has.
-func (b *build) count() {
-	wheels := map[string]bool{}
-	for _, p := range b.plan.picks {
-		if !p.tool {
-			wheels[p.file.SHA256] = true
-		}
-	}
-	b.report.Wheels = len(wheels)
-}
-
-// missingPin is a line of a lock that cannot be met.
-type missingPin struct {
-	targetPin
-	tag string
+// missing is a pin of a lock that cannot be met.
+type missing struct {
+	wish
 	why error
 }
 
 // lockMissing is the refusal of a build whose locks ask for what is not there.
-func lockMissing(missing []missingPin) error {
-	slices.SortFunc(missing, func(a, b missingPin) int {
-		return strings.Compare(a.lock+"\x00"+a.pin.Name+"\x00"+a.tag, b.lock+"\x00"+b.pin.Name+"\x00"+b.tag)
+func lockMissing(all []missing) error {
+	slices.SortFunc(all, func(a, b missing) int {
+		return strings.Compare(a.lock.path+"\x00"+a.Pin.Name+"\x00"+a.Target, b.lock.path+"\x00"+b.Pin.Name+"\x00"+b.Target)
 	})
 	var lines []string
-	for i, m := range missing {
+	for i, m := range all {
 		if i == 3 {
-			lines = append(lines, fmt.Sprintf("and %d more", len(missing)-i))
+			lines = append(lines, fmt.Sprintf("and %d more", len(all)-i))
 			break
 		}
-		where := m.lock
-		if m.pin.File != "" {
-			where = m.pin.File
+		where := m.lock.path
+		if m.Pin.File != "" {
+			where = m.Pin.File
 		}
-		if m.pin.Line > 0 {
-			where = fmt.Sprintf("%s:%d", where, m.pin.Line)
+		if m.Pin.Line > 0 {
+			where = fmt.Sprintf("%s:%d", where, m.Pin.Line)
 		}
-		lines = append(lines, fmt.Sprintf("%s: %s==%s for %s: %v", where, m.pin.Name, m.pin.Version, m.tag, m.why))
+		lines = append(lines, fmt.Sprintf("%s: %s==%s for %s: %v", where, m.Pin.Name, m.Pin.Version, m.Target, m.why))
 	}
 	return &hinted{
 		fmt.Errorf("%w: %s; nothing was published", ErrRefused, strings.Join(lines, "; ")),
 		"a lock is stocked whole or not at all: lock again for this target, or take the line out",
 	}
 }
-
-// isSilence says whether an error is the index's, not the project's: no answer, or
-// something that is no index page (an error page with status 200, a login form).
-func isSilence(err error) bool {
-	return errors.Is(err, index.ErrUnreachable) || errors.Is(err, index.ErrPage)
-}
-
-// unreachable marks an error as the index's silence.
-func unreachable(err error) error { return fmt.Errorf("%w: %w", ErrUnreachable, err) }

@@ -2,20 +2,22 @@ package builder
 
 import (
 	"cmp"
+	"errors"
 	"slices"
 	"sync"
+	"time"
 )
 
-// Report says what a build did. Its JSON form is a contract (design, section 8).
+// Report says what a build did. Its JSON form is a contract for those who script against it.
 type Report struct {
 	Snapshot string `json:"snapshot"` // id; empty when nothing was published
-	Wheels   int    `json:"wheels"`   // distinct wheels the ranking and the locks brought in
-	Layers   int    `json:"layers"`   // layers of those wheels, one per wheel and target
+	Wheels   int    `json:"wheels"`   // distinct artifacts the ranking and the locks brought in
+	Layers   int    `json:"layers"`   // layers of those, one per artifact and target
 	Objects  int    `json:"objects"`  // distinct files the snapshot refers to
 	Bytes    int64  `json:"bytes"`    // and their size
 
-	ReusedBytes  int64 `json:"reused_bytes"`  // wheel bytes the store had already
-	FetchedBytes int64 `json:"fetched_bytes"` // wheel bytes downloaded
+	ReusedBytes  int64 `json:"reused_bytes"`  // bytes of artifacts the store had already
+	FetchedBytes int64 `json:"fetched_bytes"` // bytes of artifacts downloaded
 
 	Skipped []Skip `json:"skipped"`
 
@@ -38,7 +40,7 @@ type Skip struct {
 	Reason  string `json:"reason"`
 }
 
-// PlanItem is one wheel a dry run would stock.
+// PlanItem is one artifact a dry run would stock.
 type PlanItem struct {
 	Project  string `json:"project"`
 	Version  string `json:"version"`
@@ -58,17 +60,110 @@ func (r *Report) sortSkips() {
 	})
 }
 
-// events passes progress on, one call at a time.
-type events struct {
-	mu   sync.Mutex
-	emit func(Event)
+// BudgetReport says what a budget took and where it stopped.
+type BudgetReport struct {
+	Budget  int64 `json:"budget"`
+	Disk    int64 `json:"disk"`     // estimate of what was taken
+	Wheels  int   `json:"wheels"`   // taken
+	LeftOut int   `json:"left_out"` // looked at and not taken
+
+	// Options are all that was looked at, in the order in which a growing budget takes them.
+	Options []Option `json:"-"`
 }
 
-func (e *events) send(ev Event) {
-	if e.emit == nil {
-		return
+// Option is one artifact that a budget could take.
+type Option struct {
+	Project  string   `json:"project"`
+	Version  string   `json:"version"`
+	Filename string   `json:"filename"`
+	Targets  []string `json:"targets"`
+	Size     int64    `json:"size"`    // of the artifact
+	Disk     int64    `json:"disk"`    // estimate: with its layers and its copies
+	Hits     int64    `json:"hits"`    // expected, in the ranking's unit; 0 when only others need it
+	Counted  bool     `json:"counted"` // a source counts this version; else by the rule for earlier series
+	NeededBy string   `json:"needed_by,omitempty"`
+	From     int64    `json:"from"` // the smallest budget that takes it; -1 when none does
+	Taken    bool     `json:"taken"`
+}
+
+// log is what a build notes as it goes, from any goroutine.
+type log struct {
+	mu      sync.Mutex
+	report  Report
+	emit    func(Event)
+	print   func(string)
+	targets int
+	done    map[string]int // by stage
+}
+
+func newLog(cfg Config) *log {
+	l := &log{emit: cfg.Progress, print: cfg.Warn, targets: len(cfg.Targets), done: map[string]int{}}
+	if l.emit == nil {
+		l.emit = func(Event) {}
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.emit(ev)
+	if l.print == nil {
+		l.print = func(string) {}
+	}
+	l.report.Seconds = map[string]float64{}
+	return l
+}
+
+// timed runs one stage and notes its wall time.
+func (l *log) timed(stage string, f func() error) error {
+	start := time.Now()
+	err := f()
+	l.report.Seconds[stage] = time.Since(start).Seconds()
+	return err
+}
+
+// step tells that one more of total is done.
+func (l *log) step(stage string, total int, item string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.done[stage]++
+	l.emit(Event{Stage: stage, Done: l.done[stage], Total: total, Bytes: l.report.FetchedBytes, Item: item})
+}
+
+func (l *log) warn(line string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.print(line)
+}
+
+// add counts the bytes of artifacts.
+func (l *log) add(fetched, reused int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.report.FetchedBytes += fetched
+	l.report.ReusedBytes += reused
+}
+
+// skip notes a ranked project that cannot be had.
+func (l *log) skip(project, version, target string, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := Skip{Project: project, Version: version, Reason: err.Error()}
+	if l.targets > 1 {
+		s.Target = target
+	}
+	if errors.Is(err, ErrUnreachable) {
+		l.report.unreachable++
+	}
+	l.report.Skipped = append(l.report.Skipped, s)
+}
+
+// count sets the report's figures from picks.
+func (l *log) count(picks []*Pick) {
+	artifacts := map[string]bool{}
+	l.report.Layers = 0
+	for _, p := range picks {
+		if p.Tool {
+			continue
+		}
+		artifacts[p.Digest] = true
+		if p.Layer != nil {
+			l.report.Layers++
+		}
+	}
+	l.report.Wheels = len(artifacts)
 }

@@ -1,170 +1,131 @@
 package builder
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
-	"larder/builder/pypi/layer"
 	"larder/snapshot"
 )
 
-// stocked is a pick whose wheel is in the pool.
-type stocked struct {
-	pick
-	body     snapshot.Object // the wheel file
-	size     int64
-	oldEntry *snapshot.Object // the wheel as pip < 23.3 keeps it
-	oldSize  int64
-	layer    *builtLayer
-
-	ownMetadata  snapshot.Digest // of the wheel's METADATA
-	metadataSize int64           // of METADATA, an object then, when a view serves it; else 0
-}
-
-// builtLayer is a wheel as installed for one target.
-type builtLayer struct {
-	id    string
-	files []layer.File
-}
-
-// stockJob is one wheel file and all the picks of it.
-type stockJob struct {
-	picks  []pick
-	out    []stocked
-	known  bool // the previous snapshot has this wheel
-	served bool // and a view with its bytes
-	reused bool // and all else that is wanted of it: nothing is made
-}
-
-// stocking is the state of the pipeline that fetches, checks and unpacks.
+// stocking brings items into the pool: it fetches, checks and unpacks.
 type stocking struct {
-	*build
-	mu        sync.Mutex
-	compilers map[int]*layer.Compiler // by target
-	start     time.Time
-	fetched   int
-	unpacked  int
-	total     int
-	unfit     []unfit // all so far
-	chosen    int     // of them, those for which another was looked for
+	cfg      Config
+	stage    *snapshot.Stage
+	previous *previous
+	until    deadline
+	log      *log
+	start    time.Time
+
+	total int
+
+	mu     sync.Mutex
+	unfit  []Unfit // all so far
+	chosen int     // of them, those for which another was looked for
 }
 
-// stock brings every picked wheel into the pool and makes the layers. Ranked
-// wheels that cannot be had are skipped and reported; a locked one fails the build.
-func (b *build) stock(ctx context.Context) ([]stocked, error) {
-	s := &stocking{build: b, compilers: map[int]*layer.Compiler{}, start: time.Now()}
-	defer s.closeCompilers()
+// stock brings every pick into the pool and makes the layers. A ranked artifact that
+// cannot be had is skipped and reported; a locked one fails the build.
+func stock(ctx context.Context, cfg Config, worlds []*world, picks []*Pick, stage *snapshot.Stage, previous *previous, until deadline, log *log) ([]*Item, error) {
+	s := &stocking{cfg: cfg, stage: stage, previous: previous, until: until, log: log, start: time.Now()}
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil) // and not before the last layer: the compilers live as long
-	var all []stocked
-	for picks := b.plan.picks; len(picks) > 0; {
-		jobs := s.jobs(picks)
-		if err := s.pipeline(ctx, cancel, jobs); err != nil {
+	defer cancel(nil) // and not before the last layer
+	var all []*Item
+	for len(picks) > 0 {
+		items := itemsOf(picks)
+		if err := s.pipeline(ctx, cancel, items); err != nil {
 			return nil, err
 		}
-		for _, j := range jobs {
-			all = append(all, j.out...)
-		}
+		all = append(all, items...)
 		var err error
 		if picks, err = s.instead(ctx, all); err != nil {
 			return nil, err
 		}
 	}
-	pips, err := s.bundledPips(ctx, all)
-	if err != nil {
-		return nil, err
-	}
-	all = append(all, pips...)
-	slices.SortFunc(all, func(a, b stocked) int {
-		if a.target != b.target {
-			return a.target - b.target
+	for _, w := range worlds {
+		bundled, err := s.bundled(ctx, w, all)
+		if err != nil {
+			return nil, err
 		}
-		return bytes.Compare([]byte(a.project+"\x00"+a.file.SHA256), []byte(b.project+"\x00"+b.file.SHA256))
-	})
-	b.recount(all)
+		all = append(all, bundled...)
+	}
+	all = join(all)
+	log.count(picksOf(all))
 	return all, nil
 }
 
-// pipeline fetches, checks and unpacks the wheels of the jobs.
-func (s *stocking) pipeline(ctx context.Context, cancel context.CancelCauseFunc, jobs []*stockJob) error {
-	s.total += len(jobs)
+// pipeline fetches, checks and unpacks items.
+func (s *stocking) pipeline(ctx context.Context, cancel context.CancelCauseFunc, items []*Item) error {
+	s.total += len(items)
 
 	// One context for both halves: an error in either ends the other. (errgroup's
 	// own ends with its Wait, while the unpackers still need theirs.)
-	fctx, done := s.fetching(ctx)
+	fctx, done := s.until.bound(ctx)
 	defer done()
-	run := func(ctx context.Context, f func(context.Context, *stockJob) error, j *stockJob) {
-		if err := f(ctx, j); err != nil {
+	run := func(ctx context.Context, f func(context.Context, *Item) error, it *Item) {
+		if err := f(ctx, it); err != nil {
 			cancel(whyEnded(ctx, err)) // the first one is kept
 		}
 	}
 	var fetching, unpacking errgroup.Group
-	fetching.SetLimit(s.Jobs)
+	fetching.SetLimit(s.cfg.Jobs)
 	unpacking.SetLimit(runtime.GOMAXPROCS(0))
 	// The channel decouples the two: a fetch slot never waits for a free unpacker.
-	ready := make(chan *stockJob, len(jobs))
+	ready := make(chan *Item, len(items))
 	var feeder errgroup.Group
 	feeder.Go(func() error {
-		for j := range ready {
-			unpacking.Go(func() error { run(ctx, s.unpack, j); return nil })
+		for it := range ready {
+			unpacking.Go(func() error { run(ctx, s.unpack, it); return nil })
 		}
 		return unpacking.Wait()
 	})
-	for _, j := range jobs {
+	for _, it := range items {
 		fetching.Go(func() error {
-			run(fctx, s.fetch, j)
-			if j.out != nil {
-				ready <- j
+			run(fctx, s.fetch, it)
+			if !it.lost {
+				ready <- it
 			}
 			return nil
 		})
 	}
 	fetching.Wait()
-	s.report.Seconds["fetch"] = time.Since(s.start).Seconds()
+	s.log.report.Seconds["fetch"] = time.Since(s.start).Seconds()
 	close(ready)
 	feeder.Wait()
-	s.report.Seconds["unpack"] = time.Since(s.start).Seconds()
+	s.log.report.Seconds["unpack"] = time.Since(s.start).Seconds()
 	return context.Cause(ctx)
 }
 
-// jobs groups the picks by wheel file, largest first so that the last download is
-// not the longest.
-func (s *stocking) jobs(picks []pick) []*stockJob {
-	bySHA := map[string]*stockJob{}
-	var jobs []*stockJob
-	for _, p := range picks {
-		j := bySHA[p.file.SHA256]
-		if j == nil {
-			j = &stockJob{}
-			bySHA[p.file.SHA256] = j
-			jobs = append(jobs, j)
-		}
-		j.picks = append(j.picks, p)
-	}
-	slices.SortStableFunc(jobs, func(a, b *stockJob) int {
-		return int(max(-1, min(1, b.picks[0].file.Size-a.picks[0].file.Size)))
-	})
-	return jobs
-}
-
-// fail decides what the loss of a wheel means: the end of the build when a lock
-// names it, a skip when only the ranking does, nothing when nobody asked for it.
-func (s *stocking) fail(j *stockJob, err error) error {
-	if hostFault(err) {
-		return fmt.Errorf("stock %s: %w", j.picks[0].file.Filename, err)
-	}
+// drop takes out of an item the picks that do not fit their targets. A lock's must.
+func (s *stocking) drop(it *Item, unfit []Unfit) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	j.out = nil
-	for _, p := range j.picks {
+	for _, u := range unfit {
+		if u.Pick.Locked {
+			return u.Err
+		}
+		it.Picks = slices.DeleteFunc(it.Picks, func(p *Pick) bool { return p == u.Pick })
+		s.unfit = append(s.unfit, u)
+	}
+	it.lost = len(it.Picks) == 0
+	return nil
+}
+
+// fail decides what the loss of an artifact means: the end of the build when a lock
+// names it, a skip when only the ranking does, nothing when nobody asked for it.
+func (s *stocking) fail(it *Item, err error) error {
+	if HostFault(err) {
+		return fmt.Errorf("stock %s: %w", it.Filename, err)
+	}
+	it.lost = true
+	for _, p := range it.Picks {
 		if err := s.lose(p, err); err != nil {
 			return err
 		}
@@ -172,41 +133,146 @@ func (s *stocking) fail(j *stockJob, err error) error {
 	return nil
 }
 
-// lose is fail for one pick. The caller holds mu.
-func (s *stocking) lose(p pick, err error) error {
+// lose is fail for one pick.
+func (s *stocking) lose(p *Pick, err error) error {
 	switch {
-	case p.locked && isSilence(err):
-		return unreachable(err)
-	case p.locked:
+	case p.Locked && errors.Is(err, ErrUnreachable):
+		return Unreachable(err)
+	case p.Locked:
 		return &hinted{
-			fmt.Errorf("%w: a lock names %s==%s: %w; nothing was published", ErrRefused, p.project, p.version, err),
+			fmt.Errorf("%w: a lock names %s==%s: %w; nothing was published", ErrRefused, p.Project, p.Version, err),
 			"a lock is stocked whole or not at all: lock another version, or take the line out",
 		}
-	case p.tool: // the interpreter has one
-	default:
-		s.skip(p.project, p.version.String(), p.target, err)
+	case !p.Tool: // the target brings a tool of its own
+		s.log.skip(p.Project, p.Version, p.Target, err)
 	}
 	return nil
 }
 
-// hostFault says whether an error is the host's. Then no wheel and no project is to
-// blame: the build fails rather than skip it.
-func hostFault(err error) bool {
-	return errors.Is(err, snapshot.ErrSpace) || errors.Is(err, snapshot.ErrHost) || snapshot.HostFault(err) != 0
-}
-
-// recount sets the report's figures from what is really there.
-func (b *build) recount(all []stocked) {
-	wheels := map[string]bool{}
-	b.report.Layers = 0
-	for _, s := range all {
-		if s.tool {
+// instead chooses again, without them, for the picks that the last run found unfit.
+// What has no other is skipped.
+func (s *stocking) instead(ctx context.Context, all []*Item) ([]*Pick, error) {
+	var picks []*Pick
+	for _, u := range s.unfit[s.chosen:] {
+		s.chosen++
+		again, err := s.another(ctx, u.Pick)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if HostFault(err) {
+			return nil, err
+		}
+		have := func(p *Pick) bool { return p.Target == u.Pick.Target && p.Digest == again.Digest }
+		if err != nil || slices.ContainsFunc(picksOf(all), have) || slices.ContainsFunc(picks, have) {
+			if err := s.lose(u.Pick, u.Err); err != nil {
+				return nil, err
+			}
 			continue
 		}
-		wheels[s.file.SHA256] = true
-		if s.layer != nil {
-			b.report.Layers++
+		picks = append(picks, again)
+	}
+	return picks, nil
+}
+
+// another is the next best artifact for an unfit pick's target.
+func (s *stocking) another(ctx context.Context, p *Pick) (*Pick, error) {
+	w := Wish{Target: p.Target, Without: map[string]bool{}}
+	for _, u := range s.unfit {
+		if u.Pick.Project == p.Project && u.Pick.Target == p.Target && u.Pick.world == p.world {
+			w.Without[u.Pick.Digest] = true
 		}
 	}
-	b.report.Wheels = len(wheels)
+	choices, err := p.world.Choose(ctx, p.Project, []Wish{w})
+	if err != nil {
+		return nil, err
+	}
+	again := choices[0].Pick
+	if again != nil {
+		again.Tool, again.layered, again.world = p.Tool, p.layered, p.world
+	}
+	return again, choices[0].Err
+}
+
+// bundled stocks the installers that targets bring with them, where no index has one. Only their
+// layers are wanted, and the pool does not get the artifacts themselves.
+func (s *stocking) bundled(ctx context.Context, w *world, all []*Item) ([]*Item, error) {
+	b, ok := w.World.(Bundler)
+	if !ok || !w.layersWanted() {
+		return nil, nil
+	}
+	var found []*Item
+	for _, t := range w.cfg.Targets {
+		if slices.ContainsFunc(picksOf(all), func(p *Pick) bool { return p.Target == t.Tag && p.Project == w.Installer && p.Layer != nil }) {
+			continue
+		}
+		it, err := s.bundledFor(ctx, w, b, t)
+		if HostFault(err) {
+			return nil, err
+		}
+		if err != nil {
+			s.log.warn(fmt.Sprintf("no %s for private environments of %s: the index has none, and %v", w.Installer, t.Tag, err))
+			continue
+		}
+		found = append(found, it)
+	}
+	return found, nil
+}
+
+func (s *stocking) bundledFor(ctx context.Context, w *world, b Bundler, t Target) (*Item, error) {
+	pick, r, err := b.Bundled(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	pick.Tool, pick.layered, pick.world = true, true, w
+	it := itemsOf([]*Pick{&pick})[0]
+	pick.Layer = s.oldLayer(&pick)
+	it.Known = pick.Layer != nil
+	_, err = w.Unpack(ctx, it, r, s.put)
+	return it, err
+}
+
+// itemsOf groups picks by artifact, largest first so that the last download is not the longest.
+func itemsOf(picks []*Pick) []*Item {
+	byDigest := map[string]*Item{}
+	var items []*Item
+	for _, p := range picks {
+		key := p.world.Name + " " + p.Digest
+		it := byDigest[key]
+		if it == nil {
+			it = &Item{Artifact: p.Artifact, world: p.world, made: map[string]made{}}
+			byDigest[key] = it
+			items = append(items, it)
+		}
+		it.Picks, p.item = append(it.Picks, p), it
+	}
+	slices.SortStableFunc(items, func(a, b *Item) int { return int(max(-1, min(1, b.Size-a.Size))) })
+	return items
+}
+
+// join drops what was lost, sorts the rest by project, and makes one of the items of one artifact.
+func join(items []*Item) []*Item {
+	items = slices.DeleteFunc(items, func(it *Item) bool { return it.lost })
+	slices.SortStableFunc(items, func(a, b *Item) int {
+		return strings.Compare(a.world.Name+"\x00"+a.Project+"\x00"+a.Digest, b.world.Name+"\x00"+b.Project+"\x00"+b.Digest)
+	})
+	joined := items[:0]
+	for _, it := range items {
+		if n := len(joined); n > 0 && joined[n-1].world == it.world && joined[n-1].Digest == it.Digest {
+			joined[n-1].Picks = append(joined[n-1].Picks, it.Picks...)
+			continue
+		}
+		joined = append(joined, it)
+	}
+	return joined
+}
+
+// picksOf are the picks of items that are not lost.
+func picksOf(items []*Item) (picks []*Pick) {
+	for _, it := range items {
+		if !it.lost {
+			picks = append(picks, it.Picks...)
+		}
+	}
+	return picks
 }

@@ -1,214 +1,246 @@
 package builder
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"larder/snapshot"
 	"larder/snapshot/image"
-	"larder/snapshot/pypi"
 )
-
-// layOut places what was stocked in an image: views, layers, the links by which an
-// attach finds them, merged environments and the manifest.
-func (b *build) layOut(ctx context.Context, all []stocked) (*image.Tree, error) {
-	l := &layout{build: b, tree: image.NewTree(), wheels: map[string]*wheelRow{}, layers: map[string]bool{}}
-	for i := range all {
-		if err := l.add(&all[i]); err != nil {
-			return nil, fmt.Errorf("lay out %s: %w", all[i].file.Filename, err)
-		}
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-	}
-	if err := l.byName(all); err != nil {
-		return nil, err
-	}
-	if err := l.environments(all); err != nil {
-		return nil, err
-	}
-	if err := l.simple(all); err != nil {
-		return nil, err
-	}
-	if err := l.targets(all); err != nil {
-		return nil, err
-	}
-	if err := l.writeManifest(); err != nil {
-		return nil, err
-	}
-	b.report.Objects, b.report.Bytes = l.tree.Objects()
-	return l.tree, nil
-}
 
 // layout is the image while it is being put together.
 type layout struct {
-	*build
+	stage    *snapshot.Stage
 	tree     *image.Tree
 	manifest snapshot.Manifest
-	wheels   map[string]*wheelRow // by SHA-256, as the manifest will list them
-	layers   map[string]bool
+	layers   map[string]bool // by id: those placed
+	entries  map[string]bool // of views, by path
 }
 
-// wheelRow is a wheel's row of the manifest while targets are added to it.
-type wheelRow struct {
-	snapshot.ManifestArtifact
-	detail pypi.Wheel
+func newLayout(stage *snapshot.Stage) *layout {
+	return &layout{stage: stage, tree: image.NewTree(), layers: map[string]bool{}, entries: map[string]bool{}}
 }
 
-// add places one wheel for one target.
-func (l *layout) add(s *stocked) error {
-	sha := s.file.SHA256
-	w := l.wheels[sha]
-	if w == nil {
-		place, _, signed := strings.Cut(s.file.URL, "?")
-		w = &wheelRow{
-			ManifestArtifact: snapshot.ManifestArtifact{
-				Ecosystem: pypi.Name, Project: s.project, Version: s.version.String(), Filename: s.file.Filename, SHA256: s.body.Digest,
-				Size: s.size, URL: place, Signed: signed, Index: s.file.Index,
-			},
-			detail: pypi.Wheel{RequiresPython: s.file.RequiresPython, Metadata: metadataFits(s.file, s.ownMetadata), MetadataSHA256: s.ownMetadata},
+// layOut places what was stocked: layers, the links by which an attach finds them, views, merged
+// environments and the manifest.
+func (l *layout) layOut(ctx context.Context, cfg Config, worlds []*world, items []*Item) error {
+	for _, it := range items {
+		if err := l.item(cfg, it); err != nil {
+			return fmt.Errorf("lay out %s: %w", it.Filename, err)
 		}
-		l.wheels[sha] = w
-		if err := l.cacheEntries(s); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	if err := l.byName(items); err != nil {
+		return err
+	}
+	for _, w := range worlds {
+		for _, v := range wantedViews(cfg, w.Ecosystem) {
+			l.manifest.Views = append(l.manifest.Views, v.Name)
+		}
+		own := slices.DeleteFunc(slices.Clone(items), func(it *Item) bool { return it.world != w })
+		if err := l.environments(w, own); err != nil {
+			return err
+		}
+		if err := l.pages(cfg, w, own); err != nil {
+			return err
+		}
+		if err := l.targets(w, own); err != nil {
 			return err
 		}
 	}
-	tag := l.Targets[s.target].Tag
-	if !slices.Contains(w.Targets, tag) {
-		w.Targets = append(w.Targets, tag)
+	raw, err := l.manifest.Encode()
+	if err != nil {
+		return err
 	}
-	if s.layer == nil || l.layers[s.layer.id] {
-		return nil
-	}
-	l.layers[s.layer.id] = true
-	return l.addLayer(s, tag)
+	return l.bytes(snapshot.ManifestPath, raw)
 }
 
-func (l *layout) addLayer(s *stocked, tag string) error {
-	dir := snapshot.LayerPath(s.layer.id)
-	row := snapshot.ManifestLayer{ID: s.layer.id, Target: tag, Project: s.project, Version: s.version.String(), Artifact: s.body.Digest}
-	for _, f := range s.layer.files {
-		if err := l.tree.File(dir+"/"+f.Path, f.Object, f.Size, f.MTime); err != nil {
+// item places one artifact: its row, its layers and what views have of it.
+func (l *layout) item(cfg Config, it *Item) error {
+	url, _, signed := strings.Cut(it.URL, "?")
+	row := snapshot.ManifestArtifact{
+		Ecosystem: it.world.Name, Project: it.Project, Version: it.Version, Filename: it.Filename, SHA256: it.Object.Digest,
+		Size: it.Size, Index: it.Index, URL: url, Signed: signed, Detail: it.Detail,
+	}
+	for _, p := range it.Picks {
+		if !slices.Contains(row.Targets, p.Target) {
+			row.Targets = append(row.Targets, p.Target)
+		}
+		if err := l.layer(it, p); err != nil {
 			return err
 		}
-		row.Files++
-		row.Bytes += f.Size
 	}
-	l.manifest.Layers = append(l.manifest.Layers, row)
-	path := snapshot.ByHashPath(tag, s.body.Digest.String())
-	return l.tree.Symlink(path, snapshot.LinkTarget(path, dir))
-}
-
-// byName links the layers by project and version: as the wheel spells it, without
-// trailing zeros, and as the locks that asked for it do. Of several wheels of one
-// version that locks brought in, pip's order decides.
-func (l *layout) byName(all []stocked) error {
-	best := map[string]*stocked{}
-	for i := range all {
-		s := &all[i]
-		if s.layer == nil {
-			continue
-		}
-		for _, version := range l.spellings(s) {
-			path := snapshot.ByNamePath(l.Targets[s.target].Tag, s.project, version)
-			if old := best[path]; old == nil || cmp.Or(cmp.Compare(s.rank, old.rank), strings.Compare(s.file.Filename, old.file.Filename)) < 0 {
-				best[path] = s
-			}
-		}
+	l.manifest.Artifacts = append(l.manifest.Artifacts, row)
+	if it.URL == "" {
+		return nil // no index serves it, so no view does
 	}
-	for path, s := range best {
-		if err := l.tree.Symlink(path, snapshot.LinkTarget(path, snapshot.LayerPath(s.layer.id))); err != nil {
+	for _, v := range wantedViews(cfg, it.world.Ecosystem) {
+		if err := l.view(v, v.Entries(it), it.made); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (l *layout) spellings(s *stocked) []string {
-	all := []string{s.version.String(), s.version.Canonical()}
-	for _, lp := range l.locks {
-		for i := range lp.pins[s.target].Pins {
-			pin := &lp.pins[s.target].Pins[i]
-			if pin.Name == s.project && len(pin.Hashes) == 0 && s.locked && pinned(s.version, pin) && !strings.ContainsAny(pin.Version, "/\x00") {
-				all = append(all, pin.Version)
+// layer places a pick's layer, unless another target has it.
+func (l *layout) layer(it *Item, p *Pick) error {
+	if p.Layer == nil || l.layers[p.LayerID] {
+		return nil
+	}
+	l.layers[p.LayerID] = true
+	dir := snapshot.LayerPath(p.LayerID)
+	if err := l.tree.Dir(dir); err != nil {
+		return err
+	}
+	if err := l.tree.Place(dir, p.Layer); err != nil {
+		return err
+	}
+	row := snapshot.ManifestLayer{ID: p.LayerID, Target: p.Target, Project: p.Project, Version: p.Version, Artifact: it.Object.Digest}
+	for _, e := range p.Layer {
+		if e.Mode.IsRegular() {
+			row.Files++
+			row.Bytes += e.Size
+		}
+	}
+	l.manifest.Layers = append(l.manifest.Layers, row)
+	path := snapshot.ByHashPath(p.Target, p.Digest)
+	return l.tree.Symlink(path, snapshot.LinkTarget(path, dir))
+}
+
+// view places files of a view. Two artifacts of one path cannot both be served: the first is.
+func (l *layout) view(v View, entries []ViewEntry, made map[string]made) error {
+	for _, e := range entries {
+		path := viewPath(v, e)
+		if l.entries[path] {
+			continue
+		}
+		l.entries[path] = true
+		var err error
+		switch done, ok := made[path]; {
+		case ok:
+			err = l.tree.File(path, done.object, done.size, snapshot.Epoch)
+		case e.Make != nil: // it could not be made
+		case e.Bytes != nil:
+			err = l.bytes(path, e.Bytes)
+		default:
+			err = l.tree.File(path, e.Object, e.Size, snapshot.Epoch)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pages places what views have of all items.
+func (l *layout) pages(cfg Config, w *world, items []*Item) error {
+	items = slices.DeleteFunc(slices.Clone(items), func(it *Item) bool { return it.URL == "" })
+	for _, v := range wantedViews(cfg, w.Ecosystem) {
+		if v.Pages == nil {
+			continue
+		}
+		entries, err := v.Pages(items)
+		if err != nil {
+			return err
+		}
+		if err := l.view(v, entries, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// byName links the layers by project and version. Of several artifacts of one version that locks
+// brought in, the ecosystem's order decides.
+func (l *layout) byName(items []*Item) error {
+	best := map[string]*Pick{}
+	for _, p := range picksOf(items) {
+		if p.Layer == nil {
+			continue
+		}
+		for _, version := range p.Names {
+			path := snapshot.ByNamePath(p.Target, p.Project, version)
+			if old := best[path]; old == nil || cmp.Or(cmp.Compare(p.Order, old.Order), strings.Compare(p.Filename, old.Filename)) < 0 {
+				best[path] = p
 			}
 		}
 	}
-	return all
+	for path, p := range best {
+		if err := l.tree.Symlink(path, snapshot.LinkTarget(path, snapshot.LayerPath(p.LayerID))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// environments merges the layers of each lock into one tree, when all its pins have one.
-func (l *layout) environments(all []stocked) error {
+// environments merges the layers of each lock into one tree.
+func (l *layout) environments(w *world, items []*Item) error {
+	layers := map[string]string{} // by target and digest
+	for _, p := range picksOf(items) {
+		if p.Layer != nil {
+			layers[p.Target+" "+p.Digest] = p.LayerID
+		}
+	}
 	done := map[string]bool{}
-	for _, lp := range l.locks {
-		for target, pins := range lp.pins {
-			tag, digest := l.Targets[target].Tag, pins.Digest()
-			if len(pins.Pins) == 0 || done[tag+digest] {
-				continue
+	for _, k := range w.locks {
+		tag := k.target.Tag
+		if len(k.Pins) == 0 || done[tag+k.Digest] {
+			continue
+		}
+		done[tag+k.Digest] = true
+		ids := make([]string, len(k.Pins))
+		dirs := make([]string, len(k.Pins))
+		for i, digest := range k.chosen {
+			if ids[i] = layers[tag+" "+digest]; ids[i] == "" {
+				return fmt.Errorf("%s: %s has no layer for %s", k.path, k.Pins[i].Name, tag)
 			}
-			done[tag+digest] = true
-			layers := l.layersOf(all, target, pins.Pins)
-			if layers == nil {
-				return fmt.Errorf("%s: a wheel of its pins has no layer for %s", lp.path, tag)
+			dirs[i] = snapshot.LayerPath(ids[i])
+		}
+		id := snapshot.EnvironmentID(ids)
+		l.manifest.Environments = append(l.manifest.Environments, snapshot.ManifestEnvironment{ID: id, Target: tag, Lock: k.Digest, Name: k.name(), Layers: ids})
+		if !done["e/"+id] {
+			done["e/"+id] = true
+			if err := l.tree.Merge(snapshot.MergedPath(id), dirs); err != nil {
+				return fmt.Errorf("merge the environment of %s: %w", k.path, err)
 			}
-			id := snapshot.EnvironmentID(layers)
-			l.manifest.Environments = append(l.manifest.Environments, snapshot.ManifestEnvironment{
-				ID: id, Target: tag, Lock: digest, Name: filepath.Base(lp.path), Layers: layers,
-			})
-			if !done["e/"+id] {
-				done["e/"+id] = true
-				srcs := make([]string, len(layers))
-				for i, id := range layers {
-					srcs[i] = snapshot.LayerPath(id)
-				}
-				if err := l.tree.Merge(snapshot.MergedPath(id), srcs); err != nil {
-					return fmt.Errorf("merge the environment of %s: %w", lp.path, err)
-				}
-			}
-			path := snapshot.ByLockPath(tag, digest)
-			if err := l.tree.Symlink(path, snapshot.LinkTarget(path, snapshot.MergedPath(id))); err != nil {
-				return err
-			}
+		}
+		path := snapshot.ByLockPath(tag, k.Digest)
+		if err := l.tree.Symlink(path, snapshot.LinkTarget(path, snapshot.MergedPath(id))); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
 // targets writes one small file per target, so that an attach reads no manifest.
-func (l *layout) targets(all []stocked) error {
-	for i, t := range l.Targets {
-		row := pypi.Target{Python: t.Python, Markers: t.Markers}.Row(t.Tag, "")
-		for _, s := range all {
-			if s.project == "pip" && s.target == i && s.layer != nil && (row.Installer == "" || s.tool) {
-				row.Installer = s.layer.id
+func (l *layout) targets(w *world, items []*Item) error {
+	for _, t := range w.cfg.Targets {
+		row := snapshot.Target{Format: snapshot.ManifestFormat, Ecosystem: w.Name, Tag: t.Tag, Detail: t.Detail}
+		for _, p := range picksOf(items) {
+			if p.Project == w.Installer && p.Target == t.Tag && p.Layer != nil && (row.Installer == "" || p.Tool) {
+				row.Installer = p.LayerID
 			}
 		}
 		l.manifest.Targets = append(l.manifest.Targets, row)
-		if err := l.json(snapshot.TargetPath(t.Tag), row); err != nil {
+		var b bytes.Buffer
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", " ")
+		if err := enc.Encode(row); err != nil {
+			return err
+		}
+		if err := l.bytes(snapshot.TargetPath(t.Tag), b.Bytes()); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// writeManifest sorts the manifest's rows and writes it.
-func (l *layout) writeManifest() error {
-	m := &l.manifest
-	m.Views = slices.Sorted(slices.Values(l.Views))
-	for _, w := range l.wheels {
-		slices.Sort(w.Targets)
-		w.Detail = w.detail.Detail()
-		m.Artifacts = append(m.Artifacts, w.ManifestArtifact)
-	}
-	raw, err := m.Encode()
-	if err != nil {
-		return err
-	}
-	return l.bytes(snapshot.ManifestPath, raw)
 }
 
 // bytes stages content and places it at path.

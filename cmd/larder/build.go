@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,8 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/builder"
-	"larder/builder/fetch"
-	"larder/builder/pypi/index"
 	"larder/cmd/internal/config"
 	"larder/popularity"
 	"larder/snapshot"
@@ -36,7 +33,7 @@ func buildCommand() *cli.Command {
 			&cli.StringFlag{Name: "budget", Usage: "choose among the first N, with older versions and what they need, what takes `SIZE` on disk, such as 50GB"},
 			&cli.StringSliceFlag{Name: "lock", Usage: "stock what lock `FILE` names, as an environment"},
 			&cli.StringSliceFlag{Name: "target", Usage: "stock for `TAG`, such as cp311-manylinux_2_36_x86_64 (default: the python3 on PATH)"},
-			&cli.StringSliceFlag{Name: "view", Usage: "write view `NAME`: " + strings.Join(builder.ViewNames, ", ") + " (default: all)"},
+			&cli.StringSliceFlag{Name: "view", Usage: "write view `NAME`: " + strings.Join(builder.ViewNames(), ", ") + " (default: all)"},
 			&cli.BoolFlag{Name: "layers", Value: true, Usage: "unpack the ranked wheels too (what a lock names always is)"},
 			&cli.IntFlag{Name: "jobs", Usage: "download `N` files at once (default: 8)"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and its sizes; fetch and publish nothing"},
@@ -114,7 +111,7 @@ func buildStore(dir string, dry bool) (s *snapshot.Store, done func(), err error
 func rankAndBuild(c *cli.Context, cfg config.Config, b builder.Config) (*builder.Report, error) {
 	// Before the stage empties the trash, whether or not a ranking is wanted.
 	collectMisses(c.Context, b.Store)
-	if !c.IsSet("lock") || c.IsSet("ranking") || c.IsSet("top") {
+	if ranks(c) {
 		ranking, _, err := loadRanking(c, cfg)
 		if err != nil {
 			return nil, err
@@ -129,14 +126,6 @@ func rankAndBuild(c *cli.Context, cfg config.Config, b builder.Config) (*builder
 			b.Entries[e.Project] = e
 		}
 	}
-	_, pip, err := pipOf(c.Context, b.Targets)
-	if err != nil {
-		return nil, err
-	}
-	if b.Index, err = indexClient(pip, b.Jobs, b.Store.PagesDir()); err != nil {
-		return nil, err
-	}
-	defer b.Index.Close()
 	shown := newProgress(os.Stderr, jsonWanted(c))
 	b.Progress, b.Warn = shown.event, shown.warn
 	report, err := builder.Build(c.Context, b)
@@ -147,8 +136,7 @@ func rankAndBuild(c *cli.Context, cfg config.Config, b builder.Config) (*builder
 	return report, err
 }
 
-// buildConfig is what the configuration asks of a build, but for its store, its ranking and
-// its index.
+// buildConfig is what the configuration asks of a build, but for its store, its ranking.
 func buildConfig(c *cli.Context, cfg config.Config) (b builder.Config, err error) {
 	for _, path := range cfg.Build.Locks {
 		info, err := os.Stat(path)
@@ -160,42 +148,21 @@ func buildConfig(c *cli.Context, cfg config.Config) (b builder.Config, err error
 		}
 	}
 	for _, v := range cfg.Build.Views {
-		if !slices.Contains(builder.ViewNames, v) {
-			return b, usagef("no view %q", v).hint("the views are %s", strings.Join(builder.ViewNames, ", "))
+		if !slices.Contains(builder.ViewNames(), v) {
+			return b, usagef("no view %q", v).hint("the views are %s", strings.Join(builder.ViewNames(), ", "))
 		}
 	}
 	b = builder.Config{
 		Locks: cfg.Build.Locks, Views: cfg.Build.Views, Layers: cfg.Build.Layers, Jobs: cfg.Build.Jobs,
-		Budget: cfg.Rank.Budget.Bytes(), FetchTime: time.Duration(cfg.Build.Timeout), DryRun: c.Bool("dry-run"), Force: c.Bool("force"),
+		Budget: cfg.Rank.Budget.Bytes(), FetchTime: time.Duration(cfg.Build.Timeout), DryRun: c.Bool("dry-run"), Force: c.Bool("force"), UserAgent: userAgent(),
+		Warn: func(line string) { warnf("%s", line) },
 	}
-	b.Targets, err = builder.FindTargets(c.Context, cfg.Build.Targets)
+	b.Targets, err = builder.FindTargets(c.Context, cfg.Build.Locks, ranks(c), cfg.Build.Targets)
 	return b, err
 }
 
-// pipOf is the interpreter whose pip says where the index is (the first target's that is on
-// this host, else python3 on PATH), and what it says.
-func pipOf(ctx context.Context, targets []builder.Target) (python string, pip index.Config, err error) {
-	python = "python3"
-	for _, t := range targets {
-		if t.Interpreter != nil {
-			python = t.Interpreter.Executable
-			break
-		}
-	}
-	pip, err = index.FromPip(ctx, []string{python})
-	return python, pip, err
-}
-
-// indexClient is a client of the index that pip is configured for. It keeps pages in a
-// directory: those that did not change cost one small answer. Without that they cost a full
-// one, which is no reason to fail.
-func indexClient(pip index.Config, jobs int, pages string) (*index.Client, error) {
-	cache, err := index.OpenPageCache(pages, 0)
-	if err != nil {
-		warnf("%v", err)
-	}
-	return index.New(pip, index.Options{Limits: fetch.Limits{Jobs: jobs}, UserAgent: userAgent(), Cache: cache})
-}
+// ranks says whether a build stocks the ranking: with locks on the command line, only when asked.
+func ranks(c *cli.Context) bool { return !c.IsSet("lock") || c.IsSet("ranking") || c.IsSet("top") }
 
 // noteBuild appends a build to the history and writes the metrics. What goes wrong with it
 // is a warning: the build is what it is.

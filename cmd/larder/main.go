@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"larder/builder"
+	build "larder/builder/pypi"
 	venv "larder/overlay/pypi"
 	leftovers "larder/popularity/pypi"
 	"larder/snapshot/ecosystem"
@@ -29,6 +31,7 @@ func init() {
 	e := pypi.Ecosystem
 	e.Environments, e.Leftovers = venv.Environments, leftovers.Leftovers{}
 	ecosystem.Register(e)
+	builder.Register(build.Ecosystem())
 }
 
 // mainCode runs one command line and returns its exit code. Scripts in

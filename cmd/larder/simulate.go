@@ -14,7 +14,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
 
-	"larder/builder"
+	"larder/builder/pypi"
 	"larder/builder/pypi/index"
 	"larder/cmd/internal/config"
 	"larder/popularity"
@@ -39,23 +39,25 @@ func runSimulate(c *cli.Context, cfg config.Config) error {
 	if err != nil {
 		return err
 	}
-	python, pip, err := pipOf(c.Context, b.Targets[:1])
+	target := b.Targets[0].Own.(pypi.Target)
+	python, pip, err := pypi.PipOf(c.Context, target)
 	if err != nil {
 		return err
 	}
-	if b.Index, err = indexClient(pip, b.Jobs, filepath.Join(cache, "pages")); err != nil {
+	client, err := pypi.Connect(pip, b, filepath.Join(cache, "pages"))
+	if err != nil {
 		return err
 	}
-	defer b.Index.Close()
-	sim := simulate.Simulation{Sets: sets, Budgets: simulatedBudgets, Target: b.Targets[0].Tag, Rank: simulatedRanking(c, cfg)}
+	defer client.Close()
+	sim := simulate.Simulation{Sets: sets, Budgets: simulatedBudgets, Target: target.Tag, Rank: simulatedRanking(c, cfg)}
 	if c.IsSet("budget") {
 		sim.Budgets = []int64{cfg.Rank.Budget.Bytes()}
 	}
-	if sim.Resolver, err = newResolver(c.String("uv"), b.Targets[0], pip, python, cache); err != nil {
+	if sim.Resolver, err = newResolver(c.String("uv"), target, pip, python, cache); err != nil {
 		return err
 	}
 	sim.Open = func(ctx context.Context, locks []simulate.Locked) (simulate.Index, error) {
-		return builder.SimulateSets(ctx, b, locks, filepath.Join(cache, "requires.jsonl"))
+		return pypi.SimulateSets(ctx, client, target, b, locks, filepath.Join(cache, "requires.jsonl"))
 	}
 	r, err := sim.Run(c.Context)
 	if err != nil {
@@ -80,7 +82,7 @@ func simulateCache(c *cli.Context) (string, error) {
 }
 
 // newResolver finds uv and tells it of the index that pip is configured for.
-func newResolver(uv string, t builder.Target, pip index.Config, python, cache string) (simulate.Resolver, error) {
+func newResolver(uv string, t pypi.Target, pip index.Config, python, cache string) (simulate.Resolver, error) {
 	path, err := exec.LookPath(uv)
 	if err != nil {
 		return simulate.Resolver{}, usagef("--simulate resolves with uv, and %q is not there", uv).hint("install uv, or name it with --uv")

@@ -79,11 +79,11 @@ def attach(w):
 
 def plan(w):
     """Memory and time of a plan: generated pages on loopback, served by another process."""
-    found, _ = bench(w, "./builder", "BenchmarkPlan", "1x")
+    found, _ = bench(w, "./builder/pypi", "BenchmarkPlan", "1x")
     rows = []
     for n, f in found.items():
         goal = {"limit": 200.0} if n == "15000" else {}
-        rows.append(Row("peak memory of a builder planning %s projects" % n, one(f["peak-MB"], "MB"), command="go test -bench Plan ./builder", **goal))
+        rows.append(Row("peak memory of a builder planning %s projects" % n, one(f["peak-MB"], "MB"), command="go test -bench Plan ./builder/pypi", **goal))
         goal = {"limit": 5.0} if n == "15000" else {}
-        rows.append(Row("time of that plan", one(f["s/plan"]), command="go test -bench Plan ./builder", **goal))
+        rows.append(Row("time of that plan", one(f["s/plan"]), command="go test -bench Plan ./builder/pypi", **goal))
     return rows

@@ -2,6 +2,8 @@ package pypi
 
 import (
 	"encoding/json"
+	"path"
+	"strings"
 
 	"larder/snapshot/ecosystem"
 )
@@ -20,6 +22,14 @@ const (
 	ViewPipOld = "pip-old" // the cache of older pips, which holds every wheel once more
 	ViewSimple = "simple"  // a static index (PEP 503 and 691) with the wheels below +files
 )
+
+// IsLock says whether a file is a lock, as far as its name tells. Files of other names may be
+// requirements, too.
+func IsLock(name string) bool {
+	base := path.Base(name)
+	return base == "uv.lock" || base == "poetry.lock" || strings.HasSuffix(base, ".toml") && strings.HasPrefix(base, "pylock") ||
+		strings.Contains(base, "requirements") && strings.HasSuffix(base, ".txt")
+}
 
 // describe tells a target's interpreter, or what a wheel requires of one.
 func describe(detail json.RawMessage) string {

@@ -39,3 +39,14 @@ func TestDetails(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestIsLock(t *testing.T) {
+	for name, want := range map[string]bool{
+		"pylock.toml": true, "dir/pylock.dev.toml": true, "uv.lock": true, "/a/poetry.lock": true, "requirements.txt": true, "requirements-dev.txt": true,
+		"toy.lock": false, "uv.lock/x": false, "package-lock.json": false, "pyproject.toml": false,
+	} {
+		if IsLock(name) != want {
+			t.Errorf("IsLock(%q) is not %v", name, want)
+		}
+	}
+}

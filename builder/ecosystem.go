@@ -1,0 +1,235 @@
+package builder
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+
+	"larder/snapshot"
+	"larder/snapshot/image"
+)
+
+// Ecosystem is the half of an ecosystem that builds. The half that attaches is a row of package
+// ecosystem with the same name.
+type Ecosystem struct {
+	Name      string
+	Views     []View
+	Installer string // project of its own installer, stocked wherever layers are; "" is none
+
+	Normalize func(project string) string // of a ranking; nil where names have one spelling
+
+	// IsLock says whether a file is one of its lock formats, as far as its path tells.
+	IsLock func(path string) bool
+	// ReadLock reads a lock as one target does: markers may differ.
+	ReadLock func(path string, t Target) (*snapshot.Requirements, error)
+	// Targets resolves the tags that people name; none stands for what the host has.
+	Targets func(ctx context.Context, tags []string) ([]Target, error)
+	// Digest is the index's digest of an artifact of a snapshot; nil where that is its SHA-256.
+	Digest func(row snapshot.ManifestArtifact) string
+	// Open begins a build. Targets, locks and ranking of cfg are this ecosystem's own; Warn may be
+	// called from any goroutine. There is no stage in a dry run.
+	Open func(ctx context.Context, cfg Config, stage *snapshot.Stage) (World, error)
+}
+
+// World is an ecosystem while a build asks its index and unpacks its artifacts. Its methods are
+// called from many goroutines. What it cannot know because the index is silent is an error that
+// Silence marked: then the index is to blame, and not what was asked for.
+type World interface {
+	// Choose asks the index for a project, and answers each wish in turn. An error is of all.
+	Choose(ctx context.Context, project string, wishes []Wish) ([]Choice, error)
+	// Known is the pick of an artifact that the previous snapshot has.
+	Known(row snapshot.ManifestArtifact, target string) (Pick, error)
+	// Size asks for the size of an artifact when no page tells.
+	Size(ctx context.Context, a Artifact) (int64, error)
+	// Disk estimates what an artifact of size bytes adds to the pool, unpacked as so many layers
+	// and copied into so many views.
+	Disk(size int64, layers, copies int) int64
+	// Fetch downloads an artifact. Without an error, the bytes have the index's digest.
+	Fetch(ctx context.Context, a Artifact, to Sink) error
+	// Reuse takes over what the previous snapshot says of an item; false means that it has to be
+	// unpacked.
+	Reuse(it *Item, row snapshot.ManifestArtifact) bool
+	// Unpack reads an artifact, checks all of it unless it.Known, sets Detail and Parts, and makes the
+	// layer of each pick of it.Unmade. It returns the picks that turned out not to fit their target.
+	// The context is one for all calls.
+	Unpack(ctx context.Context, it *Item, artifact Reader, put Put) ([]Unfit, error)
+	Close()
+}
+
+// Budgeter is a World that can choose what a budget takes.
+type Budgeter interface {
+	// Fit chooses among what ranked wishes had it offer. What is fixed is taken anyway. It may
+	// fetch to know more; fetch is nil in a dry run.
+	Fit(ctx context.Context, fixed []Pick, fetch func(context.Context, Artifact) error) ([]Pick, *BudgetReport, error)
+}
+
+// Bundler is a World whose targets bring an installer of their own, stocked where the index has none.
+type Bundler interface {
+	Bundled(ctx context.Context, t Target) (Pick, Reader, error)
+}
+
+// Target is what artifacts are stocked for.
+type Target struct {
+	Ecosystem string
+	Tag       string          // unique, whatever the ecosystem
+	Detail    json.RawMessage // of its row in the manifest
+	Program   string          // path of the interpreter that layers are made with; "" is none on this host
+	Own       any             // the ecosystem's
+}
+
+// Wish asks for one artifact of a project.
+type Wish struct {
+	Target  string
+	Pin     *snapshot.Pin   // of a lock; nil is the newest version
+	Place   int             // in the ranking, from 1. With a budget, a ranked project's versions are offered to it
+	Without map[string]bool // by digest: artifacts that turned out not to fit
+}
+
+// Choice answers a Wish: what to stock, why there is none, or neither when a budget decides.
+type Choice struct {
+	Pick *Pick
+	Err  error
+}
+
+// Artifact is a file that an index offers.
+type Artifact struct {
+	Project, Version, Filename string
+
+	Digest string          // as the index publishes it, in hexadecimal: what tells artifacts apart
+	Object snapshot.Object // its bytes; zero when the digest is no SHA-256 and it is not fetched yet
+	Size   int64           // -1 when the index does not tell
+	URL    string          // "" when no index offers it
+	Index  string          // root of the index
+	Own    any             // the ecosystem's
+}
+
+// Pick is an artifact to stock for one target.
+type Pick struct {
+	Artifact
+	Target  string
+	LayerID string   // 12 hexadecimal digits of a digest over the target and all that decides the layer's content
+	Names   []string // of its version, below by-name/
+	Order   int      // among artifacts of one version: the least is preferred
+	Locked  bool     // a lock names it: to miss it fails the build
+	Tool    bool     // an installer that nobody asked for by name
+
+	Layer   []image.Entry // the artifact as installed; nil when it is not made
+	layered bool          // it gets a layer
+	world   *world
+	item    *Item
+}
+
+// Unfit is a pick that turned out not to fit its target.
+type Unfit struct {
+	Pick *Pick
+	Err  error
+}
+
+// Item is an artifact on its way into the snapshot, with all picks of it.
+type Item struct {
+	Artifact
+	Picks  []*Pick
+	Known  bool            // the previous snapshot has it: it was read whole once
+	Detail json.RawMessage // of its row in the manifest
+	Parts  any             // what its views serve besides its bytes: the ecosystem's
+
+	world  *world
+	made   map[string]made // entries of views that were made or reused, by path
+	served bool            // a view of the previous snapshot has its bytes
+	reused bool            // the previous snapshot has all that is wanted of it
+	lost   bool            // it cannot be had
+}
+
+// Unmade are the picks that want a layer and have none yet.
+func (it *Item) Unmade() []*Pick {
+	var picks []*Pick
+	for _, p := range it.Picks {
+		if p.layered && p.Layer == nil {
+			picks = append(picks, p)
+		}
+	}
+	return picks
+}
+
+// View writes a client's cache, or a static index, below views/NAME of the image.
+type View struct {
+	Name   string
+	Copies bool // it holds each artifact once more
+	// Entries are what the view has of an artifact.
+	Entries func(it *Item) []ViewEntry
+	// Pages are what it has of all of them; nil for none.
+	Pages func(items []*Item) ([]ViewEntry, error)
+}
+
+// ViewEntry is one file of a view, with one kind of content.
+type ViewEntry struct {
+	Path string // below the view
+
+	Bytes  []byte          // what is known without the artifact
+	Object snapshot.Object // what is in the pool: the artifact, or a part of it that was put there
+	Size   int64           // of Object
+	// Make writes it from the artifact, once: later builds take it from the previous snapshot. The
+	// error is a warning, and the view goes without.
+	Make func(artifact io.Reader) (io.Reader, error)
+}
+
+// Put stores one file's content.
+type Put = image.Put
+
+// Reader reads an artifact.
+type Reader interface {
+	io.Reader
+	io.ReaderAt
+	io.Closer
+}
+
+// Sink takes an artifact's bytes. Truncate forgets them: the download starts again.
+type Sink interface {
+	io.Writer
+	Truncate() error
+}
+
+var registered []Ecosystem
+
+// Register makes an ecosystem one of those that builds of this program serve. The first is the one
+// whose projects are ranked, and reads the locks that no other claims.
+func Register(e Ecosystem) {
+	if slices.ContainsFunc(registered, func(had Ecosystem) bool { return had.Name == e.Name }) {
+		panic(fmt.Sprintf("ecosystem %s is registered twice", e.Name))
+	}
+	registered = append(registered, e)
+}
+
+// ViewNames are the views that builds can write.
+func ViewNames() (names []string) {
+	for _, e := range registered {
+		for _, v := range e.Views {
+			names = append(names, v.Name)
+		}
+	}
+	return names
+}
+
+// FindTargets resolves target tags for the ecosystems of locks, and for the ranking's when ranked.
+func FindTargets(ctx context.Context, locks []string, ranked bool, tags []string) ([]Target, error) {
+	var all []Target
+	for i, e := range registered {
+		mine := slices.ContainsFunc(locks, func(path string) bool { return ecosystemOf(registered, path) == i })
+		if !mine && (i > 0 || !ranked && len(locks) > 0) {
+			continue
+		}
+		found, err := e.Targets(ctx, tags)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// ecosystemOf is the place of the ecosystem that reads a lock.
+func ecosystemOf(all []Ecosystem, path string) int {
+	return max(0, slices.IndexFunc(all, func(e Ecosystem) bool { return e.IsLock(path) }))
+}

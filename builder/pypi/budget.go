@@ -1,0 +1,239 @@
+package pypi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"larder/builder"
+	"larder/builder/pypi/index"
+	"larder/builder/pypi/view"
+	"larder/popularity/budget"
+	"larder/snapshot"
+)
+
+// option is one wheel file that a budget may take.
+type option struct {
+	picks    []builder.Pick // one a target at most
+	hits     int64
+	counted  bool // a source counts this version
+	disk     int64
+	needs    []int         // places of options
+	requires []requirement // of its metadata
+	known    bool          // requires are
+	tried    bool          // the index was asked for them
+	neededBy string        // the first project that asked for it, when no ranking did
+}
+
+func (o *option) file() index.File { return o.picks[0].Own.(candidate).file }
+
+// planner is everything that a budget chooses from, and how it does.
+type planner struct {
+	cfg     builder.Config
+	targets []Target
+	pages   pageSource
+	copies  int // views that hold each wheel once more
+	floor   int64
+
+	mu         sync.Mutex
+	options    []*option
+	places     map[string]int // of options, by SHA-256
+	newest     map[projectTarget]candidate
+	answers    map[wanted]int // the option that a requirement chooses; -1 for none
+	demands    []demand       // whose requirements are not looked at yet
+	seen       map[string]bool
+	memory     remembered
+	silent     int // wheels in a row without metadata beside them
+	unanswered int // times the index did not answer
+	unranked   int // projects asked about that no ranking names
+	rounds     int // of fetching wheels only to know what they need
+}
+
+type projectTarget struct {
+	project string
+	target  int
+}
+
+func newPlanner(cfg builder.Config, targets []Target, pages pageSource) *planner {
+	s := &planner{cfg: cfg, targets: targets, pages: pages, copies: builder.Copies(cfg, builder.Ecosystem{Views: view.All}),
+		places: map[string]int{}, newest: map[projectTarget]candidate{}, answers: map[wanted]int{}, seen: map[string]bool{},
+		memory: openRemembered(cfg.Store)}
+	s.floor = s.leastHits()
+	return s
+}
+
+// put returns the place of the option of a pick's wheel, made if need be. The
+// caller holds mu.
+func (s *planner) put(p builder.Pick) int {
+	at, ok := s.places[p.Digest]
+	if !ok {
+		at = len(s.options)
+		s.places[p.Digest] = at
+		s.options = append(s.options, &option{disk: -1})
+	}
+	o := s.options[at]
+	if !slices.ContainsFunc(o.picks, func(had builder.Pick) bool { return had.Target == p.Target }) {
+		o.picks = append(o.picks, p)
+	}
+	return at
+}
+
+// candidate is put for a candidate of a target.
+func (s *planner) candidate(c candidate, target int) int {
+	digest, _ := snapshot.ParseDigest(c.file.SHA256) // releases has read it
+	return s.put(pick(c, s.targets[target], digest))
+}
+
+// fit chooses what the budget takes, with all that it needs. What is fixed, such as a lock's, is
+// stocked whatever the budget.
+func (s *planner) fit(ctx context.Context, fixed []builder.Pick, fetch fetchFunc) ([]builder.Pick, *builder.BudgetReport, error) {
+	for _, p := range fixed {
+		s.put(p)
+	}
+	for {
+		if err := s.offered(ctx); err != nil {
+			return nil, nil, err
+		}
+		order := s.order(fixed)
+		choice := order.Take(s.cfg.Budget)
+		learned, err := s.learn(ctx, choice, fetch)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !learned {
+			return s.take(order, choice, fixed)
+		}
+	}
+}
+
+// fetchFunc brings a wheel into the pool; nil in a dry run.
+type fetchFunc = func(context.Context, builder.Artifact) error
+
+// offered adds what the options need, and weighs all.
+func (s *planner) offered(ctx context.Context) error {
+	if err := s.spread(ctx); err != nil {
+		return err
+	}
+	return s.weigh(ctx)
+}
+
+// weigh finds out what each option adds to the disk. Wheels whose page tells no
+// size cost one HEAD, once in the life of the store.
+func (s *planner) weigh(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(max(s.cfg.Jobs, 16))
+	for _, o := range s.options {
+		if o.disk >= 0 {
+			continue
+		}
+		g.Go(func() error {
+			size := o.picks[0].Size
+			if size < 0 {
+				var err error
+				if size, err = s.sizeOf(ctx, o.file()); err != nil || size < 0 {
+					o.disk = unweighable
+					return err
+				}
+				for i := range o.picks {
+					o.picks[i].Size = size
+				}
+			}
+			layers := 0
+			for _, p := range o.picks {
+				if s.cfg.Layers || p.Locked || p.Tool {
+					layers++
+				}
+			}
+			o.disk = disk(size, layers, s.copies)
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// sizeOf is a wheel's size, by the previous snapshot or by a HEAD; -1 when the
+// index does not tell. An index that stops answering is an error.
+func (s *planner) sizeOf(ctx context.Context, f index.File) (int64, error) {
+	if body, err := s.stored(f); err == nil {
+		defer body.Close()
+		info, err := body.Stat()
+		return info.Size(), err
+	}
+	size, err := s.pages.Size(ctx, f)
+	if ctx.Err() != nil {
+		return 0, ctx.Err()
+	}
+	if err == nil {
+		return size, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if errors.Is(err, index.ErrUnreachable) {
+		if s.unanswered++; s.unanswered > maxUnanswered {
+			return 0, builder.Unreachable(err)
+		}
+	}
+	return -1, nil
+}
+
+// unweighable is the size of a wheel that the index does not tell: no budget
+// takes it.
+const unweighable = 1 << 49
+
+// order orders the options for every budget at once.
+func (s *planner) order(fixed []builder.Pick) *budget.Order {
+	wheels := make([]budget.Wheel, len(s.options))
+	for i, o := range s.options {
+		wheels[i] = budget.Wheel{Key: o.picks[0].Project + " " + o.picks[0].Filename + " " + o.picks[0].Digest, Hits: o.hits, Bytes: o.disk, Needs: o.needs}
+	}
+	for _, p := range fixed {
+		wheels[s.places[p.Digest]].Fixed = true
+	}
+	return budget.NewOrder(wheels)
+}
+
+// take makes the choice the plan.
+func (s *planner) take(order *budget.Order, choice budget.Choice, fixed []builder.Pick) ([]builder.Pick, *builder.BudgetReport, error) {
+	unknown := 0
+	for _, i := range choice.Wheels {
+		if o := s.options[i]; !o.known && o.tried {
+			unknown++
+		}
+	}
+	if unknown > 0 {
+		s.cfg.Warn(fmt.Sprintf("what %d of the wheels chosen need is not known before they are fetched: the index has no metadata beside them", unknown))
+	}
+	least, some := order.Least()
+	if some && least > s.cfg.Budget {
+		return nil, nil, s.tooSmall(order, least, fixed)
+	}
+	if choice.Bytes > s.cfg.Budget {
+		s.cfg.Warn(fmt.Sprintf("what the locks name takes about %s, more than the budget of %s", bytesText(choice.Bytes), bytesText(s.cfg.Budget)))
+	}
+	var picks []builder.Pick
+	taken := make([]bool, len(s.options))
+	for _, i := range choice.Wheels {
+		taken[i] = true
+		picks = append(picks, s.options[i].picks...)
+	}
+	// The fixed ones say again what is a lock's: the build makes one of both.
+	return append(picks, fixed...), s.verdict(order, choice, taken), nil
+}
+
+// tooSmall is the refusal of a budget under which nothing ranked is stocked.
+func (s *planner) tooSmall(order *budget.Order, least int64, fixed []builder.Pick) error {
+	for i, o := range s.options {
+		if t, ok := order.Threshold(i); ok && t == least {
+			text := fmt.Sprintf("a budget of %s takes no wheel: the first one, %s with what it needs, takes about %s on disk", bytesText(s.cfg.Budget), o.file().Filename, bytesText(least))
+			if slices.ContainsFunc(fixed, func(p builder.Pick) bool { return p.Locked }) {
+				text = fmt.Sprintf("a budget of %s takes no wheel but those of locks: those and %s with what it needs take about %s on disk", bytesText(s.cfg.Budget), o.file().Filename, bytesText(least))
+			}
+			return builder.WithHint(fmt.Errorf("%w: %s", builder.ErrBudget, text), "give a larger budget, or fewer locks")
+		}
+	}
+	return builder.ErrBudget
+}

@@ -1,0 +1,121 @@
+package pypi
+
+import (
+	"errors"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"larder/builder/pypi/index"
+	"larder/popularity"
+	"larder/snapshot"
+	"larder/snapshot/pypi/pep440"
+	"larder/snapshot/pypi/tags"
+)
+
+// expected is what the ranking says of a project; a plain list says its place.
+func (s *planner) expected(project string, place int) popularity.Entry {
+	if e, ok := s.cfg.Entries[project]; ok && e.Score > 0 {
+		return e
+	}
+	return popularity.Entry{Project: project, Score: 1_000_000_000 / int64(60+place)}
+}
+
+// leastHits is what a version must expect to be looked at: as much as the newest one
+// of the last project that is asked about, or of the 5,000th. Less than that is
+// expected of projects that are not asked about at all; without it, each of a
+// thousand projects would bring thirty old versions that no budget takes. It is
+// reckoned from the project in the middle, since both ends are uneven: the first
+// may be a host's own, many times missed, the last what it missed once.
+func (s *planner) leastHits() int64 {
+	if len(s.cfg.Ranking) == 0 {
+		return 0
+	}
+	middle := len(s.cfg.Ranking) / 2
+	score := s.expected(s.cfg.Ranking[middle], middle+1).Score
+	return score / int64(60+max(5000, len(s.cfg.Ranking))) * int64(61+middle) / 2
+}
+
+// offer makes options of the versions of a ranked project that are worth it for a target. The
+// error is why there is none.
+func (s *planner) offer(files []index.File, project string, place int, tag string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	target := slices.IndexFunc(s.targets, func(t Target) bool { return t.Tag == tag })
+	t, e := s.targets[target], s.expected(project, place)
+	best, err := releases(files, project, t.Target, t.Python)
+	if err != nil {
+		return err
+	}
+	s.newest[projectTarget{project, target}] = best[0]
+	list := make([]popularity.Release, len(best))
+	for i, c := range best {
+		list[i] = popularity.Release{Version: c.version.String(), Segments: segments(c.version.String()), Count: counted(e, c, t.Target.Python())}
+	}
+	for _, share := range popularity.Shares(list, e.Score) {
+		at := slices.IndexFunc(list, func(r popularity.Release) bool { return r.Version == share.Version })
+		if at > 0 && share.Hits < s.floor {
+			continue
+		}
+		option := s.candidate(best[at], target)
+		o := s.options[option]
+		o.hits += share.Hits
+		o.counted = o.counted || share.Counted
+		s.demand(demand{option, target, option, ""})
+	}
+	return nil
+}
+
+// releases returns the best wheel for a target of each version that may be
+// stocked, newest version first.
+func releases(files []index.File, project string, t tags.Target, python string) ([]candidate, error) {
+	fit, err := fitting(files, project, t, python, nil)
+	if err != nil {
+		return nil, err
+	}
+	best := map[string]candidate{}
+	for _, c := range fit {
+		if _, err := snapshot.ParseDigest(c.file.SHA256); err != nil {
+			continue
+		}
+		v := c.version.Canonical()
+		if had, ok := best[v]; !ok || better(c, had) > 0 {
+			best[v] = c
+		}
+	}
+	if len(best) == 0 {
+		return nil, errors.New("the index publishes no SHA-256 for its wheels")
+	}
+	all := slices.Collect(maps.Values(best))
+	slices.SortFunc(all, func(a, b candidate) int { return b.version.Compare(a.version) })
+	return all, nil
+}
+
+// counted is how often a source counted a version, for the target's Python where
+// it tells.
+func counted(e popularity.Entry, c candidate, minor string) (n int64) {
+	for _, v := range e.Versions {
+		if v.Python != "" && v.Python != minor {
+			continue
+		}
+		if other, err := pep440.Parse(v.Version); err == nil && other.Compare(c.version) == 0 {
+			n += v.Count
+		}
+	}
+	return n
+}
+
+// segments are the numbers of a version's release: 1!2.3rc1 is 2, 3.
+func segments(version string) (out []int) {
+	if _, rest, ok := strings.Cut(version, "!"); ok {
+		version = rest
+	}
+	release := version[:len(version)-len(strings.TrimLeft(version, "0123456789."))]
+	for _, part := range strings.Split(release, ".") {
+		if n, err := strconv.Atoi(part[:min(len(part), 9)]); err == nil {
+			out = append(out, n)
+		}
+	}
+	return out
+}

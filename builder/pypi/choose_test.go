@@ -1,0 +1,96 @@
+package pypi
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"larder/builder/pypi/index"
+	"larder/snapshot"
+	"larder/snapshot/pypi/tags"
+)
+
+const linux311 = "cp311-manylinux_2_36_x86_64"
+
+func target(t testing.TB, tag string) tags.Target {
+	t.Helper()
+	parsed, err := tags.Parse(tag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return parsed
+}
+
+func pin(version string, digests ...string) *snapshot.Pin {
+	return &snapshot.Pin{Version: version, Spellings: []string{version}, Digests: digests}
+}
+
+// sha is a digest that tells files apart.
+func sha(c byte) string { return strings.Repeat(string(c), 64) }
+
+func TestChoose(t *testing.T) {
+	wheel := func(name string, edit ...func(*index.File)) index.File {
+		f := index.File{Filename: name, SHA256: sha('a'), Size: 1}
+		for _, e := range edit {
+			e(&f)
+		}
+		return f
+	}
+	yanked := func(f *index.File) { f.Yanked = true }
+	requires := func(spec string) func(*index.File) { return func(f *index.File) { f.RequiresPython = spec } }
+	hash := func(c byte) func(*index.File) { return func(f *index.File) { f.SHA256 = sha(c) } }
+
+	tests := []struct {
+		name  string
+		files []index.File
+		pin   *snapshot.Pin
+		want  string // a file name, or the reason
+	}{
+		{"newest release", []index.File{wheel("demo-1.9-py3-none-any.whl"), wheel("demo-1.10-py3-none-any.whl")}, nil, "demo-1.10-py3-none-any.whl"},
+		{"not a pre-release", []index.File{wheel("demo-1.0-py3-none-any.whl"), wheel("demo-2.0rc1-py3-none-any.whl"), wheel("demo-2.0.dev3-py3-none-any.whl")}, nil, "demo-1.0-py3-none-any.whl"},
+		{"post releases count", []index.File{wheel("demo-1.0-py3-none-any.whl"), wheel("demo-1.0.post1-py3-none-any.whl")}, nil, "demo-1.0.post1-py3-none-any.whl"},
+		{"not yanked", []index.File{wheel("demo-1.0-py3-none-any.whl"), wheel("demo-2.0-py3-none-any.whl", yanked)}, nil, "demo-1.0-py3-none-any.whl"},
+		{"requires-python", []index.File{wheel("demo-1.0-py3-none-any.whl"), wheel("demo-2.0-py3-none-any.whl", requires(">=3.12"))}, nil, "demo-1.0-py3-none-any.whl"},
+		{"unreadable requires-python is ignored", []index.File{wheel("demo-1.0-py3-none-any.whl"), wheel("demo-2.0-py3-none-any.whl", requires(">=3.8.*!"))}, nil, "demo-2.0-py3-none-any.whl"},
+		{"best tag", []index.File{wheel("demo-1.0-py3-none-any.whl"), wheel("demo-1.0-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"), wheel("demo-1.0-cp38-abi3-manylinux_2_28_x86_64.whl")}, nil, "demo-1.0-cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64.whl"},
+		{"newer version before better tag", []index.File{wheel("demo-1.1-py3-none-any.whl"), wheel("demo-1.0-cp311-cp311-manylinux_2_17_x86_64.whl")}, nil, "demo-1.1-py3-none-any.whl"},
+		{"highest build", []index.File{wheel("demo-1.0-2-py3-none-any.whl"), wheel("demo-1.0-10-py3-none-any.whl"), wheel("demo-1.0-py3-none-any.whl")}, nil, "demo-1.0-10-py3-none-any.whl"},
+		{"other platforms", []index.File{wheel("demo-1.0-py3-none-any.whl"), wheel("demo-2.0-cp311-cp311-win_amd64.whl"), wheel("demo-2.0-cp312-cp312-manylinux_2_17_x86_64.whl"), wheel("demo-2.0-cp311-cp311-manylinux_2_39_x86_64.whl")}, nil, "demo-1.0-py3-none-any.whl"},
+		{"falls back past a release of sources", []index.File{wheel("demo-1.0-py3-none-any.whl"), wheel("demo-2.0.tar.gz")}, nil, "demo-1.0-py3-none-any.whl"},
+		{"another project's file", []index.File{wheel("demo-1.0-py3-none-any.whl"), wheel("other-2.0-py3-none-any.whl")}, nil, "demo-1.0-py3-none-any.whl"},
+		{"spelling", []index.File{wheel("Demo-1.0-py3-none-any.whl")}, nil, "Demo-1.0-py3-none-any.whl"},
+
+		{"pin", []index.File{wheel("demo-1.0-py3-none-any.whl"), wheel("demo-2.0-py3-none-any.whl")}, pin("1.0"), "demo-1.0-py3-none-any.whl"},
+		{"pin spelled otherwise", []index.File{wheel("demo-1.0.0-py3-none-any.whl")}, pin("1"), "demo-1.0.0-py3-none-any.whl"},
+		{"pin of a pre-release", []index.File{wheel("demo-2.0rc1-py3-none-any.whl")}, pin("2.0rc1"), "demo-2.0rc1-py3-none-any.whl"},
+		{"pin of a yanked release", []index.File{wheel("demo-1.0-py3-none-any.whl", yanked)}, pin("1.0"), "demo-1.0-py3-none-any.whl"},
+		{"pin takes a local build", []index.File{wheel("demo-1.0-py3-none-any.whl"), wheel("demo-1.0+cpu-py3-none-any.whl")}, pin("1.0"), "demo-1.0+cpu-py3-none-any.whl"},
+		{"hash decides", []index.File{wheel("demo-1.0-py3-none-any.whl", hash('b')), wheel("demo-1.0-cp311-cp311-manylinux_2_17_x86_64.whl", hash('c'))}, pin("1.0", sha('b')), "demo-1.0-py3-none-any.whl"},
+
+		{"no files", nil, nil, "lists no files"},
+		{"only sources", []index.File{wheel("demo-1.0.tar.gz")}, nil, "no release has a wheel"},
+		{"no tag fits", []index.File{wheel("demo-1.0-cp311-cp311-win_amd64.whl")}, nil, "no wheel fits " + linux311},
+		{"only yanked", []index.File{wheel("demo-1.0-py3-none-any.whl", yanked)}, nil, "is yanked"},
+		{"only pre-releases", []index.File{wheel("demo-1.0a1-py3-none-any.whl")}, nil, "only pre-releases"},
+		{"only for another python", []index.File{wheel("demo-1.0-py3-none-any.whl", requires("<3.9"))}, nil, "another Python"},
+		{"no such version", []index.File{wheel("demo-1.0-py3-none-any.whl")}, pin("3.0"), "no version 3.0"},
+		{"pin without a wheel", []index.File{wheel("demo-3.0.tar.gz")}, pin("3.0"), "no wheel of version 3.0"},
+		{"no such hash", []index.File{wheel("demo-1.0-py3-none-any.whl")}, pin("1.0", sha('f')), "no wheel with a hash the lock names"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			// The answer must not depend on the order in which the index lists files.
+			for range 2 {
+				got, err := choose(test.files, "demo", target(t, linux311), "3.11.7", test.pin)
+				if strings.HasSuffix(test.want, ".whl") {
+					if err != nil || got.file.Filename != test.want {
+						t.Fatalf("chose %q, %v; want %q", got.file.Filename, err, test.want)
+					}
+				} else if err == nil || !strings.Contains(err.Error(), test.want) {
+					t.Fatalf("chose %q, %v; want the reason %q", got.file.Filename, err, test.want)
+				}
+				slices.Reverse(test.files)
+			}
+		})
+	}
+}

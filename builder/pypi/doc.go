@@ -1,0 +1,37 @@
+// Package pypi builds from indexes of Python packages.
+//
+// Below it: index asks indexes, wheel reads archives, layer makes of a wheel what pip would have
+// installed, view writes what clients look for.
+//
+// # Promises
+//
+// For each target, the wheel of a project is the one that pip would choose (choose.go). No code of a
+// package runs: wheels are unpacked, their sources compiled, nothing is imported. Where the index has
+// no pip, the pip that comes with the target's interpreter is stocked for private environments; that
+// interpreter is already trusted to compile.
+//
+// What the pip views have as FILE.metadata is the wheel's own METADATA, where the index announces
+// such a file, and under no other hash. Where the index does not announce which Python a wheel needs,
+// its METADATA is heeded: a ranked project then falls back to its next best wheel.
+//
+// # With a budget
+//
+// Without one, the plan is the newest release of each ranked project, without its
+// dependencies, which a ranking by downloads puts above it. With one (budget.go),
+// the wheels of several versions of each project compete for the bytes they take on
+// disk, by the hits they expect (popularity.Shares, package popularity/budget). What a
+// chosen wheel needs is chosen with it: by its Requires-Dist, the target's markers
+// and the extras asked for, each requirement alone with the newest release that
+// meets it; from the metadata beside the wheel on the index, else from the wheel in
+// the pool. Where there is neither, chosen wheels are fetched to know, and the
+// budget chooses again; a dry run then does not know, and says so. Bytes on disk are
+// an estimate from the wheel's size: what wheels share is known only when they are
+// unpacked. What wheels need, their sizes and the index's pages are kept in the
+// store, so that an unchanged plan costs one conditional request a project.
+//
+// # Limits
+//
+// Wheels only: a project with nothing but source archives is skipped. No resolver:
+// two requirements that exclude each other's choice bring a wheel each. pip's
+// --find-links directories are not read: pip does not cache what it takes from them.
+package pypi

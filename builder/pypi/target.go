@@ -1,0 +1,95 @@
+package pypi
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+
+	"larder/builder"
+	"larder/builder/pypi/layer"
+	"larder/snapshot"
+	rows "larder/snapshot/pypi"
+	"larder/snapshot/pypi/tags"
+)
+
+// Target is an interpreter and platform to stock for.
+type Target struct {
+	tags.Target
+	Tag         string             // Target's text form
+	Python      string             // the interpreter's full version, as in python_full_version
+	Markers     map[string]string  // PEP 508 environment
+	Interpreter *layer.Interpreter // nil when none of this kind is on the host
+}
+
+// Builder is the target as a build knows it.
+func (t Target) Builder() builder.Target {
+	b := builder.Target{Ecosystem: rows.Name, Tag: t.Tag, Detail: rows.Target{Python: t.Python, Markers: t.Markers}.Row(t.Tag, "").Detail, Own: t}
+	if t.Interpreter != nil {
+		b.Program = t.Interpreter.Executable
+	}
+	return b
+}
+
+// layerID names the layer of a wheel: the first 12 hexadecimal digits of a digest
+// over all that decides its content. A new way of making layers gets a new first
+// line, so that no older layer is taken for one of its own.
+func (t Target) layerID(wheel string) string {
+	python := t.Python
+	if t.Interpreter == nil {
+		python = "no bytecode"
+	}
+	return snapshot.Sum([]byte(strings.Join([]string{layer.Format, t.Tag, python, wheel}, "\n"))).Short()
+}
+
+// FindTargets resolves --target tags. Without any, the target is the python3 on
+// PATH. A tag whose interpreter is not on this host is taken as it is, its first
+// release standing for the version: its layers get no bytecode.
+func FindTargets(ctx context.Context, wanted []string) ([]Target, error) {
+	if len(wanted) == 0 {
+		t, err := probe(ctx, "python3")
+		if err != nil {
+			return nil, fmt.Errorf("find the interpreter to stock for: %w", err)
+		}
+		return []Target{t}, nil
+	}
+	var targets []Target
+	seen := map[string]bool{}
+	for _, tag := range wanted {
+		parsed, err := tags.Parse(tag)
+		if err != nil {
+			return nil, err
+		}
+		if seen[parsed.String()] {
+			continue
+		}
+		seen[parsed.String()] = true
+		t, err := probe(ctx, "python"+parsed.Python())
+		if err != nil || !sameInterpreter(t.Target, parsed) {
+			t = Target{Python: parsed.Python() + ".0"}
+		}
+		// The interpreter compiles and tells its version; the platform is the one asked for.
+		t.Target, t.Tag = parsed, parsed.String()
+		t.Markers = parsed.Markers(t.Python)
+		targets = append(targets, t)
+	}
+	return targets, nil
+}
+
+// sameInterpreter says whether the bytecode of one target's interpreter serves the
+// other: same implementation, version and threading.
+func sameInterpreter(a, b tags.Target) bool {
+	return a.Python() == b.Python() && a.FreeThreaded() == b.FreeThreaded()
+}
+
+func probe(ctx context.Context, name string) (Target, error) {
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return Target{}, builder.WithHint(fmt.Errorf("%s is not on PATH: %w", name, layer.ErrInterpreter), "install Python 3, or name a target with --target, such as cp311-manylinux_2_36_x86_64")
+	}
+	in, err := layer.Probe(ctx, path)
+	if err != nil {
+		return Target{}, err
+	}
+	return Target{Target: in.Target, Tag: in.Target.String(), Python: in.Version, Markers: in.Target.Markers(in.Version), Interpreter: &in}, nil
+}

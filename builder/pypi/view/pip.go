@@ -1,0 +1,49 @@
+package view
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+
+	"larder/builder"
+	"larder/snapshot"
+)
+
+// wheelType is the Content-Type of a wheel's cache entry.
+const wheelType = "application/octet-stream"
+
+// pipEntries are what pip >= 23.3 keeps of a download: headers and bytes, of the wheel and of the
+// METADATA beside it.
+func pipEntries(it *builder.Item) []builder.ViewEntry {
+	p := Path(it.URL)
+	entries := []builder.ViewEntry{
+		{Path: p, Bytes: Entry(wheelType, it.Size, it.Digest)},
+		{Path: p + ".body", Object: it.Object, Size: it.Size},
+	}
+	if w := wheelOf(it); w.MetadataSize > 0 {
+		p := Path(it.URL + ".metadata")
+		entries = append(entries,
+			builder.ViewEntry{Path: p, Bytes: Entry(wheelType, w.MetadataSize, w.MetadataSHA256.String())},
+			builder.ViewEntry{Path: p + ".body", Object: snapshot.Object{Digest: w.MetadataSHA256}, Size: w.MetadataSize})
+	}
+	return entries
+}
+
+// pipOldEntries are the same for older pips, whose entries hold their body.
+func pipOldEntries(it *builder.Item) []builder.ViewEntry {
+	entries := []builder.ViewEntry{{Path: OldPath(it.URL), Make: func(wheel io.Reader) (io.Reader, error) {
+		if r, ok := OldEntry(wheelType, it.Size, it.Digest, wheel); ok {
+			return r, nil
+		}
+		return nil, fmt.Errorf("%s is too large for the cache format of pip before 23.3; such a pip will download it", it.Filename)
+	}}}
+	if w := wheelOf(it); w.Metadata {
+		entries = append(entries, builder.ViewEntry{Path: OldPath(it.URL + ".metadata"), Make: func(io.Reader) (io.Reader, error) {
+			text := bytes.NewReader(w.MetadataText)
+			w.MetadataText = nil
+			r, _ := OldEntry(wheelType, text.Size(), w.MetadataSHA256.String(), text)
+			return r, nil
+		}})
+	}
+	return entries
+}

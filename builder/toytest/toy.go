@@ -1,0 +1,199 @@
+// Package toytest is a toy ecosystem: what a new one has to bring. Its artifacts are plain tar files, its
+// index is a directory with a file DIGESTS ("project version sha512" a line), which is also what its
+// locks look like. It has one target, one view and no installer.
+package toytest
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing/fstest"
+
+	"larder/builder"
+	"larder/snapshot"
+	"larder/snapshot/ecosystem"
+	"larder/snapshot/image"
+)
+
+// Row is what store and mounts know of it.
+var Row = ecosystem.Ecosystem{
+	Name: "toy", Artifact: "parcel",
+	Clients: []ecosystem.Client{{Name: "toy", Variable: "TOY_CACHE", Dir: "toy", Views: []string{"toy"}}},
+}
+
+// Ecosystem builds from the index at a directory.
+func Ecosystem(index func() string) builder.Ecosystem {
+	return builder.Ecosystem{
+		Name:   Row.Name,
+		Views:  []builder.View{{Name: "toy", Entries: entries, Pages: pages}},
+		IsLock: func(path string) bool { return strings.HasSuffix(path, "toy.lock") },
+		ReadLock: func(path string, _ builder.Target) (*snapshot.Requirements, error) {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				return nil, err
+			}
+			return Requirements(data), nil
+		},
+		Targets: func(context.Context, []string) ([]builder.Target, error) {
+			return []builder.Target{{Ecosystem: Row.Name, Tag: "toy"}}, nil
+		},
+		Digest: digestOf,
+		Open: func(context.Context, builder.Config, *snapshot.Stage) (builder.World, error) {
+			return world{index()}, nil
+		},
+	}
+}
+
+// Requirements are a lock's.
+func Requirements(lock []byte) *snapshot.Requirements {
+	r := &snapshot.Requirements{Digest: snapshot.Sum(lock).String()}
+	for _, a := range read(lock) {
+		r.Pins = append(r.Pins, snapshot.Pin{Name: a.Project, Version: a.Version, Spellings: []string{a.Version}, Digests: []string{a.Digest}})
+	}
+	return r
+}
+
+// read reads lines of DIGESTS or of a lock.
+func read(data []byte) (all []builder.Artifact) {
+	for s := bufio.NewScanner(bytes.NewReader(data)); s.Scan(); {
+		if f := strings.Fields(s.Text()); len(f) == 3 {
+			name := f[0] + "-" + f[1] + ".tar"
+			all = append(all, builder.Artifact{Project: f[0], Version: f[1], Filename: name, Digest: f[2], Size: -1, URL: "toy:///" + name, Index: "toy:///"})
+		}
+	}
+	return all
+}
+
+type detail struct {
+	SHA512 string `json:"sha512"`
+}
+
+func digestOf(row snapshot.ManifestArtifact) string {
+	var d detail
+	_ = json.Unmarshal(row.Detail, &d) // no digest then, and nothing is reused
+	return d.SHA512
+}
+
+type world struct{ dir string }
+
+func (w world) Close() {}
+
+func (w world) Choose(_ context.Context, project string, wishes []builder.Wish) ([]builder.Choice, error) {
+	data, err := os.ReadFile(filepath.Join(w.dir, "DIGESTS"))
+	if err != nil {
+		return nil, builder.Silence(err)
+	}
+	choices := make([]builder.Choice, len(wishes))
+	for i, wish := range wishes {
+		choices[i].Err = fmt.Errorf("the index has no such parcel of %s", project)
+		for _, a := range read(data) {
+			if a.Project == project && (wish.Pin == nil || slices.Contains(wish.Pin.Digests, a.Digest)) {
+				choices[i] = builder.Choice{Pick: pick(a, wish.Target)}
+			}
+		}
+	}
+	return choices, nil
+}
+
+func pick(a builder.Artifact, target string) *builder.Pick {
+	return &builder.Pick{Artifact: a, Target: target, LayerID: snapshot.Sum([]byte("toy layer 1\n" + target + "\n" + a.Digest)).Short(), Names: []string{a.Version}}
+}
+
+func (w world) Known(row snapshot.ManifestArtifact, target string) (builder.Pick, error) {
+	return *pick(builder.Artifact{
+		Project: row.Project, Version: row.Version, Filename: row.Filename, Digest: digestOf(row),
+		Object: snapshot.Object{Digest: row.SHA256}, Size: row.Size, URL: row.URL, Index: row.Index,
+	}, target), nil
+}
+
+func (w world) Size(_ context.Context, a builder.Artifact) (int64, error) {
+	info, err := os.Stat(filepath.Join(w.dir, a.Filename))
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+func (w world) Disk(size int64, layers, copies int) int64 { return size * int64(1+layers+copies) }
+
+func (w world) Fetch(_ context.Context, a builder.Artifact, to builder.Sink) error {
+	f, err := os.Open(filepath.Join(w.dir, a.Filename))
+	if err != nil {
+		return builder.Silence(err)
+	}
+	defer f.Close()
+	h := sha512.New()
+	if _, err := io.Copy(io.MultiWriter(h, to), f); err != nil {
+		return err
+	}
+	if got := hex.EncodeToString(h.Sum(nil)); got != a.Digest {
+		return fmt.Errorf("%s: its digest is %.12s…, and the index publishes %.12s…: %w", a.Filename, got, a.Digest, builder.ErrRefused)
+	}
+	return nil
+}
+
+func (w world) Reuse(it *builder.Item, row snapshot.ManifestArtifact) bool {
+	it.Detail = row.Detail
+	return true
+}
+
+func (w world) Unpack(_ context.Context, it *builder.Item, r builder.Reader, put builder.Put) ([]builder.Unfit, error) {
+	files := fstest.MapFS{}
+	t := tar.NewReader(r)
+	for {
+		h, err := t.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w: %w", it.Filename, builder.ErrRefused, err)
+		}
+		if !fs.ValidPath(strings.TrimSuffix(h.Name, "/")) {
+			return nil, fmt.Errorf("%s: %w: it has a file named %q", it.Filename, builder.ErrRefused, h.Name)
+		}
+		file := &fstest.MapFile{Mode: h.FileInfo().Mode(), Data: []byte(h.Linkname)}
+		if h.Typeflag == tar.TypeReg {
+			if file.Data, err = io.ReadAll(t); err != nil {
+				return nil, err
+			}
+		}
+		files[strings.TrimSuffix(h.Name, "/")] = file
+	}
+	layer, err := image.Import(files, put)
+	for _, p := range it.Unmade() {
+		p.Layer = layer
+	}
+	it.Detail, _ = json.Marshal(detail{it.Digest})
+	return nil, err
+}
+
+func entries(it *builder.Item) []builder.ViewEntry {
+	return []builder.ViewEntry{
+		{Path: it.Filename, Object: it.Object, Size: it.Size},
+		{Path: it.Filename + ".sha256", Make: func(parcel io.Reader) (io.Reader, error) {
+			h := sha256.New()
+			_, err := io.Copy(h, parcel)
+			return strings.NewReader(hex.EncodeToString(h.Sum(nil)) + "\n"), err
+		}},
+	}
+}
+
+func pages(items []*builder.Item) ([]builder.ViewEntry, error) {
+	var list strings.Builder
+	for _, it := range items {
+		fmt.Fprintln(&list, it.Project, it.Version, it.Digest)
+	}
+	return []builder.ViewEntry{{Path: "DIGESTS", Bytes: []byte(list.String())}}, nil
+}

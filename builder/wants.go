@@ -1,0 +1,115 @@
+package builder
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"larder/snapshot"
+)
+
+// world is an ecosystem that has a part in a build.
+type world struct {
+	Ecosystem
+	World
+	cfg   Config // with its own targets, locks and ranking
+	locks []*lock
+}
+
+// lock is one lock as one target reads it.
+type lock struct {
+	*snapshot.Requirements
+	path   string
+	target Target
+	chosen []string // by pin: the digest of the artifact
+}
+
+// name is what the manifest calls it.
+func (l *lock) name() string { return filepath.Base(l.path) }
+
+// readLocks divides the build among the ecosystems and reads each lock for every target.
+func readLocks(cfg Config) ([]*world, error) {
+	if len(cfg.Ranking) == 0 && len(cfg.Locks) == 0 {
+		return nil, fmt.Errorf("nothing to stock: the ranking is empty and no lock was given: %w", ErrRefused)
+	}
+	var worlds []*world
+	for i, e := range cfg.Ecosystems {
+		w := &world{Ecosystem: e, cfg: cfg}
+		w.cfg.Targets = ofEcosystem(cfg.Targets, e.Name)
+		w.cfg.Locks = slices.DeleteFunc(slices.Clone(cfg.Locks), func(path string) bool { return ecosystemOf(cfg.Ecosystems, path) != i })
+		if i > 0 {
+			w.cfg.Ranking = nil
+		}
+		if len(w.cfg.Ranking) == 0 && len(w.cfg.Locks) == 0 {
+			continue
+		}
+		for _, path := range w.cfg.Locks {
+			for _, t := range w.cfg.Targets {
+				r, err := e.ReadLock(path, t)
+				if err != nil {
+					return nil, err
+				}
+				w.locks = append(w.locks, &lock{Requirements: r, path: path, target: t, chosen: make([]string, len(r.Pins))})
+			}
+		}
+		worlds = append(worlds, w)
+	}
+	return worlds, nil
+}
+
+func ofEcosystem(targets []Target, name string) []Target {
+	return slices.DeleteFunc(slices.Clone(targets), func(t Target) bool { return t.Ecosystem != name })
+}
+
+// want is what a build asks of one project.
+type want struct {
+	project string
+	wishes  []wish
+}
+
+// wish is a Wish and who has it: a lock, the ranking, or nobody by name.
+type wish struct {
+	Wish
+	lock *lock
+	pin  int // of lock
+	tool bool
+}
+
+// wants gathers what the ranking and the locks ask for, by project, so that the index is asked once
+// for each.
+func (w *world) wants() []*want {
+	byName := map[string]*want{}
+	var all []*want
+	add := func(project string, x wish) {
+		if byName[project] == nil {
+			byName[project] = &want{project: project}
+			all = append(all, byName[project])
+		}
+		byName[project].wishes = append(byName[project].wishes, x)
+	}
+	for _, l := range w.locks {
+		for i := range l.Pins {
+			add(l.Pins[i].Name, wish{Wish: Wish{Target: l.target.Tag, Pin: &l.Pins[i]}, lock: l, pin: i})
+		}
+	}
+	ranked := map[string]bool{}
+	for i, project := range w.cfg.Ranking {
+		if w.Normalize != nil {
+			project = w.Normalize(project)
+		}
+		for _, t := range w.cfg.Targets {
+			if !ranked[project] {
+				add(project, wish{Wish: Wish{Target: t.Tag, Place: i + 1}})
+			}
+		}
+		ranked[project] = true
+	}
+	if w.Installer != "" && w.layersWanted() && (!ranked[w.Installer] || w.cfg.Budget > 0) {
+		for _, t := range w.cfg.Targets {
+			add(w.Installer, wish{Wish: Wish{Target: t.Tag}, tool: true})
+		}
+	}
+	return all
+}
+
+func (w *world) layersWanted() bool { return w.cfg.Layers || len(w.cfg.Locks) > 0 }
