@@ -3,27 +3,22 @@ package builder
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"slices"
 
 	"larder/snapshot"
+	"larder/snapshot/ecosystem"
 	"larder/snapshot/image"
 )
 
-// Ecosystem is the half of an ecosystem that builds. The half that attaches is a row of package
-// ecosystem with the same name.
+// Ecosystem is an ecosystem whose snapshots this program builds.
 type Ecosystem struct {
-	Name      string
-	Views     []View
-	Installer string // project of its own installer, stocked wherever layers are; "" is none
+	ecosystem.Ecosystem        // what store, mounts and commands know of it
+	Writers             []View // of its views
+	Installer           string // project of its own installer, stocked wherever layers are; "" is none
 
 	Normalize func(project string) string // of a ranking; nil where names have one spelling
 
-	// IsLock says whether a file is one of its lock formats, as far as its path tells.
-	IsLock func(path string) bool
-	// ReadLock reads a lock as one target does: markers may differ.
-	ReadLock func(path string, t Target) (*snapshot.Requirements, error)
 	// Targets resolves the tags that people name; none stands for what the host has.
 	Targets func(ctx context.Context, tags []string) ([]Target, error)
 	// Digest is the index's digest of an artifact of a snapshot; nil where that is its SHA-256.
@@ -41,11 +36,6 @@ type World interface {
 	Choose(ctx context.Context, project string, wishes []Wish) ([]Choice, error)
 	// Known is the pick of an artifact that the previous snapshot has.
 	Known(row snapshot.ManifestArtifact, target string) (Pick, error)
-	// Size asks for the size of an artifact when no page tells.
-	Size(ctx context.Context, a Artifact) (int64, error)
-	// Disk estimates what an artifact of size bytes adds to the pool, unpacked as so many layers
-	// and copied into so many views.
-	Disk(size int64, layers, copies int) int64
 	// Fetch downloads an artifact. Without an error, the bytes have the index's digest.
 	Fetch(ctx context.Context, a Artifact, to Sink) error
 	// Reuse takes over what the previous snapshot says of an item; false means that it has to be
@@ -56,6 +46,15 @@ type World interface {
 	// The context is one for all calls.
 	Unpack(ctx context.Context, it *Item, artifact Reader, put Put) ([]Unfit, error)
 	Close()
+}
+
+// Estimator is a World that can tell what a dry run lists beside the names.
+type Estimator interface {
+	// Size asks for the size of an artifact when no page tells.
+	Size(ctx context.Context, a Artifact) (int64, error)
+	// Disk estimates what an artifact of size bytes adds to the pool, unpacked as so many layers
+	// and copied into so many views.
+	Disk(size int64, layers, copies int) int64
 }
 
 // Budgeter is a World that can choose what a budget takes.
@@ -72,11 +71,9 @@ type Bundler interface {
 
 // Target is what artifacts are stocked for.
 type Target struct {
-	Ecosystem string
-	Tag       string          // unique, whatever the ecosystem
-	Detail    json.RawMessage // of its row in the manifest
-	Program   string          // path of the interpreter that layers are made with; "" is none on this host
-	Own       any             // the ecosystem's
+	snapshot.Target        // its row in the manifest
+	Program         string // path of the interpreter that layers are made with; "" is none on this host
+	Own             any    // the ecosystem's
 }
 
 // Wish asks for one artifact of a project.
@@ -193,19 +190,17 @@ type Sink interface {
 
 var registered []Ecosystem
 
-// Register makes an ecosystem one of those that builds of this program serve. The first is the one
-// whose projects are ranked, and reads the locks that no other claims.
+// Register makes an ecosystem known to this program, to its builds and to all else. The first is the
+// one whose projects are ranked, and reads the locks that no other claims.
 func Register(e Ecosystem) {
-	if slices.ContainsFunc(registered, func(had Ecosystem) bool { return had.Name == e.Name }) {
-		panic(fmt.Sprintf("ecosystem %s is registered twice", e.Name))
-	}
+	ecosystem.Register(e.Ecosystem)
 	registered = append(registered, e)
 }
 
 // ViewNames are the views that builds can write.
 func ViewNames() (names []string) {
 	for _, e := range registered {
-		for _, v := range e.Views {
+		for _, v := range e.Writers {
 			names = append(names, v.Name)
 		}
 	}
@@ -216,7 +211,7 @@ func ViewNames() (names []string) {
 func FindTargets(ctx context.Context, locks []string, ranked bool, tags []string) ([]Target, error) {
 	var all []Target
 	for i, e := range registered {
-		mine := slices.ContainsFunc(locks, func(path string) bool { return ecosystemOf(registered, path) == i })
+		mine := slices.ContainsFunc(locks, func(path string) bool { return ecosystem.ForLock(rows(registered), path) == i })
 		if !mine && (i > 0 || !ranked && len(locks) > 0) {
 			continue
 		}
@@ -229,7 +224,11 @@ func FindTargets(ctx context.Context, locks []string, ranked bool, tags []string
 	return all, nil
 }
 
-// ecosystemOf is the place of the ecosystem that reads a lock.
-func ecosystemOf(all []Ecosystem, path string) int {
-	return max(0, slices.IndexFunc(all, func(e Ecosystem) bool { return e.IsLock(path) }))
+// rows are what all else knows of ecosystems.
+func rows(all []Ecosystem) []ecosystem.Ecosystem {
+	rows := make([]ecosystem.Ecosystem, len(all))
+	for i, e := range all {
+		rows[i] = e.Ecosystem
+	}
+	return rows
 }

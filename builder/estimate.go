@@ -18,11 +18,12 @@ func estimate(ctx context.Context, cfg Config, picks []*Pick, log *log) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(cfg.Jobs)
 	for _, it := range items {
-		if it.Size >= 0 {
+		asked, ok := it.world.World.(Estimator)
+		if it.Size >= 0 || !ok {
 			continue
 		}
 		g.Go(func() error {
-			size, err := it.world.Size(ctx, it.Artifact)
+			size, err := asked.Size(ctx, it.Artifact)
 			if err != nil {
 				size = -1
 			}
@@ -49,8 +50,8 @@ func estimate(ctx context.Context, cfg Config, picks []*Pick, log *log) error {
 			continue
 		}
 		row := PlanItem{Project: p.Project, Version: p.Version, Filename: p.Filename, Target: p.Target, Size: p.item.Size, Stocked: p.item.reused}
-		if row.Size >= 0 {
-			row.Disk = p.world.Disk(row.Size, p.layers(), Copies(cfg, p.world.Ecosystem))
+		if e, ok := p.world.World.(Estimator); ok && row.Size >= 0 {
+			row.Disk = e.Disk(row.Size, p.layers(), Copies(cfg, p.world.Ecosystem))
 		}
 		r.Plan = append(r.Plan, row)
 	}

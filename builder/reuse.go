@@ -106,7 +106,7 @@ func (s *stocking) makeEntries(it *Item, artifact func() io.Reader) error {
 func (s *stocking) views(it *Item) []View { return wantedViews(s.cfg, it.world.Ecosystem) }
 
 func wantedViews(cfg Config, e Ecosystem) []View {
-	return slices.DeleteFunc(slices.Clone(e.Views), func(v View) bool { return !slices.Contains(cfg.Views, v.Name) })
+	return slices.DeleteFunc(slices.Clone(e.Writers), func(v View) bool { return !slices.Contains(cfg.Views, v.Name) })
 }
 
 // viewPath is where an entry lies in the image.

@@ -15,6 +15,7 @@ import (
 	"larder/builder/toytest"
 	"larder/snapshot"
 	"larder/snapshot/check"
+	"larder/snapshot/ecosystem"
 	"larder/snapshot/image"
 )
 
@@ -98,7 +99,7 @@ func TestToyBuild(t *testing.T) {
 	}
 	img := toy.open(first)
 	digest := strings.Fields(one)[2]
-	env, err := img.ReadLink(snapshot.ByLockPath("toy", toytest.Requirements([]byte(one+two)).Digest))
+	env, err := img.ReadLink(snapshot.ByLockPath("toy", snapshot.Sum([]byte(one+two)).String()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,20 +182,25 @@ func TestToyDamage(t *testing.T) {
 	}
 }
 
+// others are the toy's locks, by another name.
+type others struct{ ecosystem.Locks }
+
+func (others) IsLock(path string) bool { return strings.HasSuffix(path, "other.lock") }
+
 // A build may have locks of several ecosystems; each reads its own.
 func TestLocksOfSeveralEcosystems(t *testing.T) {
 	toy := newToy(t)
 	one := toytest.Pack(t, toy.index, "one", "1.0", map[string]string{"one.txt": "one\n"})
 	first := toytest.Ecosystem(func() string { return toy.index })
 	other := first
-	other.Name, other.Views, other.IsLock = "other", nil, func(path string) bool { return strings.HasSuffix(path, "other.lock") }
+	other.Name, other.Writers, other.Locks = "other", nil, others{first.Locks}
 	otherLock := filepath.Join(t.TempDir(), "other.lock")
 	if err := os.WriteFile(otherLock, []byte(one), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	r, err := builder.Build(context.Background(), builder.Config{
 		Store: toy.store, Ecosystems: []builder.Ecosystem{first, other}, Locks: []string{toy.lock(one), otherLock},
-		Targets: []builder.Target{{Ecosystem: "toy", Tag: "toy"}, {Ecosystem: "other", Tag: "elsewhere"}}, Views: []string{"toy"},
+		Targets: []builder.Target{{Target: snapshot.Target{Ecosystem: "toy", Tag: "toy"}}, {Target: snapshot.Target{Ecosystem: "other", Tag: "elsewhere"}}}, Views: []string{"toy"},
 	})
 	if err != nil {
 		t.Fatal(err)

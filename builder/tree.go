@@ -222,7 +222,8 @@ func (l *layout) environments(w *world, items []*Item) error {
 // targets writes one small file per target, so that an attach reads no manifest.
 func (l *layout) targets(w *world, items []*Item) error {
 	for _, t := range w.cfg.Targets {
-		row := snapshot.Target{Format: snapshot.ManifestFormat, Ecosystem: w.Name, Tag: t.Tag, Detail: t.Detail}
+		row := t.Target
+		row.Format = snapshot.ManifestFormat
 		for _, p := range picksOf(items) {
 			if p.Project == w.Installer && p.Target == t.Tag && p.Layer != nil && (row.Installer == "" || p.Tool) {
 				row.Installer = p.LayerID

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"larder/snapshot"
+	"larder/snapshot/ecosystem"
 )
 
 // world is an ecosystem that has a part in a build.
@@ -36,7 +37,7 @@ func readLocks(cfg Config) ([]*world, error) {
 	for i, e := range cfg.Ecosystems {
 		w := &world{Ecosystem: e, cfg: cfg}
 		w.cfg.Targets = ofEcosystem(cfg.Targets, e.Name)
-		w.cfg.Locks = slices.DeleteFunc(slices.Clone(cfg.Locks), func(path string) bool { return ecosystemOf(cfg.Ecosystems, path) != i })
+		w.cfg.Locks = slices.DeleteFunc(slices.Clone(cfg.Locks), func(path string) bool { return ecosystem.ForLock(rows(cfg.Ecosystems), path) != i })
 		if i > 0 {
 			w.cfg.Ranking = nil
 		}
@@ -45,7 +46,7 @@ func readLocks(cfg Config) ([]*world, error) {
 		}
 		for _, path := range w.cfg.Locks {
 			for _, t := range w.cfg.Targets {
-				r, err := e.ReadLock(path, t)
+				r, err := e.Locks.Read(ecosystem.Host{}, []string{path}, t.Target)
 				if err != nil {
 					return nil, err
 				}

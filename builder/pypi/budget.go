@@ -59,7 +59,7 @@ type projectTarget struct {
 }
 
 func newPlanner(cfg builder.Config, targets []Target, pages pageSource) *planner {
-	s := &planner{cfg: cfg, targets: targets, pages: pages, copies: builder.Copies(cfg, builder.Ecosystem{Views: view.All}),
+	s := &planner{cfg: cfg, targets: targets, pages: pages, copies: builder.Copies(cfg, builder.Ecosystem{Writers: view.All}),
 		places: map[string]int{}, newest: map[projectTarget]candidate{}, answers: map[wanted]int{}, seen: map[string]bool{},
 		memory: openRemembered(cfg.Store)}
 	s.floor = s.leastHits()

@@ -9,7 +9,6 @@ import (
 	"larder/builder/pypi/view"
 	"larder/snapshot"
 	rows "larder/snapshot/pypi"
-	"larder/snapshot/pypi/lock"
 	"larder/snapshot/pypi/pep508"
 )
 
@@ -27,14 +26,7 @@ type opener = func(context.Context, builder.Config) (client *index.Client, close
 
 func ecosystem(open opener) builder.Ecosystem {
 	return builder.Ecosystem{
-		Name: rows.Name, Views: view.All, Installer: "pip", Normalize: pep508.Normalize, IsLock: rows.IsLock,
-		ReadLock: func(path string, t builder.Target) (*snapshot.Requirements, error) {
-			l, err := lock.Read(path, t.Own.(Target).Markers)
-			if err != nil {
-				return nil, err
-			}
-			return l.Requirements(), nil
-		},
+		Ecosystem: rows.Ecosystem, Writers: view.All, Installer: "pip", Normalize: pep508.Normalize,
 		Targets: func(ctx context.Context, tags []string) ([]builder.Target, error) {
 			found, err := FindTargets(ctx, tags)
 			all := make([]builder.Target, len(found))

@@ -24,7 +24,7 @@ type Target struct {
 
 // Builder is the target as a build knows it.
 func (t Target) Builder() builder.Target {
-	b := builder.Target{Ecosystem: rows.Name, Tag: t.Tag, Detail: rows.Target{Python: t.Python, Markers: t.Markers}.Row(t.Tag, "").Detail, Own: t}
+	b := builder.Target{Target: rows.Target{Python: t.Python, Markers: t.Markers}.Row(t.Tag, ""), Own: t}
 	if t.Interpreter != nil {
 		b.Program = t.Interpreter.Executable
 	}

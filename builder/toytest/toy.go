@@ -27,27 +27,16 @@ import (
 	"larder/snapshot/image"
 )
 
-// Row is what store and mounts know of it.
-var Row = ecosystem.Ecosystem{
-	Name: "toy", Artifact: "parcel",
-	Clients: []ecosystem.Client{{Name: "toy", Variable: "TOY_CACHE", Dir: "toy", Views: []string{"toy"}}},
-}
-
 // Ecosystem builds from the index at a directory.
 func Ecosystem(index func() string) builder.Ecosystem {
 	return builder.Ecosystem{
-		Name:   Row.Name,
-		Views:  []builder.View{{Name: "toy", Entries: entries, Pages: pages}},
-		IsLock: func(path string) bool { return strings.HasSuffix(path, "toy.lock") },
-		ReadLock: func(path string, _ builder.Target) (*snapshot.Requirements, error) {
-			data, err := os.ReadFile(path)
-			if err != nil {
-				return nil, err
-			}
-			return Requirements(data), nil
+		Ecosystem: ecosystem.Ecosystem{
+			Name: "toy", Artifact: "parcel", Attached: []string{"toy"}, Locks: locks{}, Environments: boxes{},
+			Clients: []ecosystem.Client{{Name: "toy", Variable: "TOY_CACHE", Dir: "toy", Views: []string{"toy"}}},
 		},
+		Writers: []builder.View{{Name: "toy", Entries: entries, Pages: pages}},
 		Targets: func(context.Context, []string) ([]builder.Target, error) {
-			return []builder.Target{{Ecosystem: Row.Name, Tag: "toy"}}, nil
+			return []builder.Target{{Target: snapshot.Target{Ecosystem: "toy", Tag: "toy"}}}, nil
 		},
 		Digest: digestOf,
 		Open: func(context.Context, builder.Config, *snapshot.Stage) (builder.World, error) {
@@ -56,13 +45,42 @@ func Ecosystem(index func() string) builder.Ecosystem {
 	}
 }
 
-// Requirements are a lock's.
-func Requirements(lock []byte) *snapshot.Requirements {
-	r := &snapshot.Requirements{Digest: snapshot.Sum(lock).String()}
-	for _, a := range read(lock) {
+type locks struct{}
+
+func (locks) IsLock(path string) bool { return strings.HasSuffix(path, "toy.lock") }
+
+func (locks) Read(files ecosystem.Files, paths []string, _ snapshot.Target) (*snapshot.Requirements, error) {
+	var all []byte
+	for _, path := range paths {
+		lock, err := files.ReadFile(path, 1<<20)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, lock...)
+	}
+	r := &snapshot.Requirements{Digest: snapshot.Sum(all).String()}
+	for _, a := range read(all) {
 		r.Pins = append(r.Pins, snapshot.Pin{Name: a.Project, Version: a.Version, Spellings: []string{a.Version}, Digests: []string{a.Digest}})
 	}
-	return r
+	return r, nil
+}
+
+// boxes are environments: always new ones, empty but for the parcels.
+type boxes struct{}
+
+func (boxes) Noun() string                                                   { return "toy box" }
+func (boxes) String() string                                                 { return "toys" }
+func (boxes) Usual(string, func(string) string) []string                     { return nil }
+func (b boxes) Open(ecosystem.Files, string) (ecosystem.Environment, error)  { return b, nil }
+func (boxes) NeedsInstaller(*os.File, *snapshot.Requirements) (bool, error)  { return false, nil }
+func (boxes) Mask(*os.File, []string) (func(string) error, error)            { return nil, nil }
+func (boxes) Make(string, snapshot.Target, string, int, int) (string, error) { return "a box", nil }
+func (boxes) Install(string, []snapshot.Pin) []ecosystem.Install             { return nil }
+func (boxes) Targets(all []snapshot.Target, _ map[string]string) []snapshot.Target {
+	return slices.DeleteFunc(all, func(t snapshot.Target) bool { return t.Ecosystem != "toy" })
+}
+func (boxes) Variables(dir string, _ func(string) string) (map[string]string, []string) {
+	return map[string]string{"TOYS": dir}, nil
 }
 
 // read reads lines of DIGESTS or of a lock.
@@ -76,14 +94,10 @@ func read(data []byte) (all []builder.Artifact) {
 	return all
 }
 
-type detail struct {
-	SHA512 string `json:"sha512"`
-}
-
-func digestOf(row snapshot.ManifestArtifact) string {
-	var d detail
-	_ = json.Unmarshal(row.Detail, &d) // no digest then, and nothing is reused
-	return d.SHA512
+// digestOf reads the detail of a parcel: the index's digest.
+func digestOf(row snapshot.ManifestArtifact) (sha512 string) {
+	_ = json.Unmarshal(row.Detail, &sha512) // none then, and nothing is reused
+	return sha512
 }
 
 type world struct{ dir string }
@@ -118,16 +132,6 @@ func (w world) Known(row snapshot.ManifestArtifact, target string) (builder.Pick
 	}, target), nil
 }
 
-func (w world) Size(_ context.Context, a builder.Artifact) (int64, error) {
-	info, err := os.Stat(filepath.Join(w.dir, a.Filename))
-	if err != nil {
-		return 0, err
-	}
-	return info.Size(), nil
-}
-
-func (w world) Disk(size int64, layers, copies int) int64 { return size * int64(1+layers+copies) }
-
 func (w world) Fetch(_ context.Context, a builder.Artifact, to builder.Sink) error {
 	f, err := os.Open(filepath.Join(w.dir, a.Filename))
 	if err != nil {
@@ -152,11 +156,7 @@ func (w world) Reuse(it *builder.Item, row snapshot.ManifestArtifact) bool {
 func (w world) Unpack(_ context.Context, it *builder.Item, r builder.Reader, put builder.Put) ([]builder.Unfit, error) {
 	files := fstest.MapFS{}
 	t := tar.NewReader(r)
-	for {
-		h, err := t.Next()
-		if err == io.EOF {
-			break
-		}
+	for h, err := t.Next(); err != io.EOF; h, err = t.Next() {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w: %w", it.Filename, builder.ErrRefused, err)
 		}
@@ -175,7 +175,7 @@ func (w world) Unpack(_ context.Context, it *builder.Item, r builder.Reader, put
 	for _, p := range it.Unmade() {
 		p.Layer = layer
 	}
-	it.Detail, _ = json.Marshal(detail{it.Digest})
+	it.Detail, _ = json.Marshal(it.Digest)
 	return nil, err
 }
 

@@ -29,7 +29,7 @@ func (s *session) locks() (*attach.Locks, error) {
 	}
 	l.Paths = []string{path}
 	var err error
-	l.Environments, err = ecosystem.ForLocks(l.Paths)
+	l.Ecosystem, err = ecosystem.ForLocks(l.Paths)
 	return l, err
 }
 

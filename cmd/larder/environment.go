@@ -9,12 +9,11 @@ import (
 	"larder/overlay/attach"
 	"larder/snapshot"
 	"larder/snapshot/ecosystem"
-	"larder/snapshot/pypi/tags"
 )
 
 // environment says what of the locks is mounted, and where.
 func (r *running) environment(locks []string) (*attach.Locks, error) {
-	environments, err := ecosystem.ForLocks(locks)
+	e, err := ecosystem.ForLocks(locks)
 	if err != nil {
 		return nil, attach.Fatal(err)
 	}
@@ -25,7 +24,7 @@ func (r *running) environment(locks []string) (*attach.Locks, error) {
 		}
 	}
 	return &attach.Locks{
-		Environments: environments, Paths: locks, Files: ecosystem.Host{}, Dir: dir, Flag: "--venv", Target: r.settings.Target, Made: r.interpreters(),
+		Ecosystem: e, Paths: locks, Files: ecosystem.Host{}, Dir: dir, Flag: "--venv", Target: r.settings.Target, Made: r.interpreters(),
 		Getenv: func(string) string { return "" }, // one that the caller's shell activated is not the command's
 		Found:  r.found,
 	}, nil
@@ -36,9 +35,7 @@ func (r *running) found(target snapshot.Target, want *snapshot.Requirements, fou
 	if len(want.LeftOut) > 0 {
 		warnf("%s: not packages of an index, left out: %s", strings.Join(r.Locks.Paths, ", "), strings.Join(want.LeftOut, ", "))
 	}
-	if tag, err := tags.Parse(target.Tag); err == nil {
-		r.lack(found.Missing, tag.Python())
-	}
+	r.lack(found.Missing, target)
 	if len(found.Missing) == 0 || r.settings.Missing == "pip" {
 		return found.Missing, nil
 	}

@@ -14,8 +14,6 @@ import (
 	build "larder/builder/pypi"
 	venv "larder/overlay/pypi"
 	leftovers "larder/popularity/pypi"
-	"larder/snapshot/ecosystem"
-	"larder/snapshot/pypi"
 )
 
 func main() {
@@ -28,10 +26,9 @@ func main() {
 }
 
 func init() {
-	e := pypi.Ecosystem
+	e := build.Ecosystem()
 	e.Environments, e.Leftovers = venv.Environments, leftovers.Leftovers{}
-	ecosystem.Register(e)
-	builder.Register(build.Ecosystem())
+	builder.Register(e)
 }
 
 // mainCode runs one command line and returns its exit code. Scripts in

@@ -45,14 +45,14 @@ func (r *running) noteLacked() {
 	if len(r.lacked) == 0 {
 		return
 	}
-	report := misses.Report{Time: time.Now(), Instance: r.container}
-	for _, p := range r.lacked {
-		report.Misses = append(report.Misses, ecosystem.Miss{Project: p.Name, Version: p.Version, Target: r.python, Kind: ecosystem.Missing})
-	}
-	if _, err := misses.Append(r.store.MissesDir(), report); err != nil {
+	if _, err := misses.Append(r.store.MissesDir(), misses.Report{Time: time.Now(), Instance: r.container, Misses: r.lacked}); err != nil {
 		warnf("%v", err)
 	}
 }
 
-// lack remembers what the snapshot lacks of a run's locks, for one Python minor.
-func (r *running) lack(pins []snapshot.Pin, python string) { r.lacked, r.python = pins, python }
+// lack remembers what the snapshot lacks of a run's locks for a target.
+func (r *running) lack(pins []snapshot.Pin, target snapshot.Target) {
+	for _, p := range pins {
+		r.lacked = append(r.lacked, ecosystem.Miss{Ecosystem: target.Ecosystem, Project: p.Name, Version: p.Version, Target: target.Tag, Kind: ecosystem.Missing})
+	}
+}

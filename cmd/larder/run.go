@@ -16,6 +16,7 @@ import (
 	"larder/overlay/keep"
 	"larder/overlay/run"
 	"larder/snapshot"
+	"larder/snapshot/ecosystem"
 )
 
 // larder run keeps its command's exit status. Its own failures are those of a
@@ -94,11 +95,10 @@ type running struct {
 	settings  config.Run
 	store     *snapshot.Store
 	id        snapshot.ID
-	container string         // of the lease, "" without one
-	throwAway string         // instance to trash, "" when kept
-	lacked    []snapshot.Pin // of the locks, not in the snapshot
-	python    string         // the minor version they are lacked for
-	left      []int          // processes that outlived the command
+	container string           // of the lease, "" without one
+	throwAway string           // instance to trash, "" when kept
+	lacked    []ecosystem.Miss // of the locks, not in the snapshot
+	left      []int            // processes that outlived the command
 }
 
 func runRun(c *cli.Context) (int, error) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"golang.org/x/sys/unix"
+	"larder/builder/toytest"
 )
 
 // cmdStocked copies the shared store: stocked [DIR].
@@ -300,4 +301,22 @@ func cmdFill(ts *testscript.TestScript, neg bool, args []string) {
 		text := os.Expand(ts.ReadFile(name), ts.Getenv)
 		ts.Check(os.WriteFile(ts.MkAbs(name), []byte(text), 0o644))
 	}
+}
+
+// cmdParcel makes an artifact of the toy ecosystem: parcel PROJECT VERSION FILE=TEXT...
+func cmdParcel(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 3 {
+		ts.Fatalf("usage: parcel PROJECT VERSION FILE=TEXT...")
+	}
+	files := map[string]string{}
+	for _, arg := range args[2:] {
+		name, text, _ := strings.Cut(arg, "=")
+		files[name] = text + "\n"
+	}
+	line := toytest.Pack(worldOf(ts).t, ts.Getenv("TOY_INDEX"), args[0], args[1], files)
+	lock, err := os.OpenFile(ts.MkAbs("toy.lock"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	ts.Check(err)
+	defer lock.Close()
+	_, err = lock.WriteString(line)
+	ts.Check(err)
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"larder/builder"
+	"larder/builder/toytest"
 	"larder/overlay/overlaytest"
 )
 
@@ -16,7 +18,12 @@ import (
 // so that scripts start it as a user does.
 func TestMain(m *testing.M) {
 	testscript.Main(tests{m}, map[string]func(){
-		"larder": func() { os.Exit(mainCode(os.Args)) },
+		"larder": func() {
+			if index := os.Getenv("TOY_INDEX"); index != "" {
+				builder.Register(toytest.Ecosystem(func() string { return index }))
+			}
+			os.Exit(mainCode(os.Args))
+		},
 	})
 }
 
@@ -33,6 +40,8 @@ func TestMain(m *testing.M) {
 //	capture VAR REGEXP       keep a part of standard output
 //	sha256 VAR WHEEL         the digest of a file of the index
 //	fill FILE...             expand $VAR in files of the archive
+//	parcel PROJECT VERSION FILE=TEXT...
+//	                         add an artifact of the toy ecosystem to $TOY_INDEX, and to toy.lock
 //	flip FILE                change one byte
 //	tmpfs DIR SIZE           mount a small file system
 func TestScript(t *testing.T) {
@@ -70,7 +79,7 @@ func params(t *testing.T, dir, index string) testscript.Params {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"index": cmdIndex, "fault": cmdFault, "requests": cmdRequests, "stocked": cmdStocked,
 			"exits": cmdExits, "refused": cmdRefused, "json": cmdJSON, "capture": cmdCapture,
-			"flip": cmdFlip, "tmpfs": cmdTmpfs, "sha256": cmdSHA256, "fill": cmdFill,
+			"flip": cmdFlip, "tmpfs": cmdTmpfs, "sha256": cmdSHA256, "fill": cmdFill, "parcel": cmdParcel,
 		},
 	}
 }

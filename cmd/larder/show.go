@@ -175,7 +175,7 @@ func showWheels(c *cli.Context, id snapshot.ID, m *snapshot.Manifest, wheels []s
 func printWheel(out io.Writer, w shownWheel) {
 	line := func(format string, args ...any) { fmt.Fprintln(out, printable(fmt.Sprintf(format, args...))) }
 	line("%s %s", w.Project, w.Version)
-	line("  wheel %s, %s", w.Filename, humanize.Bytes(uint64(w.Size)))
+	line("  %s %s, %s", ecosystem.Noun(w.Ecosystem), w.Filename, humanize.Bytes(uint64(w.Size)))
 	line("  sha256 %s", w.SHA256)
 	line("  from %s", w.URL)
 	if about := ecosystem.Describe(w.Ecosystem, w.Detail); about != "" {

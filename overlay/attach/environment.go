@@ -17,14 +17,14 @@ import (
 
 // Locks say what is mounted as an environment, and where.
 type Locks struct {
-	Environments ecosystem.Environments
-	Paths        []string
-	Files        ecosystem.Files         // the locks are read from
-	Dir          string                  // of the environment; "" the usual one, else a new one
-	Flag         string                  // that names Dir, for hints
-	Getenv       func(key string) string // names the usual ones
-	Target       string                  // its tag; "" the one that fits
-	Made         map[string]string       // what the build made its targets of, on this host, by tag
+	Ecosystem ecosystem.Ecosystem // with locks and environments
+	Paths     []string
+	Files     ecosystem.Files         // the locks are read from
+	Dir       string                  // of the environment; "" the usual one, else a new one
+	Flag      string                  // that names Dir, for hints
+	Getenv    func(key string) string // names the usual ones
+	Target    string                  // its tag; "" the one that fits
+	Made      map[string]string       // what the build made its targets of, on this host, by tag
 	// Found is told what the snapshot has of the locks, and says what of the rest the environment's
 	// own installer gets to do. An error ends the part.
 	Found func(target snapshot.Target, want *snapshot.Requirements, found snapshot.Environment) (install []snapshot.Pin, err error)
@@ -96,7 +96,7 @@ func (s *Session) insteadOf(e *environment, dir string, deep error) (err error) 
 	if e.at, err = s.Private(); err != nil || e.at == nil {
 		return errors.Join(deep, err)
 	}
-	if e.Environment, err = s.Locks.Environments.Open(s, ""); err != nil {
+	if e.Environment, err = s.Locks.Ecosystem.Environments.Open(s, ""); err != nil {
 		e.at.Abandon()
 		return err
 	}
@@ -115,12 +115,12 @@ func (s *Session) findEnvironment() (*environment, error) {
 	if l.Dir != "" {
 		return s.namedEnvironment(l.Dir)
 	}
-	usual := l.Environments.Usual(s.WorkDir(), l.Getenv)
+	usual := l.Ecosystem.Environments.Usual(s.WorkDir(), l.Getenv)
 	for _, dir := range usual {
-		on, err := l.Environments.Open(s, dir)
+		on, err := l.Ecosystem.Environments.Open(s, dir)
 		if missing(err) {
 			if errors.Is(err, unix.ENOTDIR) && !s.IsDir(dir) {
-				s.Note(fmt.Sprintf("%s is a file, and no %s: the packages are in a private one", dir, l.Environments.Noun()))
+				s.Note(fmt.Sprintf("%s is a file, and no %s: the packages are in a private one", dir, l.Ecosystem.Environments.Noun()))
 			}
 			continue
 		}
@@ -132,12 +132,12 @@ func (s *Session) findEnvironment() (*environment, error) {
 	}
 	at, err := s.Private()
 	if err == nil && at == nil {
-		err = fmt.Errorf("no %s: none named, and none at %s", l.Environments.Noun(), strings.Join(usual, " or "))
+		err = fmt.Errorf("no %s: none named, and none at %s", l.Ecosystem.Environments.Noun(), strings.Join(usual, " or "))
 	}
 	if err != nil {
 		return nil, err
 	}
-	on, err := l.Environments.Open(s, "")
+	on, err := l.Ecosystem.Environments.Open(s, "")
 	return &environment{Environment: on, at: at, private: true}, err
 }
 
@@ -149,7 +149,7 @@ func (s *Session) namedEnvironment(dir string) (*environment, error) {
 	if at != nil {
 		dir = at.Path
 	}
-	on, readErr := s.Locks.Environments.Open(s, dir)
+	on, readErr := s.Locks.Ecosystem.Environments.Open(s, dir)
 	if readErr != nil { // it says better what is missing
 		err = readErr
 	}
@@ -177,7 +177,7 @@ func (s *Session) plan(e *environment) error {
 	if e.target, err = s.target(t.file, e); err != nil {
 		return err
 	}
-	if e.want, err = s.Locks.Environments.Read(s.Locks.Files, s.Locks.Paths, e.target); err != nil {
+	if e.want, err = s.Locks.Ecosystem.Locks.Read(s.Locks.Files, s.Locks.Paths, e.target); err != nil {
 		return Fatal(err)
 	}
 	found, err := snapshot.FindEnvironment(int(t.file.Fd()), e.target.Tag, e.want)
@@ -283,7 +283,7 @@ func (s *Session) attachPrivate(e *environment) error {
 	if err == nil {
 		of, err = e.Make(e.at.Path, e.target, s.Locks.Made[e.target.Tag], e.at.Owner.UID, e.at.Owner.GID)
 		if err != nil {
-			err = fmt.Errorf("make a %s: %w", s.Locks.Environments.Noun(), err)
+			err = fmt.Errorf("make a %s: %w", s.Locks.Ecosystem.Environments.Noun(), err)
 		}
 	}
 	if err != nil {

@@ -29,12 +29,6 @@ type environments struct{}
 
 func (environments) Noun() string { return "virtual environment" }
 
-func (environments) IsLock(name string) bool {
-	base := path.Base(name)
-	return base == "uv.lock" || base == "poetry.lock" || strings.HasSuffix(base, ".toml") && strings.HasPrefix(base, "pylock") ||
-		strings.Contains(base, "requirements") && strings.HasSuffix(base, ".txt")
-}
-
 // Usual are what an activated shell says, and where the tools put it.
 func (environments) Usual(wd string, env func(string) string) []string {
 	usual := []string{path.Join(wd, ".venv")}

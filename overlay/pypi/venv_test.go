@@ -81,17 +81,6 @@ func TestFits(t *testing.T) {
 	}
 }
 
-func TestIsLock(t *testing.T) {
-	for name, want := range map[string]bool{
-		"uv.lock": true, "/a/poetry.lock": true, "pylock.toml": true, "pylock.dev.toml": true, "requirements.txt": true, "dev-requirements.txt": true, "requirements-dev.txt": true,
-		"package-lock.json": false, "app.lock": false, "pyproject.toml": false, "notes.txt": false,
-	} {
-		if got := Environments.IsLock(name); got != want {
-			t.Errorf("%s: %v", name, got)
-		}
-	}
-}
-
 func TestUsual(t *testing.T) {
 	for active, want := range map[string]string{"": "/w/.venv", "/opt/venv": "/opt/venv /w/.venv", "venv": "/w/.venv"} {
 		if got := Environments.Usual("/w", func(string) string { return active }); strings.Join(got, " ") != want {

@@ -33,7 +33,13 @@ func must(t testing.TB, err error) {
 	}
 }
 
-func init() { ecosystem.Register(details.Ecosystem) }
+func init() { ecosystem.Register(virtual()) }
+
+func virtual() ecosystem.Ecosystem {
+	e := details.Ecosystem
+	e.Environments = pypi.Environments
+	return e
+}
 
 var files = map[string]string{
 	"views/pip/http-v2/a/body":                                    "new wheel",
@@ -83,7 +89,7 @@ func (w *world) lock(target, dir, python string, pins ...string) {
 	path := filepath.Join(w.t.TempDir(), "requirements.txt")
 	must(w.t, os.WriteFile(path, []byte(strings.Join(pins, "\n")+"\n"), 0o644))
 	w.c.Locks = &attach.Locks{
-		Environments: pypi.Environments, Paths: []string{path}, Files: ecosystem.Host{}, Dir: dir, Target: target,
+		Ecosystem: virtual(), Paths: []string{path}, Files: ecosystem.Host{}, Dir: dir, Target: target,
 		Made: map[string]string{target: python}, Getenv: func(string) string { return "" },
 		Found: func(_ snapshot.Target, _ *snapshot.Requirements, found snapshot.Environment) ([]snapshot.Pin, error) {
 			return found.Missing, nil

@@ -79,7 +79,7 @@ func TestMountRunToy(t *testing.T) {
 	lock := filepath.Join(t.TempDir(), "box.toys")
 	must(t, os.WriteFile(lock, []byte("duck 1\ntrain 2\nball 3\n"), 0o644))
 	var missing []snapshot.Pin
-	w.c.Locks = &attach.Locks{Environments: toys{}, Paths: []string{lock}, Files: ecosystem.Host{}, Getenv: os.Getenv,
+	w.c.Locks = &attach.Locks{Ecosystem: ecosystem.Ecosystem{Locks: toys{}, Environments: toys{}}, Paths: []string{lock}, Files: ecosystem.Host{}, Getenv: os.Getenv,
 		Found: func(_ snapshot.Target, _ *snapshot.Requirements, found snapshot.Environment) ([]snapshot.Pin, error) {
 			missing = found.Missing
 			return nil, nil

@@ -25,11 +25,13 @@ type Ecosystem struct {
 	Name     string   // its package-url type, such as "npm"
 	Artifact string   // what its people call an artifact, such as "tarball"
 	Clients  []Client // the tools whose caches are served
+	Attached []string // views that are attached where none is named
 	Views    []string // views of no client, such as a static index
 
 	// Describe tells people what a target's or an artifact's detail says, in a few words; "" is nothing.
 	Describe func(detail json.RawMessage) string
 
+	Locks        Locks        // nil: it has none
 	Environments Environments // nil: its locks are not mounted
 	Leftovers    Leftovers    // nil: uppers are not read for it
 }
@@ -42,14 +44,18 @@ type Client struct {
 	Views    []string // what is mounted there, topmost first
 }
 
+// Locks reads lock files.
+type Locks interface {
+	// IsLock says whether a path is that of one of its formats, as far as its name tells.
+	IsLock(path string) bool
+	// Read reads locks as one, for a target.
+	Read(files Files, paths []string, target snapshot.Target) (*snapshot.Requirements, error)
+}
+
 // Environments mounts what locks name. It reads and decides; it mounts nothing and runs nothing.
 type Environments interface {
 	// Noun is what its people call an environment, such as "virtual environment".
 	Noun() string
-	// IsLock says whether a path is that of one of its lock formats, as far as its name tells.
-	IsLock(path string) bool
-	// Read reads locks as one, for a target.
-	Read(files Files, locks []string, target snapshot.Target) (*snapshot.Requirements, error)
 	// Usual are the directories where a program that works in wd has its environment; env is the
 	// program's own.
 	Usual(wd string, env func(string) string) []string
@@ -180,6 +186,14 @@ func Describe(name string, detail json.RawMessage) string {
 	return ""
 }
 
+// Noun is what the people of an ecosystem call its artifacts.
+func Noun(name string) string {
+	if e, ok := Find(name); ok {
+		return e.Artifact
+	}
+	return "artifact"
+}
+
 // All are the ecosystems of this program.
 func All() []Ecosystem { return slices.Clone(registered) }
 
@@ -201,29 +215,33 @@ func Clients() []Client {
 	return all
 }
 
-// ForLocks is the ecosystem that reads locks: the one that knows their names, else the first that
-// has environments.
-func ForLocks(paths []string) (Environments, error) {
-	var all []Environments
-	for _, e := range registered {
-		if e.Environments != nil {
-			all = append(all, e.Environments)
-		}
+// ForLock is the place in all of the ecosystem that reads a lock: the one that knows its name, else
+// the first that reads any, since a file may have any name; -1 when none does.
+func ForLock(all []Ecosystem, path string) int {
+	at := slices.IndexFunc(all, func(e Ecosystem) bool { return e.knows(path) })
+	if at < 0 {
+		at = slices.IndexFunc(all, func(e Ecosystem) bool { return e.Locks != nil })
 	}
+	return at
+}
+
+// knows says whether a path is that of one of the ecosystem's locks.
+func (e Ecosystem) knows(path string) bool { return e.Locks != nil && e.Locks.IsLock(path) }
+
+// ForLocks is the ecosystem whose environment locks make together: that of those it knows by name.
+func ForLocks(paths []string) (Ecosystem, error) {
+	all := slices.DeleteFunc(All(), func(e Ecosystem) bool { return e.Locks == nil || e.Environments == nil })
 	if len(all) == 0 {
-		return nil, errors.New("this program reads no locks")
+		return Ecosystem{}, errors.New("this program mounts no locks")
 	}
-	found := map[int]bool{}
-	first := 0
-	for _, path := range paths {
-		if at := slices.IndexFunc(all, func(e Environments) bool { return e.IsLock(path) }); at >= 0 {
-			found[at], first = true, at
-		}
+	known := slices.DeleteFunc(slices.Clone(all), func(e Ecosystem) bool { return !slices.ContainsFunc(paths, e.knows) })
+	switch len(known) {
+	case 0:
+		return all[0], nil
+	case 1:
+		return known[0], nil
 	}
-	if len(found) > 1 {
-		return nil, fmt.Errorf("%s are locks of more than one ecosystem: mount them one by one", strings.Join(paths, ", "))
-	}
-	return all[first], nil
+	return Ecosystem{}, fmt.Errorf("%s are locks of more than one ecosystem: mount them one by one", strings.Join(paths, ", "))
 }
 
 // Views are the names of all views a snapshot can have.
@@ -231,6 +249,24 @@ func Views() []string {
 	var all []string
 	for _, e := range registered {
 		all = append(all, e.views()...)
+	}
+	return all
+}
+
+// AttachedViews are what a command or a container gets where none is named, and BuiltViews what a
+// build writes.
+func AttachedViews() []string {
+	var all []string
+	for _, e := range registered {
+		all = append(all, e.Attached...)
+	}
+	return all
+}
+
+func BuiltViews() []string {
+	all := AttachedViews()
+	for _, e := range registered {
+		all = append(all, e.Views...)
 	}
 	return all
 }

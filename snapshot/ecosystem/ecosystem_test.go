@@ -45,6 +45,7 @@ func TestRegister(t *testing.T) {
 
 // named reads locks whose names end so.
 type named struct {
+	Locks
 	Environments
 	suffix string
 }
@@ -57,10 +58,10 @@ func TestForLocks(t *testing.T) {
 	if _, err := ForLocks([]string{"x.a"}); err == nil {
 		t.Error("nobody reads locks")
 	}
-	registered = append(registered, Ecosystem{Name: "a", Environments: named{suffix: ".a"}}, Ecosystem{Name: "b", Environments: named{suffix: ".b"}})
+	registered = append(registered, Ecosystem{Name: "a", Locks: named{suffix: ".a"}, Environments: named{}}, Ecosystem{Name: "b", Locks: named{suffix: ".b"}, Environments: named{}})
 	for paths, want := range map[string]string{"x.a": ".a", "x.b": ".b", "x.c": ".a", "x.c y.b": ".b", "x.b y.b": ".b", "x.a y.b": ""} {
 		e, err := ForLocks(strings.Fields(paths))
-		if (err == nil) != (want != "") || err == nil && e.(named).suffix != want {
+		if (err == nil) != (want != "") || err == nil && e.Locks.(named).suffix != want {
 			t.Errorf("%s: %v, %v", paths, e, err)
 		}
 	}

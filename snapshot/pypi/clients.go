@@ -2,8 +2,6 @@ package pypi
 
 import (
 	"encoding/json"
-	"path"
-	"strings"
 
 	"larder/snapshot/ecosystem"
 )
@@ -22,14 +20,6 @@ const (
 	ViewPipOld = "pip-old" // the cache of older pips, which holds every wheel once more
 	ViewSimple = "simple"  // a static index (PEP 503 and 691) with the wheels below +files
 )
-
-// IsLock says whether a file is a lock, as far as its name tells. Files of other names may be
-// requirements, too.
-func IsLock(name string) bool {
-	base := path.Base(name)
-	return base == "uv.lock" || base == "poetry.lock" || strings.HasSuffix(base, ".toml") && strings.HasPrefix(base, "pylock") ||
-		strings.Contains(base, "requirements") && strings.HasSuffix(base, ".txt")
-}
 
 // describe tells a target's interpreter, or what a wheel requires of one.
 func describe(detail json.RawMessage) string {
@@ -50,5 +40,6 @@ func describe(detail json.RawMessage) string {
 
 // Ecosystem is PyPI's row. A program adds the parts that it links.
 var Ecosystem = ecosystem.Ecosystem{
-	Name: Name, Artifact: "wheel", Clients: Clients, Views: []string{ViewSimple}, Describe: describe,
+	Name: Name, Artifact: "wheel", Clients: Clients, Attached: []string{ViewPip, ViewPipOld}, Views: []string{ViewSimple}, Describe: describe,
+	Locks: locks{},
 }

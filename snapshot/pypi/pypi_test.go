@@ -42,10 +42,10 @@ func TestDetails(t *testing.T) {
 
 func TestIsLock(t *testing.T) {
 	for name, want := range map[string]bool{
-		"pylock.toml": true, "dir/pylock.dev.toml": true, "uv.lock": true, "/a/poetry.lock": true, "requirements.txt": true, "requirements-dev.txt": true,
-		"toy.lock": false, "uv.lock/x": false, "package-lock.json": false, "pyproject.toml": false,
+		"pylock.toml": true, "dir/pylock.dev.toml": true, "uv.lock": true, "/a/poetry.lock": true, "requirements.txt": true, "requirements-dev.txt": true, "dev-requirements.txt": true,
+		"toy.lock": false, "uv.lock/x": false, "package-lock.json": false, "pyproject.toml": false, "app.lock": false, "notes.txt": false,
 	} {
-		if IsLock(name) != want {
+		if Ecosystem.Locks.IsLock(name) != want {
 			t.Errorf("IsLock(%q) is not %v", name, want)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
-	"larder/snapshot/pypi"
+	"larder/snapshot/ecosystem"
 )
 
 // DefaultPath is where the operator's file is looked for when none is named.
@@ -110,8 +110,8 @@ func Default() Config {
 	return Config{
 		Store: DefaultStore,
 		Rank:  Rank{Top: 1000, Weight: Weight{Rankings: 1, Misses: 1, ClickHouse: 1}},
-		Build: Build{Views: append(DefaultViews(), pypi.ViewSimple), Layers: true, Jobs: 8, Timeout: Age(6 * time.Hour)},
-		Run:   Run{Snapshot: "current", Views: DefaultViews(), Missing: "warn", MinFree: DefaultMinFree},
+		Build: Build{Views: ecosystem.BuiltViews(), Layers: true, Jobs: 8, Timeout: Age(6 * time.Hour)},
+		Run:   Run{Snapshot: "current", Views: ecosystem.AttachedViews(), Missing: "warn", MinFree: DefaultMinFree},
 		GC:    GC{Keep: 3},
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"larder/snapshot/pypi"
+	"larder/snapshot/ecosystem"
 )
 
 // DefaultProfile is the profile of a container for which none is named. It
@@ -17,9 +17,6 @@ const DefaultView = "/mnt/cacache"
 // DefaultMinFree is what stays free on the store's file system: with less,
 // nothing new is attached.
 const DefaultMinFree Size = 64e6
-
-// DefaultViews are those that a command or container gets when none is named.
-func DefaultViews() []string { return []string{pypi.ViewPip, pypi.ViewPipOld} }
 
 // Profile is what a kind of container gets.
 type Profile struct {
@@ -42,7 +39,7 @@ type Profile struct {
 // defaults fills in what the file left out.
 func (p Profile) defaults() Profile {
 	if p.Views == nil {
-		p.Views = DefaultViews()
+		p.Views = ecosystem.AttachedViews()
 	}
 	if p.View == nil {
 		view := DefaultView
