@@ -65,5 +65,6 @@
 // # Left to others
 //
 // Stores, leases, locks and snapshots' names are package snapshot's: this one
-// takes paths and descriptors, and imports nothing of ours outside its subtree.
+// takes paths and descriptors, and imports nothing of ours. Of the packages below,
+// attach, run and those named after an ecosystem import snapshot's.
 package overlay

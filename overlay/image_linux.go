@@ -27,16 +27,6 @@ const (
 	BackedByLoop
 )
 
-func (b Backing) String() string {
-	switch b {
-	case BackedByFile:
-		return "file"
-	case BackedByLoop:
-		return "loop"
-	}
-	return "any"
-}
-
 func (descriptors) OpenImage(path string, want Backing) (image Image, err error) {
 	image.Path = path
 	defer func() {

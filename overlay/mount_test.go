@@ -4,6 +4,7 @@ package overlay_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,7 +28,7 @@ func openTree(t testing.TB, s overlaytest.Snapshot, backing overlay.Backing, uid
 	must(t, err)
 	t.Cleanup(func() { image.Close() })
 	if backing != overlay.AnyBacking && image.Backing != backing {
-		t.Fatalf("image is backed by %v, want %v", image.Backing, backing)
+		t.Fatalf("image is backed by %d, want %d", image.Backing, backing)
 	}
 	tree, err := overlay.Chosen().OpenTree(image, s.Objects, overlay.Owner{UID: uid, GID: gid})
 	must(t, err)
@@ -77,7 +78,7 @@ func TestMountViewFromFileAndLoop(t *testing.T) {
 	}
 	s := overlaytest.New(t, t.TempDir(), small)
 	for _, backing := range []overlay.Backing{overlay.BackedByFile, overlay.BackedByLoop} {
-		t.Run(backing.String(), func(t *testing.T) {
+		t.Run(fmt.Sprint("backing ", backing), func(t *testing.T) {
 			tree := openTree(t, s, backing, 0, 0)
 			instance := newInstance(t, 0, 0)
 			m, err := overlay.Chosen().NewView(overlay.View{

@@ -17,70 +17,17 @@ func (descriptors) NewView(v View) (*os.File, error) {
 		return nil, err
 	}
 	defer c.close()
-	for _, l := range v.Lowers {
-		dir, err := openBelow(v.Tree, l)
-		if err != nil {
-			return nil, fmt.Errorf("open lower: %w", err)
-		}
-		err = c.setFd("lowerdir+", l, dir)
-		unix.Close(dir)
-		if err != nil {
-			return nil, layerError(err)
-		}
-	}
 	// Upper and work must be on one mount, so both are opened below one clone.
 	instance, err := CloneDir(v.Instance)
 	if err != nil {
 		return nil, err
 	}
 	defer instance.Close()
-	set := func(key, name string) error {
-		dir, err := openBelow(instance, name)
-		if err != nil {
-			return fmt.Errorf("open instance %s: %w", v.Instance, err)
-		}
-		defer unix.Close(dir)
-		return layerError(c.setFd(key, v.Instance+"/"+name, dir))
-	}
-	if v.Mask {
-		if err := set("lowerdir+", "m"); err != nil {
-			return nil, err
-		}
-	}
-	if v.Lowest != nil {
-		if err := c.setFd("lowerdir+", v.Lowest.Name(), fdOf(v.Lowest)); err != nil {
-			return nil, layerError(err)
-		}
-	}
-	if err := set("upperdir", "u"); err != nil {
+	if err := c.setLayers(v, instance); err != nil {
 		return nil, err
 	}
-	if err := set("workdir", "w"); err != nil {
+	if err := c.setOptions(v, instance); err != nil {
 		return nil, err
-	}
-	redirect, err := redirectDir(v, instance)
-	if err != nil {
-		return nil, err
-	}
-	options := [][2]string{
-		{"redirect_dir", redirect},
-		// A metacopy planted in the upper would show other files' bytes.
-		{"metacopy", "off"},
-		// A second mount of the same upper is EBUSY, not undefined.
-		{"index", "on"},
-	}
-	if v.Label != "" {
-		options = append(options, [2]string{"context", v.Label})
-	}
-	for _, o := range options {
-		if err := c.set(o[0], o[1]); err != nil {
-			return nil, err
-		}
-	}
-	if v.Volatile {
-		if err := c.setFlag("volatile"); err != nil {
-			return nil, err
-		}
 	}
 	m, err := c.mount(unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | v.Flags)
 	if err != nil {
@@ -99,6 +46,63 @@ func (descriptors) NewView(v View) (*os.File, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// setLayers sets the view's lowers, upper and work.
+func (c *fsContext) setLayers(v View, instance *os.File) error {
+	set := func(key string, below *os.File, name, shown string) error {
+		dir, err := openBelow(below, name)
+		if err != nil {
+			return fmt.Errorf("open %s of %s: %w", key, below.Name(), err)
+		}
+		defer unix.Close(dir)
+		return layerError(c.setFd(key, shown, dir))
+	}
+	for _, l := range v.Lowers {
+		if err := set("lowerdir+", v.Tree, l, l); err != nil {
+			return err
+		}
+	}
+	if v.Mask {
+		if err := set("lowerdir+", instance, "m", v.Instance+"/m"); err != nil {
+			return err
+		}
+	}
+	if v.Lowest != nil {
+		if err := c.setFd("lowerdir+", v.Lowest.Name(), fdOf(v.Lowest)); err != nil {
+			return layerError(err)
+		}
+	}
+	if err := set("upperdir", instance, "u", v.Instance+"/u"); err != nil {
+		return err
+	}
+	return set("workdir", instance, "w", v.Instance+"/w")
+}
+
+func (c *fsContext) setOptions(v View, instance *os.File) error {
+	redirect, err := redirectDir(v, instance)
+	if err != nil {
+		return err
+	}
+	options := [][2]string{
+		{"redirect_dir", redirect},
+		// A metacopy planted in the upper would show other files' bytes.
+		{"metacopy", "off"},
+		// A second mount of the same upper is EBUSY, not undefined.
+		{"index", "on"},
+	}
+	if v.Label != "" {
+		options = append(options, [2]string{"context", v.Label})
+	}
+	for _, o := range options {
+		if err := c.set(o[0], o[1]); err != nil {
+			return err
+		}
+	}
+	if v.Volatile {
+		return c.setFlag("volatile")
+	}
+	return nil
 }
 
 // redirectDir chooses whether the view may move a directory of its lowers: with

@@ -19,10 +19,12 @@
 //	  check, gc, trash   what verifies, what collects, and the one deleter
 //	  pypi/…             names, versions, markers, tags and locks of PyPI
 //	overlay              the mounts: image, tree, private upper
+//	  attach             one session: a snapshot for a command or a container
 //	  keep               snapshots kept mounted
 //	  instance           uppers: limits, records, what mounts them
 //	  run, oci           around a command; what runtimes say of a container
 //	  probe              what this host can do
+//	  pypi               virtual environments: read, made, masked
 //
 // Imports point one way: snapshot imports none of the others, popularity and
 // what attaches in overlay import snapshot, builder imports snapshot and

@@ -141,20 +141,9 @@ func (f *finder) mask(paths []string, own []distInfo) (mask, error) {
 		whole[d.path()] = true
 		sites[d.site] = true
 	}
-	names := map[string]map[string]bool{} // by directory: what shall be hidden there
-	for _, p := range paths {
-		dir, name := path.Split(p)
-		dir = path.Clean(dir)
-		for d := dir; names[d] == nil; d = path.Dir(d) {
-			names[d] = map[string]bool{}
-		}
-		if len(names) > maxDirs {
-			return m, errTooMuch
-		}
-		names[dir][name] = true
-		if c := dir + "/__pycache__"; strings.HasSuffix(name, ".py") && names[c] == nil {
-			names[c] = map[string]bool{}
-		}
+	names, err := byDirectory(paths)
+	if err != nil {
+		return m, err
 	}
 	// Deepest first, so that a directory knows of the ones in it.
 	dirs := slices.SortedFunc(maps.Keys(names), func(a, b string) int {
@@ -206,6 +195,27 @@ func (f *finder) mask(paths []string, own []distInfo) (mask, error) {
 	})
 	slices.Sort(m.hidden)
 	return m, nil
+}
+
+// byDirectory are the names that shall be hidden, by directory, with those of bytecode, and all
+// directories on the way.
+func byDirectory(paths []string) (map[string]map[string]bool, error) {
+	names := map[string]map[string]bool{}
+	for _, p := range paths {
+		dir, name := path.Split(p)
+		dir = path.Clean(dir)
+		for d := dir; names[d] == nil; d = path.Dir(d) {
+			names[d] = map[string]bool{}
+		}
+		if len(names) > maxDirs {
+			return nil, errTooMuch
+		}
+		names[dir][name] = true
+		if c := dir + "/__pycache__"; strings.HasSuffix(name, ".py") && names[c] == nil {
+			names[c] = map[string]bool{}
+		}
+	}
+	return names, nil
 }
 
 // hide says what to hide in one directory, and whether that is all there is.

@@ -8,6 +8,13 @@ import (
 	"larder/overlay"
 )
 
+// Of a variable that is there twice the last value counts, as for who gets the environment.
+func TestLookup(t *testing.T) {
+	if got := lookup([]string{"PIP_CACHE_DIR=/first", "X=1", "PIP_CACHE_DIR=/last"}, "PIP_CACHE_DIR"); got != "/last" {
+		t.Errorf("%q", got)
+	}
+}
+
 func TestEnviron(t *testing.T) {
 	ours := []string{"HOME=/root", "USER=root", "PYTHONHOME=/x", "PATH=/bin", "TERM=vt100"}
 	got := environ(ours, User{}, map[string]string{"PATH": "/env/bin:/bin"}, "PYTHONHOME")
