@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -59,9 +60,13 @@ type projectTarget struct {
 }
 
 func newPlanner(cfg builder.Config, targets []Target, pages pageSource) *planner {
+	memory := ""
+	if cfg.Store != nil { // a simulation has none
+		memory = filepath.Join(cfg.Store.PagesDir(), "requires.jsonl")
+	}
 	s := &planner{cfg: cfg, targets: targets, pages: pages, copies: builder.Copies(cfg, builder.Ecosystem{Views: view.All}),
 		places: map[string]int{}, newest: map[projectTarget]candidate{}, answers: map[wanted]int{}, seen: map[string]bool{},
-		memory: openRemembered(cfg.Store)}
+		memory: openRemembered(memory)}
 	s.floor = s.leastHits()
 	return s
 }
