@@ -95,7 +95,8 @@ type Choice struct {
 
 // Artifact is a file that an index offers.
 type Artifact struct {
-	Project, Version, Filename string
+	Project, Version string // each a name in a path
+	Filename         string
 
 	Digest string          // as the index publishes it, in hexadecimal: what tells artifacts apart
 	Object snapshot.Object // its bytes; zero when the digest is no SHA-256 and it is not fetched yet
@@ -109,7 +110,7 @@ type Artifact struct {
 type Pick struct {
 	Artifact
 	Target  string
-	LayerID string   // 12 hexadecimal digits of a digest over the target and all that decides the layer's content
+	LayerID string   // 12 hexadecimal digits of a digest over the target and all that decides the layer
 	Names   []string // of its version, below by-name/
 	Order   int      // among artifacts of one version: the least is preferred
 	Locked  bool     // a lock names it: to miss it fails the build

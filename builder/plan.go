@@ -117,7 +117,7 @@ func (p *planner) take(w *want, choices []Choice) {
 			p.log.skip(w.project, "", x.Target, c.Err)
 		case c.Pick == nil:
 		case x.lock != nil:
-			x.lock.chosen[x.pin] = c.Pick.Digest
+			x.lock.layers[x.pin] = c.Pick.LayerID
 			c.Pick.Locked = true
 			if len(x.Pin.Digests) == 0 && len(x.Pin.Spellings) > 0 && !strings.ContainsAny(x.Pin.Version, "/\x00") {
 				c.Pick.Names = append(c.Pick.Names, x.Pin.Version)
@@ -174,14 +174,14 @@ func (p *planner) fit(ctx context.Context, stage *snapshot.Stage) ([]Pick, error
 	return picks, err
 }
 
-// merge orders picks and makes one of those of one artifact for one target.
+// merge orders picks and makes one of those of one layer.
 func merge(picks []Pick) []*Pick {
 	slices.SortStableFunc(picks, func(a, b Pick) int {
-		return strings.Compare(a.Target+"\x00"+a.Project+"\x00"+a.Digest, b.Target+"\x00"+b.Project+"\x00"+b.Digest)
+		return strings.Compare(a.Target+"\x00"+a.Project+"\x00"+a.Digest+a.LayerID, b.Target+"\x00"+b.Project+"\x00"+b.Digest+b.LayerID)
 	})
 	var merged []*Pick
 	for _, next := range picks {
-		if n := len(merged); n > 0 && merged[n-1].Target == next.Target && merged[n-1].Digest == next.Digest {
+		if n := len(merged); n > 0 && merged[n-1].Target == next.Target && merged[n-1].Digest == next.Digest && merged[n-1].LayerID == next.LayerID {
 			last := merged[n-1]
 			last.Locked = last.Locked || next.Locked
 			last.Tool = last.Tool && next.Tool
