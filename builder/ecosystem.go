@@ -40,7 +40,7 @@ type World interface {
 	// Choose asks the index for a project, and answers each wish in turn. An error is of all.
 	Choose(ctx context.Context, project string, wishes []Wish) ([]Choice, error)
 	// Known is the pick of an artifact that the previous snapshot has.
-	Known(row snapshot.ManifestArtifact, target string) (Pick, error)
+	Known(row snapshot.ManifestArtifact, target string) (*Pick, error)
 	// Size asks for the size of an artifact when no page tells.
 	Size(ctx context.Context, a Artifact) (int64, error)
 	// Disk estimates what an artifact of size bytes adds to the pool, unpacked as so many layers
@@ -62,12 +62,12 @@ type World interface {
 type Budgeter interface {
 	// Fit chooses among what ranked wishes had it offer. What is fixed is taken anyway. It may
 	// fetch to know more; fetch is nil in a dry run.
-	Fit(ctx context.Context, fixed []Pick, fetch func(context.Context, Artifact) error) ([]Pick, *BudgetReport, error)
+	Fit(ctx context.Context, fixed []*Pick, fetch func(context.Context, Artifact) error) ([]*Pick, *BudgetReport, error)
 }
 
 // Bundler is a World whose targets bring an installer of their own, stocked where the index has none.
 type Bundler interface {
-	Bundled(ctx context.Context, t Target) (Pick, Reader, error)
+	Bundled(ctx context.Context, t Target) (*Pick, Reader, error)
 }
 
 // Target is what artifacts are stocked for.

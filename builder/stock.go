@@ -224,8 +224,8 @@ func (s *stocking) bundledFor(ctx context.Context, w *world, b Bundler, t Target
 	}
 	defer r.Close()
 	pick.Tool, pick.layered, pick.world = true, true, w
-	it := itemsOf([]*Pick{&pick})[0]
-	pick.Layer = s.oldLayer(&pick)
+	it := itemsOf([]*Pick{pick})[0]
+	pick.Layer = s.oldLayer(pick)
 	it.Known = pick.Layer != nil
 	_, err = w.Unpack(ctx, it, r, s.put)
 	return it, err
