@@ -102,7 +102,8 @@ func build(ctx context.Context, cfg Config, log *log) error {
 	if cfg.DryRun {
 		return estimate(ctx, cfg, picks, log)
 	}
-	items, err := stock(ctx, cfg, worlds, picks, stage, previous, deadline, log)
+	s := &stocking{cfg: cfg, stage: stage, previous: previous, until: deadline, log: log, start: time.Now()}
+	items, err := s.stock(ctx, worlds, picks)
 	if err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ type World interface {
 	// Choose asks the index for a project, and answers each wish in turn. An error is of all.
 	Choose(ctx context.Context, project string, wishes []Wish) ([]Choice, error)
 	// Known is the pick of an artifact that the previous snapshot has.
-	Known(row snapshot.ManifestArtifact, target string) (Pick, error)
+	Known(row snapshot.ManifestArtifact, target string) (*Pick, error)
 	// Fetch downloads an artifact. Without an error, the bytes have the index's digest.
 	Fetch(ctx context.Context, a Artifact, to Sink) error
 	// Reuse takes over what the previous snapshot says of an item; false means that it has to be
@@ -61,12 +61,12 @@ type Estimator interface {
 type Budgeter interface {
 	// Fit chooses among what ranked wishes had it offer. What is fixed is taken anyway. It may
 	// fetch to know more; fetch is nil in a dry run.
-	Fit(ctx context.Context, fixed []Pick, fetch func(context.Context, Artifact) error) ([]Pick, *BudgetReport, error)
+	Fit(ctx context.Context, fixed []*Pick, fetch func(context.Context, Artifact) error) ([]*Pick, *BudgetReport, error)
 }
 
 // Bundler is a World whose targets bring an installer of their own, stocked where the index has none.
 type Bundler interface {
-	Bundled(ctx context.Context, t Target) (Pick, Reader, error)
+	Bundled(ctx context.Context, t Target) (*Pick, Reader, error)
 }
 
 // Target is what artifacts are stocked for.
@@ -92,7 +92,8 @@ type Choice struct {
 
 // Artifact is a file that an index offers.
 type Artifact struct {
-	Project, Version, Filename string
+	Project, Version string // each a name in a path
+	Filename         string
 
 	Digest string          // as the index publishes it, in hexadecimal: what tells artifacts apart
 	Object snapshot.Object // its bytes; zero when the digest is no SHA-256 and it is not fetched yet
@@ -106,7 +107,7 @@ type Artifact struct {
 type Pick struct {
 	Artifact
 	Target  string
-	LayerID string   // 12 hexadecimal digits of a digest over the target and all that decides the layer's content
+	LayerID string   // 12 hexadecimal digits of a digest over the target and all that decides the layer
 	Names   []string // of its version, below by-name/
 	Order   int      // among artifacts of one version: the least is preferred
 	Locked  bool     // a lock names it: to miss it fails the build

@@ -48,7 +48,7 @@ type planner struct {
 	wants    []*want
 
 	mu               sync.Mutex
-	picks            []Pick
+	picks            []*Pick
 	missing          []missing
 	answered, silent int // projects
 }
@@ -117,15 +117,15 @@ func (p *planner) take(w *want, choices []Choice) {
 			p.log.skip(w.project, "", x.Target, c.Err)
 		case c.Pick == nil:
 		case x.lock != nil:
-			x.lock.chosen[x.pin] = c.Pick.Digest
+			x.lock.layers[x.pin] = c.Pick.LayerID
 			c.Pick.Locked = true
 			if len(x.Pin.Digests) == 0 && len(x.Pin.Spellings) > 0 && !strings.ContainsAny(x.Pin.Version, "/\x00") {
 				c.Pick.Names = append(c.Pick.Names, x.Pin.Version)
 			}
-			p.picks = append(p.picks, *c.Pick)
+			p.picks = append(p.picks, c.Pick)
 		default:
 			c.Pick.Tool = x.tool
-			p.picks = append(p.picks, *c.Pick)
+			p.picks = append(p.picks, c.Pick)
 		}
 	}
 }
@@ -147,13 +147,13 @@ func (p *planner) known(w *want) ([]Choice, bool) {
 		if err != nil {
 			return nil, false
 		}
-		choices = append(choices, Choice{Pick: &pick})
+		choices = append(choices, Choice{Pick: pick})
 	}
 	return choices, true
 }
 
 // fit lets a budget choose among what is ranked.
-func (p *planner) fit(ctx context.Context, stage *snapshot.Stage) ([]Pick, error) {
+func (p *planner) fit(ctx context.Context, stage *snapshot.Stage) ([]*Pick, error) {
 	b, ok := p.world.World.(Budgeter)
 	if !ok {
 		return nil, fmt.Errorf("%w: %s knows no budgets", ErrBudget, p.world.Name)
@@ -174,21 +174,21 @@ func (p *planner) fit(ctx context.Context, stage *snapshot.Stage) ([]Pick, error
 	return picks, err
 }
 
-// merge orders picks and makes one of those of one artifact for one target.
-func merge(picks []Pick) []*Pick {
-	slices.SortStableFunc(picks, func(a, b Pick) int {
-		return strings.Compare(a.Target+"\x00"+a.Project+"\x00"+a.Digest, b.Target+"\x00"+b.Project+"\x00"+b.Digest)
+// merge orders picks and makes one of those of one layer.
+func merge(picks []*Pick) []*Pick {
+	slices.SortStableFunc(picks, func(a, b *Pick) int {
+		return strings.Compare(a.Target+"\x00"+a.Project+"\x00"+a.Digest+a.LayerID, b.Target+"\x00"+b.Project+"\x00"+b.Digest+b.LayerID)
 	})
-	var merged []*Pick
+	merged := picks[:0]
 	for _, next := range picks {
-		if n := len(merged); n > 0 && merged[n-1].Target == next.Target && merged[n-1].Digest == next.Digest {
+		if n := len(merged); n > 0 && merged[n-1].Target == next.Target && merged[n-1].Digest == next.Digest && merged[n-1].LayerID == next.LayerID {
 			last := merged[n-1]
 			last.Locked = last.Locked || next.Locked
 			last.Tool = last.Tool && next.Tool
 			last.Names = append(last.Names, next.Names...)
 			continue
 		}
-		merged = append(merged, &next)
+		merged = append(merged, next)
 	}
 	return merged
 }

@@ -33,8 +33,7 @@ type stocking struct {
 
 // stock brings every pick into the pool and makes the layers. A ranked artifact that
 // cannot be had is skipped and reported; a locked one fails the build.
-func stock(ctx context.Context, cfg Config, worlds []*world, picks []*Pick, stage *snapshot.Stage, previous *previous, until deadline, log *log) ([]*Item, error) {
-	s := &stocking{cfg: cfg, stage: stage, previous: previous, until: until, log: log, start: time.Now()}
+func (s *stocking) stock(ctx context.Context, worlds []*world, picks []*Pick) ([]*Item, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil) // and not before the last layer
 	var all []*Item
@@ -57,7 +56,7 @@ func stock(ctx context.Context, cfg Config, worlds []*world, picks []*Pick, stag
 		all = append(all, bundled...)
 	}
 	all = join(all)
-	log.count(picksOf(all))
+	s.log.count(picksOf(all))
 	return all, nil
 }
 
@@ -225,8 +224,8 @@ func (s *stocking) bundledFor(ctx context.Context, w *world, b Bundler, t Target
 	}
 	defer r.Close()
 	pick.Tool, pick.layered, pick.world = true, true, w
-	it := itemsOf([]*Pick{&pick})[0]
-	pick.Layer = s.oldLayer(&pick)
+	it := itemsOf([]*Pick{pick})[0]
+	pick.Layer = s.oldLayer(pick)
 	it.Known = pick.Layer != nil
 	_, err = w.Unpack(ctx, it, r, s.put)
 	return it, err

@@ -19,11 +19,11 @@ type layout struct {
 	tree     *image.Tree
 	manifest snapshot.Manifest
 	layers   map[string]bool // by id: those placed
-	entries  map[string]bool // of views, by path
+	placed   map[string]bool // by path: entries of views and links
 }
 
 func newLayout(stage *snapshot.Stage) *layout {
-	return &layout{stage: stage, tree: image.NewTree(), layers: map[string]bool{}, entries: map[string]bool{}}
+	return &layout{stage: stage, tree: image.NewTree(), layers: map[string]bool{}, placed: map[string]bool{}}
 }
 
 // layOut places what was stocked: layers, the links by which an attach finds them, views, merged
@@ -45,7 +45,7 @@ func (l *layout) layOut(ctx context.Context, cfg Config, worlds []*world, items 
 			l.manifest.Views = append(l.manifest.Views, v.Name)
 		}
 		own := slices.DeleteFunc(slices.Clone(items), func(it *Item) bool { return it.world != w })
-		if err := l.environments(w, own); err != nil {
+		if err := l.environments(w); err != nil {
 			return err
 		}
 		if err := l.pages(cfg, w, own); err != nil {
@@ -111,6 +111,10 @@ func (l *layout) layer(it *Item, p *Pick) error {
 	}
 	l.manifest.Layers = append(l.manifest.Layers, row)
 	path := snapshot.ByHashPath(p.Target, p.Digest)
+	if l.placed[path] {
+		return nil // of several layers of one artifact, the first
+	}
+	l.placed[path] = true
 	return l.tree.Symlink(path, snapshot.LinkTarget(path, dir))
 }
 
@@ -118,10 +122,10 @@ func (l *layout) layer(it *Item, p *Pick) error {
 func (l *layout) view(v View, entries []ViewEntry, made map[string]made) error {
 	for _, e := range entries {
 		path := viewPath(v, e)
-		if l.entries[path] {
+		if l.placed[path] {
 			continue
 		}
-		l.entries[path] = true
+		l.placed[path] = true
 		var err error
 		switch done, ok := made[path]; {
 		case ok:
@@ -181,13 +185,7 @@ func (l *layout) byName(items []*Item) error {
 }
 
 // environments merges the layers of each lock into one tree.
-func (l *layout) environments(w *world, items []*Item) error {
-	layers := map[string]string{} // by target and digest
-	for _, p := range picksOf(items) {
-		if p.Layer != nil {
-			layers[p.Target+" "+p.Digest] = p.LayerID
-		}
-	}
+func (l *layout) environments(w *world) error {
 	done := map[string]bool{}
 	for _, k := range w.locks {
 		tag := k.target.Tag
@@ -195,16 +193,15 @@ func (l *layout) environments(w *world, items []*Item) error {
 			continue
 		}
 		done[tag+k.Digest] = true
-		ids := make([]string, len(k.Pins))
 		dirs := make([]string, len(k.Pins))
-		for i, digest := range k.chosen {
-			if ids[i] = layers[tag+" "+digest]; ids[i] == "" {
+		for i, id := range k.layers {
+			if !l.layers[id] {
 				return fmt.Errorf("%s: %s has no layer for %s", k.path, k.Pins[i].Name, tag)
 			}
-			dirs[i] = snapshot.LayerPath(ids[i])
+			dirs[i] = snapshot.LayerPath(id)
 		}
-		id := snapshot.EnvironmentID(ids)
-		l.manifest.Environments = append(l.manifest.Environments, snapshot.ManifestEnvironment{ID: id, Target: tag, Lock: k.Digest, Name: k.name(), Layers: ids})
+		id := snapshot.EnvironmentID(k.layers)
+		l.manifest.Environments = append(l.manifest.Environments, snapshot.ManifestEnvironment{ID: id, Target: tag, Lock: k.Digest, Name: k.name(), Layers: k.layers})
 		if !done["e/"+id] {
 			done["e/"+id] = true
 			if err := l.tree.Merge(snapshot.MergedPath(id), dirs); err != nil {

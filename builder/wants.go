@@ -22,7 +22,7 @@ type lock struct {
 	*snapshot.Requirements
 	path   string
 	target Target
-	chosen []string // by pin: the digest of the artifact
+	layers []string // by pin: the id
 }
 
 // name is what the manifest calls it.
@@ -50,7 +50,7 @@ func readLocks(cfg Config) ([]*world, error) {
 				if err != nil {
 					return nil, err
 				}
-				w.locks = append(w.locks, &lock{Requirements: r, path: path, target: t, chosen: make([]string, len(r.Pins))})
+				w.locks = append(w.locks, &lock{Requirements: r, path: path, target: t, layers: make([]string, len(r.Pins))})
 			}
 		}
 		worlds = append(worlds, w)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -18,7 +19,7 @@ import (
 
 // option is one wheel file that a budget may take.
 type option struct {
-	picks    []builder.Pick // one a target at most
+	picks    []*builder.Pick // one a target at most
 	hits     int64
 	counted  bool // a source counts this version
 	disk     int64
@@ -29,7 +30,7 @@ type option struct {
 	neededBy string        // the first project that asked for it, when no ranking did
 }
 
-func (o *option) file() index.File { return o.picks[0].Own.(candidate).file }
+func (o *option) file() index.File { return o.picks[0].Own.(index.File) }
 
 // planner is everything that a budget chooses from, and how it does.
 type planner struct {
@@ -59,16 +60,20 @@ type projectTarget struct {
 }
 
 func newPlanner(cfg builder.Config, targets []Target, pages pageSource) *planner {
+	memory := ""
+	if cfg.Store != nil { // a simulation has none
+		memory = filepath.Join(cfg.Store.PagesDir(), "requires.jsonl")
+	}
 	s := &planner{cfg: cfg, targets: targets, pages: pages, copies: builder.Copies(cfg, builder.Ecosystem{Writers: view.All}),
 		places: map[string]int{}, newest: map[projectTarget]candidate{}, answers: map[wanted]int{}, seen: map[string]bool{},
-		memory: openRemembered(cfg.Store)}
+		memory: openRemembered(memory)}
 	s.floor = s.leastHits()
 	return s
 }
 
 // put returns the place of the option of a pick's wheel, made if need be. The
 // caller holds mu.
-func (s *planner) put(p builder.Pick) int {
+func (s *planner) put(p *builder.Pick) int {
 	at, ok := s.places[p.Digest]
 	if !ok {
 		at = len(s.options)
@@ -76,7 +81,7 @@ func (s *planner) put(p builder.Pick) int {
 		s.options = append(s.options, &option{disk: -1})
 	}
 	o := s.options[at]
-	if !slices.ContainsFunc(o.picks, func(had builder.Pick) bool { return had.Target == p.Target }) {
+	if !slices.ContainsFunc(o.picks, func(had *builder.Pick) bool { return had.Target == p.Target }) {
 		o.picks = append(o.picks, p)
 	}
 	return at
@@ -90,7 +95,7 @@ func (s *planner) candidate(c candidate, target int) int {
 
 // fit chooses what the budget takes, with all that it needs. What is fixed, such as a lock's, is
 // stocked whatever the budget.
-func (s *planner) fit(ctx context.Context, fixed []builder.Pick, fetch fetchFunc) ([]builder.Pick, *builder.BudgetReport, error) {
+func (s *planner) fit(ctx context.Context, fixed []*builder.Pick, fetch fetchFunc) ([]*builder.Pick, *builder.BudgetReport, error) {
 	for _, p := range fixed {
 		s.put(p)
 	}
@@ -185,7 +190,7 @@ func (s *planner) sizeOf(ctx context.Context, f index.File) (int64, error) {
 const unweighable = 1 << 49
 
 // order orders the options for every budget at once.
-func (s *planner) order(fixed []builder.Pick) *budget.Order {
+func (s *planner) order(fixed []*builder.Pick) *budget.Order {
 	wheels := make([]budget.Wheel, len(s.options))
 	for i, o := range s.options {
 		wheels[i] = budget.Wheel{Key: o.picks[0].Project + " " + o.picks[0].Filename + " " + o.picks[0].Digest, Hits: o.hits, Bytes: o.disk, Needs: o.needs}
@@ -197,7 +202,7 @@ func (s *planner) order(fixed []builder.Pick) *budget.Order {
 }
 
 // take makes the choice the plan.
-func (s *planner) take(order *budget.Order, choice budget.Choice, fixed []builder.Pick) ([]builder.Pick, *builder.BudgetReport, error) {
+func (s *planner) take(order *budget.Order, choice budget.Choice, fixed []*builder.Pick) ([]*builder.Pick, *builder.BudgetReport, error) {
 	unknown := 0
 	for _, i := range choice.Wheels {
 		if o := s.options[i]; !o.known && o.tried {
@@ -214,7 +219,7 @@ func (s *planner) take(order *budget.Order, choice budget.Choice, fixed []builde
 	if choice.Bytes > s.cfg.Budget {
 		s.cfg.Warn(fmt.Sprintf("what the locks name takes about %s, more than the budget of %s", bytesText(choice.Bytes), bytesText(s.cfg.Budget)))
 	}
-	var picks []builder.Pick
+	var picks []*builder.Pick
 	taken := make([]bool, len(s.options))
 	for _, i := range choice.Wheels {
 		taken[i] = true
@@ -225,11 +230,11 @@ func (s *planner) take(order *budget.Order, choice budget.Choice, fixed []builde
 }
 
 // tooSmall is the refusal of a budget under which nothing ranked is stocked.
-func (s *planner) tooSmall(order *budget.Order, least int64, fixed []builder.Pick) error {
+func (s *planner) tooSmall(order *budget.Order, least int64, fixed []*builder.Pick) error {
 	for i, o := range s.options {
 		if t, ok := order.Threshold(i); ok && t == least {
 			text := fmt.Sprintf("a budget of %s takes no wheel: the first one, %s with what it needs, takes about %s on disk", bytesText(s.cfg.Budget), o.file().Filename, bytesText(least))
-			if slices.ContainsFunc(fixed, func(p builder.Pick) bool { return p.Locked }) {
+			if slices.ContainsFunc(fixed, func(p *builder.Pick) bool { return p.Locked }) {
 				text = fmt.Sprintf("a budget of %s takes no wheel but those of locks: those and %s with what it needs take about %s on disk", bytesText(s.cfg.Budget), o.file().Filename, bytesText(least))
 			}
 			return builder.WithHint(fmt.Errorf("%w: %s", builder.ErrBudget, text), "give a larger budget, or fewer locks")

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"larder/snapshot"
 )
 
 // remembered holds what wheels were found to need, by their SHA-256, which never
@@ -43,15 +41,8 @@ type rememberedLine struct {
 
 func (l rememberedLine) holds() bool { return l.Until == 0 || time.Now().Unix() < l.Until }
 
-func openRemembered(s *snapshot.Store) remembered {
-	if s == nil {
-		return openRememberedAt("")
-	}
-	return openRememberedAt(filepath.Join(s.PagesDir(), "requires.jsonl"))
-}
-
-// openRememberedAt reads the file at path; "" keeps nothing.
-func openRememberedAt(path string) remembered {
+// openRemembered reads the file at path; "" keeps nothing.
+func openRemembered(path string) remembered {
 	r := remembered{mu: &sync.Mutex{}, path: path, lines: map[string]rememberedLine{}}
 	if path == "" {
 		return r

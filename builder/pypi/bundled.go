@@ -28,22 +28,22 @@ for d in filter(None, dirs):
 `
 
 // Bundled is the pip that came with a target's interpreter.
-func (w *world) Bundled(ctx context.Context, target builder.Target) (builder.Pick, builder.Reader, error) {
+func (w *world) Bundled(ctx context.Context, target builder.Target) (*builder.Pick, builder.Reader, error) {
 	t := w.targets[target.Tag]
 	if t.Interpreter == nil {
-		return builder.Pick{}, nil, fmt.Errorf("its interpreter is not on this host")
+		return nil, nil, fmt.Errorf("its interpreter is not on this host")
 	}
 	out, err := exec.CommandContext(ctx, t.Interpreter.Executable, "-I", "-c", findBundled).Output()
 	if builder.HostFault(err) {
-		return builder.Pick{}, nil, err
+		return nil, nil, err
 	}
 	paths := bytes.Fields(out)
 	if err != nil || len(paths) == 0 {
-		return builder.Pick{}, nil, fmt.Errorf("%s has none bundled", t.Interpreter.Executable)
+		return nil, nil, fmt.Errorf("%s has none bundled", t.Interpreter.Executable)
 	}
 	f, err := os.Open(string(paths[len(paths)-1]))
 	if err != nil {
-		return builder.Pick{}, nil, err
+		return nil, nil, err
 	}
 	p, err := bundledPick(f, t)
 	if err != nil {
@@ -52,16 +52,16 @@ func (w *world) Bundled(ctx context.Context, target builder.Target) (builder.Pic
 	return p, f, err
 }
 
-func bundledPick(f *os.File, t Target) (builder.Pick, error) {
+func bundledPick(f *os.File, t Target) (*builder.Pick, error) {
 	h := sha256.New()
 	size, err := io.Copy(h, f)
 	if err != nil {
-		return builder.Pick{}, err
+		return nil, err
 	}
 	digest := snapshot.Digest(h.Sum(nil))
 	c := candidate{file: index.File{Filename: filepath.Base(f.Name()), SHA256: digest.String(), Size: size}}
 	if c.name, err = wheel.ParseName(c.file.Filename); err != nil {
-		return builder.Pick{}, err
+		return nil, err
 	}
 	c.version, err = pep440.Parse(c.name.Version)
 	return pick(c, t, digest), err

@@ -54,7 +54,7 @@ func NewSimulation(ctx context.Context, client *index.Client, target Target, cfg
 		cfg.Jobs = 8
 	}
 	cfg = builder.Config{Views: cfg.Views, Layers: cfg.Layers, Jobs: cfg.Jobs, Warn: func(string) {}, Budget: 1}
-	s := &Simulation{cfg: cfg, client: client, target: target, files: map[string][]index.File{}, best: map[string][]candidate{}, guess: map[string]string{}, silent: map[string]bool{}, needs: needs, memory: openRememberedAt(cache)}
+	s := &Simulation{cfg: cfg, client: client, target: target, files: map[string][]index.File{}, best: map[string][]candidate{}, guess: map[string]string{}, silent: map[string]bool{}, needs: needs, memory: openRemembered(cache)}
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(cfg.Jobs)

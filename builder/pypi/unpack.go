@@ -11,6 +11,7 @@ import (
 
 	"larder/builder"
 	"larder/builder/memory"
+	"larder/builder/pypi/index"
 	"larder/builder/pypi/layer"
 	"larder/builder/pypi/view"
 	"larder/builder/pypi/wheel"
@@ -44,7 +45,7 @@ func (w *world) Reuse(it *builder.Item, row snapshot.ManifestArtifact) bool {
 // index's bytes are never taken: without a hash anybody could have written them, and with one they
 // are the wheel's or not what pip would install.
 func newWheel(it *builder.Item, metadata snapshot.Digest) *view.Wheel {
-	f := it.Own.(candidate).file
+	f := it.Own.(index.File)
 	return &view.Wheel{Wheel: rows.Wheel{
 		RequiresPython: f.RequiresPython, MetadataSHA256: metadata,
 		Metadata: f.Metadata && (f.MetadataSHA256 == "" || f.MetadataSHA256 == metadata.String()),

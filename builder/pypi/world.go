@@ -100,35 +100,35 @@ func (w *world) choose(files []index.File, project string, wish builder.Wish) (*
 	if err != nil {
 		return nil, fmt.Errorf("the index publishes the digest %q for %s: %w", c.file.SHA256, c.file.Filename, builder.ErrRefused)
 	}
-	p := pick(c, t, digest)
-	return &p, nil
+	return pick(c, t, digest), nil
 }
 
 // pick is a candidate chosen for a target.
-func pick(c candidate, t Target, digest snapshot.Digest) builder.Pick {
-	return builder.Pick{
+func pick(c candidate, t Target, digest snapshot.Digest) *builder.Pick {
+	names := []string{c.version.String(), c.version.Canonical()}
+	return &builder.Pick{
 		Artifact: builder.Artifact{
-			Project: c.name.Project, Version: c.version.String(), Filename: c.file.Filename,
-			Digest: c.file.SHA256, Object: snapshot.Object{Digest: digest}, Size: c.file.Size, URL: c.file.URL, Index: c.file.Index, Own: c,
+			Project: c.name.Project, Version: names[0], Filename: c.file.Filename,
+			Digest: c.file.SHA256, Object: snapshot.Object{Digest: digest}, Size: c.file.Size, URL: c.file.URL, Index: c.file.Index, Own: c.file,
 		},
-		Target: t.Tag, LayerID: t.layerID(c.file.SHA256), Names: []string{c.version.String(), c.version.Canonical()}, Order: c.rank,
+		Target: t.Tag, LayerID: t.layerID(c.file.SHA256), Names: slices.Compact(names), Order: c.rank,
 	}
 }
 
-func (w *world) Known(row snapshot.ManifestArtifact, target string) (builder.Pick, error) {
+func (w *world) Known(row snapshot.ManifestArtifact, target string) (*builder.Pick, error) {
 	detail, err := rows.WheelOf(row)
 	if err != nil {
-		return builder.Pick{}, err
+		return nil, err
 	}
 	c := candidate{file: index.File{
 		Filename: row.Filename, URL: row.URL, SHA256: row.SHA256.String(), Size: row.Size,
 		RequiresPython: detail.RequiresPython, Index: row.Index, Metadata: detail.Metadata,
 	}}
 	if c.name, err = wheel.ParseName(row.Filename); err != nil {
-		return builder.Pick{}, err
+		return nil, err
 	}
 	if c.version, err = pep440.Parse(row.Version); err != nil {
-		return builder.Pick{}, err
+		return nil, err
 	}
 	t := w.targets[target]
 	c.rank, _ = t.Rank(c.name.Python, c.name.ABI, c.name.Platform)
@@ -136,16 +136,16 @@ func (w *world) Known(row snapshot.ManifestArtifact, target string) (builder.Pic
 }
 
 // Fit implements builder.Budgeter.
-func (w *world) Fit(ctx context.Context, fixed []builder.Pick, fetch fetchFunc) ([]builder.Pick, *builder.BudgetReport, error) {
+func (w *world) Fit(ctx context.Context, fixed []*builder.Pick, fetch fetchFunc) ([]*builder.Pick, *builder.BudgetReport, error) {
 	return w.planner.fit(ctx, fixed, fetch)
 }
 
 func (w *world) Size(ctx context.Context, a builder.Artifact) (int64, error) {
-	return w.client.Size(ctx, a.Own.(candidate).file)
+	return w.client.Size(ctx, a.Own.(index.File))
 }
 
 func (w *world) Fetch(ctx context.Context, a builder.Artifact, to builder.Sink) error {
-	n, err := w.client.Fetch(ctx, a.Own.(candidate).file, to)
+	n, err := w.client.Fetch(ctx, a.Own.(index.File), to)
 	if err == nil && n == 0 {
 		return &wheel.Refusal{File: a.Filename, Rule: "is empty"}
 	}

@@ -125,8 +125,8 @@ func pick(a builder.Artifact, target string) *builder.Pick {
 	return &builder.Pick{Artifact: a, Target: target, LayerID: snapshot.Sum([]byte("toy layer 1\n" + target + "\n" + a.Digest)).Short(), Names: []string{a.Version}}
 }
 
-func (w world) Known(row snapshot.ManifestArtifact, target string) (builder.Pick, error) {
-	return *pick(builder.Artifact{
+func (w world) Known(row snapshot.ManifestArtifact, target string) (*builder.Pick, error) {
+	return pick(builder.Artifact{
 		Project: row.Project, Version: row.Version, Filename: row.Filename, Digest: digestOf(row),
 		Object: snapshot.Object{Digest: row.SHA256}, Size: row.Size, URL: row.URL, Index: row.Index,
 	}, target), nil
