@@ -13,9 +13,9 @@
 // items in the pool (stock.go, reuse.go), items become an image (tree.go). fetch, check and unpack run
 // as one pipeline.
 //
-// What only one ecosystem knows is behind [Ecosystem] and [World] (ecosystem.go): its index, how a
-// lock is read, which artifact fits a target, how an artifact becomes a layer, what its views have
-// of it. Package builder/pypi is one.
+// What only one ecosystem knows is behind [Ecosystem] and [World] (ecosystem.go): its index,
+// which artifact fits a target, how an artifact becomes a layer, what its views have of it. Package
+// builder/pypi is one; builder/toytest is the least there can be.
 //
 // # Promises
 //

@@ -210,3 +210,35 @@ func TestLocksOfSeveralEcosystems(t *testing.T) {
 		t.Errorf("%+v, %v", m, err)
 	}
 }
+// A snapshot of an older format is no input: a build says so, makes everything again, and takes the
+// bytes from the pool.
+func TestBuildOverAnOlderFormat(t *testing.T) {
+	toy := newToy(t)
+	lock := toy.lock(toytest.Pack(t, toy.index, "one", "1.0", map[string]string{"one.txt": "one\n"}))
+	first := toy.must(lock)
+	stage, err := toy.store.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stage.Close()
+	manifest := []byte(`{"format":1,"targets":[],"wheels":[],"layers":[],"environments":[],"views":[]}`)
+	o, err := stage.PutBytes(manifest, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tree := image.NewTree()
+	if err := tree.File(snapshot.ManifestPath, o, int64(len(manifest)), snapshot.Epoch); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := stage.Publish(func(w *os.File) error { return tree.Write(w) }, nil); err != nil {
+		t.Fatal(err)
+	}
+	stage.Close()
+	again, err := toy.build(lock)
+	if err != nil || again.Snapshot != first.Snapshot || again.FetchedBytes != 0 {
+		t.Errorf("%+v, %v", again, err)
+	}
+	if said := strings.Join(toy.warnings, "\n"); !strings.Contains(said, "format 1") || !strings.Contains(said, "everything is made again") {
+		t.Errorf("said %q", said)
+	}
+}

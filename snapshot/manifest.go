@@ -133,11 +133,13 @@ func ParseManifest(r io.Reader) (*Manifest, error) {
 	return &m, nil
 }
 
-// wrongFormat refuses what another version of this program wrote.
+// wrongFormat refuses what another version of this program wrote. The first wrote no format into
+// the rows of targets.
 func wrongFormat(what string, format int) error {
-	p := &problem{kind: ErrFormat, msg: fmt.Sprintf("%s has format %d, and this program knows format %d", what, format, ManifestFormat)}
-	if format < ManifestFormat {
-		p.hint = "larder build makes the snapshot again in the new format"
+	p := &problem{kind: ErrFormat, msg: fmt.Sprintf("%s has format %d, and this program knows format %d", what, max(format, 1), ManifestFormat)}
+	if format < ManifestFormat { // in the message, too: a warning has no line for hints
+		p.msg += ": larder build makes the snapshot again"
+		p.hint = "larder build takes what it can from the old one"
 	}
 	return p
 }
