@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
@@ -40,7 +41,7 @@ func runCommand() *cli.Command {
 			"What cannot be attached is a warning, unless --required.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "snapshot", Usage: "attach snapshot `ID` (default: current)"},
-			&cli.StringSliceFlag{Name: "view", Usage: "attach view `NAME` only; may be repeated (default: pip, pip-old)"},
+			&cli.StringSliceFlag{Name: "view", Usage: "attach view `NAME` only; may be repeated (default: " + strings.Join(ecosystem.AttachedViews(), ", ") + ")"},
 			&cli.StringSliceFlag{Name: "requirement", Aliases: []string{"r"}, Usage: "mount the packages of lock `FILE`; may be repeated"},
 			&cli.StringFlag{Name: "missing", Usage: "what the snapshot lacks of a lock: `warn|fail|pip`; pip: the environment's own pip installs it (default: warn)"},
 			&cli.StringFlag{Name: "target", Usage: "mount for `TAG`, such as cp311-manylinux_2_36_x86_64 (default: the virtual environment's, else this host's)"},
