@@ -13,7 +13,6 @@ import (
 	"larder/overlay/attach"
 	"larder/overlay/keep"
 	"larder/overlay/oci"
-	"larder/overlay/oci/container"
 	"larder/snapshot"
 )
 
@@ -49,7 +48,7 @@ func (j *job) attach(stdin *os.File) error {
 	if err != nil {
 		return err
 	}
-	c, err := container.Enter(s.state.PID, rootfs)
+	c, err := oci.Enter(s.state.PID, rootfs)
 	if err != nil {
 		return err
 	}

@@ -86,7 +86,7 @@ func TestDependencies(t *testing.T) {
 			}
 		}
 	}
-	if !strings.Contains(string(out), "larder/overlay/oci/container\n") {
+	if !strings.Contains(string(out), "larder/overlay/oci\n") {
 		t.Errorf("go list printed no dependencies of ours:\n%s", out)
 	}
 }

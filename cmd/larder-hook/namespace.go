@@ -9,7 +9,6 @@ import (
 	"larder/cmd/internal/config"
 	"larder/overlay"
 	"larder/overlay/oci"
-	"larder/overlay/oci/container"
 	"larder/snapshot/ecosystem"
 )
 
@@ -18,12 +17,12 @@ const maxLock = 4 << 20
 
 // namespace is a container's, where the mounts go. It is an attach.Namespace.
 type namespace struct {
-	c       *container.Container
+	c       *oci.Container
 	spec    oci.Spec
 	profile config.Profile
 	undo    func(func())
 	taken   []taken
-	mounts  []container.Mount // made, and not yet attached
+	mounts  []oci.Mount // made, and not yet attached
 }
 
 // taken is a mount point that somebody has.
@@ -57,7 +56,7 @@ func (n *namespace) Cache(c ecosystem.Client, path string) (*overlay.Point, erro
 	if err != nil {
 		return nil, err
 	}
-	return n.point(c.Name, path, container.PointOptions{Make: true, Owner: owner, Keep: true})
+	return n.point(c.Name, path, oci.PointOptions{Make: true, Owner: owner, Keep: true})
 }
 
 // View belongs to the container's root, who is the one to have made /mnt.
@@ -76,11 +75,11 @@ func (n *namespace) View() (*overlay.Point, error) {
 	if err != nil {
 		return nil, err
 	}
-	return n.point("view", path, container.PointOptions{Make: true, Owner: owner})
+	return n.point("view", path, oci.PointOptions{Make: true, Owner: owner})
 }
 
 func (n *namespace) Environment(dir string) (*overlay.Point, error) {
-	return n.point("env", dir, container.PointOptions{Keep: true})
+	return n.point("env", dir, oci.PointOptions{Keep: true})
 }
 
 // Private is not for containers: what it is made of is the host's.
@@ -88,13 +87,13 @@ func (n *namespace) Private() (*overlay.Point, error) { return nil, nil }
 
 // Attach collects the mounts: either all are attached or none.
 func (n *namespace) Attach(m *os.File, at *overlay.Point) error {
-	n.mounts = append(n.mounts, container.Mount{Mount: m, Point: at})
+	n.mounts = append(n.mounts, oci.Mount{Mount: m, Point: at})
 	return nil
 }
 
 // point resolves a mount point for name and sees to it that a failure leaves
 // nothing made.
-func (n *namespace) point(name, want string, o container.PointOptions) (*overlay.Point, error) {
+func (n *namespace) point(name, want string, o oci.PointOptions) (*overlay.Point, error) {
 	o.Cover = n.profile.Override
 	at, err := n.c.Point(want, o)
 	if err != nil {
@@ -103,7 +102,7 @@ func (n *namespace) point(name, want string, o container.PointOptions) (*overlay
 	for _, other := range n.taken {
 		if overlaps(at.Path, other.path) {
 			at.Abandon()
-			return nil, fmt.Errorf("%w %.80q overlaps that of %s", container.ErrPoint, at.Path, other.name)
+			return nil, fmt.Errorf("%w %.80q overlaps that of %s", oci.ErrPoint, at.Path, other.name)
 		}
 	}
 	n.taken = append(n.taken, taken{name, at.Path})

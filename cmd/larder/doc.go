@@ -22,7 +22,7 @@
 //	  attach             one session: a snapshot for a command or a container
 //	  keep               snapshots kept mounted
 //	  instance           uppers: limits, records, what mounts them
-//	  run, oci           around a command; what runtimes say of a container
+//	  run, oci           around a command; in a container that a runtime creates
 //	  probe              what this host can do
 //	  pypi               virtual environments: read, made, masked
 //
