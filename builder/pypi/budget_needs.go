@@ -215,7 +215,7 @@ func (s *planner) askPages(ctx context.Context, ask map[string][]edge) error {
 			}
 			for _, e := range edges {
 				t := s.targets[e.wanted.target]
-				all, err := releases(page.Files, project, t.Target, t.Python)
+				all, err := releases(page.Files, project, t.Tag, t.Python)
 				if err != nil {
 					continue
 				}

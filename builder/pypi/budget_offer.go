@@ -10,8 +10,8 @@ import (
 	"larder/builder/pypi/index"
 	"larder/popularity"
 	"larder/snapshot"
+	"larder/snapshot/pypi"
 	"larder/snapshot/pypi/pep440"
-	"larder/snapshot/pypi/tags"
 )
 
 // expected is what the ranking says of a project; a plain list says its place.
@@ -42,16 +42,16 @@ func (s *planner) leastHits() int64 {
 func (s *planner) offer(files []index.File, project string, place int, tag string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	target := slices.IndexFunc(s.targets, func(t Target) bool { return t.Tag == tag })
+	target := slices.IndexFunc(s.targets, func(t Target) bool { return t.Tag.String() == tag })
 	t, e := s.targets[target], s.expected(project, place)
-	best, err := releases(files, project, t.Target, t.Python)
+	best, err := releases(files, project, t.Tag, t.Python)
 	if err != nil {
 		return err
 	}
 	s.newest[projectTarget{project, target}] = best[0]
 	list := make([]popularity.Release, len(best))
 	for i, c := range best {
-		list[i] = popularity.Release{Version: c.version.String(), Segments: segments(c.version.String()), Count: counted(e, c, t.Target.Python())}
+		list[i] = popularity.Release{Version: c.version.String(), Segments: segments(c.version.String()), Count: counted(e, c, t.Tag.Python())}
 	}
 	for _, share := range popularity.Shares(list, e.Score) {
 		at := slices.IndexFunc(list, func(r popularity.Release) bool { return r.Version == share.Version })
@@ -69,7 +69,7 @@ func (s *planner) offer(files []index.File, project string, place int, tag strin
 
 // releases returns the best wheel for a target of each version that may be
 // stocked, newest version first.
-func releases(files []index.File, project string, t tags.Target, python string) ([]candidate, error) {
+func releases(files []index.File, project string, t pypi.Tag, python string) ([]candidate, error) {
 	fit, err := fitting(files, project, t, python, nil)
 	if err != nil {
 		return nil, err

@@ -58,7 +58,7 @@ func of(client *index.Client) []builder.Ecosystem {
 }
 
 // python is the first target's minor version.
-func (w *world) python() string { return w.cfg.Targets[0].Own.(pypi.Target).Target.Python() }
+func (w *world) python() string { return w.cfg.Targets[0].Own.(pypi.Target).Tag.Python() }
 
 func (w *world) client(o index.Options) *index.Client {
 	w.t.Helper()

@@ -9,8 +9,8 @@ import (
 	"larder/builder/pypi/index"
 	"larder/builder/pypi/wheel"
 	"larder/snapshot"
+	"larder/snapshot/pypi"
 	"larder/snapshot/pypi/pep440"
-	"larder/snapshot/pypi/tags"
 )
 
 // candidate is one file of a project that a target accepts.
@@ -24,7 +24,7 @@ type candidate struct {
 // choose returns the wheel pip would choose for the target among a project's
 // files: the newest release, then the best tag, then the highest build number. When
 // nothing fits, the error is the reason, in words for a person.
-func choose(files []index.File, project string, t tags.Target, python string, pin *snapshot.Pin) (candidate, error) {
+func choose(files []index.File, project string, t pypi.Tag, python string, pin *snapshot.Pin) (candidate, error) {
 	fit, err := fitting(files, project, t, python, pin)
 	if err != nil {
 		return candidate{}, err
@@ -34,7 +34,7 @@ func choose(files []index.File, project string, t tags.Target, python string, pi
 
 // fitting are the wheels of a project that fit the target: at least one, or the error says why not.
 // With a pin they are of that version, and with one of its digests if it has any.
-func fitting(files []index.File, project string, t tags.Target, python string, pin *snapshot.Pin) ([]candidate, error) {
+func fitting(files []index.File, project string, t pypi.Tag, python string, pin *snapshot.Pin) ([]candidate, error) {
 	if pin != nil && len(pin.Spellings) == 0 {
 		return nil, fmt.Errorf("the lock has only its source archive")
 	}
@@ -63,14 +63,14 @@ func better(a, b candidate) int {
 	return cmp.Or(
 		a.version.Compare(b.version),
 		cmp.Compare(b.rank, a.rank),
-		tags.CompareBuild(a.name.Build, b.name.Build),
+		pypi.CompareBuild(a.name.Build, b.name.Build),
 		// Nothing is left to tell them apart: any order will do that is always the same.
 		cmp.Compare(b.file.Filename, a.file.Filename),
 	)
 }
 
 // consider says whether one file may be chosen, or why not.
-func consider(f index.File, project string, t tags.Target, python pep440.Version, pin *snapshot.Pin) (candidate, string) {
+func consider(f index.File, project string, t pypi.Tag, python pep440.Version, pin *snapshot.Pin) (candidate, string) {
 	c := candidate{file: f}
 	if !strings.HasSuffix(f.Filename, ".whl") {
 		return c, "source"
@@ -136,7 +136,7 @@ func (r *reasons) add(v pep440.Version, why string) {
 	}
 }
 
-func (r *reasons) err(t tags.Target, pin *snapshot.Pin) error {
+func (r *reasons) err(t pypi.Tag, pin *snapshot.Pin) error {
 	switch {
 	case len(r.count) == 0:
 		return fmt.Errorf("the index lists no files")

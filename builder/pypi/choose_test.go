@@ -7,14 +7,14 @@ import (
 
 	"larder/builder/pypi/index"
 	"larder/snapshot"
-	"larder/snapshot/pypi/tags"
+	"larder/snapshot/pypi"
 )
 
 const linux311 = "cp311-manylinux_2_36_x86_64"
 
-func target(t testing.TB, tag string) tags.Target {
+func target(t testing.TB, tag string) pypi.Tag {
 	t.Helper()
-	parsed, err := tags.Parse(tag)
+	parsed, err := pypi.ParseTag(tag)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 	"larder/builder/pypi/index"
 	"larder/builder/pypi/view"
 	"larder/snapshot"
-	rows "larder/snapshot/pypi"
+	"larder/snapshot/pypi"
 	"larder/snapshot/pypi/pep508"
 )
 
@@ -26,7 +26,7 @@ type opener = func(context.Context, builder.Config) (client *index.Client, close
 
 func ecosystem(open opener) builder.Ecosystem {
 	return builder.Ecosystem{
-		Ecosystem: rows.Ecosystem, Writers: view.All, Installer: "pip", Normalize: pep508.Normalize,
+		Ecosystem: pypi.Ecosystem, Writers: view.All, Installer: "pip", Normalize: pep508.Normalize,
 		Targets: func(ctx context.Context, tags []string) ([]builder.Target, error) {
 			found, err := FindTargets(ctx, tags)
 			all := make([]builder.Target, len(found))

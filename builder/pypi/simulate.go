@@ -80,7 +80,7 @@ func NewSimulation(ctx context.Context, client *index.Client, target Target, cfg
 		return nil, err
 	}
 	for project, files := range s.files {
-		if best, err := releases(files, project, s.target.Target, s.target.Python); err == nil {
+		if best, err := releases(files, project, s.target.Tag, s.target.Python); err == nil {
 			s.best[project] = best
 		}
 	}
@@ -100,7 +100,7 @@ func (s *Simulation) fitting(files []index.File) (fit []index.File) {
 		if err != nil {
 			continue
 		}
-		if _, ok := s.target.Rank(name.Python, name.ABI, name.Platform); ok {
+		if _, ok := s.target.Tag.Rank(name.Python, name.ABI, name.Platform); ok {
 			fit = append(fit, f)
 		}
 	}
@@ -115,7 +115,7 @@ func (s *Simulation) Wheel(ctx context.Context, pin *snapshot.Pin) (filename str
 	if !ok {
 		return "", 0, errors.New("the index does not have the project")
 	}
-	c, err := choose(files, pin.Name, s.target.Target, s.target.Python, pin)
+	c, err := choose(files, pin.Name, s.target.Tag, s.target.Python, pin)
 	if err != nil {
 		return "", 0, err
 	}
@@ -143,7 +143,7 @@ func (s *Simulation) Offer(ctx context.Context, entries []popularity.Entry) (sim
 	p := newPlanner(cfg, []Target{s.target}, guesser{s, cfg.Entries})
 	for i, project := range cfg.Ranking {
 		if page, err := p.pages.Project(ctx, project); err == nil {
-			_ = p.offer(page.Files, project, i+1, s.target.Tag) // nothing fits: nothing is offered
+			_ = p.offer(page.Files, project, i+1, s.target.Tag.String()) // nothing fits: nothing is offered
 		}
 	}
 	if err := p.offered(ctx); err != nil {
@@ -233,7 +233,7 @@ func (g guesser) Requires(ctx context.Context, f index.File) ([]string, error) {
 	if f.Index == guessed || err != nil {
 		return nil, nil // a guessed one needs nothing
 	}
-	best, err := releases(g.files[name.Project], name.Project, g.target.Target, g.target.Python)
+	best, err := releases(g.files[name.Project], name.Project, g.target.Tag, g.target.Python)
 	if err != nil {
 		return nil, index.ErrNotFound
 	}

@@ -9,14 +9,12 @@ import (
 	"larder/builder"
 	"larder/builder/pypi/layer"
 	"larder/snapshot"
-	rows "larder/snapshot/pypi"
-	"larder/snapshot/pypi/tags"
+	"larder/snapshot/pypi"
 )
 
 // Target is an interpreter and platform to stock for.
 type Target struct {
-	tags.Target
-	Tag         string             // Target's text form
+	Tag         pypi.Tag
 	Python      string             // the interpreter's full version, as in python_full_version
 	Markers     map[string]string  // PEP 508 environment
 	Interpreter *layer.Interpreter // nil when none of this kind is on the host
@@ -24,7 +22,7 @@ type Target struct {
 
 // Builder is the target as a build knows it.
 func (t Target) Builder() builder.Target {
-	b := builder.Target{Target: rows.Target{Python: t.Python, Markers: t.Markers}.Row(t.Tag, ""), Own: t}
+	b := builder.Target{Target: pypi.Target{Python: t.Python, Markers: t.Markers}.Row(t.Tag.String(), ""), Own: t}
 	if t.Interpreter != nil {
 		b.Program = t.Interpreter.Executable
 	}
@@ -39,7 +37,7 @@ func (t Target) layerID(wheel string) string {
 	if t.Interpreter == nil {
 		python = "no bytecode"
 	}
-	return snapshot.Sum([]byte(strings.Join([]string{layer.Format, t.Tag, python, wheel}, "\n"))).Short()
+	return snapshot.Sum([]byte(strings.Join([]string{layer.Format, t.Tag.String(), python, wheel}, "\n"))).Short()
 }
 
 // FindTargets resolves --target tags. Without any, the target is the python3 on
@@ -56,7 +54,7 @@ func FindTargets(ctx context.Context, wanted []string) ([]Target, error) {
 	var targets []Target
 	seen := map[string]bool{}
 	for _, tag := range wanted {
-		parsed, err := tags.Parse(tag)
+		parsed, err := pypi.ParseTag(tag)
 		if err != nil {
 			return nil, err
 		}
@@ -65,11 +63,11 @@ func FindTargets(ctx context.Context, wanted []string) ([]Target, error) {
 		}
 		seen[parsed.String()] = true
 		t, err := probe(ctx, "python"+parsed.Python())
-		if err != nil || !sameInterpreter(t.Target, parsed) {
+		if err != nil || !sameInterpreter(t.Tag, parsed) {
 			t = Target{Python: parsed.Python() + ".0"}
 		}
 		// The interpreter compiles and tells its version; the platform is the one asked for.
-		t.Target, t.Tag = parsed, parsed.String()
+		t.Tag = parsed
 		t.Markers = parsed.Markers(t.Python)
 		targets = append(targets, t)
 	}
@@ -78,7 +76,7 @@ func FindTargets(ctx context.Context, wanted []string) ([]Target, error) {
 
 // sameInterpreter says whether the bytecode of one target's interpreter serves the
 // other: same implementation, version and threading.
-func sameInterpreter(a, b tags.Target) bool {
+func sameInterpreter(a, b pypi.Tag) bool {
 	return a.Python() == b.Python() && a.FreeThreaded() == b.FreeThreaded()
 }
 
@@ -91,5 +89,5 @@ func probe(ctx context.Context, name string) (Target, error) {
 	if err != nil {
 		return Target{}, err
 	}
-	return Target{Target: in.Target, Tag: in.Target.String(), Python: in.Version, Markers: in.Target.Markers(in.Version), Interpreter: &in}, nil
+	return Target{Tag: in.Tag, Python: in.Version, Markers: in.Tag.Markers(in.Version), Interpreter: &in}, nil
 }

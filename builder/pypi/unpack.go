@@ -17,12 +17,12 @@ import (
 	"larder/builder/pypi/wheel"
 	"larder/snapshot"
 	"larder/snapshot/image"
-	rows "larder/snapshot/pypi"
+	"larder/snapshot/pypi"
 	"larder/snapshot/pypi/pep440"
 )
 
 func (w *world) Reuse(it *builder.Item, row snapshot.ManifestArtifact) bool {
-	detail, err := rows.WheelOf(row)
+	detail, err := pypi.WheelOf(row)
 	if err != nil || detail.MetadataSHA256.IsZero() {
 		return false
 	}
@@ -46,7 +46,7 @@ func (w *world) Reuse(it *builder.Item, row snapshot.ManifestArtifact) bool {
 // are the wheel's or not what pip would install.
 func newWheel(it *builder.Item, metadata snapshot.Digest) *view.Wheel {
 	f := it.Own.(index.File)
-	return &view.Wheel{Wheel: rows.Wheel{
+	return &view.Wheel{Wheel: pypi.Wheel{
 		RequiresPython: f.RequiresPython, MetadataSHA256: metadata,
 		Metadata: f.Metadata && (f.MetadataSHA256 == "" || f.MetadataSHA256 == metadata.String()),
 	}}
@@ -108,7 +108,7 @@ func (w *world) layer(ctx context.Context, x *wheel.Wheel, t Target, put builder
 	if err != nil {
 		return nil, err
 	}
-	files, err := layer.Build(ctx, x, t.Target, compiler, put)
+	files, err := layer.Build(ctx, x, t.Tag, compiler, put)
 	entries := make([]image.Entry, len(files))
 	for i, f := range files {
 		entries[i] = image.Entry{Path: f.Path, Object: f.Object, Size: f.Size, MTime: f.MTime}
@@ -126,7 +126,7 @@ func (w *world) compiler(ctx context.Context, t Target) (*layer.Compiler, error)
 		return c, nil
 	}
 	if t.Interpreter == nil {
-		w.cfg.Warn("no " + t.Tag + " interpreter on this host: its layers have no bytecode")
+		w.cfg.Warn("no " + t.Tag.String() + " interpreter on this host: its layers have no bytecode")
 	} else {
 		// The targets share what the interpreters of a build may use.
 		var err error

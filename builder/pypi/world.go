@@ -12,7 +12,7 @@ import (
 	"larder/builder/pypi/layer"
 	"larder/builder/pypi/wheel"
 	"larder/snapshot"
-	rows "larder/snapshot/pypi"
+	"larder/snapshot/pypi"
 	"larder/snapshot/pypi/pep440"
 )
 
@@ -26,12 +26,12 @@ type world struct {
 	planner     *planner // with a budget
 
 	mu        sync.Mutex
-	compilers map[string]*layer.Compiler // by tag; nil where no interpreter is
+	compilers map[pypi.Tag]*layer.Compiler // nil where no interpreter is
 }
 
 func newWorld(cfg builder.Config, stage *snapshot.Stage, client *index.Client, closeClient func()) *world {
 	w := &world{cfg: cfg, stage: stage, client: client, closeClient: closeClient,
-		targets: map[string]Target{}, compilers: map[string]*layer.Compiler{}}
+		targets: map[string]Target{}, compilers: map[pypi.Tag]*layer.Compiler{}}
 	var targets []Target
 	for _, t := range cfg.Targets {
 		w.targets[t.Tag] = t.Own.(Target)
@@ -89,7 +89,7 @@ func (w *world) choose(files []index.File, project string, wish builder.Wish) (*
 		files = slices.DeleteFunc(slices.Clone(files), func(f index.File) bool { return f.SHA256 == "" || wish.Without[f.SHA256] })
 	}
 	t := w.targets[wish.Target]
-	c, err := choose(files, project, t.Target, t.Python, wish.Pin)
+	c, err := choose(files, project, t.Tag, t.Python, wish.Pin)
 	if err != nil {
 		return nil, err
 	}
@@ -111,12 +111,12 @@ func pick(c candidate, t Target, digest snapshot.Digest) *builder.Pick {
 			Project: c.name.Project, Version: names[0], Filename: c.file.Filename,
 			Digest: c.file.SHA256, Object: snapshot.Object{Digest: digest}, Size: c.file.Size, URL: c.file.URL, Index: c.file.Index, Own: c.file,
 		},
-		Target: t.Tag, LayerID: t.layerID(c.file.SHA256), Names: slices.Compact(names), Order: c.rank,
+		Target: t.Tag.String(), LayerID: t.layerID(c.file.SHA256), Names: slices.Compact(names), Order: c.rank,
 	}
 }
 
 func (w *world) Known(row snapshot.ManifestArtifact, target string) (*builder.Pick, error) {
-	detail, err := rows.WheelOf(row)
+	detail, err := pypi.WheelOf(row)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func (w *world) Known(row snapshot.ManifestArtifact, target string) (*builder.Pi
 		return nil, err
 	}
 	t := w.targets[target]
-	c.rank, _ = t.Rank(c.name.Python, c.name.ABI, c.name.Platform)
+	c.rank, _ = t.Tag.Rank(c.name.Python, c.name.ABI, c.name.Platform)
 	return pick(c, t, row.SHA256), nil
 }
 

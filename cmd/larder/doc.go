@@ -17,7 +17,7 @@
 //	  ecosystem          what a world of packages brings: its tables, its interfaces
 //	  image              the EROFS image of a snapshot
 //	  check, gc, trash   what verifies, what collects, and the one deleter
-//	  pypi/…             names, versions, markers, tags and locks of PyPI
+//	  pypi/…             clients, tags, versions, markers and locks of PyPI
 //	overlay              the mounts: image, tree, private upper
 //	  attach             one session: a snapshot for a command or a container
 //	  keep               snapshots kept mounted

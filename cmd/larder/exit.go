@@ -23,8 +23,8 @@ import (
 	"larder/snapshot"
 	"larder/snapshot/gc"
 	"larder/snapshot/image"
+	"larder/snapshot/pypi"
 	"larder/snapshot/pypi/lock"
-	"larder/snapshot/pypi/tags"
 )
 
 // The exit codes of every command. larder run keeps its command's status
@@ -73,7 +73,7 @@ var exitCodes = []struct {
 	{config.ErrConfig, exitUsage},
 	{popularity.ErrConfig, exitUsage},
 	{index.ErrConfig, exitUsage},
-	{tags.ErrTarget, exitUsage},
+	{pypi.ErrTag, exitUsage},
 	{builder.ErrBudget, exitUsage},
 	{gc.ErrOptions, exitUsage},
 	{snapshot.ErrNoSnapshot, exitUsage},

@@ -22,8 +22,8 @@ import (
 	"larder/popularity"
 	"larder/snapshot"
 	"larder/snapshot/gc"
+	"larder/snapshot/pypi"
 	"larder/snapshot/pypi/lock"
-	"larder/snapshot/pypi/tags"
 )
 
 // Every error that a caller can tell apart has the documented code, wrapped or not.
@@ -34,7 +34,7 @@ func TestExitCode(t *testing.T) {
 	}{
 		{nil, 0},
 		{errors.New("nobody foresaw this"), 1}, {snapshot.ErrHost, 1},
-		{usagef("x"), 2}, {config.ErrConfig, 2}, {index.ErrConfig, 2}, {popularity.ErrConfig, 2}, {tags.ErrTarget, 2}, {builder.ErrBudget, 2}, {gc.ErrOptions, 2},
+		{usagef("x"), 2}, {config.ErrConfig, 2}, {index.ErrConfig, 2}, {popularity.ErrConfig, 2}, {pypi.ErrTag, 2}, {builder.ErrBudget, 2}, {gc.ErrOptions, 2},
 		{snapshot.ErrNoSnapshot, 2}, {snapshot.ErrStore, 2},
 		{snapshot.ErrDamaged, 3},
 		{builder.ErrRefused, 4}, {lock.ErrRefused, 4}, {popularity.ErrRefused, 4}, {wheel.ErrRefused, 4},

@@ -49,7 +49,7 @@ func runSimulate(c *cli.Context, cfg config.Config) error {
 		return err
 	}
 	defer client.Close()
-	sim := simulate.Simulation{Sets: sets, Budgets: simulatedBudgets, Target: target.Tag, Rank: simulatedRanking(c, cfg)}
+	sim := simulate.Simulation{Sets: sets, Budgets: simulatedBudgets, Target: target.Tag.String(), Rank: simulatedRanking(c, cfg)}
 	if c.IsSet("budget") {
 		sim.Budgets = []int64{cfg.Rank.Budget.Bytes()}
 	}
@@ -87,7 +87,7 @@ func newResolver(uv string, t pypi.Target, pip index.Config, python, cache strin
 	if err != nil {
 		return simulate.Resolver{}, usagef("--simulate resolves with uv, and %q is not there", uv).hint("install uv, or name it with --uv")
 	}
-	platform, ok := simulate.Platform(t.Tag)
+	platform, ok := simulate.Platform(t.Tag.String())
 	if !ok {
 		return simulate.Resolver{}, usagef("uv has no name for the platform of %s", t.Tag)
 	}
@@ -101,7 +101,7 @@ func newResolver(uv string, t pypi.Target, pip index.Config, python, cache strin
 	if len(pip.CABundles) > 0 {
 		env = append(env, "SSL_CERT_FILE="+pip.CABundles[0])
 	}
-	return simulate.Resolver{UV: path, Cache: cache, Python: t.Target.Python(), Platform: platform, Env: env}, nil
+	return simulate.Resolver{UV: path, Cache: cache, Python: t.Tag.Python(), Platform: platform, Env: env}, nil
 }
 
 // simulatedRanking is the ranking that a build would choose from, and the same with the

@@ -16,7 +16,6 @@ import (
 	"larder/snapshot"
 	"larder/snapshot/ecosystem"
 	"larder/snapshot/pypi"
-	"larder/snapshot/pypi/tags"
 )
 
 // installer is the project that installs others.
@@ -77,7 +76,7 @@ func (e *environment) Targets(all []snapshot.Target, made map[string]string) []s
 
 // fits says whether a target is for the environment's Python.
 func (e *environment) fits(tag string) bool {
-	t, err := tags.Parse(tag)
+	t, err := pypi.ParseTag(tag)
 	return err == nil && (e.version == t.Python() || strings.HasPrefix(e.version, t.Python()+".")) && t.FreeThreaded() == e.freeThreaded
 }
 

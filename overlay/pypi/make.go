@@ -9,7 +9,6 @@ import (
 	"larder/overlay"
 	"larder/snapshot"
 	"larder/snapshot/pypi"
-	"larder/snapshot/pypi/tags"
 )
 
 // interpreter is what an environment is made of.
@@ -27,7 +26,7 @@ func (e *environment) Make(dir string, target snapshot.Target, made string, uid,
 		return "", err
 	}
 	in := interpreter{version: detail.Python}
-	if tag, err := tags.Parse(target.Tag); err == nil {
+	if tag, err := pypi.ParseTag(target.Tag); err == nil {
 		in.freeThreaded = tag.FreeThreaded()
 		if !exists(made) {
 			made, _ = exec.LookPath("python" + tag.Python())

@@ -23,7 +23,6 @@ import (
 	"larder/popularity"
 	"larder/snapshot/ecosystem"
 	"larder/snapshot/pypi"
-	"larder/snapshot/pypi/tags"
 )
 
 // Leftovers is the ecosystem's part that reads uppers. Names that come out are normalised (PEP 503),
@@ -106,7 +105,7 @@ func (l Leftovers) Look(dir ecosystem.Dir, path []string, name string, isDir boo
 func (Leftovers) Valid(m ecosystem.Miss) (ecosystem.Miss, bool) {
 	name, ok := popularity.Normalize(m.Project)
 	m.Ecosystem, m.Project = pypi.Name, name
-	if t, err := tags.Parse(m.Target); err == nil { // a whole target counts as its Python
+	if t, err := pypi.ParseTag(m.Target); err == nil { // a whole target counts as its Python
 		m.Target = t.Python()
 	}
 	if m.Target != "" && pythonOf("cp"+strings.Replace(m.Target, ".", "", 1)) != m.Target {

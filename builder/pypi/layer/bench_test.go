@@ -45,7 +45,7 @@ func BenchmarkBuild(b *testing.B) {
 				g.SetLimit(runtime.GOMAXPROCS(0))
 				for _, name := range wheels {
 					g.Go(func() error {
-						layer, err := Build(context.Background(), openWheel(b, name), in.Target, c, put)
+						layer, err := Build(context.Background(), openWheel(b, name), in.Tag, c, put)
 						mu.Lock()
 						defer mu.Unlock()
 						files += int64(len(layer))

@@ -15,7 +15,7 @@ import (
 	"larder/builder/pypi/layer/bytecode"
 	"larder/builder/pypi/wheel"
 	"larder/snapshot"
-	"larder/snapshot/pypi/tags"
+	"larder/snapshot/pypi"
 )
 
 // Format names what Build makes of a wheel. It changes whenever the same wheel and
@@ -61,7 +61,7 @@ func NewCompiler(ctx context.Context, in Interpreter, jobs int) (*Compiler, erro
 // Errors: wheel.ErrRefused when the content is not what the archive declares or
 // two files would need one path; put's and the compiler's own. What was put before
 // an error is the caller's to drop.
-func Build(ctx context.Context, w *wheel.Wheel, target tags.Target, compiler *Compiler, put Put) ([]File, error) {
+func Build(ctx context.Context, w *wheel.Wheel, target pypi.Tag, compiler *Compiler, put Put) ([]File, error) {
 	b := &build{ctx: ctx, w: w, compiler: compiler, put: put, files: map[string]File{}, changed: map[string]string{}}
 	b.scheme(target)
 	b.commands = commands(w.EntryPoints, target.Python())

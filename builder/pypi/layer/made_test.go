@@ -27,7 +27,7 @@ type (
 // madeWheels are wheels of every kind, each with a name of its own, so that all can
 // be installed into one environment.
 func madeWheels(in Interpreter) []form {
-	cp, platform, _ := strings.Cut(in.Target.String(), "-")
+	cp, platform, _ := strings.Cut(in.Tag.String(), "-")
 	minor := strings.TrimPrefix(cp, "cp")
 	lib := "lib/python3." + strings.TrimPrefix(minor, "3") + "/site-packages/"
 	text := func(name string) string { return "'''" + name + "'''\n\n\ndef main():\n    print('" + name + "')\n" }
@@ -183,7 +183,7 @@ func buildForm(t testing.TB, p *tree, f form, c *Compiler, in Interpreter) ([]Fi
 	if err != nil {
 		return nil, err
 	}
-	return Build(context.Background(), w, in.Target, c, p.put)
+	return Build(context.Background(), w, in.Tag, c, p.put)
 }
 
 func TestBuildIsDeterministic(t *testing.T) {
@@ -228,7 +228,7 @@ func TestBuildWithoutCompiler(t *testing.T) {
 			t.Error("RECORD lists bytecode")
 		}
 	}
-	lib := "lib/python" + in.Target.Python() + "/site-packages/"
+	lib := "lib/python" + in.Tag.Python() + "/site-packages/"
 	want := []string{"bin/demo", lib + "demo-1.0.dist-info/INSTALLER", lib + "demo-1.0.dist-info/METADATA", lib + "demo-1.0.dist-info/RECORD",
 		lib + "demo-1.0.dist-info/WHEEL", lib + "demo-1.0.dist-info/entry_points.txt", lib + "demo.py"}
 	if !slices.Equal(paths, want) {
@@ -253,12 +253,12 @@ func TestBuildErrors(t *testing.T) {
 	full := errors.New("disk full")
 	w := openWheel(t, write(t, []form{{}})[0])
 	put := func(io.Reader, bool) (snapshot.Object, int64, error) { return snapshot.Object{}, 0, full }
-	if _, err := Build(context.Background(), w, in.Target, c, put); !errors.Is(err, full) {
+	if _, err := Build(context.Background(), w, in.Tag, c, put); !errors.Is(err, full) {
 		t.Errorf("put: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := Build(ctx, w, in.Target, c, p.put); !errors.Is(err, context.Canceled) {
+	if _, err := Build(ctx, w, in.Tag, c, p.put); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 }
@@ -329,7 +329,7 @@ func TestEditedSourceWins(t *testing.T) {
 		}
 		p.unpack(dir, files)
 	}
-	lib := filepath.Join(dir, "lib/python"+in.Target.Python()+"/site-packages")
+	lib := filepath.Join(dir, "lib/python"+in.Tag.Python()+"/site-packages")
 	version := func() string {
 		t.Helper()
 		return strings.TrimSpace(run(t, lib, in.Executable, "-B", "-c", "import demo; print(demo.__version__)"))
@@ -376,7 +376,7 @@ func TestProbe(t *testing.T) {
 	}
 	for _, exe := range []string{shim, filepath.Join(dir, "venv/bin/python")} {
 		again, err := Probe(context.Background(), exe)
-		if err != nil || again.Executable != in.Executable || again.Target != in.Target {
+		if err != nil || again.Executable != in.Executable || again.Tag != in.Tag {
 			t.Errorf("%s: %+v, %v", exe, again, err)
 		}
 	}
@@ -385,7 +385,7 @@ func TestProbe(t *testing.T) {
 import os, platform, sys
 print("|".join([os.name, sys.platform, platform.machine(), platform.python_implementation(), platform.system(),
     ".".join(platform.python_version_tuple()[:2]), platform.python_version(), sys.implementation.name]))`)
-	m := in.Target.Markers(in.Version)
+	m := in.Tag.Markers(in.Version)
 	got := strings.Join([]string{m["os_name"], m["sys_platform"], m["platform_machine"], m["platform_python_implementation"], m["platform_system"],
 		m["python_version"], m["python_full_version"], m["implementation_name"]}, "|")
 	if got != strings.TrimSpace(out) {

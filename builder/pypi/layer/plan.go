@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"larder/builder/pypi/wheel"
-	"larder/snapshot/pypi/tags"
+	"larder/snapshot/pypi"
 )
 
 // planned is a file of the wheel and what becomes of it.
@@ -20,7 +20,7 @@ type planned struct {
 
 // scheme sets where things go in a virtual environment of the target, as pip's
 // get_scheme has it.
-func (b *build) scheme(t tags.Target) {
+func (b *build) scheme(t pypi.Tag) {
 	version := t.Python()
 	abi := version
 	if t.FreeThreaded() {

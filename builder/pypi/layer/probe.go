@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"larder/snapshot/pypi/tags"
+	"larder/snapshot/pypi"
 )
 
 // ErrInterpreter is what every error of Probe is.
@@ -21,9 +21,9 @@ var ErrInterpreter = errors.New("no interpreter to stock for")
 
 // Interpreter is a Python of this host.
 type Interpreter struct {
-	Executable string      // the real file, behind shims, links and virtual environments
-	Version    string      // python_full_version, "3.11.7"
-	Target     tags.Target // what it is
+	Executable string // the real file, behind shims, links and virtual environments
+	Version    string // python_full_version, "3.11.7"
+	Tag        pypi.Tag
 }
 
 // answer is what the interpreter says of itself.
@@ -100,12 +100,12 @@ func Probe(ctx context.Context, exe string) (Interpreter, error) {
 	if a.NoGIL {
 		tag += "t"
 	}
-	target, err := tags.Parse(tag + "-" + libc + "_" + a.machine())
+	parsed, err := pypi.ParseTag(tag + "-" + libc + "_" + a.machine())
 	if err != nil {
 		return bad("is not supported: %w", err)
 	}
 	// A build from a repository calls itself 3.14.0a1+.
-	return Interpreter{Executable: a.Executable, Version: strings.TrimSuffix(a.Version, "+"), Target: target}, nil
+	return Interpreter{Executable: a.Executable, Version: strings.TrimSuffix(a.Version, "+"), Tag: parsed}, nil
 }
 
 // machine is the platform part of the interpreter, which may be of 32 bits on a

@@ -19,7 +19,7 @@ func TestE2ELayersAreWhatPipLeaves(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, ok := in.Target.Rank(n.Python, n.ABI, n.Platform); ok {
+		if _, ok := in.Tag.Rank(n.Python, n.ABI, n.Platform); ok {
 			names = append(names, f)
 		}
 	}
@@ -42,7 +42,7 @@ func compareWithPip(t *testing.T, in Interpreter, wheels []string) {
 	args := []string{in.Executable, "-m", "pip", "--python", venv + "/bin/python", "install", "-q", "--no-deps", "--no-index", "--find-links", links}
 	for _, name := range wheels {
 		w := openWheel(t, name)
-		files, err := Build(context.Background(), w, in.Target, c, p.put)
+		files, err := Build(context.Background(), w, in.Tag, c, p.put)
 		if err != nil {
 			t.Errorf("%s: %v", w.Filename, err)
 			continue
@@ -54,7 +54,7 @@ func compareWithPip(t *testing.T, in Interpreter, wheels []string) {
 		args = append(args, w.Metadata.Name+"=="+w.Metadata.Version)
 	}
 	run(t, dir, args...)
-	out := run(t, dir, in.Executable, "-c", compareScript, layers, venv, "lib/python"+in.Target.Python()+"/site-packages")
+	out := run(t, dir, in.Executable, "-c", compareScript, layers, venv, "lib/python"+in.Tag.Python()+"/site-packages")
 	for line := range strings.Lines(out) {
 		if s, ok := strings.CutPrefix(line, "ok "); ok {
 			t.Log(strings.TrimSpace(s))

@@ -4,7 +4,7 @@
 //
 // A pin is one project at one version, with the SHA-256 digests of the files that
 // may be installed for it. An environment is the values that PEP 508 markers are
-// evaluated with; snapshot/pypi/tags makes them for a target. A lock that cannot be
+// evaluated with; snapshot/pypi makes them for a target. A lock that cannot be
 // honoured as it stands is refused: the error is a *Refusal, which names file and
 // line, and its Hint says what to do.
 //

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// linux is the environment of CPython on x86_64, as snapshot/pypi/tags makes it.
+// linux is the environment of CPython on x86_64, as snapshot/pypi makes it.
 func linux(full string) Environment {
 	minor := full[:strings.LastIndexByte(full, '.')]
 	return Environment{

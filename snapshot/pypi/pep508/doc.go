@@ -6,7 +6,7 @@
 // A requirement is a line such as `requests[socks] >=2.8 ; python_version < "3.9"`:
 // name, extras, specifiers (or a URL after "@") and a marker. A marker is a
 // condition over the values of an environment, a map from names such as
-// "python_full_version" to text; snapshot/pypi/tags makes one for a target.
+// "python_full_version" to text; snapshot/pypi makes one for a target.
 //
 // # Promises
 //

@@ -1,4 +1,4 @@
-package tags
+package pypi
 
 import (
 	"crypto/sha256"
@@ -12,9 +12,9 @@ import (
 	"testing"
 )
 
-func mustTarget(t testing.TB, text string) Target {
+func mustTag(t testing.TB, text string) Tag {
 	t.Helper()
-	target, err := Parse(text)
+	target, err := ParseTag(text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestSupportedIsPipsList(t *testing.T) {
 		}
 		digests++
 		f := strings.Fields(line)
-		got := mustTarget(t, f[0]).Supported()
+		got := mustTag(t, f[0]).Supported()
 		h := sha256.New()
 		for _, tag := range got {
 			h.Write([]byte(tag.String() + "\n"))
@@ -54,7 +54,7 @@ func TestSupportedIsPipsList(t *testing.T) {
 		}
 	}
 	for target, want := range full {
-		got := mustTarget(t, target).Supported()
+		got := mustTag(t, target).Supported()
 		for i := range min(len(got), len(want)) {
 			if got[i].String() != want[i] {
 				t.Errorf("%s: tag %d is %s, want %s", target, i, got[i], want[i])
@@ -104,8 +104,8 @@ func TestBadTargetsSayTheRightForm(t *testing.T) {
 		"cp311-manylinux_2_36_2_36_x86_64":   "neither manylinux_2_NN",
 		"cp311-manylinux_2_36_x86_64-x86_64": "has an ABI part",
 	} {
-		target, err := Parse(text)
-		if !errors.Is(err, ErrTarget) || !target.IsZero() {
+		target, err := ParseTag(text)
+		if !errors.Is(err, ErrTag) || !target.IsZero() {
 			t.Errorf("%.40q: %v, %v", text, target, err)
 			continue
 		}
@@ -117,12 +117,12 @@ func TestBadTargetsSayTheRightForm(t *testing.T) {
 
 func TestTargetRoundTrip(t *testing.T) {
 	for _, text := range []string{"cp311-manylinux_2_36_x86_64", "cp38-manylinux_2_17_aarch64", "cp313t-musllinux_1_2_aarch64", "cp314-manylinux_2_5_i686"} {
-		target := mustTarget(t, text)
+		target := mustTag(t, text)
 		if target.String() != text {
 			t.Errorf("%s prints as %s", text, target)
 		}
 		data, err := json.Marshal(target)
-		var again Target
+		var again Tag
 		if err == nil {
 			err = json.Unmarshal(data, &again)
 		}
@@ -130,14 +130,14 @@ func TestTargetRoundTrip(t *testing.T) {
 			t.Errorf("%s: %s, %v, %v", text, data, again, err)
 		}
 	}
-	target := mustTarget(t, "cp313t-musllinux_1_2_aarch64")
+	target := mustTag(t, "cp313t-musllinux_1_2_aarch64")
 	if target.Python() != "3.13" || !target.FreeThreaded() {
 		t.Errorf("python %s, free-threaded %v", target.Python(), target.FreeThreaded())
 	}
 }
 
 func TestRankIsThePlaceOfTheBestTag(t *testing.T) {
-	target := mustTarget(t, "cp311-manylinux_2_36_x86_64")
+	target := mustTag(t, "cp311-manylinux_2_36_x86_64")
 	supported := target.Supported()
 	rank := func(name string) (int, bool) {
 		f := strings.Split(name, "-")
@@ -161,7 +161,7 @@ func TestRankIsThePlaceOfTheBestTag(t *testing.T) {
 		}
 		last = n
 	}
-	if n, ok := rank("py2.py3-none-any"); !ok || supported[n] != (Tag{"py3", "none", "any"}) {
+	if n, ok := rank("py2.py3-none-any"); !ok || supported[n] != (WheelTag{"py3", "none", "any"}) {
 		t.Errorf("py2.py3-none-any is %v", supported[n])
 	}
 	if n, ok := rank("CP311-CP311-LINUX_x86_64"); !ok || n != 0 {
@@ -175,7 +175,7 @@ func TestRankIsThePlaceOfTheBestTag(t *testing.T) {
 			t.Errorf("%s has rank %d", name, n)
 		}
 	}
-	free := mustTarget(t, "cp313t-manylinux_2_36_x86_64")
+	free := mustTag(t, "cp313t-manylinux_2_36_x86_64")
 	if _, ok := free.Rank([]string{"cp38"}, []string{"abi3"}, []string{"manylinux_2_17_x86_64"}); ok {
 		t.Error("a free-threaded interpreter takes no abi3 wheel")
 	}
@@ -198,7 +198,7 @@ func TestCompareBuild(t *testing.T) {
 func sign(n int) int { return min(1, max(-1, n)) }
 
 func TestMarkers(t *testing.T) {
-	target := mustTarget(t, "cp312-musllinux_1_2_aarch64")
+	target := mustTag(t, "cp312-musllinux_1_2_aarch64")
 	m := target.Markers("3.12.1")
 	want := map[string]string{
 		"os_name": "posix", "sys_platform": "linux", "platform_machine": "aarch64", "platform_system": "Linux", "platform_release": "", "platform_version": "",
@@ -217,12 +217,12 @@ func TestMarkers(t *testing.T) {
 	}
 }
 
-func FuzzParse(f *testing.F) {
+func FuzzParseTag(f *testing.F) {
 	f.Add("cp311-manylinux_2_36_x86_64")
 	f.Add("cp313t-musllinux_1_2_aarch64")
 	f.Add("cp311-manylinux2014_i686")
 	f.Fuzz(func(t *testing.T, text string) {
-		target, err := Parse(text)
+		target, err := ParseTag(text)
 		if err != nil {
 			return
 		}
@@ -230,14 +230,14 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%q prints as %q", text, target)
 		}
 		list := target.Supported()
-		if slices.Index(list, Tag{"py3", "none", "any"}) < 0 {
+		if slices.Index(list, WheelTag{"py3", "none", "any"}) < 0 {
 			t.Fatalf("%q takes no py3-none-any", text)
 		}
 	})
 }
 
 func BenchmarkRank(b *testing.B) {
-	target := mustTarget(b, "cp311-manylinux_2_36_x86_64")
+	target := mustTag(b, "cp311-manylinux_2_36_x86_64")
 	for b.Loop() {
 		if _, ok := target.Rank([]string{"cp311"}, []string{"cp311"}, []string{"manylinux_2_17_x86_64", "manylinux2014_x86_64"}); !ok {
 			b.Fatal("not accepted")

@@ -1,4 +1,4 @@
-package tags
+package pypi
 
 import (
 	"errors"
@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// ErrTarget is wrapped by every error of Parse.
-var ErrTarget = errors.New("not a target")
+// ErrTag is wrapped by every error of ParseTag.
+var ErrTag = errors.New("not a target")
 
-// Target is an interpreter on a platform. It is comparable; equal targets accept
+// Tag is an interpreter on a platform. It is comparable; equal tags accept
 // the same wheels.
-type Target struct {
+type Tag struct {
 	minor        int    // of Python 3
 	freeThreaded bool   // the cp313t kind
 	libc         string // "manylinux" or "musllinux"
@@ -23,7 +23,7 @@ type Target struct {
 
 const (
 	oldestPython = 8 // cp37 and before have another ABI suffix ("cp37m") and no user left
-	form         = "write it as cp311-manylinux_2_36_x86_64 or cp312-musllinux_1_2_aarch64"
+	tagForm      = "write it as cp311-manylinux_2_36_x86_64 or cp312-musllinux_1_2_aarch64"
 )
 
 // arches are the machines with a manylinux or musllinux policy (PEP 600, 656 and
@@ -33,31 +33,31 @@ var arches = [...]string{"x86_64", "aarch64", "i686", "armv7l", "ppc64le", "s390
 // aliases are the platform names from before PEP 600.
 var aliases = map[string]string{"manylinux1": "manylinux_2_5", "manylinux2010": "manylinux_2_12", "manylinux2014": "manylinux_2_17"}
 
-// Parse reads a target. The error says what is wrong with it and how to write it.
-func Parse(text string) (Target, error) {
-	bad := func(format string, args ...any) (Target, error) {
-		return Target{}, fmt.Errorf("%w: %q: %s", ErrTarget, text, fmt.Sprintf(format, args...))
+// ParseTag reads the tag of a target. The error says what is wrong with it and how to write it.
+func ParseTag(text string) (Tag, error) {
+	bad := func(format string, args ...any) (Tag, error) {
+		return Tag{}, fmt.Errorf("%w: %q: %s", ErrTag, text, fmt.Sprintf(format, args...))
 	}
 	if len(text) > 64 {
 		text = text[:64]
-		return bad("too long: %s", form)
+		return bad("too long: %s", tagForm)
 	}
 	python, platform, ok := strings.Cut(text, "-")
 	if !ok {
-		return bad("needs an interpreter and a platform: %s", form)
+		return bad("needs an interpreter and a platform: %s", tagForm)
 	}
 	if abi, rest, ok := strings.Cut(platform, "-"); ok {
 		return bad("has an ABI part (%s): write %s-%s", abi, python, rest)
 	}
-	var t Target
+	var t Tag
 	digits, ok := strings.CutPrefix(python, "cp")
 	if !ok {
-		return bad("interpreter %q is not CPython: %s", python, form)
+		return bad("interpreter %q is not CPython: %s", python, tagForm)
 	}
 	digits, t.freeThreaded = strings.CutSuffix(digits, "t")
 	minor, ok := strings.CutPrefix(digits, "3")
 	if !ok || !number(minor, &t.minor) || t.minor > 99 {
-		return bad("interpreter %q is no version of CPython 3: %s", python, form)
+		return bad("interpreter %q is no version of CPython 3: %s", python, tagForm)
 	}
 	if t.minor < oldestPython {
 		return bad("CPython 3.%d is too old, the oldest is 3.%d", t.minor, oldestPython)
@@ -72,18 +72,18 @@ func Parse(text string) (Target, error) {
 		}
 	}
 	if t.arch == "" {
-		return bad("platform %q does not end in a machine, one of %s: %s", platform, strings.Join(arches[:], ", "), form)
+		return bad("platform %q does not end in a machine, one of %s: %s", platform, strings.Join(arches[:], ", "), tagForm)
 	}
 	if to, ok := aliases[platform]; ok {
 		return bad("%s is an old name: write %s-%s_%s", platform, python, to, t.arch)
 	}
 	parts := strings.Split(platform, "_")
 	if parts[0] == "linux" {
-		return bad("linux names no C library: write the version of glibc or musl, %s", form)
+		return bad("linux names no C library: write the version of glibc or musl, %s", tagForm)
 	}
 	if len(parts) != 3 || (parts[0] != "manylinux" && parts[0] != "musllinux") ||
 		!number(parts[1], &t.libcMajor) || !number(parts[2], &t.libcMinor) || t.libcMinor > 999 {
-		return bad("platform %q is neither manylinux_2_NN nor musllinux_1_N: %s", platform, form)
+		return bad("platform %q is neither manylinux_2_NN nor musllinux_1_N: %s", platform, tagForm)
 	}
 	t.libc = parts[0]
 	if t.libc == "manylinux" && (t.libcMajor != 2 || t.libcMinor <= t.tooOldGlibc()) {
@@ -105,35 +105,35 @@ func number(s string, n *int) bool {
 	return err == nil
 }
 
-// IsZero tells whether t is the zero value, that is no target.
-func (t Target) IsZero() bool { return t == Target{} }
+// IsZero tells whether t is the zero value, which names no target.
+func (t Tag) IsZero() bool { return t == Tag{} }
 
-// String is the form that Parse reads.
-func (t Target) String() string { return t.abi() + "-" + t.platform(t.libcMinor) }
+// String is the form that ParseTag reads.
+func (t Tag) String() string { return t.abi() + "-" + t.platform(t.libcMinor) }
 
-// MarshalText makes a target readable in JSON.
-func (t Target) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
+// MarshalText makes a tag readable in JSON.
+func (t Tag) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// UnmarshalText is Parse.
-func (t *Target) UnmarshalText(text []byte) error {
-	parsed, err := Parse(string(text))
+// UnmarshalText is ParseTag.
+func (t *Tag) UnmarshalText(text []byte) error {
+	parsed, err := ParseTag(string(text))
 	*t = parsed
 	return err
 }
 
 // Python is the version as in lib/python3.11: "3.11", without a "t" for the
 // free-threaded kind.
-func (t Target) Python() string { return "3." + strconv.Itoa(t.minor) }
+func (t Tag) Python() string { return "3." + strconv.Itoa(t.minor) }
 
 // FreeThreaded tells whether the interpreter is built without the global lock;
 // its library directory is then lib/python3.13t.
-func (t Target) FreeThreaded() bool { return t.freeThreaded }
+func (t Tag) FreeThreaded() bool { return t.freeThreaded }
 
 // Markers is the environment in which PEP 508 markers hold for this target.
 // fullVersion is the interpreter's version ("3.11.7"); when it is "", the first
 // release of the minor version is assumed. What differs from host to host and no
 // package should ask for, the kernel's release and version, is empty.
-func (t Target) Markers(fullVersion string) map[string]string {
+func (t Tag) Markers(fullVersion string) map[string]string {
 	if fullVersion == "" {
 		fullVersion = t.Python() + ".0"
 	}

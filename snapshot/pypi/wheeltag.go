@@ -1,4 +1,4 @@
-package tags
+package pypi
 
 import (
 	"strconv"
@@ -6,20 +6,20 @@ import (
 	"sync"
 )
 
-// Tag is one triple of a wheel's name.
-type Tag struct{ Python, ABI, Platform string }
+// WheelTag is one triple of a wheel's name.
+type WheelTag struct{ Python, ABI, Platform string }
 
 // String is the triple as it stands in a wheel's name.
-func (t Tag) String() string { return t.Python + "-" + t.ABI + "-" + t.Platform }
+func (t WheelTag) String() string { return t.Python + "-" + t.ABI + "-" + t.Platform }
 
 // Supported is every tag the target accepts, pip's most preferred first
 // (packaging.tags.sys_tags). A target has about a thousand.
-func (t Target) Supported() []Tag {
+func (t Tag) Supported() []WheelTag {
 	cp, platforms := t.python(t.minor), t.platforms()
-	var list []Tag
+	var list []WheelTag
 	add := func(python, abi string) {
 		for _, p := range platforms {
-			list = append(list, Tag{python, abi, p})
+			list = append(list, WheelTag{python, abi, p})
 		}
 	}
 	stable := "abi3"
@@ -39,28 +39,28 @@ func (t Target) Supported() []Tag {
 	for _, py := range pure {
 		add(py, "none")
 	}
-	list = append(list, Tag{cp, "none", "any"})
+	list = append(list, WheelTag{cp, "none", "any"})
 	for _, py := range pure {
-		list = append(list, Tag{py, "none", "any"})
+		list = append(list, WheelTag{py, "none", "any"})
 	}
 	return list
 }
 
-func (t Target) python(minor int) string { return "cp3" + strconv.Itoa(minor) }
+func (t Tag) python(minor int) string { return "cp3" + strconv.Itoa(minor) }
 
-func (t Target) abi() string {
+func (t Tag) abi() string {
 	if t.freeThreaded {
 		return t.python(t.minor) + "t"
 	}
 	return t.python(t.minor)
 }
 
-func (t Target) platform(minor int) string {
+func (t Tag) platform(minor int) string {
 	return t.libc + "_" + strconv.Itoa(t.libcMajor) + "_" + strconv.Itoa(minor) + "_" + t.arch
 }
 
 // tooOldGlibc is the newest minor version of glibc 2 that has no tag any more.
-func (t Target) tooOldGlibc() int {
+func (t Tag) tooOldGlibc() int {
 	if t.arch == "x86_64" || t.arch == "i686" {
 		return 4
 	}
@@ -68,7 +68,7 @@ func (t Target) tooOldGlibc() int {
 }
 
 // platforms lists the platform parts, newest C library first.
-func (t Target) platforms() []string {
+func (t Tag) platforms() []string {
 	list := []string{"linux_" + t.arch}
 	last := -1
 	if t.libc == "manylinux" {
@@ -92,26 +92,26 @@ func (t Target) platforms() []string {
 
 // ranks holds the index of every supported tag in Supported, by target: a build ranks
 // a hundred thousand wheels for a handful of targets.
-var ranks sync.Map // Target -> map[Tag]int
+var ranks sync.Map // Tag -> map[WheelTag]int
 
 // Rank is the index in Supported of the best of a wheel's tags, which are all
 // combinations of the three sets in its name. Lower is better; false means that
 // the target does not accept the wheel.
-func (t Target) Rank(python, abi, platform []string) (int, bool) {
+func (t Tag) Rank(python, abi, platform []string) (int, bool) {
 	cached, ok := ranks.Load(t)
 	if !ok {
-		index := make(map[Tag]int)
+		index := make(map[WheelTag]int)
 		for i, tag := range t.Supported() {
 			index[tag] = i
 		}
 		cached, _ = ranks.LoadOrStore(t, index)
 	}
-	index := cached.(map[Tag]int)
+	index := cached.(map[WheelTag]int)
 	best, found := 0, false
 	for _, py := range python {
 		for _, a := range abi {
 			for _, p := range platform {
-				i, ok := index[Tag{strings.ToLower(py), strings.ToLower(a), strings.ToLower(p)}]
+				i, ok := index[WheelTag{strings.ToLower(py), strings.ToLower(a), strings.ToLower(p)}]
 				if ok && (!found || i < best) {
 					best, found = i, true
 				}
