@@ -13,7 +13,6 @@ import (
 	"larder/builder"
 	"larder/builder/pypi/index"
 	"larder/builder/pypi/view"
-	"larder/popularity/budget"
 	"larder/snapshot"
 )
 
@@ -104,7 +103,7 @@ func (s *planner) fit(ctx context.Context, fixed []*builder.Pick, fetch fetchFun
 			return nil, nil, err
 		}
 		order := s.order(fixed)
-		choice := order.Take(s.cfg.Budget)
+		choice := order.take(s.cfg.Budget)
 		learned, err := s.learn(ctx, choice, fetch)
 		if err != nil {
 			return nil, nil, err
@@ -190,21 +189,21 @@ func (s *planner) sizeOf(ctx context.Context, f index.File) (int64, error) {
 const unweighable = 1 << 49
 
 // order orders the options for every budget at once.
-func (s *planner) order(fixed []*builder.Pick) *budget.Order {
-	wheels := make([]budget.Wheel, len(s.options))
+func (s *planner) order(fixed []*builder.Pick) *budgetOrder {
+	wheels := make([]budgetWheel, len(s.options))
 	for i, o := range s.options {
-		wheels[i] = budget.Wheel{Key: o.picks[0].Project + " " + o.picks[0].Filename + " " + o.picks[0].Digest, Hits: o.hits, Bytes: o.disk, Needs: o.needs}
+		wheels[i] = budgetWheel{key: o.picks[0].Project + " " + o.picks[0].Filename + " " + o.picks[0].Digest, hits: o.hits, bytes: o.disk, needs: o.needs}
 	}
 	for _, p := range fixed {
-		wheels[s.places[p.Digest]].Fixed = true
+		wheels[s.places[p.Digest]].fixed = true
 	}
-	return budget.NewOrder(wheels)
+	return newBudgetOrder(wheels)
 }
 
 // take makes the choice the plan.
-func (s *planner) take(order *budget.Order, choice budget.Choice, fixed []*builder.Pick) ([]*builder.Pick, *builder.BudgetReport, error) {
+func (s *planner) take(order *budgetOrder, choice budgetChoice, fixed []*builder.Pick) ([]*builder.Pick, *builder.BudgetReport, error) {
 	unknown := 0
-	for _, i := range choice.Wheels {
+	for _, i := range choice.wheels {
 		if o := s.options[i]; !o.known && o.tried {
 			unknown++
 		}
@@ -212,16 +211,16 @@ func (s *planner) take(order *budget.Order, choice budget.Choice, fixed []*build
 	if unknown > 0 {
 		s.cfg.Warn(fmt.Sprintf("what %d of the wheels chosen need is not known before they are fetched: the index has no metadata beside them", unknown))
 	}
-	least, some := order.Least()
+	least, some := order.least()
 	if some && least > s.cfg.Budget {
 		return nil, nil, s.tooSmall(order, least, fixed)
 	}
-	if choice.Bytes > s.cfg.Budget {
-		s.cfg.Warn(fmt.Sprintf("what the locks name takes about %s, more than the budget of %s", bytesText(choice.Bytes), bytesText(s.cfg.Budget)))
+	if choice.bytes > s.cfg.Budget {
+		s.cfg.Warn(fmt.Sprintf("what the locks name takes about %s, more than the budget of %s", bytesText(choice.bytes), bytesText(s.cfg.Budget)))
 	}
 	var picks []*builder.Pick
 	taken := make([]bool, len(s.options))
-	for _, i := range choice.Wheels {
+	for _, i := range choice.wheels {
 		taken[i] = true
 		picks = append(picks, s.options[i].picks...)
 	}
@@ -230,9 +229,9 @@ func (s *planner) take(order *budget.Order, choice budget.Choice, fixed []*build
 }
 
 // tooSmall is the refusal of a budget under which nothing ranked is stocked.
-func (s *planner) tooSmall(order *budget.Order, least int64, fixed []*builder.Pick) error {
+func (s *planner) tooSmall(order *budgetOrder, least int64, fixed []*builder.Pick) error {
 	for i, o := range s.options {
-		if t, ok := order.Threshold(i); ok && t == least {
+		if t, ok := order.threshold(i); ok && t == least {
 			text := fmt.Sprintf("a budget of %s takes no wheel: the first one, %s with what it needs, takes about %s on disk", bytesText(s.cfg.Budget), o.file().Filename, bytesText(least))
 			if slices.ContainsFunc(fixed, func(p *builder.Pick) bool { return p.Locked }) {
 				text = fmt.Sprintf("a budget of %s takes no wheel but those of locks: those and %s with what it needs take about %s on disk", bytesText(s.cfg.Budget), o.file().Filename, bytesText(least))

@@ -8,14 +8,13 @@ import (
 	"github.com/dustin/go-humanize"
 
 	"larder/builder"
-	"larder/popularity/budget"
 )
 
 // verdict reports a choice.
-func (s *planner) verdict(order *budget.Order, choice budget.Choice, taken []bool) *builder.BudgetReport {
-	r := &builder.BudgetReport{Budget: s.cfg.Budget, Disk: choice.Bytes, Wheels: len(choice.Wheels), LeftOut: len(s.options) - len(choice.Wheels)}
+func (s *planner) verdict(order *budgetOrder, choice budgetChoice, taken []bool) *builder.BudgetReport {
+	r := &builder.BudgetReport{Budget: s.cfg.Budget, Disk: choice.bytes, Wheels: len(choice.wheels), LeftOut: len(s.options) - len(choice.wheels)}
 	for i, o := range s.options {
-		from, ok := order.Threshold(i)
+		from, ok := order.threshold(i)
 		if !ok {
 			from = -1
 		}

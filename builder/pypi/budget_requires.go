@@ -11,7 +11,6 @@ import (
 	"larder/builder"
 	"larder/builder/pypi/index"
 	"larder/builder/pypi/wheel"
-	"larder/popularity/budget"
 	"larder/snapshot"
 	"larder/snapshot/pypi/pep508"
 )
@@ -129,13 +128,13 @@ func (s *planner) stored(f index.File) (*os.File, error) {
 
 // learn fetches chosen wheels whose requirements nobody could tell: they are about
 // to be stocked anyway.
-func (s *planner) learn(ctx context.Context, choice budget.Choice, fetch fetchFunc) (learned bool, err error) {
+func (s *planner) learn(ctx context.Context, choice budgetChoice, fetch fetchFunc) (learned bool, err error) {
 	if s.rounds++; fetch == nil || s.rounds > needsByOrder {
 		return false, nil
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(s.cfg.Jobs)
-	for _, i := range choice.Wheels {
+	for _, i := range choice.wheels {
 		o := s.options[i]
 		if o.known || !o.tried {
 			continue

@@ -18,7 +18,6 @@ import (
 	"larder/builder/pypi/index"
 	"larder/builder/pypi/wheel"
 	"larder/popularity"
-	"larder/popularity/budget"
 	"larder/popularity/simulate"
 	"larder/snapshot"
 )
@@ -128,7 +127,7 @@ func (s *Simulation) Wheel(ctx context.Context, pin *snapshot.Pin) (filename str
 // offer is everything a ranking offers, in the order in which budgets take it.
 type offer struct {
 	options []*option
-	order   *budget.Order
+	order   *budgetOrder
 }
 
 // Offer implements simulate.Index.
@@ -187,7 +186,7 @@ func (s *Simulation) guessFrom(entries []popularity.Entry) {
 // Take implements simulate.Offer.
 func (o *offer) Take(budget int64) map[string]bool {
 	taken := map[string]bool{}
-	for _, i := range o.order.Take(budget).Wheels {
+	for _, i := range o.order.take(budget).wheels {
 		taken[o.options[i].file().Filename] = true
 	}
 	return taken
