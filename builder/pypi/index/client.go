@@ -7,12 +7,10 @@ import (
 	"time"
 
 	"larder/builder/fetch"
-	"larder/builder/pypi/index/page"
 )
 
-// What callers need of the packages below, under one roof.
+// What callers need of package fetch.
 type (
-	File  = page.File
 	Error = fetch.Error
 	Stats = fetch.Stats
 )

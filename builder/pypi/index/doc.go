@@ -14,9 +14,11 @@
 // reaches them, because a cache is keyed by URL: a snapshot made from another
 // index would never be hit. No index is named in this source.
 //
-// Package fetch, below the builder, asks the servers; package page reads what they say.
+// Package fetch, below the builder, asks the servers.
 //
-// Client.Project reads a project's page from every index and joins them.
+// Client.Project reads a project's page from every index and joins them: JSON and
+// HTML as pip reads them, file by file. URLs come out as pip spells them, because
+// pip's cache is keyed by them.
 // Client.Fetch streams a file into a Sink, hashing as it goes, carrying on
 // with Range after a cut. Client.FetchMetadata gets FILE.metadata (PEP 658),
 // Client.Size asks for a length that the page left out.

@@ -10,7 +10,6 @@ import (
 
 	"larder/builder/fetch"
 	"larder/builder/memory"
-	"larder/builder/pypi/index/page"
 	"larder/snapshot/pypi/pep508"
 )
 
@@ -61,7 +60,7 @@ func (c *Client) Project(ctx context.Context, name string) (*Project, error) {
 // join adds a later index's page in front. Of the same file at two indexes pip
 // (since 20.3, tried up to 26.3) takes the last index's, so that is the one
 // kept: its URL is what pip's cache will be asked for.
-func (p *Project) join(pg *page.Page) {
+func (p *Project) join(pg *page) {
 	earlier := p.Files
 	p.Files = pg.Files
 	if len(earlier) == 0 {
@@ -79,7 +78,7 @@ func (p *Project) join(pg *page.Page) {
 }
 
 // page reads one project's page from one index.
-func (c *Client) page(ctx context.Context, root *url.URL, name string) (*page.Page, error) {
+func (c *Client) page(ctx context.Context, root *url.URL, name string) (*page, error) {
 	u := *root
 	u.Path = strings.TrimRight(u.Path, "/") + "/" + name + "/"
 	u.RawPath = ""
@@ -89,9 +88,9 @@ func (c *Client) page(ctx context.Context, root *url.URL, name string) (*page.Pa
 		return nil, &Error{Op: opPage, Name: name, URL: fetch.Clean(&u), Cause: err}
 	}
 	defer giveBack()
-	var pg *page.Page
+	var pg *page
 	_, err = c.http.Get(ctx, fetch.Request{
-		Op: opPage, Name: name, URL: &u, Accept: page.Accept, Gzip: true,
+		Op: opPage, Name: name, URL: &u, Accept: acceptPage, Gzip: true,
 		MaxBytes: c.options.MaxPage, Time: c.options.PageTime, Cache: c.options.Cache.pages,
 		Use: func(a *fetch.Answer) (err error) {
 			pg, err = c.readPage(a, root, name)
@@ -108,15 +107,15 @@ func (c *Client) page(ctx context.Context, root *url.URL, name string) (*page.Pa
 const opPage = "read page of"
 
 // readPage reads an answer as a project's page.
-func (c *Client) readPage(a *fetch.Answer, root *url.URL, name string) (*page.Page, error) {
-	pg, err := page.Read(bytes.NewReader(a.Body), page.Source{
+func (c *Client) readPage(a *fetch.Answer, root *url.URL, name string) (*page, error) {
+	pg, err := parsePage(bytes.NewReader(a.Body), pageSource{
 		Project: name, Index: fetch.Clean(root), From: a.From, Type: a.Type, Encoding: a.Encoding,
 		MaxBytes: c.options.MaxPage, Allowed: c.http.Allowed,
 	})
 	switch {
 	case errors.Is(err, fetch.ErrLarge):
 		return nil, &Error{Kind: ErrPage, Cause: err}
-	case errors.Is(err, page.ErrOther):
+	case errors.Is(err, errOther):
 		return nil, &Error{Kind: ErrRefused, Cause: err}
 	case err != nil:
 		return nil, &Error{Kind: ErrPage, Cause: err, Next: "check that index-url is the root of a simple index: pip config list"}

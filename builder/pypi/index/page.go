@@ -1,10 +1,4 @@
-// Package page reads what an index says about one project: PEP 691 JSON and
-// PEP 503 HTML, as pip reads them, file by file.
-//
-// What is wrong with a page is an error; what is wrong with one link leaves that
-// link out, and the others stay. URLs come out as pip spells them, because
-// pip's cache is keyed by them.
-package page
+package index
 
 import (
 	"bufio"
@@ -25,15 +19,15 @@ const (
 	typeV1HTML = "application/vnd.pypi.simple.v1+html"
 	typeHTML   = "text/html"
 
-	// Accept is pip's header for a page.
-	Accept = typeJSON + ", " + typeV1HTML + "; q=0.1, " + typeHTML + "; q=0.01"
+	// acceptPage is pip's header for a page.
+	acceptPage = typeJSON + ", " + typeV1HTML + "; q=0.1, " + typeHTML + "; q=0.01"
 )
 
-// ErrOther: the index answers for another project than the one asked about.
-var ErrOther = errors.New("the index answers for another project")
+// errOther: the index answers for another project than the one asked about.
+var errOther = errors.New("the index answers for another project")
 
-// Source is where a page comes from and what is expected of it.
-type Source struct {
+// pageSource is where a page comes from and what is expected of it.
+type pageSource struct {
 	Project  string                        // normalised
 	Index    string                        // page root, for File.Index
 	From     *url.URL                      // the page's own URL, after redirects
@@ -43,8 +37,8 @@ type Source struct {
 	Allowed  func(from, to *url.URL) error // may a page lead there?
 }
 
-// Page is what was read.
-type Page struct {
+// page is what was read.
+type page struct {
 	Files []File // in page order
 	// Unclosed: an HTML page whose end tag never came. Where the length was
 	// not told, the page was cut.
@@ -69,8 +63,8 @@ type File struct {
 	Index          string // page root, without credentials
 }
 
-// Read reads a page's body as it came over the fetch.
-func Read(r io.Reader, s Source) (*Page, error) {
+// parsePage reads a page's body as the server sent it.
+func parsePage(r io.Reader, s pageSource) (*page, error) {
 	r = fetch.Limit(r, s.MaxBytes) // what is packed may be endless and empty
 	switch strings.ToLower(s.Encoding) {
 	case "", "identity":
@@ -84,7 +78,7 @@ func Read(r io.Reader, s Source) (*Page, error) {
 		return nil, fmt.Errorf("content encoding %.40q was not asked for", s.Encoding)
 	}
 	in := bufio.NewReaderSize(fetch.Limit(r, s.MaxBytes), 32<<10)
-	p := &reader{Source: s, seen: map[string]int{}, left: maxLinks}
+	p := &pageReader{pageSource: s, seen: map[string]int{}, left: maxLinks}
 	p.setBase(s.From)
 	kind, _, _ := strings.Cut(strings.ToLower(s.Type), ";")
 	var err error
@@ -108,7 +102,7 @@ func Read(r io.Reader, s Source) (*Page, error) {
 		return nil, err
 	}
 	p.settle()
-	return &p.Page, nil
+	return &p.page, nil
 }
 
 // peek returns the first byte that is not white space or a byte order mark.

@@ -1,4 +1,4 @@
-package page
+package index
 
 import (
 	"bytes"
@@ -63,7 +63,7 @@ func (h *hashes) UnmarshalJSON(b []byte) error {
 }
 
 // readJSON reads a PEP 691 page, one file at a time.
-func (p *reader) readJSON(r io.Reader) error {
+func (p *pageReader) readJSON(r io.Reader) error {
 	err := p.readObject(r)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("the json ends early")
@@ -71,7 +71,7 @@ func (p *reader) readJSON(r io.Reader) error {
 	return err
 }
 
-func (p *reader) readObject(r io.Reader) error {
+func (p *pageReader) readObject(r io.Reader) error {
 	d := newDecoder(r)
 	if err := open(d, '{'); err != nil {
 		return err
@@ -109,7 +109,7 @@ func (p *reader) readObject(r io.Reader) error {
 }
 
 // readKey reads the value of one of a page's keys.
-func (p *reader) readKey(d *decoder, key string) error {
+func (p *pageReader) readKey(d *decoder, key string) error {
 	switch key {
 	case "meta":
 		var meta struct {
@@ -125,7 +125,7 @@ func (p *reader) readKey(d *decoder, key string) error {
 			return fmt.Errorf("name: %w", err)
 		}
 		if pep508.Normalize(name) != p.Project {
-			return fmt.Errorf("%w: %.80q", ErrOther, name)
+			return fmt.Errorf("%w: %.80q", errOther, name)
 		}
 		return nil
 	case "files":
@@ -134,7 +134,7 @@ func (p *reader) readKey(d *decoder, key string) error {
 	return d.skip()
 }
 
-func (p *reader) readFiles(d *decoder) error {
+func (p *pageReader) readFiles(d *decoder) error {
 	if err := open(d, '['); err != nil {
 		return fmt.Errorf("files: %w", err)
 	}

@@ -1,4 +1,4 @@
-package page
+package index
 
 import (
 	"compress/gzip"
@@ -21,16 +21,16 @@ const (
 	sumB = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 )
 
-// parsePage reads a page as if it came from https://index.example/simple/demo/.
-func parsePage(t testing.TB, contentType, body string, max int64) (*Page, error) {
+// parse reads a page as if it came from https://index.example/simple/demo/.
+func parse(t testing.TB, contentType, body string, max int64) (*page, error) {
 	t.Helper()
 	u, _ := url.Parse("https://index.example/simple/demo/")
-	return Read(strings.NewReader(body), Source{
+	return parsePage(strings.NewReader(body), pageSource{
 		Project: "demo", Index: "https://index.example/simple", From: u, Type: contentType, MaxBytes: max, Allowed: allowed,
 	})
 }
 
-// allowed stands in for wire's rules.
+// allowed stands in for the client's rules.
 func allowed(from, to *url.URL) error {
 	if from.Scheme != to.Scheme || to.Hostname() == "" || to.Hostname() == "localhost" {
 		return fmt.Errorf("not to %s://%s", to.Scheme, to.Hostname())
@@ -43,7 +43,7 @@ func jsonPage(files string) string {
 }
 
 func TestJSONPage(t *testing.T) {
-	pg, err := parsePage(t, "application/vnd.pypi.simple.v1+json; charset=utf-8", jsonPage(`
+	pg, err := parse(t, "application/vnd.pypi.simple.v1+json; charset=utf-8", jsonPage(`
 		{"filename":"demo-1.0-py3-none-any.whl","url":"https://files.example/a/demo-1.0-py3-none-any.whl","hashes":{"sha256":"`+strings.ToUpper(sumA)+`","md5":"x"},
 		 "requires-python":">=3.8","size":123,"upload-time":"2024-05-06T07:08:09.123456Z","yanked":"broken","core-metadata":{"sha256":"`+sumB+`"},"provenance":null,"gpg-sig":true},
 		{"filename":"demo-1.1.tar.gz","url":"../../f/demo-1.1.tar.gz","hashes":{},"yanked":true,"requires-python":null,"dist-info-metadata":true},
@@ -64,7 +64,7 @@ func TestJSONPage(t *testing.T) {
 }
 
 func TestHTMLPage(t *testing.T) {
-	pg, err := parsePage(t, "text/html; charset=UTF-8", `<!DOCTYPE html><html><head><meta name="pypi:repository-version" content="1.0">
+	pg, err := parse(t, "text/html; charset=UTF-8", `<!DOCTYPE html><html><head><meta name="pypi:repository-version" content="1.0">
 		<base href="https://files.example/base/"><title>Links for Demo</title></head><body>
 		<a href="/">home</a> <a name="top"></a> <a href="mailto:a@b.example">write</a> <a href="http://[bad/x.whl">bad</a>
 		<A HREF="x/demo-1.0-py3-none-any.whl#sha256=`+sumA+`" data-requires-python="&gt;=3.8,&lt;4" data-yanked="bad &amp; ugly" data-dist-info-metadata="sha256=`+sumB+`">whatever</A>
@@ -129,12 +129,12 @@ func TestBadPages(t *testing.T) {
 		"too large":          {asHTML, "<html>" + strings.Repeat(link, 1<<17), fetch.ErrLarge.Error(), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := parsePage(t, c.kind, c.body, 8<<20)
+			_, err := parse(t, c.kind, c.body, 8<<20)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("got %v, want %q", err, c.want)
 			}
-			if errors.Is(err, ErrOther) != c.refused {
-				t.Fatalf("%v: ErrOther is %v", err, !c.refused)
+			if errors.Is(err, errOther) != c.refused {
+				t.Fatalf("%v: errOther is %v", err, !c.refused)
 			}
 			if len(err.Error()) > 300 || strings.ContainsAny(err.Error(), "\n\x00") {
 				t.Fatalf("not one short line: %q", err)
@@ -178,7 +178,7 @@ func TestBadLinks(t *testing.T) {
 		"no version":      {file("demo.whl", "https://h.example/demo.whl", ""), "belongs to another project"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			pg, err := parsePage(t, typeJSON, jsonPage(c.body+","+good), 1<<20)
+			pg, err := parse(t, typeJSON, jsonPage(c.body+","+good), 1<<20)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -200,7 +200,7 @@ func TestPacked(t *testing.T) {
 	}
 	read := func(body string) error {
 		u, _ := url.Parse("https://index.example/simple/demo/")
-		_, err := Read(strings.NewReader(body), Source{Project: "demo", From: u, Type: typeJSON, Encoding: "gzip", MaxBytes: 1 << 20, Allowed: allowed})
+		_, err := parsePage(strings.NewReader(body), pageSource{Project: "demo", From: u, Type: typeJSON, Encoding: "gzip", MaxBytes: 1 << 20, Allowed: allowed})
 		return err
 	}
 	if err := read(pack(jsonPage(""))); err != nil {
@@ -219,7 +219,7 @@ func TestPacked(t *testing.T) {
 
 func TestSameNameTwice(t *testing.T) {
 	link := func(name, sum string) string { return `<a href="` + name + `#sha256=` + sum + `">x</a>` }
-	pg, err := parsePage(t, typeHTML, link("demo-1.tar.gz", sumA)+link("demo-2.tar.gz", sumA)+link("demo-1.tar.gz", sumB)+link("demo-2.tar.gz", sumA)+link("demo-1.tar.gz", sumA), 1<<20)
+	pg, err := parse(t, typeHTML, link("demo-1.tar.gz", sumA)+link("demo-2.tar.gz", sumA)+link("demo-1.tar.gz", sumB)+link("demo-2.tar.gz", sumA)+link("demo-1.tar.gz", sumA), 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,11 +234,11 @@ func TestEmptyProject(t *testing.T) {
 		"<html><head><title>Links for demo</title></head><body><h1>Links for demo</h1></body></html>",
 		`<html><head><meta name="pypi:repository-version" content="1.3"></head><body></body></html>`,
 	} {
-		if pg, err := parsePage(t, typeHTML, body, 1<<20); err != nil || len(pg.Files) != 0 {
+		if pg, err := parse(t, typeHTML, body, 1<<20); err != nil || len(pg.Files) != 0 {
 			t.Errorf("%q: %v %v", body, pg, err)
 		}
 	}
-	if pg, err := parsePage(t, typeJSON, jsonPage(""), 1<<20); err != nil || len(pg.Files) != 0 {
+	if pg, err := parse(t, typeJSON, jsonPage(""), 1<<20); err != nil || len(pg.Files) != 0 {
 		t.Errorf("json: %v %v", pg, err)
 	}
 }
@@ -284,7 +284,7 @@ func FuzzPage(f *testing.F) {
 		if asJSON {
 			kind = typeJSON
 		}
-		pg, err := parsePage(t, kind, body, 1<<20)
+		pg, err := parse(t, kind, body, 1<<20)
 		if err != nil {
 			return
 		}

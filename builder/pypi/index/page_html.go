@@ -1,4 +1,4 @@
-package page
+package index
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ const (
 )
 
 // readHTML reads a PEP 503 page by its tags, keeping nothing else.
-func (p *reader) readHTML(r io.Reader) error {
+func (p *pageReader) readHTML(r io.Reader) error {
 	z := html.NewTokenizer(r)
 	z.SetMaxBuf(maxToken)
 	var opened, closed, based, index bool
@@ -80,7 +80,7 @@ func (p *reader) readHTML(r io.Reader) error {
 }
 
 // rebase takes what links are relative to from a tag, if that has it.
-func (p *reader) rebase() (done bool, _ error) {
+func (p *pageReader) rebase() (done bool, _ error) {
 	href, ok := p.attributes.get("href")
 	if !ok {
 		return false, nil
@@ -108,7 +108,7 @@ func (a attributes) get(name string) (value string, ok bool) {
 	return "", false
 }
 
-func (p *reader) readAttributes(z *html.Tokenizer, more bool) error {
+func (p *pageReader) readAttributes(z *html.Tokenizer, more bool) error {
 	p.attributes = p.attributes[:0]
 	for more {
 		if len(p.attributes) == maxAttributes {
@@ -122,7 +122,7 @@ func (p *reader) readAttributes(z *html.Tokenizer, more bool) error {
 }
 
 // anchor takes a link.
-func (p *reader) anchor() error {
+func (p *pageReader) anchor() error {
 	href, linked := p.attributes.get("href")
 	if !linked {
 		return nil

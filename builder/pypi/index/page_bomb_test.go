@@ -1,4 +1,4 @@
-package page
+package index
 
 import (
 	"bytes"
@@ -54,7 +54,7 @@ func TestPageBombs(t *testing.T) {
 			b := packed(t, bomb.text)
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			_, err = Read(bytes.NewReader(b), Source{Project: "demo", Index: "https://index.example/simple", From: u,
+			_, err = parsePage(bytes.NewReader(b), pageSource{Project: "demo", Index: "https://index.example/simple", From: u,
 				Type: bomb.kind, Encoding: "gzip", MaxBytes: 64 << 20, Allowed: allowed})
 			runtime.ReadMemStats(&after)
 			// Freed memory counts: what is not linear shows here, or takes hours.

@@ -1,4 +1,4 @@
-package page
+package index
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package page
+package index
 
 import (
 	"cmp"
@@ -11,10 +11,10 @@ import (
 	"larder/snapshot/pypi/pep508"
 )
 
-// reader is a page while it is read.
-type reader struct {
-	Page
-	Source
+// pageReader is a page while it is read.
+type pageReader struct {
+	page
+	pageSource
 	base   *url.URL       // From, or the page's <base>
 	seen   map[string]int // file name -> place in Files
 	twice  map[string]bool
@@ -32,9 +32,9 @@ const (
 	perLink  = 256
 )
 
-func (p *reader) setBase(u *url.URL) { p.base, p.baseLength = u, len(u.String()) }
+func (p *pageReader) setBase(u *url.URL) { p.base, p.baseLength = u, len(u.String()) }
 
-func (p *reader) spend(n int) error {
+func (p *pageReader) spend(n int) error {
 	if p.left -= n; p.left < 0 {
 		return fmt.Errorf("its links take more than %d MiB", maxLinks>>20)
 	}
@@ -43,7 +43,7 @@ func (p *reader) spend(n int) error {
 
 // add takes one link. claimed is the name a JSON page gives; an HTML link has
 // none: its name is the URL's, which is also the only one pip looks at.
-func (p *reader) add(href, claimed string, f File) error {
+func (p *pageReader) add(href, claimed string, f File) error {
 	if err := p.spend(perLink + len(href) + len(f.RequiresPython) + len(f.YankedReason)); err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (p *reader) add(href, claimed string, f File) error {
 type link struct{ where, fragment, name string }
 
 // resolve reads a link. Where it must not be followed there is a reason.
-func (p *reader) resolve(href string) (l link, reason string, _ error) {
+func (p *pageReader) resolve(href string) (l link, reason string, _ error) {
 	if err := p.spend(p.baseLength); err != nil { // which becomes part of it
 		return l, "", err
 	}
@@ -108,7 +108,7 @@ func (p *reader) resolve(href string) (l link, reason string, _ error) {
 }
 
 // check says why a file is not believed, or "", and completes what is told of it.
-func (p *reader) check(l link, claimed string, f *File) (reason string) {
+func (p *pageReader) check(l link, claimed string, f *File) (reason string) {
 	switch {
 	case badName(claimed), badName(l.name):
 		return "the file name is not acceptable"
@@ -134,7 +134,7 @@ func (p *reader) check(l link, claimed string, f *File) (reason string) {
 
 // plain is the short way for what most links are: an absolute URL at an origin
 // already allowed, with nothing to quote or resolve in it.
-func (p *reader) plain(href string) (l link, ok bool) {
+func (p *pageReader) plain(href string) (l link, ok bool) {
 	path, ok := strings.CutPrefix(href, p.origin)
 	if !ok || p.origin == "" || !strings.HasPrefix(path, "/") {
 		return l, false
@@ -166,13 +166,13 @@ scan:
 }
 
 // refuse leaves a link out.
-func (p *reader) refuse(reason string) error {
+func (p *pageReader) refuse(reason string) error {
 	p.refused = append(p.refused, reason)
 	return nil
 }
 
 // settle takes out the names that stand for two different files.
-func (p *reader) settle() {
+func (p *pageReader) settle() {
 	if len(p.twice) > 0 {
 		kept := p.Files[:0]
 		for _, f := range p.Files {

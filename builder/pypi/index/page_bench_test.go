@@ -1,4 +1,4 @@
-package page
+package index
 
 import (
 	"fmt"
@@ -42,7 +42,7 @@ func BenchmarkPage(b *testing.B) {
 			b.SetBytes(int64(len(body)))
 			b.ReportAllocs()
 			for b.Loop() {
-				pg, err := parsePage(b, kind, body, 1<<30)
+				pg, err := parse(b, kind, body, 1<<30)
 				if err != nil || len(pg.Files) != 100 {
 					b.Fatal(len(pg.Files), err)
 				}
