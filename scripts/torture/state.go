@@ -15,8 +15,6 @@ import (
 
 // The state of the live store, read without larder's help.
 
-func sorted(s []string) []string { slices.Sort(s); return s }
-
 // names are the entries of a directory of the store.
 func (w *world) names(dir string) (names []string) {
 	entries, _ := os.ReadDir(w.store(dir))

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -33,8 +34,7 @@ type world struct {
 	live    string // store, home, inst and what a case adds
 	env     []string
 	python  string
-	ids     [5]string // of the snapshot that the n-th lock's build makes, from 1
-	view    string    // the snapshot of the third build with fewer views, once damages knows it
+	ids     [6]string // of the snapshot that the n-th lock's build makes, from 1; see viewBuild
 	index   *pypitest.Index
 	ranking string // its address
 	options
@@ -45,7 +45,7 @@ type world struct {
 }
 
 func newWorld(ctx context.Context, o options) (w *world, err error) {
-	w = &world{dir: place, live: filepath.Join(place, "live"), options: o, classes: map[string]map[string]int{}}
+	w = &world{dir: workDir, live: filepath.Join(workDir, "live"), options: o, classes: map[string]map[string]int{}}
 	defer func() {
 		if err != nil {
 			w.close()
@@ -162,15 +162,15 @@ func (r result) String() string {
 	return s
 }
 
-// call is a command to run: a program of ours and its arguments.
+// invocation is a command to run: the path of a program and its arguments.
 type invocation struct {
 	args  []string
 	stdin string
 }
 
-// larder is a call of larder on the live store, without the host's configuration.
+// larder is larder on the live store, without the host's configuration.
 func (w *world) larder(args ...string) invocation {
-	return invocation{args: append([]string{"larder", "--config", w.config()}, args...)}
+	return invocation{args: append([]string{filepath.Join(w.bin, "larder"), "--config", w.config()}, args...)}
 }
 
 // do runs a command to its end. What it leaves behind that still holds its output counts as
@@ -178,7 +178,7 @@ func (w *world) larder(args ...string) invocation {
 func (w *world) do(ctx context.Context, in invocation) result {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(w.bin, in.args[0]), in.args[1:]...)
+	cmd := exec.CommandContext(ctx, in.args[0], in.args[1:]...)
 	cmd.Env, cmd.Dir, cmd.Stdin = w.env, w.live, strings.NewReader(in.stdin)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
@@ -191,10 +191,31 @@ func (w *world) do(ctx context.Context, in invocation) result {
 		r.code, r.stderr = -1, err.Error()
 		return r
 	}
-	if r.code = cmd.ProcessState.ExitCode(); r.code < 0 {
-		r.code = 128 + int(cmd.ProcessState.Sys().(syscall.WaitStatus).Signal())
-	}
+	r.code = exitStatus(cmd.ProcessState.Sys().(syscall.WaitStatus))
 	return r
+}
+
+// exitStatus is the exit code, or 128 and the signal.
+func exitStatus(ws syscall.WaitStatus) int {
+	if ws.Signaled() {
+		return 128 + int(ws.Signal())
+	}
+	return ws.ExitStatus()
+}
+
+// start starts a program that says ready when it is.
+func start(cmd *exec.Cmd) error {
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
+		return fmt.Errorf("start %s: %q, %v", cmd, line, err)
+	}
+	return nil
 }
 
 // must runs larder, which must succeed.
@@ -206,8 +227,18 @@ func (w *world) must(ctx context.Context, args ...string) error {
 }
 
 // build is the build of the n-th lock, with a few ranked projects besides.
-func (w *world) build(n int) invocation {
-	return w.larder("--json", "build", "--lock", w.lock(n), "--ranking", w.ranking, "--top", "3")
+func (w *world) build(n int, args ...string) invocation {
+	return w.larder(append([]string{"--json", "build", "--lock", w.lock(n), "--ranking", w.ranking, "--top", "3"}, args...)...)
+}
+
+// built builds, and returns the snapshot's id.
+func (w *world) built(ctx context.Context, in invocation) (id string, err error) {
+	r := w.do(ctx, in)
+	var report struct{ Snapshot string }
+	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil || r.code != 0 {
+		return "", fmt.Errorf("%q: %s", in.args, r)
+	}
+	return report.Snapshot, nil
 }
 
 // makeTemplates makes the stores that cases begin with:
@@ -229,12 +260,10 @@ func (w *world) makeTemplates(ctx context.Context) error {
 				return err
 			}
 		}
-		r := w.do(ctx, w.build(n))
-		var report struct{ Snapshot string }
-		if err := json.Unmarshal([]byte(r.stdout), &report); err != nil || r.code != 0 {
-			return fmt.Errorf("build %d: %s", n, r)
+		var err error
+		if w.ids[n], err = w.built(ctx, w.build(n)); err != nil {
+			return err
 		}
-		w.ids[n] = report.Snapshot
 	}
 	return w.load(ctx, "stocked")
 }
@@ -254,18 +283,24 @@ func (w *world) stock(ctx context.Context) error {
 	if err := os.MkdirAll(w.store("trash", "left", "deep", "deeper"), 0o700); err != nil {
 		return err
 	}
-	// Older than the boot, as a lease of last week is.
-	old := time.Now().Add(-30 * 24 * time.Hour)
-	leases, err := filepath.Glob(w.store("leases", "*.json"))
-	if err != nil || len(leases) != 2 {
-		return fmt.Errorf("leases of the template: %q, %v", leases, err)
+	if leases := w.names("leases"); len(leases) != 2 {
+		return fmt.Errorf("leases of the template: %q", leases)
 	}
-	for _, name := range leases {
-		if err := os.Chtimes(name, old, old); err != nil {
+	if err := w.ageLeases(); err != nil {
+		return err
+	}
+	return w.save(ctx, "stocked")
+}
+
+// ageLeases makes the leases older than the boot, as they are after a power cut.
+func (w *world) ageLeases() error {
+	old := time.Now().Add(-30 * 24 * time.Hour)
+	for _, name := range w.names("leases") {
+		if err := os.Chtimes(w.store("leases", name), old, old); err != nil {
 			return err
 		}
 	}
-	return w.save(ctx, "stocked")
+	return nil
 }
 
 func (w *world) template(name string) string { return filepath.Join(w.dir, "template-"+name) }
