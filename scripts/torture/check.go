@@ -95,7 +95,7 @@ func (f *found) verifies(ctx context.Context, w *world, when string, none bool) 
 }
 
 func (f *found) unmounted(w *world, when string) {
-	if left := mounted(w.live, "/run/larder/"); len(left) > 0 {
+	if left := mounted(live, "/run/larder/"); len(left) > 0 {
 		f.add("%s: mounted: %q", when, left)
 	}
 }

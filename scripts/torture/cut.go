@@ -97,8 +97,8 @@ func (rec *recording) between(n int) [2]acked {
 
 // record plays the session on a new disk.
 func (w *world) record(ctx context.Context, fs filesystem) (rec *recording, err error) {
-	disk, log, point := filepath.Join(w.dir, fs.name+".disk"), filepath.Join(w.dir, fs.name+".log"), filepath.Join(w.dir, fs.name+".fuse")
-	rec = &recording{filesystem: fs, base: filepath.Join(w.dir, fs.name+".base")}
+	disk, log, point := filepath.Join(workDir, fs.name+".disk"), filepath.Join(workDir, fs.name+".log"), filepath.Join(workDir, fs.name+".fuse")
+	rec = &recording{filesystem: fs, base: filepath.Join(workDir, fs.name+".base")}
 	if err := errors.Join(os.WriteFile(disk, nil, 0o600), os.Truncate(disk, fs.size), os.Mkdir(point, 0o755)); err != nil {
 		return nil, err
 	}
@@ -147,7 +147,7 @@ func (w *world) session(ctx context.Context, disk string) (all []acked, err erro
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, w.unmountLive(ctx)) }()
-	if err := errors.Join(os.Mkdir(w.path("home"), 0o755), os.Mkdir(w.path("inst"), 0o755), command(ctx, "sync", "-f", w.live)); err != nil {
+	if err := errors.Join(os.Mkdir(w.path("home"), 0o755), os.Mkdir(w.path("inst"), 0o755), command(ctx, "sync", "-f", live)); err != nil {
 		return nil, err
 	}
 	mark := func(step string) error {
@@ -174,16 +174,16 @@ func (w *world) session(ctx context.Context, disk string) (all []acked, err erro
 
 // mountLive puts a disk in the place of live.
 func (w *world) mountLive(ctx context.Context, disk string) error {
-	if err := errors.Join(os.RemoveAll(w.live), os.Mkdir(w.live, 0o755)); err != nil {
+	if err := errors.Join(os.RemoveAll(live), os.Mkdir(live, 0o755)); err != nil {
 		return err
 	}
-	return command(ctx, "mount", "-o", "loop", disk, w.live)
+	return command(ctx, "mount", "-o", "loop", disk, live)
 }
 
 // unmountLive takes it away; whoever still uses it may need a moment to end.
 func (w *world) unmountLive(ctx context.Context) (err error) {
 	for range 50 {
-		if err = command(ctx, "umount", w.live); err == nil {
+		if err = command(ctx, "umount", live); err == nil {
 			return nil
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -197,7 +197,7 @@ func copySparse(ctx context.Context, from, to string) error {
 
 // playCut looks at the disk that a power cut leaves.
 func (w *world) playCut(ctx context.Context, rec *recording, n int, mode string) (f found) {
-	image := filepath.Join(w.dir, "crashed")
+	image := filepath.Join(workDir, "crashed")
 	during := rec.between(n)
 	if err := crashed(ctx, image, rec.base, crash(rec.log, n, mode, chance(w.seed, fmt.Sprint(rec.name, n, mode)))); err != nil {
 		return found{err.Error()}

@@ -160,7 +160,7 @@ var forms = []form{
 	{name: "file", sorts: dirs, do: instead(func(path string) error { return os.WriteFile(path, []byte("x\n"), 0o644) })},
 	{name: "link", sorts: everything, do: instead(func(path string) error { return os.Symlink("/etc/hostname", path) })},
 	{name: "link to its bytes", attributes: true, sorts: everything, do: func(path string, _ *rand.Rand) error {
-		aside := filepath.Join(workDir, "live", "moved")
+		aside := live + "/moved"
 		if err := os.Rename(path, aside); err != nil {
 			return err
 		}
@@ -267,7 +267,7 @@ func (w *world) playDamage(ctx context.Context, d damage, c damagedCommand, r *r
 
 // mended puts the damaged file back and finds what the command took that it must not.
 func (w *world) mended(ctx context.Context, f *found, d damage) {
-	pristine, path := filepath.Join(w.template("stocked"), "store", d.path), w.store(d.path)
+	pristine, path := filepath.Join(template("stocked"), "store", d.path), w.store(d.path)
 	if id, ok := strings.CutPrefix(d.path, "snapshots/"); ok && !slices.Contains(w.snapshots(), filepath.Dir(id)) {
 		return // gc has taken it, and may
 	}

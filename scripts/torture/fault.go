@@ -36,9 +36,9 @@ func (x fault) onInput() bool {
 
 // spoil runs a command with a fault, and returns what inject noted.
 func (w *world) spoil(ctx context.Context, in invocation, x fault) (result, []string) {
-	log := filepath.Join(w.dir, "inject.log")
+	log := filepath.Join(workDir, "inject.log")
 	b, _ := json.Marshal(x)
-	r := w.do(ctx, invocation{args: append([]string{self, "inject", w.live, log, string(b)}, in.args...), stdin: in.stdin})
+	r := w.do(ctx, invocation{args: append([]string{self, "inject", live, log, string(b)}, in.args...), stdin: in.stdin})
 	noted, _ := os.ReadFile(log)
 	return r, strings.FieldsFunc(string(noted), func(c rune) bool { return c == '\n' })
 }
@@ -56,7 +56,7 @@ func (w *world) rehearse(ctx context.Context, s scenario) (classes map[string]in
 	if err := s.done(w); r.code != 0 || err != nil {
 		return nil, fmt.Errorf("%s, rehearsed: %s; %v", s.name, r, err)
 	}
-	if s.name == "mount" && !slices.ContainsFunc(mounted(w.live), func(line string) bool { return strings.HasPrefix(line, "/sys/block/") }) {
+	if s.name == "mount" && !slices.ContainsFunc(mounted(live), func(line string) bool { return strings.HasPrefix(line, "/sys/block/") }) {
 		return nil, errors.New("a loop device that is in use is not seen: that none is left would prove nothing")
 	}
 	classes = map[string]int{}

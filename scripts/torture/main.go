@@ -81,7 +81,7 @@ func torture(ctx context.Context, o options) (bad int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	defer w.close()
+	defer w.endContainer()
 	for _, c := range o.campaigns {
 		if c.count == 0 {
 			continue

@@ -50,20 +50,20 @@ func isCurrent(n int) func(*world) error {
 // proves is a run whose command writes what it sees.
 func proves(script string, args ...string) func(context.Context, *world) (invocation, error) {
 	return func(_ context.Context, w *world) (invocation, error) {
-		if err := os.RemoveAll(w.proof()); err != nil {
+		if err := os.RemoveAll(proof); err != nil {
 			return invocation{}, err
 		}
 		args := append([]string{"run"}, args...)
 		for i, a := range args {
-			args[i] = strings.NewReplacer("LOCK3", w.lock(3), "INST", w.path("inst")).Replace(a)
+			args[i] = strings.NewReplacer("LOCK3", lockFile(3), "INST", w.path("inst")).Replace(a)
 		}
-		return w.larder(append(args, "--", "sh", "-c", script+" > "+w.proof())...), nil
+		return w.larder(append(args, "--", "sh", "-c", script+" > "+proof)...), nil
 	}
 }
 
 func proved(want string) func(*world) error {
 	return func(w *world) error {
-		if got, err := os.ReadFile(w.proof()); err != nil || !strings.Contains(string(got), want) {
+		if got, err := os.ReadFile(proof); err != nil || !strings.Contains(string(got), want) {
 			return fmt.Errorf("the command saw %q, not %q (%v)", got, want, err)
 		}
 		return nil
