@@ -35,7 +35,7 @@ bench: build ## ratios measured side by side (root, Python, the package indexes)
 	@python3 scripts/bench $(BENCH)
 
 torture: build ## kills, failing calls, power cuts and damage, and what is left (root); TORTURE="-kills 1000 -seed 7" says what
-	$(GO) build -tags $(TAGS) -o bin/ ./scripts/torture/...
+	$(GO) build -tags $(TAGS) -o bin/torture ./scripts/torture
 	@bin/torture $(or $(TORTURE),-kills 100 -errnos 100 -cuts 30 -damages 100)
 
 lint: ## gofmt, go vet, staticcheck

@@ -15,7 +15,7 @@ type found []string
 
 func (f *found) add(format string, args ...any) { *f = append(*f, fmt.Sprintf(format, args...)) }
 
-// codes are all exit codes there are (design, section 8), and those of run.
+// codes are all exit codes there are, and those of run.
 var codes = []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 125, 126, 127, 130}
 
 // sane finds what no command may do, whatever it meets.
@@ -32,10 +32,19 @@ func (f *found) sane(r result) {
 	}
 }
 
-// said says whether a command that did less than it was asked for has said so: on stderr, or, as
-// gc does, in its list of what it kept.
-func (w *world) said(r result) bool {
-	return r.stderr != "" || strings.Contains(r.stdout, "kept snapshot "+w.ids[2][:12])
+// honest finds an exit status of 0 of a command that did less than it was asked for, and has not
+// said so: on stderr, or, as gc does, in its list of what it kept.
+func (f *found) honest(w *world, r result, done error) {
+	if r.code == 0 && done != nil && r.stderr == "" && !strings.Contains(r.stdout, "kept snapshot "+w.ids[2][:12]) {
+		f.add("exit 0 without a word, but %v", done)
+	}
+}
+
+// blameless finds an exit code that says that the input or the network is at fault.
+func (f *found) blameless(r result) {
+	if r.code == 2 || r.code == 4 || r.code == 10 {
+		f.add("blames the input or the network: %s", r)
+	}
 }
 
 // recovers finds what does not hold after a fault, as it is and after the next runs: the store
@@ -45,8 +54,11 @@ func (w *world) recovers(ctx context.Context, s scenario) (f found) {
 	if s.name != "mount" && s.name != "unmount" {
 		f.unmounted(w, "after the fault")
 	}
-	f.verifies(ctx, w, "after the fault", s)
-	f.holds(w, "after the fault", s)
+	f.verifies(ctx, w, "after the fault", slices.Contains(s.current, 0) && w.names(".") == nil)
+	f.keeps(w, "after the fault", s)
+	if !slices.ContainsFunc(s.current, func(n int) bool { return w.ids[n] == w.current() }) {
+		f.add("after the fault: current is %.12q, not of builds %v", w.current(), s.current)
+	}
 	in, err := s.prepare(ctx, w)
 	if err != nil {
 		f.add("cannot be run again: %v", err)
@@ -63,29 +75,27 @@ func (w *world) recovers(ctx context.Context, s scenario) (f found) {
 	return f
 }
 
-// holds finds what was acknowledged and is not there.
-func (f *found) holds(w *world, when string, s scenario) {
+// keeps finds what was acknowledged and is not there.
+func (f *found) keeps(w *world, when string, s scenario) {
 	has := w.snapshots()
 	for _, n := range s.keeps {
 		if !slices.Contains(has, w.ids[n]) {
 			f.add("%s: snapshot %d is gone", when, n)
 		}
 	}
-	if !slices.ContainsFunc(s.current, func(n int) bool { return w.ids[n] == w.current() }) {
-		f.add("%s: current is %.12q, not of builds %v", when, w.current(), s.current)
-	}
 }
 
-func (f *found) verifies(ctx context.Context, w *world, when string, s scenario) {
+// verifies runs verify --full; there need not be a store if none is said.
+func (f *found) verifies(ctx context.Context, w *world, when string, none bool) {
 	r := w.do(ctx, w.larder("verify", "--full"))
 	f.sane(r)
-	if r.code != 0 && !(r.code == 7 && slices.Contains(s.current, 0) && w.names(".") == nil) {
+	if r.code != 0 && !(none && r.code == 7) {
 		f.add("%s: verify --full: %s %.300q", when, r, r.stdout)
 	}
 }
 
 func (f *found) unmounted(w *world, when string) {
-	if left := mounted(w.live, "/run/larder/"); len(left) > 0 {
+	if left := mounted(live, "/run/larder/"); len(left) > 0 {
 		f.add("%s: mounted: %q", when, left)
 	}
 }
@@ -112,10 +122,6 @@ func (f *found) swept(ctx context.Context, w *world, s scenario) {
 	if left := w.leftovers(); len(left) > 0 {
 		f.add("gc at the end left %q", left)
 	}
-	f.verifies(ctx, w, "at the end", s)
-	for _, n := range s.keeps {
-		if !slices.Contains(w.snapshots(), w.ids[n]) {
-			f.add("at the end: snapshot %d is gone", n)
-		}
-	}
+	f.verifies(ctx, w, "at the end", false)
+	f.keeps(w, "at the end", s)
 }

@@ -3,11 +3,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,8 +15,7 @@ import (
 
 // container is one without a runtime: a process in a mount namespace of its own, and a root.
 type container struct {
-	cmd    *exec.Cmd
-	stdin  io.Closer
+	cmd    *exec.Cmd // until its standard input ends, or it is killed
 	bundle string
 }
 
@@ -44,26 +41,16 @@ func (w *world) startContainer(ctx context.Context) (*container, error) {
 		return nil, err
 	}
 	c.cmd = exec.CommandContext(ctx, "unshare", "--mount", "--propagation", "private", "sh", "-c", `mount --rbind "$0" "$0" && echo ready && exec cat`, c.root())
-	if c.stdin, err = c.cmd.StdinPipe(); err != nil {
-		return nil, err
-	}
-	out, err := c.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := c.cmd.Start(); err != nil {
+	if _, err = c.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
 	w.box = c
-	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
-		return nil, fmt.Errorf("start a container: %q, %v", line, err)
-	}
-	return c, nil
+	return c, start(c.cmd)
 }
 
 // endContainer ends the case's container, if it has one.
 func (w *world) endContainer() {
-	if c := w.box; c != nil {
+	if c := w.box; c != nil && c.cmd.Process != nil {
 		_ = c.cmd.Process.Kill()
 		_ = c.cmd.Wait()
 		w.box = nil
@@ -79,7 +66,7 @@ func (c *container) hook(w *world, verb string, args ...string) invocation {
 		state.Status, state.Pid = specs.StateStopped, 0
 	}
 	b, _ := json.Marshal(state)
-	args = append([]string{"larder-hook", verb, "--store", w.store(), "--config", w.config(), "--log", "/dev/null"}, args...)
+	args = append([]string{filepath.Join(w.bin, "larder-hook"), verb, "--store", w.store(), "--config", configFile, "--log", "/dev/null"}, args...)
 	return invocation{args: args, stdin: string(b)}
 }
 

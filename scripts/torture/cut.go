@@ -10,13 +10,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"larder/scripts/torture/writelog"
 )
 
 // filesystem is one that a store may be on, and the least it can be made of.
@@ -45,7 +42,7 @@ type acked struct {
 type recording struct {
 	filesystem
 	base  string
-	log   []writelog.Record
+	log   []record
 	acked []acked
 }
 
@@ -79,7 +76,7 @@ func cuts(ctx context.Context, w *world) (cases []testCase, err error) {
 		}
 		end := rec.acked[len(rec.acked)-1].at
 		for n := rec.acked[0].at; n <= end; n++ {
-			for _, mode := range writelog.Modes {
+			for _, mode := range lossModes {
 				during := rec.between(n)
 				cases = append(cases, testCase{group: fs.name + " " + during[1].step, name: fmt.Sprintf("%s: %s after %d of %d, during %s", fs.name, mode, n, end, during[1].step),
 					play: func(ctx context.Context) ([]string, bool) { return w.playCut(ctx, rec, n, mode), true }})
@@ -100,8 +97,8 @@ func (rec *recording) between(n int) [2]acked {
 
 // record plays the session on a new disk.
 func (w *world) record(ctx context.Context, fs filesystem) (rec *recording, err error) {
-	disk, log, point := filepath.Join(w.dir, fs.name+".disk"), filepath.Join(w.dir, fs.name+".log"), filepath.Join(w.dir, fs.name+".fuse")
-	rec = &recording{filesystem: fs, base: filepath.Join(w.dir, fs.name+".base")}
+	disk, log, point := filepath.Join(workDir, fs.name+".disk"), filepath.Join(workDir, fs.name+".log"), filepath.Join(workDir, fs.name+".fuse")
+	rec = &recording{filesystem: fs, base: filepath.Join(workDir, fs.name+".base")}
 	if err := errors.Join(os.WriteFile(disk, nil, 0o600), os.Truncate(disk, fs.size), os.Mkdir(point, 0o755)); err != nil {
 		return nil, err
 	}
@@ -111,14 +108,13 @@ func (w *world) record(ctx context.Context, fs filesystem) (rec *recording, err 
 	if err := copySparse(ctx, disk, rec.base); err != nil {
 		return nil, err
 	}
-	server := exec.Command(filepath.Join(w.bin, "logdisk"), disk, log, point)
+	server := exec.Command(self, "logdisk", disk, log, point)
 	server.Stderr = os.Stderr
-	if err := server.Start(); err != nil {
+	if err := start(server); err != nil {
 		return nil, err
 	}
-	err = w.session(ctx, rec, point)
-	err = errors.Join(err, unix.Unmount(point, 0), server.Wait())
-	if err != nil {
+	rec.acked, err = w.session(ctx, filepath.Join(point, "disk"))
+	if err := errors.Join(err, unix.Unmount(point, 0), server.Wait()); err != nil {
 		return nil, err
 	}
 	f, err := os.Open(log)
@@ -126,84 +122,68 @@ func (w *world) record(ctx context.Context, fs filesystem) (rec *recording, err 
 		return nil, err
 	}
 	defer f.Close()
-	if rec.log, err = writelog.Read(f); err != nil {
+	if rec.log, err = readLog(f); err != nil {
 		return nil, err
 	}
-	return rec, rec.place()
-}
-
-// place finds the marks of what was acknowledged in the log.
-func (rec *recording) place() error {
-	found := 0
+	var marks []int
 	for i, r := range rec.log {
-		if r.Kind == writelog.Mark {
-			n, err := strconv.Atoi(string(r.Data))
-			if err != nil || n != found || n >= len(rec.acked) {
-				return fmt.Errorf("mark %q is not the %d. of %d", r.Data, found, len(rec.acked))
-			}
-			rec.acked[n].at = i
-			found++
+		if r.Event == marked {
+			marks = append(marks, i)
 		}
 	}
-	if found != len(rec.acked) {
-		return fmt.Errorf("%d of %d marks are in the log", found, len(rec.acked))
+	if len(marks) != len(rec.acked) {
+		return nil, fmt.Errorf("%d of %d marks are in the log", len(marks), len(rec.acked))
 	}
-	return nil
+	for i, at := range marks {
+		rec.acked[i].at = at
+	}
+	return rec, nil
 }
 
 // session mounts the logged disk as live and plays the steps. It marks in the log what has been
 // acknowledged.
-func (w *world) session(ctx context.Context, rec *recording, point string) (err error) {
-	for range 200 { // the server is about to mount
-		if _, err = os.Stat(filepath.Join(point, "disk")); err == nil {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	if err != nil {
-		return err
-	}
-	if err := w.mountLive(ctx, filepath.Join(point, "disk")); err != nil {
-		return err
+func (w *world) session(ctx context.Context, disk string) (all []acked, err error) {
+	if err := w.mountLive(ctx, disk); err != nil {
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, w.unmountLive(ctx)) }()
-	if err := errors.Join(os.Mkdir(w.path("home"), 0o755), os.Mkdir(w.path("inst"), 0o755), command(ctx, "sync", "-f", w.live)); err != nil {
-		return err
+	if err := errors.Join(os.Mkdir(w.path("home"), 0o755), os.Mkdir(w.path("inst"), 0o755), command(ctx, "sync", "-f", live)); err != nil {
+		return nil, err
 	}
 	mark := func(step string) error {
 		a := acked{step: step, snapshots: w.snapshots(), current: w.current()}
 		if _, err := os.Stat(w.path("inst", "kept")); err == nil {
 			a.leases = w.names("leases")
 		}
-		rec.acked = append(rec.acked, a)
-		return os.WriteFile(filepath.Join(point, "mark"), []byte(strconv.Itoa(len(rec.acked)-1)), 0)
+		all = append(all, a)
+		return unix.Setxattr(disk, "user.mark", nil, 0)
 	}
 	if err := mark("start"); err != nil {
-		return err
+		return nil, err
 	}
 	for _, s := range w.steps() {
 		if r := w.do(ctx, s.invocation); r.code != 0 {
-			return fmt.Errorf("%s: %s", s.name, r)
+			return nil, fmt.Errorf("%s: %s", s.name, r)
 		}
 		if err := mark(s.name); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return all, nil
 }
 
 // mountLive puts a disk in the place of live.
 func (w *world) mountLive(ctx context.Context, disk string) error {
-	if err := errors.Join(os.RemoveAll(w.live), os.Mkdir(w.live, 0o755)); err != nil {
+	if err := errors.Join(os.RemoveAll(live), os.Mkdir(live, 0o755)); err != nil {
 		return err
 	}
-	return command(ctx, "mount", "-o", "loop", disk, w.live)
+	return command(ctx, "mount", "-o", "loop", disk, live)
 }
 
 // unmountLive takes it away; whoever still uses it may need a moment to end.
 func (w *world) unmountLive(ctx context.Context) (err error) {
 	for range 50 {
-		if err = command(ctx, "umount", w.live); err == nil {
+		if err = command(ctx, "umount", live); err == nil {
 			return nil
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -217,9 +197,9 @@ func copySparse(ctx context.Context, from, to string) error {
 
 // playCut looks at the disk that a power cut leaves.
 func (w *world) playCut(ctx context.Context, rec *recording, n int, mode string) (f found) {
-	image := filepath.Join(w.dir, "crashed")
+	image := filepath.Join(workDir, "crashed")
 	during := rec.between(n)
-	if err := crashed(ctx, image, rec.base, writelog.Crash(rec.log, n, mode, chance(w.seed, fmt.Sprint(rec.name, n, mode)))); err != nil {
+	if err := crashed(ctx, image, rec.base, crash(rec.log, n, mode, chance(w.seed, fmt.Sprint(rec.name, n, mode)))); err != nil {
 		return found{err.Error()}
 	}
 	if err := w.mountLive(ctx, image); err != nil {
@@ -234,14 +214,14 @@ func (w *world) playCut(ctx context.Context, rec *recording, n int, mode string)
 			_ = copySparse(ctx, image, filepath.Join(w.keep, fmt.Sprintf("%s-%s-%d", rec.name, mode, n)))
 		}
 	}()
-	if err := w.rebooted(); err != nil {
+	if err := w.ageLeases(); err != nil {
 		f.add("%v", err)
 	}
 	w.survives(ctx, &f, during)
 	return f
 }
 
-func crashed(ctx context.Context, image, base string, writes []writelog.Record) error {
+func crashed(ctx context.Context, image, base string, writes []record) error {
 	if err := copySparse(ctx, base, image); err != nil {
 		return err
 	}
@@ -249,24 +229,12 @@ func crashed(ctx context.Context, image, base string, writes []writelog.Record) 
 	if err != nil {
 		return err
 	}
-	return errors.Join(writelog.Replay(d, writes), d.Close())
-}
-
-// rebooted makes the leases older than the boot, as they are after a power cut.
-func (w *world) rebooted() error {
-	old := time.Now().Add(-30 * 24 * time.Hour)
-	for _, name := range w.names("leases") {
-		if err := os.Chtimes(w.store("leases", name), old, old); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(replay(d, writes), d.Close())
 }
 
 // survives finds what does not hold on a disk that lost its power after the first of two
 // acknowledgements, and before the second.
 func (w *world) survives(ctx context.Context, f *found, during [2]acked) {
-	none := during[0].current == ""
 	has := w.snapshots()
 	for _, id := range during[0].snapshots {
 		if slices.Contains(during[1].snapshots, id) && !slices.Contains(has, id) {
@@ -281,18 +249,7 @@ func (w *world) survives(ctx context.Context, f *found, during [2]acked) {
 	if cur := w.current(); cur != during[0].current && cur != during[1].current {
 		f.add("current is %.12q, neither old nor new", cur)
 	}
-	verify := func(when string, ok ...int) {
-		r := w.do(ctx, w.larder("verify", "--full"))
-		f.sane(r)
-		if !slices.Contains(ok, r.code) {
-			f.add("%s: verify --full: %s %.300q", when, r, r.stdout)
-		}
-	}
-	if none {
-		verify("after the cut", 0, 7)
-	} else {
-		verify("after the cut", 0)
-	}
+	f.verifies(ctx, w, "after the cut", during[0].current == "")
 	if r := w.do(ctx, w.build(4)); r.code != 0 || w.current() != w.ids[4] {
 		f.sane(r)
 		f.add("the next build: %s, current %.12s", r, w.current())
@@ -303,5 +260,5 @@ func (w *world) survives(ctx context.Context, f *found, during [2]acked) {
 	if left := w.leftovers(); len(left) > 0 {
 		f.add("the next gc left %q", left)
 	}
-	verify("at the end", 0)
+	f.verifies(ctx, w, "at the end", false)
 }

@@ -13,7 +13,11 @@
 //	damage  a file of the store is not what it was when a command meets it
 //
 // A case is bad when what the store promises (package snapshot) does not hold afterwards: see
-// check.go, or damage.go for its campaign. Bad cases are printed, and the exit status is 1.
+// check.go, or judge.go for damage. Bad cases are printed, and the exit status is 1.
 //
 // It needs root, and a mount namespace of its own, which it makes. Only x86-64: see inject.
+//
+// The program runs itself as its helpers: inside is the campaigns in their namespaces, inject
+// follows a command and spoils a system call, filtered becomes that command, and logdisk is the
+// disk whose power goes.
 package main

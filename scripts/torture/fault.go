@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -14,15 +15,15 @@ import (
 
 // fault is what inject does to one call of a command.
 type fault struct {
-	class   string
-	nth     int
-	do      string
-	persist bool
+	Class   string // of the call; "": the classes of all calls are noted
+	Nth     int
+	Do      string
+	Persist bool
 }
 
 func (x fault) String() string {
-	s := fmt.Sprintf("%s at %q %d", x.do, x.class, x.nth)
-	if x.persist {
+	s := fmt.Sprintf("%s at %q %d", x.Do, x.Class, x.Nth)
+	if x.Persist {
 		s += " and later"
 	}
 	return s
@@ -30,19 +31,14 @@ func (x fault) String() string {
 
 // onInput says whether the fault is on a file that the user named, and not on the store's.
 func (x fault) onInput() bool {
-	return strings.Contains(x.class, "/config.toml") || strings.Contains(x.class, "/lock0.txt")
+	return strings.Contains(x.Class, "/config.toml") || strings.Contains(x.Class, "/lock0.txt")
 }
 
-// inject runs a command with a fault, or, without one, only notes the classes of its calls. It
-// returns what inject noted.
-func (w *world) inject(ctx context.Context, in invocation, x *fault) (result, []string) {
-	log := filepath.Join(w.dir, "inject.log")
-	args := []string{"inject", "-root", w.live, "-log", log}
-	if x != nil {
-		args = append(args, "-class", x.class, "-nth", fmt.Sprint(x.nth), "-do", x.do, fmt.Sprint("-persist=", x.persist))
-	}
-	args = append(append(args, "--", filepath.Join(w.bin, in.args[0])), in.args[1:]...)
-	r := w.do(ctx, invocation{args: args, stdin: in.stdin})
+// spoil runs a command with a fault, and returns what inject noted.
+func (w *world) spoil(ctx context.Context, in invocation, x fault) (result, []string) {
+	log := filepath.Join(workDir, "inject.log")
+	b, _ := json.Marshal(x)
+	r := w.do(ctx, invocation{args: append([]string{self, "inject", live, log, string(b)}, in.args...), stdin: in.stdin})
 	noted, _ := os.ReadFile(log)
 	return r, strings.FieldsFunc(string(noted), func(c rune) bool { return c == '\n' })
 }
@@ -56,11 +52,11 @@ func (w *world) rehearse(ctx context.Context, s scenario) (classes map[string]in
 	if err != nil {
 		return nil, err
 	}
-	r, noted := w.inject(ctx, in, nil)
+	r, noted := w.spoil(ctx, in, fault{})
 	if err := s.done(w); r.code != 0 || err != nil {
 		return nil, fmt.Errorf("%s, rehearsed: %s; %v", s.name, r, err)
 	}
-	if s.name == "mount" && !slices.ContainsFunc(mounted(w.live), func(line string) bool { return strings.HasPrefix(line, "/sys/block/") }) {
+	if s.name == "mount" && !slices.ContainsFunc(mounted(live), func(line string) bool { return strings.HasPrefix(line, "/sys/block/") }) {
 		return nil, errors.New("a loop device that is in use is not seen: that none is left would prove nothing")
 	}
 	classes = map[string]int{}
@@ -80,8 +76,11 @@ func (w *world) begin(ctx context.Context, s scenario) (invocation, error) {
 	return s.prepare(ctx, w)
 }
 
+// judgeFault finds what was bad about the command itself.
+type judgeFault func(f *found, w *world, s scenario, x fault, r result, reached bool)
+
 // faults makes a case of each fault that list gives for a class of calls of a scenario.
-func faults(ctx context.Context, w *world, list func(s scenario, class string, count int) []fault, play func(context.Context, *world, scenario, fault) ([]string, bool)) (cases []testCase, err error) {
+func faults(ctx context.Context, w *world, list func(s scenario, class string, count int) []fault, judge judgeFault) (cases []testCase, err error) {
 	for _, s := range scenarios {
 		if name, _, ok := strings.Cut(w.only, ":"); ok && name != s.name {
 			continue
@@ -93,12 +92,22 @@ func faults(ctx context.Context, w *world, list func(s scenario, class string, c
 		for class, count := range classes {
 			for _, x := range list(s, class, count) {
 				cases = append(cases, testCase{group: s.name, name: s.name + ": " + x.String(),
-					play: func(ctx context.Context) ([]string, bool) { return play(ctx, w, s, x) }})
+					play: func(ctx context.Context) ([]string, bool) { return w.playFault(ctx, s, x, judge) }})
 			}
 		}
 	}
 	slices.SortFunc(cases, func(a, b testCase) int { return strings.Compare(a.name, b.name) })
 	return cases, nil
+}
+
+func (w *world) playFault(ctx context.Context, s scenario, x fault, judge judgeFault) (f found, reached bool) {
+	in, err := w.begin(ctx, s)
+	if err != nil {
+		return found{err.Error()}, false
+	}
+	r, fired := w.spoil(ctx, in, x)
+	judge(&f, w, s, x, r, len(fired) > 0)
+	return append(f, w.recovers(ctx, s)...), len(fired) > 0
 }
 
 // places are where in a row of calls of one class a fault is put: the first, one in the middle,
@@ -119,24 +128,16 @@ func kills(ctx context.Context, w *world) ([]testCase, error) {
 		}
 		for _, nth := range places(count) {
 			for _, do := range []string{"kill", "kill-after", "kill-one", "kill-one-after"} {
-				all = append(all, fault{class: class, nth: nth, do: do})
+				all = append(all, fault{class, nth, do, false})
 			}
 		}
 		return all
 	}
-	return faults(ctx, w, list, playKill)
-}
-
-func playKill(ctx context.Context, w *world, s scenario, x fault) (f []string, reached bool) {
-	in, err := w.begin(ctx, s)
-	if err != nil {
-		return []string{err.Error()}, false
-	}
-	r, fired := w.inject(ctx, in, &x)
-	if r.hung {
-		f = append(f, "hangs")
-	}
-	return append(f, w.recovers(ctx, s)...), len(fired) > 0
+	return faults(ctx, w, list, func(f *found, _ *world, _ scenario, _ fault, r result, _ bool) {
+		if r.hung {
+			f.add("hangs")
+		}
+	})
 }
 
 // failures are the errors that a host gives for each call.
@@ -163,39 +164,30 @@ func errnos(ctx context.Context, w *world) ([]testCase, error) {
 		name, _, _ := strings.Cut(class, " ")
 		for _, errno := range failures[name] {
 			for _, nth := range places(count) {
-				all = append(all, fault{class: class, nth: nth, do: errno})
+				all = append(all, fault{class, nth, errno, false})
 			}
 			// Those pass; and without threads Go's runtime dies, which only the hook need bear.
 			if count > 1 && errno != "EINTR" && (errno != "EAGAIN" || s.hook()) {
-				all = append(all, fault{class: class, nth: 1, do: errno, persist: true})
+				all = append(all, fault{class, 1, errno, true})
 			}
 		}
 		return all
 	}
-	return faults(ctx, w, list, playErrno)
+	return faults(ctx, w, list, judgeErrno)
 }
 
-func playErrno(ctx context.Context, w *world, s scenario, x fault) (_ []string, reached bool) {
-	in, err := w.begin(ctx, s)
-	if err != nil {
-		return []string{err.Error()}, false
-	}
-	r, fired := w.inject(ctx, in, &x)
-	var f found
+func judgeErrno(f *found, w *world, s scenario, x fault, r result, reached bool) {
 	f.sane(r)
 	done := s.done(w)
 	switch {
-	case len(fired) == 0:
+	case !reached:
 	case r.code != 0 && s.name == "attach":
 		f.add("the container would not start: %s", r)
 	case strings.HasPrefix(s.name, "run") || x.onInput(): // the code may be the command's, the fault the input's
-	case r.code == 2 || r.code == 4 || r.code == 10:
-		f.add("blames the input or the network: %s", r)
 	case r.code == 8:
 		f.add("skips a wheel: %s", r)
+	default:
+		f.blameless(r)
 	}
-	if r.code == 0 && done != nil && !w.said(r) {
-		f.add("exit 0 without a word, but %v", done)
-	}
-	return append(f, w.recovers(ctx, s)...), len(fired) > 0
+	f.honest(w, r, done)
 }

@@ -5,22 +5,15 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"hash/fnv"
-	"maps"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // testCase is one thing to try. play returns what was bad, and whether the fault took place: a
@@ -38,135 +31,99 @@ type campaign struct {
 	cases func(context.Context, *world) ([]testCase, error)
 }
 
-// options are the command line, without the counts.
+// options are the command line.
 type options struct {
-	seed uint64
-	only string // what the names of the cases to play have
-	bin  string // where the programs are
-	keep string // where disks of bad cuts go, or ""
+	campaigns []campaign
+	seed      uint64
+	only      string // what the names of the cases to play have
+	bin       string // where the programs are
+	keep      string // where disks of bad cuts go, or ""
 }
 
+// self is what the program runs itself as.
+const self = "/proc/self/exe"
+
+// main is one of the helpers if the first argument names one. With an error the exit status is 1,
+// unless the helper says another.
 func main() {
-	campaigns := []campaign{{name: "kill", cases: kills}, {name: "errno", cases: errnos}, {name: "cut", cases: cuts}, {name: "damage", cases: damages}}
-	for i, c := range campaigns {
-		flag.IntVar(&campaigns[i].count, c.name+"s", 0, "play `N` cases; -1: all there are")
+	helpers := map[string]func(args []string) (status int, err error){"inside": inside, "inject": inject, "filtered": filtered, "logdisk": logdisk}
+	run, args := isolated, os.Args[1:]
+	if len(args) > 0 && helpers[args[0]] != nil {
+		run, args = helpers[args[0]], args[1:]
 	}
-	var o options
-	flag.Uint64Var(&o.seed, "seed", 1, "draw the cases by `N`")
-	flag.StringVar(&o.only, "case", "", "play only cases whose name has `TEXT`")
-	flag.StringVar(&o.bin, "bin", "bin", "`DIR` where larder, larder-hook, inject and logdisk are")
-	flag.StringVar(&o.keep, "keep", "", "keep the disks of bad cuts in `DIR`")
-	flag.Parse()
-	var err error
-	if o.bin, err = filepath.Abs(o.bin); err != nil {
-		fmt.Fprintln(os.Stderr, "torture:", err)
-		os.Exit(1)
-	}
-
-	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
-	defer stop()
-	bad, err := isolated(ctx, func() (int, error) {
-		return torture(ctx, o, campaigns)
-	})
+	status, err := run(args)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "torture:", err)
-		os.Exit(1)
+		status = cmp.Or(status, 1)
 	}
-	if bad > 0 {
-		os.Exit(1)
-	}
+	os.Exit(status)
 }
 
-// place is where a run's directory is for it, whatever its name on the host: paths are in leases
-// and ports in snapshots, and with the same ones a case is the same each time.
-const place = "/run/torture"
-
-// isolated calls f in a process with a mount namespace, a /run and a network of its own, and a
-// new directory at place, which it removes when that has ended.
-func isolated(ctx context.Context, f func() (int, error)) (bad int, err error) {
-	const marker = "LARDER_TORTURE_DIR"
-	if dir := os.Getenv(marker); dir != "" {
-		os.Unsetenv(marker)
-		if err := errors.Join(unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""), unix.Mount("torture", "/run", "tmpfs", 0, "mode=0755"),
-			os.Mkdir(place, 0o755), unix.Mount(dir, place, "", unix.MS_BIND, ""), loopbackUp()); err != nil {
-			return 0, fmt.Errorf("make private namespaces: %w", err)
-		}
-		return f()
+// parse reads the flags; a wrong one ends the program.
+func parse(args []string) (o options, err error) {
+	o.campaigns = []campaign{{name: "kill", cases: kills}, {name: "errno", cases: errnos}, {name: "cut", cases: cuts}, {name: "damage", cases: damages}}
+	flags := flag.NewFlagSet("torture", flag.ExitOnError)
+	for i, c := range o.campaigns {
+		flags.IntVar(&o.campaigns[i].count, c.name+"s", 0, "play `N` cases; -1: all there are")
 	}
-	dir, err := os.MkdirTemp("", "larder-torture-")
-	if err != nil {
-		return 0, err
-	}
-	defer os.RemoveAll(dir)
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
-	cmd.Env = append(os.Environ(), marker+"="+dir)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS | unix.CLONE_NEWNET, Setpgid: true}
-	var exit *exec.ExitError
-	if err := cmd.Run(); errors.As(err, &exit) {
-		return 1, nil
-	} else if err != nil {
-		return 0, fmt.Errorf("make private namespaces: %w", err)
-	}
-	return 0, nil
-}
-
-// loopbackUp makes 127.0.0.1 work in a new network namespace.
-func loopbackUp() error {
-	s, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(s)
-	lo, err := unix.NewIfreq("lo")
-	if err != nil {
-		return err
-	}
-	lo.SetUint16(unix.IFF_UP)
-	return unix.IoctlIfreq(s, unix.SIOCSIFFLAGS, lo)
+	flags.Uint64Var(&o.seed, "seed", 1, "draw the cases by `N`")
+	flags.StringVar(&o.only, "case", "", "play only cases whose name has `TEXT`")
+	flags.StringVar(&o.bin, "bin", "bin", "`DIR` where larder and larder-hook are")
+	flags.StringVar(&o.keep, "keep", "", "keep the disks of bad cuts in `DIR`")
+	_ = flags.Parse(args)
+	o.bin, err = filepath.Abs(o.bin)
+	return o, err
 }
 
 // torture plays the campaigns, and returns how many cases were bad.
-func torture(ctx context.Context, o options, campaigns []campaign) (bad int, err error) {
+func torture(ctx context.Context, o options) (bad int, err error) {
 	w, err := newWorld(ctx, o)
 	if err != nil {
 		return 0, err
 	}
-	defer w.close()
-	for _, c := range campaigns {
+	defer w.endContainer()
+	for _, c := range o.campaigns {
 		if c.count == 0 {
 			continue
 		}
-		cases, err := c.cases(ctx, w)
+		n, err := c.play(ctx, w)
+		bad += n
 		if err != nil {
 			return bad, fmt.Errorf("%s: %w", c.name, err)
 		}
-		all := len(cases)
-		cases = slices.DeleteFunc(cases, func(c testCase) bool { return !strings.Contains(c.name, o.only) })
-		cases = draw(cases, c.count, o.seed)
-		start, worst, missed := time.Now(), 0, 0
-		for i, tc := range cases {
-			if i > 0 && i%100 == 0 {
-				fmt.Printf("%s: %d of %d, %d bad (%.0f s)\n", c.name, i, len(cases), worst, time.Since(start).Seconds())
-			}
-			faults, reached := tc.play(ctx)
-			if ctx.Err() != nil {
-				return bad, ctx.Err()
-			}
-			for _, f := range faults {
-				fmt.Printf("BAD %s %s: %s\n", c.name, tc.name, f)
-			}
-			if len(faults) > 0 {
-				worst++
-			}
-			if !reached {
-				missed++
-			}
-		}
-		bad += worst
-		fmt.Printf("%s: %d cases of %d, seed %d, %d bad, %d not reached (%.0f s)\n", c.name, len(cases), all, o.seed, worst, missed, time.Since(start).Seconds())
 	}
+	return bad, nil
+}
+
+// play plays cases of a campaign, and returns how many were bad.
+func (c campaign) play(ctx context.Context, w *world) (bad int, err error) {
+	cases, err := c.cases(ctx, w)
+	if err != nil {
+		return 0, err
+	}
+	all := len(cases)
+	cases = slices.DeleteFunc(cases, func(c testCase) bool { return !strings.Contains(c.name, w.only) })
+	cases = draw(cases, c.count, w.seed)
+	start, missed := time.Now(), 0
+	for i, tc := range cases {
+		if i > 0 && i%100 == 0 {
+			fmt.Printf("%s: %d of %d, %d bad (%.0f s)\n", c.name, i, len(cases), bad, time.Since(start).Seconds())
+		}
+		faults, reached := tc.play(ctx)
+		if ctx.Err() != nil {
+			return bad, ctx.Err()
+		}
+		for _, f := range faults {
+			fmt.Printf("BAD %s %s: %s\n", c.name, tc.name, f)
+		}
+		if len(faults) > 0 {
+			bad++
+		}
+		if !reached {
+			missed++
+		}
+	}
+	fmt.Printf("%s: %d cases of %d, seed %d, %d bad, %d not reached (%.0f s)\n", c.name, len(cases), all, w.seed, bad, missed, time.Since(start).Seconds())
 	return bad, nil
 }
 
@@ -174,27 +131,20 @@ func torture(ctx context.Context, o options, campaigns []campaign) (bad int, err
 // row depends on the seed and its name alone: a rehearsal that finds one more, or one less, moves
 // no other.
 func draw(cases []testCase, n int, seed uint64) []testCase {
-	groups := map[string][]testCase{}
-	for _, c := range cases {
-		groups[c.group] = append(groups[c.group], c)
-	}
 	rank := func(name string) uint64 { return chance(seed, name).Uint64() }
-	for _, g := range groups {
-		slices.SortFunc(g, func(a, b testCase) int { return cmp.Compare(rank(a.name), rank(b.name)) })
+	drawn := slices.SortedFunc(slices.Values(cases), func(a, b testCase) int { return cmp.Compare(rank(a.name), rank(b.name)) })
+	turns, turn := map[string]int{}, map[string]int{} // of groups, how many they have had; of cases
+	for _, c := range drawn {
+		turn[c.name] = turns[c.group]
+		turns[c.group]++
 	}
-	names := slices.SortedFunc(maps.Keys(groups), func(a, b string) int { return cmp.Compare(rank(a), rank(b)) })
-	if n < 0 || n > len(cases) {
-		n = len(cases)
+	slices.SortFunc(drawn, func(a, b testCase) int {
+		return cmp.Or(cmp.Compare(turn[a.name], turn[b.name]), cmp.Compare(rank(a.group), rank(b.group)))
+	})
+	if n < 0 || n > len(drawn) {
+		n = len(drawn)
 	}
-	drawn := make([]testCase, 0, n)
-	for turn := 0; len(drawn) < n; turn++ {
-		for _, name := range names {
-			if turn < len(groups[name]) && len(drawn) < n {
-				drawn = append(drawn, groups[name][turn])
-			}
-		}
-	}
-	return drawn
+	return drawn[:n]
 }
 
 // chance is what a case draws from: its own, so that it is the same when played alone.

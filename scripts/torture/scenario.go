@@ -4,13 +4,13 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
+
+	"larder/snapshot"
 )
 
 // scenario is a command on a store, and what is true when it says that it is done.
@@ -32,9 +32,11 @@ func plain(args ...string) func(context.Context, *world) (invocation, error) {
 	return func(_ context.Context, w *world) (invocation, error) { return w.larder(args...), nil }
 }
 
-func builds(n int) func(context.Context, *world) (invocation, error) {
-	return func(_ context.Context, w *world) (invocation, error) { return w.build(n), nil }
+func builds(n int, args ...string) func(context.Context, *world) (invocation, error) {
+	return func(_ context.Context, w *world) (invocation, error) { return w.build(n, args...), nil }
 }
+
+func nothing(*world) error { return nil }
 
 func isCurrent(n int) func(*world) error {
 	return func(w *world) error {
@@ -48,20 +50,20 @@ func isCurrent(n int) func(*world) error {
 // proves is a run whose command writes what it sees.
 func proves(script string, args ...string) func(context.Context, *world) (invocation, error) {
 	return func(_ context.Context, w *world) (invocation, error) {
-		if err := os.RemoveAll(w.proof()); err != nil {
+		if err := os.RemoveAll(proof); err != nil {
 			return invocation{}, err
 		}
 		args := append([]string{"run"}, args...)
 		for i, a := range args {
-			args[i] = strings.NewReplacer("LOCK3", w.lock(3), "INST", w.path("inst")).Replace(a)
+			args[i] = strings.NewReplacer("LOCK3", lockFile(3), "INST", w.path("inst")).Replace(a)
 		}
-		return w.larder(append(args, "--", "sh", "-c", script+" > "+w.proof())...), nil
+		return w.larder(append(args, "--", "sh", "-c", script+" > "+proof)...), nil
 	}
 }
 
 func proved(want string) func(*world) error {
 	return func(w *world) error {
-		if got, err := os.ReadFile(w.proof()); err != nil || !strings.Contains(string(got), want) {
+		if got, err := os.ReadFile(proof); err != nil || !strings.Contains(string(got), want) {
 			return fmt.Errorf("the command saw %q, not %q (%v)", got, want, err)
 		}
 		return nil
@@ -115,14 +117,14 @@ var scenarios = []scenario{
 	{"attach", "stocked", attaches(), isAttached, []int{3}, []int{1, 2, 3}},
 	{"attach-required", "stocked", attaches("--required"), isAttached, []int{3}, []int{1, 2, 3}},
 	{"release", "stocked", releases, released, []int{3}, []int{1, 2, 3}},
-	{"verify", "stocked", plain("verify", "--full"), func(*world) error { return nil }, []int{3}, []int{1, 2, 3}},
+	{"verify", "stocked", plain("verify", "--full"), nothing, []int{3}, []int{1, 2, 3}},
 }
 
 // collected is what gc --keep 1 leaves: the current snapshot, the one a kept instance holds, and
 // nothing of the run that was killed.
 func collected(w *world) error {
-	got := w.snapshots()
-	if want := []string{w.ids[1], w.ids[3]}; !slices.Equal(got, sorted(want)) {
+	got, want := w.snapshots(), []string{w.ids[1], w.ids[3]}
+	if slices.Sort(want); !slices.Equal(got, want) {
 		return fmt.Errorf("%d snapshots are left, not current and the one in use", len(got))
 	}
 	if left := append(w.names("instances"), w.names("trash")...); len(left) > 0 {
@@ -150,8 +152,7 @@ func (w *world) isUnmounted() error {
 // released: nothing has the container's name. An instance that could not be told to be free has
 // another by now, and is gc's.
 func released(w *world) error {
-	sum := sha256.Sum256([]byte(containerID))
-	name := hex.EncodeToString(sum[:16])
+	name := snapshot.Sum([]byte(containerID)).String()[:32]
 	for _, path := range []string{w.store("leases", name+".json"), w.store("instances", name)} {
 		if _, err := os.Lstat(path); err == nil {
 			return fmt.Errorf("%s is still there", path)

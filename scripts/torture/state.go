@@ -15,8 +15,6 @@ import (
 
 // The state of the live store, read without larder's help.
 
-func sorted(s []string) []string { slices.Sort(s); return s }
-
 // names are the entries of a directory of the store.
 func (w *world) names(dir string) (names []string) {
 	entries, _ := os.ReadDir(w.store(dir))
@@ -47,7 +45,7 @@ func (w *world) leftovers() (left []string) {
 			left = append(left, "instances/"+name)
 		}
 	}
-	_ = filepath.WalkDir(w.live, func(path string, d fs.DirEntry, err error) error {
+	_ = filepath.WalkDir(live, func(path string, d fs.DirEntry, err error) error {
 		switch {
 		case err == nil && d.IsDir() && slices.Contains([]string{w.path("home"), w.path("inst"), w.store("instances"), w.store("trash"), w.path("bundle")}, path):
 			return fs.SkipDir

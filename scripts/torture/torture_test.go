@@ -53,7 +53,7 @@ func TestMountTorture(t *testing.T) {
 	}
 	bin := t.TempDir() + "/"
 	build := exec.Command("go", "build", "-tags", "urfave_cli_no_docs", "-trimpath", "-ldflags", "-s -w", "-o", bin,
-		"larder/cmd/larder", "larder/cmd/larder-hook", "larder/scripts/torture", "larder/scripts/torture/inject", "larder/scripts/torture/logdisk")
+		"larder/cmd/larder", "larder/cmd/larder-hook", "larder/scripts/torture")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

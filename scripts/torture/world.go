@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,88 +25,69 @@ import (
 	"larder/builder/pypi/pypitest"
 )
 
+// The files that all cases have, and live, the one directory that a case may change.
+const (
+	live           = workDir + "/live"
+	proof          = workDir + "/proof" // what a command of run saw
+	configFile     = workDir + "/config.toml"
+	rankingAddress = "127.0.0.1:8002"
+)
+
 // patience is how long a command may take before it counts as hanging.
 const patience = 60 * time.Second
 
-// world is where cases are played: the programs, an index, and live, the one directory that a
-// case may change. It begins each case as a copy of a template.
+// world is where cases are played: the programs, an index, and live, which begins each case as a
+// copy of a template.
 type world struct {
-	dir     string
-	live    string // store, home, inst and what a case adds
-	env     []string
-	python  string
-	ids     [5]string // of the snapshot that the n-th lock's build makes, from 1
-	view    string    // the snapshot of the third build with fewer views, once damages knows it
-	index   *pypitest.Index
-	ranking string // its address
+	env []string
+	ids [6]string // of the snapshot that the n-th lock's build makes, from 1; see viewBuild
 	options
-	ends []func()
 
 	classes map[string]map[string]int // of calls, by scenario: how many it makes of each
 	box     *container                // of the case, if it has one
 }
 
-func newWorld(ctx context.Context, o options) (w *world, err error) {
-	w = &world{dir: place, live: filepath.Join(place, "live"), options: o, classes: map[string]map[string]int{}}
-	defer func() {
-		if err != nil {
-			w.close()
-		}
-	}()
+func newWorld(ctx context.Context, o options) (*world, error) {
+	w := &world{options: o, classes: map[string]map[string]int{}}
 	// The shim of a version manager would be traced too, and costs more than the interpreter.
-	out, err := exec.CommandContext(ctx, "python3", "-c", "import os, sys; print(os.path.realpath(sys._base_executable))").Output()
+	python, err := exec.CommandContext(ctx, "python3", "-c", "import os, sys; print(os.path.dirname(os.path.realpath(sys._base_executable)), end='')").Output()
 	if err != nil {
 		return nil, fmt.Errorf("find python3: %w", err)
 	}
-	w.python = strings.TrimSpace(string(out))
-	w.index = pypitest.NewIndex(stand{w: w}, pypitest.Options{Listen: "127.0.0.1:8001"})
+	index := pypitest.NewIndex(stand{}, pypitest.Options{Listen: "127.0.0.1:8001"})
 	for _, wheel := range wheels() {
-		w.index.Add(map[string][]byte{wheel.Filename(): wheel.Bytes()})
+		index.Add(map[string][]byte{wheel.Filename(): wheel.Bytes()})
 	}
-	for _, e := range w.index.Env() {
-		if key, _, _ := strings.Cut(e, "="); key != "PATH" && key != "HOME" && key != "PYTHONDONTWRITEBYTECODE" && !strings.HasPrefix(key, "LARDER_") {
-			w.env = append(w.env, e)
-		}
-	}
+	w.env = slices.DeleteFunc(index.Env(), func(e string) bool {
+		return strings.HasPrefix(e, "LARDER_") || strings.HasPrefix(e, "PYTHONDONTWRITEBYTECODE=")
+	})
 	w.env = append(w.env, "HOME="+w.path("home"), "LARDER_STORE="+w.store(), "LC_ALL=C.UTF-8",
-		"PATH="+strings.Join([]string{w.bin, filepath.Dir(w.python), os.Getenv("PATH")}, ":"))
+		"PATH="+strings.Join([]string{w.bin, string(python), os.Getenv("PATH")}, ":"))
 	for n, pins := range locks {
-		if err := os.WriteFile(w.lock(n), []byte(strings.Join(strings.Fields(pins), "\n")+"\n"), 0o644); err != nil {
+		if err := os.WriteFile(lockFile(n), []byte(strings.Join(strings.Fields(pins), "\n")+"\n"), 0o644); err != nil {
 			return nil, err
 		}
 	}
 	// The disks of cuts are small.
-	if err := os.WriteFile(w.config(), []byte("[run]\nmin_free = \"1MB\"\n"), 0o644); err != nil {
+	if err := os.WriteFile(configFile, []byte("[run]\nmin_free = \"1MB\"\n"), 0o644); err != nil {
 		return nil, err
 	}
 	// From an address, so that the store keeps an answer.
-	ranking, err := net.Listen("tcp", "127.0.0.1:8002")
+	ranking, err := net.Listen("tcp", rankingAddress)
 	if err != nil {
 		return nil, err
 	}
-	w.ends = append(w.ends, func() { ranking.Close() })
-	w.ranking = "http://127.0.0.1:8002/ranking.txt"
 	go http.Serve(ranking, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { fmt.Fprint(rw, "alpha\nbeta\npip\n") }))
 	return w, w.makeTemplates(ctx)
 }
 
-// stand is what the index asks of a test: there is none here.
-type stand struct {
-	testing.TB
-	w *world
-}
+// stand is what the index asks of a test: there is none here. The index ends with the process.
+type stand struct{ testing.TB }
 
-func (s stand) Helper()                           {}
-func (s stand) Name() string                      { return "torture" }
-func (s stand) Cleanup(f func())                  { s.w.ends = append(s.w.ends, f) }
-func (s stand) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
-
-func (w *world) close() {
-	w.endContainer()
-	for i := len(w.ends) - 1; i >= 0; i-- {
-		w.ends[i]()
-	}
-}
+func (stand) Helper()                           {}
+func (stand) Name() string                      { return "torture" }
+func (stand) Cleanup(func())                    {}
+func (stand) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
 
 // command runs a program that must succeed.
 func command(ctx context.Context, args ...string) error {
@@ -115,14 +98,12 @@ func command(ctx context.Context, args ...string) error {
 }
 
 func (w *world) path(elem ...string) string {
-	return filepath.Join(append([]string{w.live}, elem...)...)
+	return filepath.Join(append([]string{live}, elem...)...)
 }
 func (w *world) store(elem ...string) string {
-	return filepath.Join(append([]string{w.live, "store"}, elem...)...)
+	return filepath.Join(append([]string{live, "store"}, elem...)...)
 }
-func (w *world) lock(n int) string { return filepath.Join(w.dir, fmt.Sprintf("lock%d.txt", n)) }
-func (w *world) proof() string     { return filepath.Join(w.dir, "proof") }
-func (w *world) config() string    { return filepath.Join(w.dir, "config.toml") }
+func lockFile(n int) string { return fmt.Sprintf("%s/lock%d.txt", workDir, n) }
 
 // locks are what the builds stock, from 1: each a little more, or newer.
 var locks = []string{1: "alpha==1.0 beta==1.0", 2: "alpha==2.0 beta==1.0", 3: "alpha==2.0 beta==1.0 gamma==1.0", 4: "alpha==2.0 beta==2.0 gamma==1.0 delta==1.0"}
@@ -162,15 +143,15 @@ func (r result) String() string {
 	return s
 }
 
-// call is a command to run: a program of ours and its arguments.
+// invocation is a command to run: the path of a program and its arguments.
 type invocation struct {
 	args  []string
 	stdin string
 }
 
-// larder is a call of larder on the live store, without the host's configuration.
+// larder is larder on the live store, without the host's configuration.
 func (w *world) larder(args ...string) invocation {
-	return invocation{args: append([]string{"larder", "--config", w.config()}, args...)}
+	return invocation{args: append([]string{filepath.Join(w.bin, "larder"), "--config", configFile}, args...)}
 }
 
 // do runs a command to its end. What it leaves behind that still holds its output counts as
@@ -178,8 +159,8 @@ func (w *world) larder(args ...string) invocation {
 func (w *world) do(ctx context.Context, in invocation) result {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(w.bin, in.args[0]), in.args[1:]...)
-	cmd.Env, cmd.Dir, cmd.Stdin = w.env, w.live, strings.NewReader(in.stdin)
+	cmd := exec.CommandContext(ctx, in.args[0], in.args[1:]...)
+	cmd.Env, cmd.Dir, cmd.Stdin = w.env, live, strings.NewReader(in.stdin)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
 	cmd.WaitDelay = time.Second
@@ -191,10 +172,31 @@ func (w *world) do(ctx context.Context, in invocation) result {
 		r.code, r.stderr = -1, err.Error()
 		return r
 	}
-	if r.code = cmd.ProcessState.ExitCode(); r.code < 0 {
-		r.code = 128 + int(cmd.ProcessState.Sys().(syscall.WaitStatus).Signal())
-	}
+	r.code = exitStatus(cmd.ProcessState.Sys().(syscall.WaitStatus))
 	return r
+}
+
+// exitStatus is the exit code, or 128 and the signal.
+func exitStatus(ws syscall.WaitStatus) int {
+	if ws.Signaled() {
+		return 128 + int(ws.Signal())
+	}
+	return ws.ExitStatus()
+}
+
+// start starts a program that says ready when it is.
+func start(cmd *exec.Cmd) error {
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "ready\n" {
+		return fmt.Errorf("start %s: %q, %v", cmd, line, err)
+	}
+	return nil
 }
 
 // must runs larder, which must succeed.
@@ -206,8 +208,18 @@ func (w *world) must(ctx context.Context, args ...string) error {
 }
 
 // build is the build of the n-th lock, with a few ranked projects besides.
-func (w *world) build(n int) invocation {
-	return w.larder("--json", "build", "--lock", w.lock(n), "--ranking", w.ranking, "--top", "3")
+func (w *world) build(n int, args ...string) invocation {
+	return w.larder(append([]string{"--json", "build", "--lock", lockFile(n), "--ranking", "http://" + rankingAddress + "/ranking.txt", "--top", "3"}, args...)...)
+}
+
+// built builds, and returns the snapshot's id.
+func (w *world) built(ctx context.Context, in invocation) (id string, err error) {
+	r := w.do(ctx, in)
+	var report struct{ Snapshot string }
+	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil || r.code != 0 {
+		return "", fmt.Errorf("%q: %s", in.args, r)
+	}
+	return report.Snapshot, nil
 }
 
 // makeTemplates makes the stores that cases begin with:
@@ -215,7 +227,7 @@ func (w *world) build(n int) invocation {
 //	empty    no store
 //	stocked  three snapshots, a kept instance on the first, misses, what a killed run left, trash
 func (w *world) makeTemplates(ctx context.Context) error {
-	for _, dir := range []string{w.live, w.path("home"), w.path("inst")} {
+	for _, dir := range []string{live, w.path("home"), w.path("inst")} {
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			return err
 		}
@@ -229,12 +241,10 @@ func (w *world) makeTemplates(ctx context.Context) error {
 				return err
 			}
 		}
-		r := w.do(ctx, w.build(n))
-		var report struct{ Snapshot string }
-		if err := json.Unmarshal([]byte(r.stdout), &report); err != nil || r.code != 0 {
-			return fmt.Errorf("build %d: %s", n, r)
+		var err error
+		if w.ids[n], err = w.built(ctx, w.build(n)); err != nil {
+			return err
 		}
-		w.ids[n] = report.Snapshot
 	}
 	return w.load(ctx, "stocked")
 }
@@ -254,30 +264,36 @@ func (w *world) stock(ctx context.Context) error {
 	if err := os.MkdirAll(w.store("trash", "left", "deep", "deeper"), 0o700); err != nil {
 		return err
 	}
-	// Older than the boot, as a lease of last week is.
-	old := time.Now().Add(-30 * 24 * time.Hour)
-	leases, err := filepath.Glob(w.store("leases", "*.json"))
-	if err != nil || len(leases) != 2 {
-		return fmt.Errorf("leases of the template: %q, %v", leases, err)
+	if leases := w.names("leases"); len(leases) != 2 {
+		return fmt.Errorf("leases of the template: %q", leases)
 	}
-	for _, name := range leases {
-		if err := os.Chtimes(name, old, old); err != nil {
-			return err
-		}
+	if err := w.ageLeases(); err != nil {
+		return err
 	}
 	return w.save(ctx, "stocked")
 }
 
-func (w *world) template(name string) string { return filepath.Join(w.dir, "template-"+name) }
+// ageLeases makes the leases older than the boot, as they are after a power cut.
+func (w *world) ageLeases() error {
+	old := time.Now().Add(-30 * 24 * time.Hour)
+	for _, name := range w.names("leases") {
+		if err := os.Chtimes(w.store("leases", name), old, old); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func template(name string) string { return workDir + "/template-" + name }
 
 func (w *world) save(ctx context.Context, name string) error {
-	return command(ctx, "cp", "-a", "--reflink=auto", w.live, w.template(name))
+	return command(ctx, "cp", "-a", "--reflink=auto", live, template(name))
 }
 
 // load makes live what a template is.
 func (w *world) load(ctx context.Context, name string) error {
-	if err := os.RemoveAll(w.live); err != nil {
+	if err := os.RemoveAll(live); err != nil {
 		return err
 	}
-	return command(ctx, "cp", "-a", "--reflink=auto", w.template(name), w.live)
+	return command(ctx, "cp", "-a", "--reflink=auto", template(name), live)
 }

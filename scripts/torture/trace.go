@@ -11,28 +11,21 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
 // tracer follows a process tree. All its calls must come from the thread that started the tree.
 type tracer struct {
-	options
+	fault
+	errno unix.Errno // of Do, 0 for a kill
+	root  string
 	log   io.Writer
 	armed bool         // the command itself runs, no longer what prepared it
 	seen  map[int]bool // threads that have reported, and live
 	after map[int]bool // threads whose process dies when their call returns
 	count int          // calls of the class so far
-}
-
-// options are the command line.
-type options struct {
-	root    string
-	class   string
-	nth     int
-	do      string
-	errno   unix.Errno // of do, 0 for a kill
-	persist bool
 }
 
 const traceOptions = unix.PTRACE_O_TRACESECCOMP | unix.PTRACE_O_TRACEEXEC | unix.PTRACE_O_EXITKILL | unix.PTRACE_O_TRACESYSGOOD |
@@ -53,15 +46,10 @@ func (t *tracer) follow(main int) (status int, err error) {
 			return 0, fmt.Errorf("wait: %w", err)
 		}
 		switch {
-		case ws.Exited():
+		case ws.Exited(), ws.Signaled():
 			delete(t.seen, tid)
 			if tid == main {
-				status = ws.ExitStatus()
-			}
-		case ws.Signaled():
-			delete(t.seen, tid)
-			if tid == main {
-				status = 128 + int(ws.Signal())
+				status = exitStatus(syscall.WaitStatus(ws))
 			}
 		case ws.Stopped():
 			if err := t.stopped(tid, ws); err != nil && err != unix.ESRCH { // killed meanwhile
@@ -104,16 +92,16 @@ func (t *tracer) called(tid int) error {
 	switch {
 	case !ok || !t.armed:
 		return unix.PtraceCont(tid, 0)
-	case t.class == "":
+	case t.Class == "":
 		fmt.Fprintln(t.log, class)
 		return unix.PtraceCont(tid, 0)
-	case t.class == class:
+	case t.Class == class:
 		t.count++
 	}
-	if t.class != class || t.count < t.nth || t.count > t.nth && !t.persist {
+	if t.Class != class || t.count < t.Nth || t.count > t.Nth && !t.Persist {
 		return unix.PtraceCont(tid, 0)
 	}
-	if t.count == t.nth {
+	if t.count == t.Nth {
 		fmt.Fprintln(t.log, class)
 	}
 	switch {
@@ -122,7 +110,7 @@ func (t *tracer) called(tid int) error {
 		if err := unix.PtraceSetRegs(tid, &regs); err != nil {
 			return err
 		}
-	case strings.HasSuffix(t.do, "-after"):
+	case strings.HasSuffix(t.Do, "-after"):
 		t.after[tid] = true
 		return unix.PtraceSyscall(tid, 0)
 	default:
@@ -133,7 +121,7 @@ func (t *tracer) called(tid int) error {
 
 // kill ends the process of the thread, or the tree.
 func (t *tracer) kill(tid int) {
-	if strings.HasPrefix(t.do, "kill-one") {
+	if strings.HasPrefix(t.Do, "kill-one") {
 		_ = unix.Kill(tid, unix.SIGKILL) // a thread's id names its process
 		return
 	}
@@ -146,20 +134,20 @@ func (t *tracer) kill(tid int) {
 func (t *tracer) classify(tid int, regs *unix.PtraceRegs) (class string, ok bool) {
 	c := calls[regs.Orig_rax]
 	args := [6]uint64{regs.Rdi, regs.Rsi, regs.Rdx, regs.R10, regs.R8, regs.R9}
-	if c.only != 0 && args[c.number] != c.only {
+	if regs.Orig_rax == unix.SYS_FCNTL && args[1] != unix.F_SETLEASE {
 		return "", false
 	}
 	exe, _ := os.Readlink(proc(tid, "exe"))
 	ours := strings.HasPrefix(filepath.Base(exe), "larder")
-	if c.pathless() && !ours {
+	if len(c.files) == 0 && !ours {
 		return "", false
 	}
 	var b strings.Builder
 	b.WriteString(c.name)
-	if c.number != 0 && c.only == 0 {
-		fmt.Fprintf(&b, " %#x", args[c.number])
+	if regs.Orig_rax == unix.SYS_IOCTL || regs.Orig_rax == unix.SYS_FSCONFIG {
+		fmt.Fprintf(&b, " %#x", args[1])
 	}
-	for i, p := range c.places {
+	for i, p := range c.files {
 		name := p.resolve(tid, args)
 		if !strings.HasPrefix(name, "/") || strings.HasPrefix(name, "/dev/null") || strings.HasPrefix(name, "/dev/pts/") {
 			return "", false // a pipe, a socket, a terminal
@@ -192,7 +180,7 @@ func equal(path string) string {
 func proc(tid int, name string) string { return "/proc/" + strconv.Itoa(tid) + "/" + name }
 
 // resolve is the path that the arguments name, as far as it is known before the call.
-func (p place) resolve(tid int, args [6]uint64) string {
+func (p fileArg) resolve(tid int, args [6]uint64) string {
 	name := ""
 	if p.path >= 0 {
 		name = text(tid, args[p.path])
@@ -211,21 +199,15 @@ func (p place) resolve(tid int, args [6]uint64) string {
 	return filepath.Join(dir, name)
 }
 
-// text reads a string of the traced process.
+// text reads a string of the traced process, "" if that has none there.
 func text(tid int, address uint64) string {
-	buf := make([]byte, unix.PathMax)
-	// The next page may not be there: no more than the rest of this one at first.
-	have := 0
-	for have < len(buf) {
-		n := min(len(buf)-have, int(4096-(address+uint64(have))%4096))
-		got, err := unix.ProcessVMReadv(tid, []unix.Iovec{{Base: &buf[have], Len: uint64(n)}}, []unix.RemoteIovec{{Base: uintptr(address) + uintptr(have), Len: n}}, 0)
-		if err != nil {
-			break
-		}
-		if i := bytes.IndexByte(buf[have:have+got], 0); i >= 0 {
-			return string(buf[:have+i])
-		}
-		have += got
+	var buf [unix.PathMax]byte // a page: the string may go on in the next one, which need not be there
+	rest := 4096 - int(address%4096)
+	n, _ := unix.ProcessVMReadv(tid, []unix.Iovec{{Base: &buf[0], Len: uint64(len(buf))}},
+		[]unix.RemoteIovec{{Base: uintptr(address), Len: rest}, {Base: uintptr(address) + uintptr(rest), Len: len(buf) - rest}}, 0)
+	s, _, ended := bytes.Cut(buf[:max(n, 0)], []byte{0})
+	if !ended {
+		return ""
 	}
-	return ""
+	return string(s)
 }

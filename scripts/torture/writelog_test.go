@@ -1,27 +1,31 @@
-package writelog
+//go:build linux && amd64
+
+package main
 
 import (
 	"bytes"
+	"encoding/gob"
 	"math/rand/v2"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestRoundTrip(t *testing.T) {
-	want := []Record{{Write, 4096, []byte("data")}, {Flush, 0, []byte{}}, {Mark, 0, []byte("done")}}
+func TestReadLog(t *testing.T) {
+	want := []record{{written, 4096, []byte("data")}, {Event: flushed}, {Event: marked}}
 	var b bytes.Buffer
+	enc := gob.NewEncoder(&b)
 	for _, r := range want {
-		if err := Append(&b, r); err != nil {
+		if err := enc.Encode(r); err != nil {
 			t.Fatal(err)
 		}
 	}
 	whole := bytes.Clone(b.Bytes())
-	got, err := Read(&b)
+	got, err := readLog(&b)
 	if err != nil || !cmp.Equal(got, want) {
 		t.Errorf("%v, %v", got, err)
 	}
-	if _, err := Read(bytes.NewReader(whole[:len(whole)-1])); err == nil {
+	if _, err := readLog(bytes.NewReader(whole[:len(whole)-1])); err == nil {
 		t.Error("a log cut short is read")
 	}
 }
@@ -29,13 +33,13 @@ func TestRoundTrip(t *testing.T) {
 // What was flushed is always there; of the rest each mode keeps what its name says.
 func TestCrash(t *testing.T) {
 	blocks := func(s string) []byte { return bytes.Repeat([]byte(s), block) }
-	log := []Record{{Write, 0, blocks("a")}, {Kind: Flush}, {Write, block, blocks("b")}, {Write, 2 * block, append(blocks("c"), blocks("d")...)}, {Write, 0, blocks("e")}}
+	log := []record{{written, 0, blocks("a")}, {Event: flushed}, {written, block, blocks("b")}, {written, 2 * block, append(blocks("c"), blocks("d")...)}, {written, 0, blocks("e")}}
 	seen := map[string]map[string]bool{}
-	for _, mode := range Modes {
+	for _, mode := range lossModes {
 		seen[mode] = map[string]bool{}
 		for seed := range uint64(200) {
 			disk := make(memory, 4*block)
-			if err := Replay(disk, Crash(log, 4, mode, rand.New(rand.NewPCG(seed, 0)))); err != nil {
+			if err := replay(disk, crash(log, 4, mode, rand.New(rand.NewPCG(seed, 0)))); err != nil {
 				t.Fatal(err)
 			}
 			state := ""
