@@ -110,7 +110,7 @@ var kinds = []kind{
 	{name: "history", path: named("history.jsonl"), optional: true},
 	{name: "misses", path: named("misses/*"), optional: true},
 	{name: "page", path: named("pages/pages/*/*"), optional: true},
-	{name: "ranking", path: named("rankings/*"), optional: true},
+	{name: "ranking", path: named("rankings/*/*"), optional: true},
 	{name: "holder.json", path: named("staging/holder.json"), optional: true},
 	{name: "disk of the instance", path: func(*world) (string, error) { return "../inst", nil }, sort: disk, optional: true},
 	{name: "directory of objects", path: named("objects"), sort: dir},
