@@ -210,6 +210,7 @@ func TestLocksOfSeveralEcosystems(t *testing.T) {
 		t.Errorf("%+v, %v", m, err)
 	}
 }
+
 // A snapshot of an older format is no input: a build says so, and makes everything again.
 func TestBuildOverAnOlderFormat(t *testing.T) {
 	toy := newToy(t)

@@ -11,8 +11,12 @@
 //	  sources            rankings from files, addresses, ClickHouse
 //	  misses             what containers had to download, kept as names
 //	  simulate           what a budget would hold of real requirement sets
+//	  pypi               what PyPI's clients leave behind
 //	builder              how a snapshot comes to be: plan, fetch, unpack, seal; its history
+//	  fetch              HTTP: tries, resumed downloads, one conditional cache
+//	  memory             what a build may take
 //	  pypi/…             the index, wheels, layers and views of PyPI
+//	  toytest            the least ecosystem there can be, for tests
 //	snapshot             the store: pool, snapshots, leases, one writer at a time
 //	  ecosystem          what a world of packages brings: its tables, its interfaces
 //	  image              the EROFS image of a snapshot
@@ -25,6 +29,8 @@
 //	  run, oci           around a command; in a container that a runtime creates
 //	  probe              what this host can do
 //	  pypi               virtual environments: read, made, masked
+//	  overlaytest        small images, and namespaces for tests
+//	scripts              demo, benchmarks, torture, units, definitions for runtimes
 //
 // Imports point one way: snapshot imports none of the others, popularity and
 // what attaches in overlay import snapshot, builder imports snapshot and
