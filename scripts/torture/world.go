@@ -217,7 +217,7 @@ func (w *world) built(ctx context.Context, in invocation) (id string, err error)
 	r := w.do(ctx, in)
 	var report struct{ Snapshot string }
 	if err := json.Unmarshal([]byte(r.stdout), &report); err != nil || r.code != 0 {
-		return "", fmt.Errorf("%q: %s", in.args, r)
+		return "", fmt.Errorf("%s: %s", strings.Join(in.args, " "), r)
 	}
 	return report.Snapshot, nil
 }
