@@ -7,6 +7,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"larder/snapshot/pypi/pep508"
 )
 
 // A lock mounted on an environment that holds another version of one of the
@@ -42,8 +44,7 @@ func project(dir string) string {
 	if !ok || n <= 0 {
 		return ""
 	}
-	parts := strings.FieldsFunc(strings.ToLower(name[:n]), func(r rune) bool { return r == '-' || r == '_' || r == '.' })
-	return strings.Join(parts, "-")
+	return pep508.Normalize(name[:n])
 }
 
 // maskPaths returns what belongs to the given projects (normalised names), as
