@@ -1,8 +1,8 @@
 // Package popularity says which projects people install most: it reads
 // rankings that others publish, merges the months of one, and blends several.
 // It is pure: readers in, lists out. Its rooms are sources (opens files,
-// addresses and databases), misses (what this host's containers lacked) and
-// budget (which wheels fit).
+// addresses and databases), misses (what this host's containers lacked), pypi
+// (what PyPI's clients leave behind) and simulate (what a budget would hold).
 //
 // # Words
 //
