@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/urfave/cli/v2"
 
@@ -51,15 +52,19 @@ func runUse(c *cli.Context) error {
 // names, sizes and modes of its files.
 func usable(ctx context.Context, s *snapshot.Store, id snapshot.ID) error {
 	r, err := check.Run(ctx, s, []snapshot.ID{id}, check.Options{})
-	if err != nil || len(r.Findings) == 0 {
+	if err != nil {
 		return err
 	}
+	damage := slices.DeleteFunc(r.Findings, func(f check.Finding) bool { return f.Harmless })
+	if len(damage) == 0 {
+		return nil
+	}
 	more := ""
-	if n := len(r.Findings) - 1; n > 0 {
+	if n := len(damage) - 1; n > 0 {
 		more = fmt.Sprintf(" and %d more", n)
 	}
 	return &adviceError{
-		fmt.Errorf("snapshot %s is not used: %w: %s%s", id.Short(), snapshot.ErrDamaged, r.Findings[0], more),
+		fmt.Errorf("snapshot %s is not used: %w: %s%s", id.Short(), snapshot.ErrDamaged, damage[0], more),
 		"larder verify " + id.Short() + " says all; larder build makes again what it still wants",
 	}
 }
