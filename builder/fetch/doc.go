@@ -3,7 +3,7 @@
 //
 // # What it does
 //
-// [Client.Get] gets a small answer whole: an index page, metadata, a ranking. With a
+// [Client.Get] gets a small answer whole: an index page, a ranking. With a
 // [Cache] the request is conditional and the last good answer is kept on disk.
 // [Client.Download] streams a file into a [Sink], hashing as it goes, and carries on
 // with Range after a cut. [Client.Size] asks for a file's length.

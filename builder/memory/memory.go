@@ -1,8 +1,8 @@
 // Package memory is the one budget of memory that the big users of a build draw
-// from: [Total] bytes, whatever is in the wheels and on the index's pages. An honest
+// from: [Total] bytes, whatever is in the artifacts and on the index's pages. An honest
 // build uses a tenth of it.
 //
-// The parts are separate, because their users wait for each other: a wheel that is
+// The parts are separate, because their users wait for each other: an artifact that is
 // being unpacked waits for the compilers.
 package memory
 
@@ -18,7 +18,7 @@ const (
 	Source  = 4 << 30                  // one large source at a time: its interpreter, and what we make of the code
 	Workers = 2 << 30                  // the interpreters for all other sources
 	Worker  = 256 << 20                // one of them
-	Readers = Total - Source - Workers // wheels and index pages that are being read
+	Readers = Total - Source - Workers // artifacts and index pages that are being read
 )
 
 // MaxWorkers is how many interpreters fit.
