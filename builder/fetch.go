@@ -105,7 +105,7 @@ func (s *stocking) open(ctx context.Context, it *Item) error {
 		return err
 	}
 	defer r.Close()
-	unfit, err := it.world.Unpack(ctx, it, r, s.put)
+	unfit, err := it.world.Unpack(ctx, it, r, s.stage.Put)
 	if err != nil {
 		return err
 	}
@@ -113,17 +113,4 @@ func (s *stocking) open(ctx context.Context, it *Item) error {
 		return err
 	}
 	return s.makeEntries(it, func() io.Reader { return io.NewSectionReader(r, 0, it.Size) })
-}
-
-// put stages one file of a layer or a view.
-func (s *stocking) put(r io.Reader, exec bool) (snapshot.Object, int64, error) {
-	w, err := s.stage.NewObject()
-	if err != nil {
-		return snapshot.Object{}, 0, err
-	}
-	defer w.Abort()
-	if _, err := io.Copy(w, r); err != nil {
-		return snapshot.Object{}, 0, err
-	}
-	return w.Commit(exec)
 }

@@ -92,7 +92,7 @@ func (s *stocking) makeEntries(it *Item, artifact func() io.Reader) error {
 				s.log.warn(err.Error())
 				continue
 			}
-			o, size, err := s.put(r, false)
+			o, size, err := s.stage.Put(r, false)
 			if err != nil {
 				return err
 			}

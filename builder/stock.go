@@ -227,7 +227,7 @@ func (s *stocking) bundledFor(ctx context.Context, w *world, b Bundler, t Target
 	it := itemsOf([]*Pick{pick})[0]
 	pick.Layer = s.oldLayer(pick)
 	it.Known = pick.Layer != nil
-	_, err = w.Unpack(ctx, it, r, s.put)
+	_, err = w.Unpack(ctx, it, r, s.stage.Put)
 	return it, err
 }
 

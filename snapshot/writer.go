@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"io"
 	"os"
 	"sync"
 )
@@ -160,6 +161,19 @@ func (w *ObjectWriter) Commit(exec bool) (Object, int64, error) {
 	w.file = nil
 	w.st.keepOne(o, stagedObject{path: f.Name(), size: w.size})
 	return o, w.size, nil
+}
+
+// Put stages what r has, and returns its size.
+func (st *Stage) Put(r io.Reader, exec bool) (Object, int64, error) {
+	w, err := st.NewObject()
+	if err != nil {
+		return Object{}, 0, err
+	}
+	defer w.Abort()
+	if _, err := io.Copy(w, r); err != nil {
+		return Object{}, 0, err
+	}
+	return w.Commit(exec)
 }
 
 // PutBytes stages the content b.

@@ -16,21 +16,6 @@ import (
 	"larder/snapshot/image"
 )
 
-// stagePut puts files into a stage.
-func stagePut(stage *snapshot.Stage) image.Put {
-	return func(r io.Reader, exec bool) (snapshot.Object, int64, error) {
-		w, err := stage.NewObject()
-		if err != nil {
-			return snapshot.Object{}, 0, err
-		}
-		defer w.Abort()
-		if _, err := io.Copy(w, r); err != nil {
-			return snapshot.Object{}, 0, err
-		}
-		return w.Commit(exec)
-	}
-}
-
 // A directory, imported, is in the image as it was: files with their content and whether they are
 // programs, links, empty files and empty directories. Modes, owners and times make no difference
 // otherwise.
@@ -51,7 +36,7 @@ func TestImport(t *testing.T) {
 	stage, err := store.Begin(t.Context())
 	must(t, err)
 	defer stage.Close()
-	entries, err := image.Import(os.DirFS(dir), stagePut(stage))
+	entries, err := image.Import(os.DirFS(dir), stage.Put)
 	must(t, err)
 	tree := image.NewTree()
 	must(t, tree.Place("views/toy", entries))
