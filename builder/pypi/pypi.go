@@ -16,11 +16,6 @@ import (
 // configured for.
 func Ecosystem() builder.Ecosystem { return ecosystem(openClient) }
 
-// EcosystemOf builds from the index of a client, which the caller closes.
-func EcosystemOf(client *index.Client) builder.Ecosystem {
-	return ecosystem(func(context.Context, builder.Config) (*index.Client, func(), error) { return client, func() {}, nil })
-}
-
 // opener reaches an index, until it is closed.
 type opener = func(context.Context, builder.Config) (client *index.Client, close func(), err error)
 
