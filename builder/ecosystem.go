@@ -17,8 +17,6 @@ type Ecosystem struct {
 	Writers             []View // of its views
 	Installer           string // project of its own installer, stocked wherever layers are; "" is none
 
-	Normalize func(project string) string // of a ranking; nil where names have one spelling
-
 	// Targets resolves the tags that people name; none stands for what the host has.
 	Targets func(ctx context.Context, tags []string) ([]Target, error)
 	// Digest is the index's digest of an artifact of a snapshot; nil where that is its SHA-256.

@@ -9,7 +9,6 @@ import (
 	"larder/builder/pypi/view"
 	"larder/snapshot"
 	"larder/snapshot/pypi"
-	"larder/snapshot/pypi/pep508"
 )
 
 // Ecosystem builds from the index that the first target's pip, else the python3 on PATH, is
@@ -21,7 +20,7 @@ type opener = func(context.Context, builder.Config) (client *index.Client, close
 
 func ecosystem(open opener) builder.Ecosystem {
 	return builder.Ecosystem{
-		Ecosystem: pypi.Ecosystem, Writers: view.All, Installer: "pip", Normalize: pep508.Normalize,
+		Ecosystem: pypi.Ecosystem, Writers: view.All, Installer: "pip",
 		Targets: func(ctx context.Context, tags []string) ([]builder.Target, error) {
 			found, err := FindTargets(ctx, tags)
 			all := make([]builder.Target, len(found))

@@ -14,7 +14,6 @@ import (
 
 	"larder/snapshot"
 	"larder/snapshot/ecosystem"
-	"larder/snapshot/pypi/pep508"
 )
 
 func showCommand() *cli.Command {
@@ -65,10 +64,9 @@ func findWheels(m *snapshot.Manifest, arg string) ([]snapshot.ManifestArtifact, 
 	match := func(w snapshot.ManifestArtifact) bool { return w.SHA256.String() == arg }
 	if _, err := snapshot.ParseDigest(arg); err != nil {
 		project, version, exact := strings.Cut(arg, "==")
-		project = pep508.Normalize(strings.TrimSpace(project))
-		version = strings.TrimSpace(version)
+		project, version = strings.TrimSpace(project), strings.TrimSpace(version)
 		match = func(w snapshot.ManifestArtifact) bool {
-			return w.Project == project && (!exact || w.Version == version)
+			return w.Project == ecosystem.Normalize(w.Ecosystem, project) && (!exact || w.Version == version)
 		}
 	}
 	var found []snapshot.ManifestArtifact

@@ -6,6 +6,9 @@
 // digests of its own: artifacts. What an artifact is when it is installed on a target is a layer. A lock
 // names artifacts; its layers, mounted as one directory, are an environment. Clients keep caches,
 // which views of a snapshot fill. What a container had to download shows in what its clients left.
+//
+// Here is what attaches and what all programs know. The other half, what builds, is in
+// builder/ecosystem.go, so that the hook links no index and no archive.
 package ecosystem
 
 import (
@@ -27,6 +30,8 @@ type Ecosystem struct {
 	Clients  []Client // the tools whose caches are served
 	Attached []string // views that are attached where none is named
 	Views    []string // views of no client, such as a static index
+
+	Normalize func(project string) string // of what people write; nil where names have one spelling
 
 	// Describe tells people what a target's or an artifact's detail says, in a few words; "" is nothing.
 	Describe func(detail json.RawMessage) string
@@ -184,6 +189,14 @@ func Describe(name string, detail json.RawMessage) string {
 		return e.Describe(detail)
 	}
 	return ""
+}
+
+// Normalize is the spelling of a project that a snapshot has, of what people write.
+func Normalize(name, project string) string {
+	if e, ok := Find(name); ok && e.Normalize != nil {
+		return e.Normalize(project)
+	}
+	return project
 }
 
 // Noun is what the people of an ecosystem call its artifacts.

@@ -12,12 +12,21 @@ import (
 func TestRegister(t *testing.T) {
 	defer func(had []Ecosystem) { registered = had }(registered)
 	registered = nil
-	first := Ecosystem{Name: "a", Clients: []Client{{Name: "one", Views: []string{"v1", "v0"}}, {Name: "two", Views: []string{"w"}}}, Views: []string{"index"},
+	first := Ecosystem{Name: "a", Clients: []Client{{Name: "one", Views: []string{"v1", "v0"}}, {Name: "two", Views: []string{"w"}}}, Attached: []string{"v1"}, Views: []string{"index"}, Normalize: strings.ToLower,
 		Describe: func(d json.RawMessage) string { return "<" + string(d) + ">" }}
 	Register(first)
 	Register(Ecosystem{Name: "b", Clients: []Client{{Name: "three", Views: []string{"x"}}}})
 	if got, want := Views(), []string{"v1", "v0", "w", "index", "x"}; !slices.Equal(got, want) {
 		t.Errorf("views %v, want %v", got, want)
+	}
+	if got, want := AttachedViews(), []string{"v1"}; !slices.Equal(got, want) {
+		t.Errorf("attached %v, want %v", got, want)
+	}
+	if got, want := BuiltViews(), []string{"v1", "index"}; !slices.Equal(got, want) {
+		t.Errorf("built %v, want %v", got, want)
+	}
+	if Normalize("a", "Name") != "name" || Normalize("b", "Name") != "Name" || Normalize("c", "Name") != "Name" {
+		t.Error("spellings")
 	}
 	if c := Clients(); len(c) != 3 || c[0].Name != "one" || c[2].Name != "three" {
 		t.Errorf("clients %+v", c)

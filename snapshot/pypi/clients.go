@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"larder/snapshot/ecosystem"
+	"larder/snapshot/pypi/pep508"
 )
 
 // Clients are the tools whose caches are served. pip from 23.3 keeps bodies beside its entries, older
@@ -41,5 +42,5 @@ func describe(detail json.RawMessage) string {
 // Ecosystem is PyPI's row. A program adds the parts that it links.
 var Ecosystem = ecosystem.Ecosystem{
 	Name: Name, Artifact: "wheel", Clients: Clients, Attached: []string{ViewPip, ViewPipOld}, Views: []string{ViewSimple}, Describe: describe,
-	Locks: locks{},
+	Locks: locks{}, Normalize: pep508.Normalize,
 }
