@@ -36,8 +36,8 @@ type World interface {
 	Known(row snapshot.ManifestArtifact, target string) (*Pick, error)
 	// Fetch downloads an artifact. Without an error, the bytes have the index's digest.
 	Fetch(ctx context.Context, a Artifact, to Sink) error
-	// Reuse takes over what the previous snapshot says of an item; false means that it has to be
-	// unpacked.
+	// Reuse takes over what the previous snapshot says of an item, which has that row's Detail; false
+	// means that it has to be unpacked.
 	Reuse(it *Item, row snapshot.ManifestArtifact) bool
 	// Unpack reads an artifact, checks all of it unless it.Known, sets Detail and Parts, and makes the
 	// layer of each pick of it.Unmade. It returns the picks that turned out not to fit their target.

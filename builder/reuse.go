@@ -30,7 +30,7 @@ func (s *stocking) reuse(it *Item) bool {
 	if it.Known = known; !known {
 		return false
 	}
-	it.Object, it.Size = snapshot.Object{Digest: row.SHA256}, row.Size
+	it.Object, it.Size, it.Detail = snapshot.Object{Digest: row.SHA256}, row.Size, row.Detail
 	// All of them, whatever the first says: what is whole is not made twice.
 	parts, entries := it.world.Reuse(it, row), s.oldEntries(it)
 	return parts && entries && len(it.Unmade()) == 0

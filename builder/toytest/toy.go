@@ -65,17 +65,19 @@ func (locks) Read(files ecosystem.Files, paths []string, _ snapshot.Target) (*sn
 	return r, nil
 }
 
-// boxes are environments: always new ones, empty but for the parcels.
+// boxes are environments: always new ones, with a file of their own below the parcels.
 type boxes struct{}
 
-func (boxes) Noun() string                                                   { return "toy box" }
-func (boxes) String() string                                                 { return "toys" }
-func (boxes) Usual(string, func(string) string) []string                     { return nil }
-func (b boxes) Open(ecosystem.Files, string) (ecosystem.Environment, error)  { return b, nil }
-func (boxes) NeedsInstaller(*os.File, *snapshot.Requirements) (bool, error)  { return false, nil }
-func (boxes) Mask(*os.File, []string) (func(string) error, error)            { return nil, nil }
-func (boxes) Make(string, snapshot.Target, string, int, int) (string, error) { return "a box", nil }
-func (boxes) Install(string, []snapshot.Pin) []ecosystem.Install             { return nil }
+func (boxes) Noun() string                                                  { return "toy box" }
+func (boxes) String() string                                                { return "toys" }
+func (boxes) Usual(string, func(string) string) []string                    { return nil }
+func (b boxes) Open(ecosystem.Files, string) (ecosystem.Environment, error) { return b, nil }
+func (boxes) NeedsInstaller(*os.File, *snapshot.Requirements) (bool, error) { return false, nil }
+func (boxes) Mask(*os.File, []string) (func(string) error, error)           { return nil, nil }
+func (boxes) Make(dir string, _ snapshot.Target, _ string, _, _ int) (string, error) {
+	return "a box", os.WriteFile(filepath.Join(dir, "box"), []byte("box\n"), 0o644)
+}
+func (boxes) Install(string, []snapshot.Pin) []ecosystem.Install { return nil }
 func (boxes) Targets(all []snapshot.Target, _ map[string]string) []snapshot.Target {
 	return slices.DeleteFunc(all, func(t snapshot.Target) bool { return t.Ecosystem != "toy" })
 }
@@ -148,10 +150,7 @@ func (w world) Fetch(_ context.Context, a builder.Artifact, to builder.Sink) err
 	return nil
 }
 
-func (w world) Reuse(it *builder.Item, row snapshot.ManifestArtifact) bool {
-	it.Detail = row.Detail
-	return true
-}
+func (w world) Reuse(*builder.Item, snapshot.ManifestArtifact) bool { return true }
 
 func (w world) Unpack(_ context.Context, it *builder.Item, r builder.Reader, put builder.Put) ([]builder.Unfit, error) {
 	files := fstest.MapFS{}
