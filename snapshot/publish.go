@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"larder/snapshot/failpoint"
 )
 
 // published is what a snapshot directory says about its publication. It is beside the image, not
@@ -65,7 +67,7 @@ var publishSteps = []step{
 }
 
 // afterStep is called after each step; tests kill the process there.
-var afterStep = func(name string) {}
+var afterStep = func(name string) { failpoint.Here("publish: " + name) }
 
 // Publish seals what was staged: image writes the image, which may name any object of the pool or
 // of this stage that Has confirms, and interpreters is kept beside it. The id is the image's digest.

@@ -21,6 +21,7 @@
 //	  ecosystem          what a world of packages brings: its tables, its interfaces
 //	  image              the EROFS image of a snapshot
 //	  check, gc, trash   what verifies, what collects, and the one deleter
+//	  failpoint          steps at which tests end or hold a program
 //	  pypi/…             clients, tags, versions, markers and locks of PyPI
 //	overlay              the mounts: image, tree, private upper
 //	  attach             one session: a snapshot for a command or a container

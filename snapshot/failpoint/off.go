@@ -1,0 +1,6 @@
+//go:build !failpoint
+
+package failpoint
+
+// Here is a step of a command.
+func Here(string) {}
