@@ -214,10 +214,16 @@ func Bad() []BadWheel {
 	first("B38: strong", "is encrypted", func(e *Entry) { e.Flags = 1 << 6 })
 	first("B38: masked", "is encrypted", func(e *Entry) { e.Flags = 1 << 13 })
 	first("B38: patch", "is patch data", func(e *Entry) { e.Flags = 1 << 5 })
-	for _, method := range []uint16{1, 9, 14, 93, 99} {
+	for _, method := range []uint16{1, 9, 93, 99} {
 		first(fmt.Sprintf("B39: %d", method), "compression method", func(e *Entry) { e.Method = method })
 	}
 	first("B39: bzip2", "damaged compressed data", func(e *Entry) { e.Method = 12 })
+	for name, raw := range map[string]string{
+		"no header": "\t\x04", "long properties": "\t\x04\xff\xff" + strings.Repeat("x", 300), "no stream": "\t\x04\x05\x00]\x00\x00\x80\x00",
+		"4 GiB of dictionary": "\t\x04\x05\x00]\xff\xff\xff\xff" + strings.Repeat("x", 300), "cut": "\t\x04\x05\x00]\x00\x00\x80\x00\x00<\b\x03",
+	} {
+		first("B39: LZMA, "+name, "damaged compressed data", func(e *Entry) { e.Method, e.Raw = 14, raw })
+	}
 	first("B39: version", "of the zip format", func(e *Entry) { e.Version = 64 })
 	entry("B41", "overlaps another entry", Entry{Name: "again.py", Data: "x", SameBody: true})
 	zip("B41: quoted", "", func(a *Archive) { // one entry's body holds the next one whole

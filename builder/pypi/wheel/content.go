@@ -17,27 +17,35 @@ import (
 // and never returns more bytes than they do; so whoever writes it away must look at
 // the error before giving it a name. Open is safe for concurrent use.
 func (w *Wheel) Open(f *File) (io.ReadCloser, error) {
+	if f.zip.Method == methodLZMA {
+		packed, err := f.zip.OpenRaw()
+		if err != nil {
+			return nil, w.refusal(err)
+		}
+		return &reader{ReadCloser: unlzma(packed, f.zip), w: w, f: f, sums: true}, nil
+	}
 	r, err := f.zip.Open()
 	if err != nil {
 		return nil, w.refusal(err)
 	}
-	return &reader{ReadCloser: r, w: w, f: f}, nil
+	return &reader{ReadCloser: r, w: w, f: f, sums: f.zip.CRC32 == 0}, nil
 }
 
-// reader says what is wrong with the content. archive/zip compares the checksum unless
-// the declared one is 0; that is done here.
+// reader says what is wrong with the content. It compares the checksum where archive/zip does not:
+// one that is declared as 0, and of what is unpacked here.
 type reader struct {
 	io.ReadCloser
-	w   *Wheel
-	f   *File
-	crc uint32
+	w    *Wheel
+	f    *File
+	sums bool
+	crc  uint32
 }
 
 func (r *reader) Read(p []byte) (int, error) {
 	n, err := r.ReadCloser.Read(p)
-	if r.f.zip.CRC32 == 0 {
+	if r.sums {
 		r.crc = crc32.Update(r.crc, crc32.IEEETable, p[:n])
-		if err == io.EOF && r.crc != 0 {
+		if err == io.EOF && r.crc != r.f.zip.CRC32 {
 			err = zip.ErrChecksum
 		}
 	}
@@ -76,7 +84,7 @@ var (
 )
 
 // unpacker reads a compressed stream that must be sound and use all of its input.
-// flate and bzip2 take no byte of a bufio.Reader that is not theirs.
+// flate, bzip2 and lzma take no byte of a bufio.Reader that is not theirs.
 type unpacker struct {
 	in     *bufio.Reader
 	stream io.Reader // nil once closed

@@ -45,8 +45,8 @@
 //     nothing here goes where RECORD points. What pip cannot read is refused: blank
 //     lines, what is not UTF-8, a NUL (as pip before Python 3.11), a huge field.
 //
-// LZMA and Zstandard, which Python's zipfile also reads, are refused: Go's library has
-// no decoder.
+// Zstandard is refused: only the newest Pythons' zipfile reads it, so most pips cannot install
+// such a wheel.
 //
 // # Left to others
 //

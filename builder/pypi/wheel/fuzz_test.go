@@ -46,6 +46,9 @@ func checkAgainstZip(t *testing.T, b []byte) {
 	z.RegisterDecompressor(12, func(r io.Reader) io.ReadCloser { return io.NopCloser(bzip2.NewReader(r)) })
 	i := 0
 	for _, entry := range z.File {
+		if entry.Method == methodLZMA {
+			return // archive/zip has no reader that knows the entry's size
+		}
 		if strings.HasSuffix(entry.Name, "/") {
 			continue
 		}

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/ulikunitz/xz/lzma"
+
 	"larder/builder/pypi/pypitest"
 )
 
@@ -99,12 +101,30 @@ func TestOddRecords(t *testing.T) {
 // bzipped is "x = 1\n", compressed by Python's bz2.
 var bzipped = string(must(base64.StdEncoding.DecodeString("QlpoOTFBWSZTWaPddosAAALYgAAQQAAgAgBAIAAhg0GaC4EcXckU4UJCj3XaLA==")))
 
+// lzmad and lzmadNothing are "x = 1\n" and nothing, compressed by Python's zipfile: with an end marker.
+var (
+	lzmad        = string(must(base64.StdEncoding.DecodeString("CQQFAF0AAIAAADwIA6IRVt2ZuR///qEgAA==")))
+	lzmadNothing = string(must(base64.StdEncoding.DecodeString("CQQFAF0AAIAAAIP/+///wAAAAA==")))
+)
+
+// lzmaUnmarked is an entry without the marker, as 7-Zip makes them.
+func lzmaUnmarked(text string) string {
+	var b bytes.Buffer
+	w := must(lzma.WriterConfig{SizeInHeader: true, Size: int64(len(text))}.NewWriter(&b))
+	must(io.WriteString(w, text))
+	must(0, w.Close())
+	stream := b.String()
+	return "\x13\x00\x05\x00" + stream[:5] + stream[lzma.HeaderLen:]
+}
+
 func must[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
 	}
 	return v
 }
+
+var unmarked = strings.Repeat("what compresses well\n", 1000)
 
 // goodForms are wheels that real tools make, however odd.
 func goodForms() map[string]pypitest.Wheel {
@@ -172,6 +192,15 @@ func goodForms() map[string]pypitest.Wheel {
 		}),
 		"bzip2 of nothing": first(func(e *pypitest.Entry) {
 			e.Data, e.Method, e.Raw = "", 12, "BZh9\x17rE8P\x90\x00\x00\x00\x00"
+		}),
+		"LZMA entry": first(func(e *pypitest.Entry) {
+			e.Data, e.Method, e.Raw, e.Flags = "x = 1\n", 14, lzmad, 2
+		}),
+		"LZMA of nothing": first(func(e *pypitest.Entry) {
+			e.Data, e.Method, e.Raw, e.Flags = "", 14, lzmadNothing, 2
+		}),
+		"LZMA without marker": first(func(e *pypitest.Entry) {
+			e.Data, e.Method, e.Raw = unmarked, 14, lzmaUnmarked(unmarked)
 		}),
 		"metadata with body": {Metadata: "Metadata-Version: 2.1\r\nName: demo\r\nVersion: 1.0\r\n\r\nName: other\r\n"},
 		"case collision":     files(pypitest.File{Path: "a/B.py"}, pypitest.File{Path: "a/b.py"}),

@@ -113,6 +113,7 @@ func isDir(e *zip.File) bool { return strings.HasSuffix(e.Name, "/") }
 // Flag bits (APPNOTE 4.4.4).
 const (
 	flagEncrypted  = 1 << 0
+	flagLZMAMarker = 1 << 1 // of method 14
 	flagDescriptor = 1 << 3
 	flagPatch      = 1 << 5
 	flagStrong     = 1 << 6
@@ -123,6 +124,7 @@ const (
 	maxVersion = 63
 
 	methodBzip2 = 12
+	methodLZMA  = 14
 )
 
 // checkEntry applies the rules about one entry of the central directory alone, its name
@@ -136,8 +138,8 @@ func checkEntry(e *zip.File) error {
 		return refuseEntry(e.Name, "is encrypted")
 	case e.Flags&flagPatch != 0:
 		return refuseEntry(e.Name, "is patch data")
-	case e.Method != zip.Store && e.Method != zip.Deflate && e.Method != methodBzip2:
-		return refuseEntry(e.Name, "uses compression method %d (only stored, deflate and bzip2 are read)", e.Method)
+	case e.Method != zip.Store && e.Method != zip.Deflate && e.Method != methodBzip2 && e.Method != methodLZMA:
+		return refuseEntry(e.Name, "uses compression method %d (only stored, deflate, bzip2 and LZMA are read)", e.Method)
 	case e.Method == zip.Store && e.CompressedSize64 != e.UncompressedSize64:
 		return refuseEntry(e.Name, "is stored, but its two sizes differ")
 	case e.Flags&flagUTF8 == 0 && !isASCII(e.Name):
