@@ -8,6 +8,7 @@ import (
 
 	"larder/popularity"
 	"larder/snapshot"
+	"larder/snapshot/failpoint"
 )
 
 // Config says what to build, from where and for whom.
@@ -99,6 +100,7 @@ func build(ctx context.Context, cfg Config, log *log) error {
 	}); err != nil {
 		return err
 	}
+	failpoint.Here("build: planned")
 	if cfg.DryRun {
 		return estimate(ctx, cfg, picks, log)
 	}
@@ -107,6 +109,7 @@ func build(ctx context.Context, cfg Config, log *log) error {
 	if err != nil {
 		return err
 	}
+	failpoint.Here("build: stocked")
 	if err := guard(cfg, &log.report); err != nil {
 		return err
 	}
@@ -120,6 +123,7 @@ func seal(ctx context.Context, cfg Config, worlds []*world, items []*Item, stage
 	if err := log.timed("seal", func() error { return l.layOut(ctx, cfg, worlds, items) }); err != nil {
 		return err
 	}
+	failpoint.Here("build: laid out")
 	r.Objects, r.Bytes = l.tree.Objects()
 	return log.timed("publish", func() error {
 		id, fresh, err := stage.Publish(func(f *os.File) error { return l.tree.Write(f) }, programs(cfg.Targets))

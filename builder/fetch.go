@@ -8,6 +8,7 @@ import (
 	"io/fs"
 
 	"larder/snapshot"
+	"larder/snapshot/failpoint"
 )
 
 // fetch makes sure that the pool has an artifact's bytes, when anything is made of them.
@@ -32,6 +33,7 @@ func (s *stocking) fetch(ctx context.Context, it *Item) error {
 		}
 		it.Size = size
 	}
+	failpoint.Here("build: artifact fetched")
 	s.log.add(fetched, reused)
 	s.log.step("fetch", s.total, it.Filename)
 	return nil
@@ -91,6 +93,7 @@ func (s *stocking) unpack(ctx context.Context, it *Item) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	failpoint.Here("build: artifact unpacked")
 	s.log.step("unpack", s.total, it.Filename)
 	if err != nil {
 		return s.fail(it, err)

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"larder/snapshot/failpoint"
 )
 
 // Lock is the writer lock of a store, held by one build or gc at a time.
@@ -62,10 +64,12 @@ func (s *Store) Lock() (*Lock, error) {
 	if err := WriteFile(s.join(stagingName, holderName), b, 0o600); errors.Is(err, unix.EROFS) {
 		return nil, s.unwritable("lock store "+strconv.Quote(s.dir), err)
 	}
+	failpoint.Here("lock: taken")
 	s.sweepTemps()
 	if err := s.sweepStaging(); err != nil {
 		return nil, s.unwritable("clear staging of store "+strconv.Quote(s.dir), err)
 	}
+	failpoint.Here("lock: staging swept")
 	if err := s.dropTornLeases(); err != nil {
 		return nil, err
 	}
@@ -154,6 +158,7 @@ func (s *Store) sweepStaging() error {
 			return err
 		}
 	}
+	failpoint.Here("lock: dead stage trashed")
 	for _, name := range aside {
 		if err := s.bringBack(name); err != nil {
 			return err

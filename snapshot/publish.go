@@ -148,6 +148,7 @@ func (p *publication) renameObjects() error {
 		if err := p.store.place(so.path, o); err != nil {
 			return err
 		}
+		failpoint.Here("publish: object renamed")
 		p.dirs[o.Path()[:2]] = true
 		delete(p.staged, o)
 	}
@@ -249,8 +250,10 @@ func (s *Store) setCurrent(id ID) error {
 			return err
 		}
 	}
+	failpoint.Here("current: link made")
 	if err := os.Rename(tmp, s.join(currentName)); err != nil {
 		return err
 	}
+	failpoint.Here("current: renamed")
 	return syncDir(s.dir)
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"larder/snapshot/failpoint"
 	"larder/snapshot/trash"
 )
 
@@ -37,6 +38,7 @@ func (s *Store) reap(l Lease) (done bool, err error) {
 	if !done || err != nil {
 		return false, err
 	}
+	failpoint.Here("gc: lease removed")
 	if _, err := s.ReapInstance(containerHash(l.Container)); err != nil {
 		return false, err
 	}
@@ -68,6 +70,7 @@ func (s *Store) takeLease(file string, meant func(Lease) bool) (done bool, err e
 		}
 		return false, fmt.Errorf("reap lease: %w", err)
 	}
+	failpoint.Here("gc: lease aside")
 	if !meant(readLeaseAs(aside, file)) {
 		err := unix.Renameat2(unix.AT_FDCWD, aside, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
 		if errors.Is(err, unix.EEXIST) {
@@ -109,6 +112,7 @@ func (s *Store) reapInstance(name string) (done bool, err error) {
 		}
 		return false, fmt.Errorf("reap instance: %w", err)
 	}
+	failpoint.Here("gc: instance aside")
 	if _, lerr := os.Lstat(s.join(leasesName, name+".json")); !errors.Is(lerr, fs.ErrNotExist) {
 		// A container that takes its lease before it makes its instance: this may be its own. If
 		// it has made another one since, this is the old one.

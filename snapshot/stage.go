@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"larder/snapshot/failpoint"
 	"larder/snapshot/trash"
 )
 
@@ -63,6 +64,7 @@ func (s *Store) begin(ctx context.Context, lock *Lock) (*Stage, error) {
 	if err != nil {
 		return nil, err
 	}
+	failpoint.Here("build: stage made")
 	// syncfs reports a lost write only to a descriptor that was open when it was lost.
 	disk, err := os.Open(dir)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"larder/overlay/keep"
 	"larder/overlay/oci"
 	"larder/snapshot"
+	"larder/snapshot/failpoint"
 )
 
 // stateTimeout is how long a runtime may take to write the state.
@@ -44,6 +45,7 @@ func (j *job) attach(stdin *os.File) error {
 		return err
 	}
 	j.lap("state")
+	failpoint.Here("hook: state read")
 	rootfs, err := s.state.RootFS(s.spec)
 	if err != nil {
 		return err
@@ -53,6 +55,7 @@ func (j *job) attach(stdin *os.File) error {
 		return err
 	}
 	j.lap("container")
+	failpoint.Here("hook: container entered")
 	// Two hooks for one id at a time: leases and instances are named by it.
 	unlock, err := lockContainer(s.state.ID)
 	if err != nil {
@@ -74,10 +77,12 @@ func (j *job) attach(stdin *os.File) error {
 		return err
 	}
 	j.lap("lease")
+	failpoint.Here("hook: snapshot held")
 	if err := s.build(locks); err != nil {
 		return err
 	}
 	j.lap("build")
+	failpoint.Here("hook: mounts made")
 	if len(s.ns.mounts) == 0 || s.required && len(s.skipped) > 0 {
 		return errors.New(strings.Join(s.skipped, "; "))
 	}
@@ -89,6 +94,7 @@ func (j *job) attach(stdin *os.File) error {
 		return err
 	}
 	j.lap("attach")
+	failpoint.Here("hook: attached")
 	return nil
 }
 

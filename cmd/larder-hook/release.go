@@ -9,6 +9,7 @@ import (
 	"larder/cmd/internal/config"
 	"larder/overlay/instance"
 	"larder/overlay/oci"
+	"larder/snapshot/failpoint"
 )
 
 // release lets go of a container that has ended, in constant time whatever it
@@ -40,11 +41,14 @@ func (j *job) release(stdin *os.File) error {
 	}
 	// The instance first: a lease without an instance is dropped by gc when
 	// its process is gone, an instance without a lease is nobody's.
+	failpoint.Here("release: lease read")
 	kept, err := store.PutInstanceAway(state.ID, instance.Mounted, store.Trash)
 	if kept != "" {
 		j.note(kept + ": larder gc takes it once it is free")
 	}
+	failpoint.Here("release: instance away")
 	err = errors.Join(err, store.DropLease(state.ID))
+	failpoint.Here("release: lease dropped")
 	if err == nil {
 		j.done = append(j.done, "released")
 	}

@@ -19,6 +19,7 @@ import (
 	"larder/cmd/internal/config"
 	"larder/popularity"
 	"larder/snapshot"
+	"larder/snapshot/failpoint"
 )
 
 func buildCommand() *cli.Command {
@@ -70,6 +71,7 @@ func runBuild(c *cli.Context) error {
 	case err != nil && c.Context.Err() != nil:
 		err = errInterrupted
 	}
+	failpoint.Here("build: ended")
 	if !b.DryRun {
 		noteBuild(store, cfg.Metrics, report, err, start)
 	}
@@ -130,6 +132,7 @@ func rankAndBuild(c *cli.Context, cfg config.Config, b builder.Config) (*builder
 	b.Progress, b.Warn = shown.event, shown.warn
 	report, err := builder.Build(c.Context, b)
 	shown.done()
+	failpoint.Here("build: stage closed")
 	if perr := builder.SavePlan(b.Store, report); perr != nil {
 		warnf("keep the plan for rank --explain: %v", perr)
 	}

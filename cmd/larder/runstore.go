@@ -12,6 +12,7 @@ import (
 	"larder/overlay/attach"
 	"larder/overlay/instance"
 	"larder/snapshot"
+	"larder/snapshot/failpoint"
 )
 
 // open finds the snapshot, takes a lease on it, and makes the instance.
@@ -67,10 +68,12 @@ func (r *running) finish() {
 		return
 	}
 	r.noteMisses()
+	failpoint.Here("run: misses noted")
 	kept, err := r.store.PutInstanceAway(r.container, instance.Mounted, r.store.Destroy)
 	if kept != "" {
 		warnf("%s: larder gc takes it once it is free", kept)
 	}
+	failpoint.Here("run: instance away")
 	if err := errors.Join(err, r.store.DropLease(r.container)); err != nil {
 		warnf("clean up: %v; larder gc does it", err)
 	}

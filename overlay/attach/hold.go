@@ -7,6 +7,7 @@ import (
 	"larder/overlay/instance"
 	"larder/overlay/keep"
 	"larder/snapshot"
+	"larder/snapshot/failpoint"
 )
 
 // Holder is who holds a snapshot, and on what terms.
@@ -47,6 +48,7 @@ func (h Holder) Hold(store *snapshot.Store, ref string) (Held, error) {
 	if err != nil {
 		return Held{}, err
 	}
+	failpoint.Here("attach: lease taken")
 	made, err := instance.Create(dir)
 	if errors.Is(err, fs.ErrExist) {
 		if _, err := store.PutInstanceAway(h.Name, instance.Mounted, store.Trash); err != nil {
@@ -57,6 +59,7 @@ func (h Holder) Hold(store *snapshot.Store, ref string) (Held, error) {
 	if err != nil {
 		return Held{}, err
 	}
+	failpoint.Here("attach: instance made")
 	h.Undo(func() { _ = store.Trash(dir) })
 	return Held{id, made}, h.limit(made)
 }
@@ -69,6 +72,7 @@ func (h Holder) lease(store *snapshot.Store, ref, dir string) (snapshot.ID, erro
 		if err != nil {
 			return id, err
 		}
+		failpoint.Here("attach: snapshot chosen")
 		l, err := snapshot.ProcessLease(h.Name, id, h.PID)
 		if err != nil {
 			return id, err
@@ -127,6 +131,7 @@ func (h Holder) Keep(store *snapshot.Store, dir, ref string, named bool) (Held, 
 	if err := h.limit(held.Instance); err != nil {
 		return held, err
 	}
+	failpoint.Here("attach: instance kept")
 	lease, err := snapshot.InstanceLease(name, held.ID, dir)
 	if err != nil {
 		return held, err

@@ -9,6 +9,7 @@ import (
 	"larder/overlay"
 	"larder/overlay/instance"
 	"larder/overlay/keep"
+	"larder/snapshot/failpoint"
 )
 
 // mount is a view to be made and attached.
@@ -41,6 +42,7 @@ func (s *Session) mount(v mount) error {
 		v.at.Abandon()
 		return err
 	}
+	failpoint.Here("attach: upper made")
 	plan := overlay.View{
 		Lowers: v.lowers, Mask: masked, Lowest: v.at.Below, Instance: dir, Volatile: !s.Instance.Kept(),
 		Flags: v.at.Flags | s.Flags, Label: s.Label, Source: fmt.Sprintf("larder:%.12s:%s", s.Snapshot.ID, v.name),
@@ -64,6 +66,7 @@ func (s *Session) mount(v mount) error {
 	if err := s.Namespace.Attach(m, v.at); err != nil {
 		return err
 	}
+	failpoint.Here("attach: view made")
 	s.Mounts = append(s.Mounts, mounted)
 	return nil
 }

@@ -43,6 +43,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/overlay"
+	"larder/snapshot/failpoint"
 )
 
 // DefaultDir is the run directory of a host.
@@ -107,6 +108,7 @@ func (d Dir) Mount(ctx context.Context, s Snapshot, owners ...overlay.Owner) err
 	if err := d.claim(s); err != nil {
 		return err
 	}
+	failpoint.Here("mount: directory claimed")
 	image, err := d.cloneImage(s)
 	if err != nil {
 		image, err = openLoop(s.Image)
@@ -123,6 +125,7 @@ func (d Dir) Mount(ctx context.Context, s Snapshot, owners ...overlay.Owner) err
 			return err
 		}
 	}
+	failpoint.Here("mount: image mounted")
 	defer image.Close()
 	for _, o := range append([]overlay.Owner{{}}, owners...) {
 		if have, err := d.clone(s.ID, treeName(o), unix.OVERLAYFS_SUPER_MAGIC); err == nil {
@@ -136,6 +139,7 @@ func (d Dir) Mount(ctx context.Context, s Snapshot, owners ...overlay.Owner) err
 		if err := attach(tree, filepath.Join(dir, treeName(o))); err != nil {
 			return err
 		}
+		failpoint.Here("mount: tree mounted")
 	}
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/overlay"
+	"larder/snapshot/failpoint"
 )
 
 // Unmount lets go of a snapshot's mounts over the pool at objects. One that is
@@ -53,6 +54,7 @@ func (d Dir) unmountThose(ctx context.Context, objects string, wanted func(id st
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
+	failpoint.Here("unmount: snapshots let go")
 	// With the last one goes the private mount they were on.
 	if all, err := d.ids(); err != nil || len(all) > 0 {
 		return err
@@ -87,6 +89,7 @@ func (d Dir) unmount(id string) error {
 		if err := unmountAll(path); err != nil {
 			return fmt.Errorf("let go of snapshot %.12s: %w", id, err)
 		}
+		failpoint.Here("unmount: unmounted")
 		if err := unix.Rmdir(path); err != nil {
 			return fmt.Errorf("let go of snapshot %.12s: remove %s: %w", id, path, err)
 		}

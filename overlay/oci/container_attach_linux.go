@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/overlay"
+	"larder/snapshot/failpoint"
 )
 
 // Mount is a detached mount and where it goes.
@@ -19,17 +20,21 @@ type Mount struct {
 // Attach puts every mount on its point, or none: when one cannot be attached,
 // those before it are detached again.
 func (c *Container) Attach(mounts []Mount) error {
-	return c.inside(func() error {
-		for i, m := range mounts {
-			if err := overlay.Attach(m.Mount, m.Point.Dir); err != nil {
-				for _, done := range mounts[:i] {
-					detach(done.Mount)
-				}
-				return attachError(m.Point.Path, err)
+	return c.inside(func() error { return attachHere(mounts) })
+}
+
+// attachHere attaches in the calling thread's namespace.
+func attachHere(mounts []Mount) error {
+	for i, m := range mounts {
+		if err := overlay.Attach(m.Mount, m.Point.Dir); err != nil {
+			for _, done := range mounts[:i] {
+				detach(done.Mount)
 			}
+			return attachError(m.Point.Path, err)
 		}
-		return nil
-	})
+		failpoint.Here("hook: mount attached")
+	}
+	return nil
 }
 
 // attachError says what the kernel means by "no space": not a disk.

@@ -14,6 +14,7 @@ import (
 
 	"larder/overlay"
 	"larder/overlay/attach"
+	"larder/snapshot/failpoint"
 )
 
 // enter gives the thread its own mount namespace.
@@ -28,6 +29,7 @@ func (s *session) enter() error {
 	s.own = true
 	// Slave, not private: what the host unmounts goes away here too, so a long
 	// command does not keep its disks busy. Nothing goes the other way.
+	failpoint.Here("run: namespace made")
 	return mount.MakeRSlave("/")
 }
 
@@ -49,6 +51,7 @@ func (s *session) coverRunDir() error {
 	if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("let go of kept mounts: %w", err)
 	}
+	failpoint.Here("run: kept mounts let go")
 	// The source is named: with "none" moby's Mount takes this for a remount
 	// and does nothing.
 	return mount.Mount("tmpfs", dir, "tmpfs", "nosuid,nodev,mode=0755,size=4m")

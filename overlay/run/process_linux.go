@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"larder/snapshot/failpoint"
 )
 
 // forwarded are the signals passed on to the command.
@@ -74,6 +76,7 @@ func start(ctx context.Context, command, env []string, u User, files []*os.File)
 	if j.process, err = os.StartProcess(path, command, attr); err != nil {
 		return 0, false, startError(command[0], err)
 	}
+	failpoint.Here("run: command started")
 	j.tty.relay()
 	ended := make(chan struct{})
 	var forwarding sync.WaitGroup

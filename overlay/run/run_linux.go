@@ -14,6 +14,7 @@ import (
 	"larder/overlay/attach"
 	"larder/overlay/instance"
 	"larder/overlay/keep"
+	"larder/snapshot/failpoint"
 )
 
 // Config is one run.
@@ -100,6 +101,7 @@ func (s *session) run(ctx context.Context) error {
 			return err
 		}
 		s.report.Attach = time.Since(begin)
+		failpoint.Here("run: attached")
 	}
 	if s.cwd != "" {
 		// Again by its path: the directory may be below a mount point.
@@ -117,6 +119,7 @@ func (s *session) run(ctx context.Context) error {
 		return err
 	}
 	s.report.Status, s.report.Signaled = status, signaled
+	failpoint.Here("run: command ended")
 	if s.Measure {
 		s.measure()
 	}

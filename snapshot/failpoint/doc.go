@@ -1,6 +1,7 @@
 // Package failpoint names the steps of a command at which a test may end or hold
 // the process. A program built without the tag failpoint has none of it: Here is
-// empty there, and compiled away.
+// empty there, and compiled away. It imports nothing of ours, so that any package may name its
+// steps.
 //
 // With the tag, LARDER_FAILPOINT says what happens, as a list separated by commas:
 //

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/snapshot"
+	"larder/snapshot/failpoint"
 )
 
 // Options say what to keep.
@@ -104,10 +105,12 @@ func Run(ctx context.Context, s *snapshot.Store, opts Options) (*Report, error) 
 		r.warn("%v: what dead containers left stays for now, the trash is emptied", err)
 		err = nil
 	}
+	failpoint.Here("gc: collected")
 	if !opts.DryRun {
 		if opts.Parked != nil {
 			opts.Parked()
 		}
+		failpoint.Here("gc: misses read")
 		if terr := s.EmptyTrash(); terr != nil {
 			r.warn("%v", terr)
 		}
@@ -148,6 +151,7 @@ func (r *run) collectOnce(ctx context.Context) error {
 	if err := r.reap(); err != nil {
 		return err
 	}
+	failpoint.Here("gc: reaped")
 	if r.opts.Leftovers {
 		return nil
 	}
@@ -230,6 +234,7 @@ func (r *run) remove(id snapshot.ID) (kept string, err error) {
 			return fmt.Sprintf("it is kept mounted, and cannot be unmounted: %v", err), nil
 		}
 	}
+	failpoint.Here("gc: unmounted")
 	image, err := os.OpenFile(r.store.ImagePath(id), os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Sprintf("its image cannot be opened (%v), so nothing proves that no mount needs it", err), nil
@@ -241,6 +246,7 @@ func (r *run) remove(id snapshot.ID) (kept string, err error) {
 		}
 		return fmt.Sprintf("cannot prove that nobody uses it: F_SETLEASE: %v", err), nil
 	}
+	failpoint.Here("gc: lease granted")
 	// While this lease lasts, whoever opens the image waits. Closing the file ends it.
 	fi, err := image.Stat()
 	if err != nil {
@@ -250,13 +256,16 @@ func (r *run) remove(id snapshot.ID) (kept string, err error) {
 		if err := r.store.SetAside(id); err != nil {
 			return "", err
 		}
+		failpoint.Here("gc: set aside")
 		// A lease written before this moment is seen here; one written after finds no snapshot.
 		if why, err := r.leased(id); why != "" || err != nil {
 			return why, errors.Join(err, r.store.Restore(id))
 		}
+		failpoint.Here("gc: found unused")
 		if err := r.store.Discard(id); err != nil {
 			return "", err
 		}
+		failpoint.Here("gc: in the trash")
 	}
 	r.report.Bytes += fi.Size()
 	return "", nil

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"larder/snapshot"
+	"larder/snapshot/failpoint"
 	"larder/snapshot/image"
 	"larder/snapshot/trash"
 )
@@ -25,6 +26,7 @@ func (r *run) sweep(ctx context.Context, survivors []snapshot.ID) error {
 			return fmt.Errorf("snapshot %s cannot be read, so no object was removed: %w", id.Short(), err)
 		}
 	}
+	failpoint.Here("gc: images read")
 	for i := range 256 {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -87,6 +89,7 @@ func (r *run) sweepDir(name string, live map[snapshot.Object]struct{}) error {
 				r.warn("%v", err)
 				continue
 			}
+			failpoint.Here("gc: object removed")
 		}
 		r.report.Objects++
 		if fi.Mode().IsRegular() {
