@@ -3,6 +3,7 @@ package snapshot
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -59,17 +60,47 @@ func EnvironmentID(layers []string) string {
 	return Sum([]byte(strings.Join(layers, "\n"))).Short()
 }
 
-// FindEnvironment looks up a lock's layers for a target in a mounted snapshot (tree may be an
-// O_PATH descriptor of its root): a few readlinks, nothing parsed, nothing downloaded. A pin with
-// digests is only answered by an artifact with one of them; a pin without, by the one the build
-// chose for that version. An error is about the tree; what is merely not there is in Missing.
-func FindEnvironment(tree int, target string, l *Requirements) (Environment, error) {
+// Paths looks up paths of a snapshot, without a leading slash: those of its tree where it is mounted
+// ([Tree]), or of its image.
+type Paths interface {
+	ReadLink(path string) (target string, err error) // fs.ErrNotExist: there is none
+	IsDir(path string) (bool, error)                 // false without an error: nothing is there
+}
+
+// Tree is a descriptor of the root of a mounted snapshot; an O_PATH one will do.
+type Tree int
+
+// ReadLink implements Paths.
+func (t Tree) ReadLink(path string) (string, error) {
+	var buf [256]byte // more than any link of ours has
+	n, err := unix.Readlinkat(int(t), path, buf[:])
+	if err != nil {
+		return "", err
+	}
+	return string(buf[:n]), nil
+}
+
+// IsDir implements Paths.
+func (t Tree) IsDir(path string) (bool, error) {
+	var st unix.Stat_t
+	err := unix.Fstatat(int(t), path, &st, unix.AT_SYMLINK_NOFOLLOW)
+	if errors.Is(err, unix.ENOENT) {
+		err = nil
+	}
+	return err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR, err
+}
+
+// FindEnvironment looks up a lock's layers for a target in a snapshot: a few readlinks, nothing
+// parsed, nothing downloaded. A pin with digests is only answered by an artifact with one of them; a
+// pin without, by the one the build chose for that version. An error is about the snapshot; what is
+// merely not there is in Missing.
+func FindEnvironment(in Paths, target string, l *Requirements) (Environment, error) {
 	var env Environment
 	if !isName(target) {
 		return env, fmt.Errorf("find environment: target %q is no name", clip(target))
 	}
 	if isName(l.Digest) {
-		dir, err := follow(tree, ByLockPath(target, l.Digest))
+		dir, err := follow(in, ByLockPath(target, l.Digest))
 		if err != nil {
 			return env, err
 		}
@@ -80,7 +111,7 @@ func FindEnvironment(tree int, target string, l *Requirements) (Environment, err
 	}
 	seen := map[string]bool{}
 	for _, pin := range l.Pins {
-		dir, err := findPin(tree, target, pin)
+		dir, err := findPin(in, target, pin)
 		if err != nil {
 			return Environment{}, err
 		}
@@ -92,12 +123,12 @@ func FindEnvironment(tree int, target string, l *Requirements) (Environment, err
 			env.Lowers = append(env.Lowers, dir)
 		}
 	}
-	return env, env.merged(tree)
+	return env, env.merged(in)
 }
 
 // merged replaces a whole stack of layers by the environment the build merged of the same ones:
 // another lock, or another format of it, may name the very same artifacts.
-func (e *Environment) merged(tree int) error {
+func (e *Environment) merged(in Paths) error {
 	if len(e.Missing) > 0 || len(e.Lowers) < 2 {
 		return nil
 	}
@@ -106,18 +137,18 @@ func (e *Environment) merged(tree int) error {
 		ids[i] = strings.TrimPrefix(dir, "l/")
 	}
 	dir := MergedPath(EnvironmentID(ids))
-	var st unix.Stat_t
-	switch err := unix.Fstatat(tree, dir, &st, unix.AT_SYMLINK_NOFOLLOW); {
-	case err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR:
-		e.Lowers = []string{dir}
-	case err != nil && !errors.Is(err, unix.ENOENT):
+	there, err := in.IsDir(dir)
+	if err != nil {
 		return fmt.Errorf("look for environment %s in snapshot: %w", dir, err)
+	}
+	if there {
+		e.Lowers = []string{dir}
 	}
 	return nil
 }
 
 // findPin looks for the artifact, or for the version as the lock spells it, then as the build does.
-func findPin(tree int, target string, pin Pin) (string, error) {
+func findPin(in Paths, target string, pin Pin) (string, error) {
 	var paths []string
 	for _, digest := range pin.Digests {
 		if isName(digest) {
@@ -130,7 +161,7 @@ func findPin(tree int, target string, pin Pin) (string, error) {
 		}
 	}
 	for _, path := range paths {
-		if dir, err := follow(tree, path); dir != "" || err != nil {
+		if dir, err := follow(in, path); dir != "" || err != nil {
 			return dir, err
 		}
 	}
@@ -139,16 +170,14 @@ func findPin(tree int, target string, pin Pin) (string, error) {
 
 // follow reads the link at path and returns the directory it names, "l/…" or "e/…"; "" when
 // there is no link.
-func follow(tree int, path string) (string, error) {
-	var buf [256]byte
-	n, err := unix.Readlinkat(tree, path, buf[:])
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ENAMETOOLONG) {
+func follow(in Paths, path string) (string, error) {
+	target, err := in.ReadLink(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ENAMETOOLONG) {
 		return "", nil
 	}
 	if err != nil {
 		return "", fmt.Errorf("read link %q in snapshot: %w", clip(path), err)
 	}
-	target := string(buf[:n])
 	dir := strings.TrimPrefix(target, strings.Repeat("../", strings.Count(path, "/")))
 	if len(dir) != len("l/")+12 || (dir[:2] != "l/" && dir[:2] != "e/") || !isHex(dir[2:]) {
 		return "", fmt.Errorf("read link %q in snapshot: it points to %q, which is no layer: %w", clip(path), clip(target), ErrDamaged)

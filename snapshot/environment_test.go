@@ -44,7 +44,7 @@ func TestFindEnvironment(t *testing.T) {
 		{Name: "x", Spellings: []string{strings.Repeat("9", 300)}},
 	}
 	l := &Requirements{Digest: strings.Repeat("d", 64), Pins: pins}
-	env, err := FindEnvironment(tree, target, l)
+	env, err := FindEnvironment(Tree(tree), target, l)
 	must(t, err)
 	if want := []string{"l/00000000000a", "l/00000000000c"}; !slices.Equal(env.Lowers, want) {
 		t.Errorf("lowers %v, want %v", env.Lowers, want)
@@ -59,27 +59,27 @@ func TestFindEnvironment(t *testing.T) {
 
 	// Two pins of one layer: overlayfs refuses the same lower twice.
 	to(ByNamePath(target, "twin", "1"), LayerPath("00000000000a"))
-	env, err = FindEnvironment(tree, target, &Requirements{Pins: []Pin{pins[0], {Name: "twin", Spellings: []string{"1"}}}})
+	env, err = FindEnvironment(Tree(tree), target, &Requirements{Pins: []Pin{pins[0], {Name: "twin", Spellings: []string{"1"}}}})
 	if err != nil || len(env.Lowers) != 1 {
 		t.Error(env, err)
 	}
 
 	// A lock the build knew: one lower, whatever the pins.
 	to(ByLockPath(target, l.Digest), MergedPath("00000000000e"))
-	env, err = FindEnvironment(tree, target, l)
+	env, err = FindEnvironment(Tree(tree), target, l)
 	if err != nil || !slices.Equal(env.Lowers, []string{"e/00000000000e"}) || env.Missing != nil {
 		t.Error(env, err)
 	}
-	if env, err = FindEnvironment(tree, "cp312-manylinux_2_36_x86_64", l); err != nil || len(env.Missing) != len(pins) {
+	if env, err = FindEnvironment(Tree(tree), "cp312-manylinux_2_36_x86_64", l); err != nil || len(env.Missing) != len(pins) {
 		t.Error("another target:", env, err)
 	}
 	for _, target := range []string{"", "..", "a/b", "a\x00"} {
-		if _, err := FindEnvironment(tree, target, l); err == nil {
+		if _, err := FindEnvironment(Tree(tree), target, l); err == nil {
 			t.Errorf("target %q was taken", target)
 		}
 	}
 	for _, v := range []string{"1", "2", "3", "4"} {
-		_, err := FindEnvironment(tree, target, &Requirements{Pins: []Pin{{Name: "evil", Spellings: []string{v}}}})
+		_, err := FindEnvironment(Tree(tree), target, &Requirements{Pins: []Pin{{Name: "evil", Spellings: []string{v}}}})
 		if !errors.Is(err, ErrDamaged) {
 			t.Errorf("link %s was followed: %v", v, err)
 		}

@@ -40,6 +40,7 @@ func newApp() *cli.App {
 			catCommand(),
 			diffCommand(),
 			duCommand(),
+			checkCommand(),
 			verifyCommand(),
 			gcCommand(),
 			useCommand(),

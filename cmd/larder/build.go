@@ -141,14 +141,8 @@ func rankAndBuild(c *cli.Context, cfg config.Config, b builder.Config) (*builder
 
 // buildConfig is what the configuration asks of a build, but for its store, its ranking.
 func buildConfig(c *cli.Context, cfg config.Config) (b builder.Config, err error) {
-	for _, path := range cfg.Build.Locks {
-		info, err := os.Stat(path)
-		if err == nil && info.IsDir() {
-			err = &fs.PathError{Op: "read", Path: path, Err: unix.EISDIR}
-		}
-		if err != nil {
-			return b, usagef("lock %q: %v", path, errors.Unwrap(err)).hint("name a pylock.toml, uv.lock, poetry.lock or requirements.txt")
-		}
+	if err := findLocks(cfg.Build.Locks); err != nil {
+		return b, err
 	}
 	for _, v := range cfg.Build.Views {
 		if !slices.Contains(builder.ViewNames(), v) {
@@ -162,6 +156,20 @@ func buildConfig(c *cli.Context, cfg config.Config) (b builder.Config, err error
 	}
 	b.Targets, err = builder.FindTargets(c.Context, cfg.Build.Locks, ranks(c), cfg.Build.Targets)
 	return b, err
+}
+
+// findLocks refuses locks that are not there.
+func findLocks(paths []string) error {
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err == nil && info.IsDir() {
+			err = &fs.PathError{Op: "read", Path: path, Err: unix.EISDIR}
+		}
+		if err != nil {
+			return usagef("lock %q: %v", path, errors.Unwrap(err)).hint("name a pylock.toml, uv.lock, poetry.lock or requirements.txt")
+		}
+	}
+	return nil
 }
 
 // ranks says whether a build stocks the ranking: with locks on the command line, only when asked.

@@ -24,7 +24,7 @@ func (r *running) environment(locks []string) (*attach.Locks, error) {
 		}
 	}
 	return &attach.Locks{
-		Ecosystem: e, Paths: locks, Files: ecosystem.Host{}, Dir: dir, Flag: "--venv", Target: r.settings.Target, Made: r.interpreters(),
+		Ecosystem: e, Paths: locks, Files: ecosystem.Host{}, Dir: dir, Flag: "--venv", Target: r.settings.Target, Made: interpreters(r.store, r.id),
 		Getenv: func(string) string { return "" }, // one that the caller's shell activated is not the command's
 		Found:  r.found,
 	}, nil
@@ -59,13 +59,13 @@ func (e *missingError) Hint() string {
 	return "stock them with larder build --lock, or let pip install them with --missing pip"
 }
 
-// interpreters are the executables the snapshot was built with, by target.
-func (r *running) interpreters() map[string]string {
-	all, err := r.store.List()
+// interpreters are the executables that a snapshot was built with, by target.
+func interpreters(s *snapshot.Store, id snapshot.ID) map[string]string {
+	all, err := s.List()
 	if err != nil {
 		return nil
 	}
-	if at := slices.IndexFunc(all, func(p snapshot.Published) bool { return p.ID == r.id }); at >= 0 {
+	if at := slices.IndexFunc(all, func(p snapshot.Published) bool { return p.ID == id }); at >= 0 {
 		return all[at].Interpreters
 	}
 	return nil

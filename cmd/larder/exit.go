@@ -38,7 +38,7 @@ const (
 	exitBusy        = 5   // another process holds what this one needs; try again
 	exitSpace       = 6   // no space, or a limit was reached
 	exitNoStore     = 7   // no store here, or one of an unknown format
-	exitSkips       = 8   // done, with skips that are named
+	exitSkips       = 8   // done, with skips or lacks that are named
 	exitUnsupported = 9   // this host lacks a feature
 	exitNetwork     = 10  // the index or the network
 	exitInterrupted = 130 // SIGINT or SIGTERM
@@ -91,6 +91,7 @@ var exitCodes = []struct {
 	{index.ErrUnreachable, exitNetwork},
 	{index.ErrPage, exitNetwork},
 	{popularity.ErrUnreachable, exitNetwork},
+	{errLacking, exitSkips},
 	{builder.ErrRefused, exitRefused},
 	{popularity.ErrRefused, exitRefused},
 	{lock.ErrRefused, exitRefused},

@@ -45,6 +45,7 @@ var keyless = map[string]string{
 	"mount user":      "of one mount",
 	"unmount all":     "of one unmount",
 	"verify full":     "of one check",
+	"check python":    "of one question",
 	"diff files":      "of one comparison",
 	"timer cron":      "of one setup",
 	"timer dir":       "of one setup",

@@ -180,7 +180,7 @@ func (s *Session) plan(e *environment) error {
 	if e.want, err = s.Locks.Ecosystem.Locks.Read(s.Locks.Files, s.Locks.Paths, e.target); err != nil {
 		return Fatal(err)
 	}
-	found, err := snapshot.FindEnvironment(int(t.file.Fd()), e.target.Tag, e.want)
+	found, err := snapshot.FindEnvironment(snapshot.Tree(t.file.Fd()), e.target.Tag, e.want)
 	if err != nil {
 		return err
 	}

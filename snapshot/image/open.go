@@ -191,6 +191,15 @@ func (i *Image) ReadLink(name string) (target string, err error) {
 	return fs.ReadLink(i.fsys, name)
 }
 
+// IsDir says whether a directory is at name; false without an error: nothing is there.
+func (i *Image) IsDir(name string) (bool, error) {
+	info, err := i.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, snapshot.ErrDamaged) {
+		return false, nil
+	}
+	return err == nil && info.IsDir(), err
+}
+
 // Object returns the object and size of the file at name; ok is false for anything that has no
 // object: directories, links, empty files, names that are not there.
 func (i *Image) Object(name string) (o snapshot.Object, size int64, ok bool) {
