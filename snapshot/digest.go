@@ -94,6 +94,18 @@ func ParseObject(path string) (Object, error) {
 	return o, nil
 }
 
+// MarshalText and UnmarshalText put objects in JSON as their paths.
+func (o Object) MarshalText() ([]byte, error) { return o.AppendPath(nil), nil }
+
+func (o *Object) UnmarshalText(b []byte) error {
+	v, err := ParseObject(string(b))
+	if err != nil {
+		return err
+	}
+	*o = v
+	return nil
+}
+
 func isHex(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {

@@ -96,6 +96,12 @@ func (s *Store) SnapshotDir(id ID) string { return s.join(snapshotsName, id.Stri
 // ImagePath is the image of a snapshot.
 func (s *Store) ImagePath(id ID) string { return s.join(snapshotsName, id.String(), imageName) }
 
+// PublishedPath is what a snapshot says about its publication.
+func (s *Store) PublishedPath(id ID) string { return s.join(snapshotsName, id.String(), publishedName) }
+
+// CurrentPath is the link that decides.
+func (s *Store) CurrentPath() string { return s.join(currentName) }
+
 // InstanceDir is where a container's writable part belongs: take the lease first, then make it.
 func (s *Store) InstanceDir(container string) string {
 	return s.join(instancesName, containerHash(container))

@@ -37,7 +37,7 @@ func TestOlderFormat(t *testing.T) {
 	stage.Close()
 	new := stock(t, s, "six==1.0")
 	says(t, s.Dir(), []string{"ls"}, old.Short(), new.Short())
-	says(t, s.Dir(), []string{"verify", "--full"}, "format 1", "mend: larder gc", "no damage")
+	says(t, s.Dir(), []string{"verify", "--full"}, "format 1", "hint: larder gc", "no damage")
 	says(t, s.Dir(), []string{"use", "previous"}, old.String())
 	says(t, s.Dir(), []string{"cat", "current:manifest.json"}, `"wheels"`)
 	_, err = larder(t, s.Dir(), "show", "current")

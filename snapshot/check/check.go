@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,72 +21,6 @@ type Options struct {
 	Full bool // read every object
 	// Progress is told the bytes read and to be read, from one goroutine at a time; may be nil.
 	Progress func(done, total int64)
-}
-
-// Finding is one thing that is wrong.
-type Finding struct {
-	Kind   string        `json:"kind"`             // what is damaged: store, snapshot, image, manifest, object or lease
-	Object string        `json:"object,omitempty"` // ab/cdef…
-	IDs    []snapshot.ID `json:"snapshots"`
-	Paths  []string      `json:"paths"` // in the snapshots, the first few
-	More   int           `json:"more"`  // how many paths besides
-	Detail string        `json:"detail"`
-	Mend   string        `json:"mend,omitempty"` // the command that mends it
-	// Harmless: nothing that is promised is missing or changed. Something lies in the store that
-	// is not its own, or a snapshot is of another version of this program.
-	Harmless bool `json:"harmless,omitempty"`
-}
-
-// String is the finding as one line.
-func (f Finding) String() string {
-	var b strings.Builder
-	b.WriteString(f.Kind)
-	if f.Object != "" {
-		b.WriteString(" " + f.Object)
-	}
-	b.WriteString(": " + f.Detail)
-	if f.Kind == kindObject && len(f.IDs) == 0 {
-		b.WriteString("; no snapshot uses it")
-	}
-	for i, id := range f.IDs {
-		if i == 0 && f.Kind == kindObject {
-			b.WriteString("; used by")
-		}
-		b.WriteString(" " + id.Short())
-	}
-	for _, p := range f.Paths {
-		b.WriteString(" " + p)
-	}
-	if f.More > 0 {
-		fmt.Fprintf(&b, " and %d more", f.More)
-	}
-	if f.Mend != "" {
-		b.WriteString("; mend: " + f.Mend)
-	}
-	return b.String()
-}
-
-const (
-	kindStore    = "store"
-	kindSnapshot = "snapshot"
-	kindImage    = "image"
-	kindManifest = "manifest"
-	kindObject   = "object"
-	kindLease    = "lease"
-)
-
-// Report is what was looked at and found.
-type Report struct {
-	Full      bool      `json:"full"`
-	Snapshots int       `json:"snapshots"`
-	Objects   int       `json:"objects"`
-	Bytes     int64     `json:"bytes"` // of the objects
-	Findings  []Finding `json:"findings"`
-}
-
-// Damaged says whether something that a store promises is not there, or not what it was.
-func (r *Report) Damaged() bool {
-	return slices.ContainsFunc(r.Findings, func(f Finding) bool { return !f.Harmless })
 }
 
 // checker is one check.
@@ -129,9 +64,10 @@ func Run(ctx context.Context, s *snapshot.Store, ids []snapshot.ID, opts Options
 	return c.report, nil
 }
 
-// find adds a finding; mend is the command that mends it.
-func (c *checker) find(kind string, id snapshot.ID, mend, format string, args ...any) *Finding {
-	f := Finding{Kind: kind, IDs: []snapshot.ID{}, Paths: []string{}, Mend: mend, Detail: fmt.Sprintf(format, args...)}
+// find adds a finding about a file or directory, and the snapshot it belongs to, if any; fix is the
+// command that mends it.
+func (c *checker) find(kind Kind, id snapshot.ID, path, fix, format string, args ...any) *Finding {
+	f := Finding{Kind: kind, Path: c.rel(path), IDs: []snapshot.ID{}, Paths: []string{}, Fix: fix, Detail: fmt.Sprintf(format, args...)}
 	if !id.IsZero() {
 		f.IDs = append(f.IDs, id)
 	}
@@ -167,36 +103,31 @@ func (c *checker) checkSnapshot(ctx context.Context, id snapshot.ID) error {
 		return fmt.Errorf("check snapshot %s: %w", id.Short(), err)
 	}
 	if err != nil {
-		c.find(kindImage, id, c.remake(id), "%v", err)
+		c.find(KindImage, id, c.store.ImagePath(id), repair, "%v", err)
 		return nil
 	}
 	c.images[id] = true
 	return nil
 }
 
-// remake is how to get a snapshot back that is damaged.
-func (c *checker) remake(id snapshot.ID) string {
-	if id == c.current {
-		return "larder build"
-	}
-	return "larder gc --keep 1, once nothing uses it"
-}
+// repair is the command that makes images and objects again.
+const repair = "larder repair"
 
 func (c *checker) checkImage(ctx context.Context, id snapshot.ID) error {
 	if list, err := os.ReadDir(c.store.SnapshotDir(id)); err == nil {
 		for _, e := range list {
 			if n := e.Name(); !slices.ContainsFunc(c.store.SnapshotLayout(id), func(known snapshot.Entry) bool { return filepath.Base(known.Path) == n }) {
-				c.harmless(kindSnapshot, id, filepath.Join(c.store.SnapshotDir(id), n), "holds %q, which does not belong there", n)
+				c.harmless(KindSnapshot, id, filepath.Join(c.store.SnapshotDir(id), n), "holds %q, which does not belong there", n)
 			}
 		}
 	}
 	for _, e := range c.store.SnapshotLayout(id) {
-		if err := c.checkEntry(kindSnapshot, id, e); err != nil && !absent(err) {
+		if err := c.checkEntry(KindSnapshot, id, e); err != nil && !absent(err) {
 			return err
 		}
 	}
 	if err := c.store.CheckPublished(id); err != nil {
-		c.find(kindSnapshot, id, "mv "+shell(c.store.SnapshotDir(id))+" aside, then larder build", "%v", err)
+		c.find(KindSnapshot, id, c.store.PublishedPath(id), repair, "%v", err)
 	}
 	sum, n, err := digest(ctx, c.store.ImagePath(id), nil)
 	if err != nil {
@@ -215,7 +146,7 @@ func (c *checker) checkImage(ctx context.Context, id snapshot.ID) error {
 			return ctx.Err()
 		}
 		if size, ok := c.sizes[e.Object]; ok && size != e.Size {
-			c.find(kindImage, id, c.remake(id), "%s is %d bytes of object %s, elsewhere %d", e.Path, e.Size, e.Object, size)
+			c.find(KindImage, id, c.store.ImagePath(id), repair, "%s is %d bytes of object %s, elsewhere %d", e.Path, e.Size, e.Object, size)
 		} else if !ok {
 			c.sizes[e.Object] = e.Size
 		}
@@ -230,19 +161,27 @@ func (c *checker) checkImage(ctx context.Context, id snapshot.ID) error {
 func (c *checker) checkManifest(img *image.Image, id snapshot.ID) error {
 	f, err := img.Open(snapshot.ManifestPath)
 	if err != nil {
-		c.find(kindManifest, id, c.remake(id), "%v", err)
+		c.find(KindManifest, id, c.store.ImagePath(id), repair, "%v", err)
 		return nil
 	}
 	defer f.Close()
 	switch _, err := snapshot.ParseManifest(f); {
 	case errors.Is(err, snapshot.ErrFormat):
 		// Another version of this program made it: whole, and of no use to this one.
-		f := c.find(kindManifest, id, c.remake(id), "%v", err)
+		f := c.find(KindManifest, id, c.store.ImagePath(id), c.replaceOld(id), "%v", err)
 		f.Harmless = true
 	case err != nil:
-		c.find(kindManifest, id, c.remake(id), "%v", err)
+		c.find(KindManifest, id, c.store.ImagePath(id), repair, "%v", err)
 	}
 	return nil
+}
+
+// replaceOld is how to be rid of a snapshot that another version of this program made.
+func (c *checker) replaceOld(id snapshot.ID) string {
+	if id == c.current {
+		return "larder build"
+	}
+	return "larder gc --keep 1, once nothing uses it"
 }
 
 // name adds to each damaged object the snapshots and paths that use it.
@@ -250,13 +189,13 @@ func (c *checker) name(ctx context.Context, ids []snapshot.ID) error {
 	if len(c.bad) == 0 {
 		return nil
 	}
-	const few = 3
 	found := map[snapshot.Object]*Finding{}
 	for o, detail := range c.bad {
-		found[o] = &Finding{Kind: kindObject, Object: o.Path(), IDs: []snapshot.ID{}, Paths: []string{}, Detail: detail, Mend: "larder gc"}
-		if _, used := c.sizes[o]; used {
-			found[o].Mend = "larder build, if its inputs are still the same"
+		f := &Finding{Kind: KindObject, Path: c.rel(c.objectPath(o)), Object: o, IDs: []snapshot.ID{}, Paths: []string{}, Detail: detail, Fix: "larder gc"}
+		if size, used := c.sizes[o]; used {
+			f.Size, f.Fix = size, repair
 		}
+		found[o] = f
 	}
 	for _, id := range ids {
 		if !c.images[id] {
@@ -267,19 +206,10 @@ func (c *checker) name(ctx context.Context, ids []snapshot.ID) error {
 			continue // collected meanwhile
 		}
 		err = img.Walk("", func(e image.Entry) error {
-			f := found[e.Object]
-			if f == nil || !e.Mode.IsRegular() || e.Size == 0 {
-				return ctx.Err()
+			if f := found[e.Object]; f != nil && e.Mode.IsRegular() && e.Size > 0 {
+				f.use(Use{id, e.Path})
 			}
-			if !slices.Contains(f.IDs, id) {
-				f.IDs = append(f.IDs, id)
-			}
-			if len(f.Paths) < few {
-				f.Paths = append(f.Paths, e.Path)
-			} else {
-				f.More++
-			}
-			return nil
+			return ctx.Err()
 		})
 		img.Close()
 		if err != nil {
@@ -294,7 +224,7 @@ func (c *checker) name(ctx context.Context, ids []snapshot.ID) error {
 		c.report.Findings = append(c.report.Findings, *f)
 	}
 	slices.SortStableFunc(c.report.Findings, func(a, b Finding) int {
-		return strings.Compare(a.Kind+a.Object, b.Kind+b.Object)
+		return cmp.Or(strings.Compare(string(a.Kind), string(b.Kind)), strings.Compare(a.Path, b.Path))
 	})
 	return nil
 }

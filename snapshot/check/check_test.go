@@ -88,13 +88,13 @@ func TestDamage(t *testing.T) {
 		says   []string
 	}{
 		{"bit flipped", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { flip(t, object(s, plain), 1) }, false,
-			[]string{"object " + plain.Path(), "its bytes have digest", "used by", "l/aaaaaaaaaaaa/f1"}},
+			[]string{"damaged object sha256:" + plain.Digest.String() + ": ", "its bytes have digest", "; used by snapshot ", ", l/aaaaaaaaaaaa/f1; hint: larder repair"}},
 		{"truncated", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { truncate(t, object(s, plain), 1) }, true,
-			[]string{plain.Path(), "1 bytes, want 3", "l/aaaaaaaaaaaa/f1"}},
+			[]string{plain.Digest.String(), "1 bytes, want 3", "l/aaaaaaaaaaaa/f1"}},
 		{"emptied", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { truncate(t, object(s, plain), 0) }, true, []string{"0 bytes, want 3"}},
 		{"extended", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { truncate(t, object(s, plain), 9) }, true, []string{"9 bytes, want 3"}},
 		{"missing", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { must(t, os.Remove(object(s, exec))) }, true,
-			[]string{exec.Path() + ": missing; used by", "l/aaaaaaaaaaaa/f0"}},
+			[]string{exec.Digest.String() + " (executable): missing; used by", "l/aaaaaaaaaaaa/f0"}},
 		{"a link", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
 			must(t, os.Remove(object(s, plain)))
 			must(t, os.Symlink("/etc/hostname", object(s, plain)))
@@ -117,13 +117,13 @@ func TestDamage(t *testing.T) {
 		{"damaged and used by nobody", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
 			o := snapshot.Object{Digest: snapshot.Digest{0xab}}
 			must(t, os.WriteFile(object(s, o), []byte("x"), 0o444))
-		}, false, []string{"object ab/00", "no snapshot uses it"}},
+		}, false, []string{"damaged object sha256:ab00", "no snapshot uses it"}},
 		{"pool directory missing", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
 			must(t, os.RemoveAll(filepath.Join(s.ObjectsDir(), "77")))
 		}, true, []string{"objects/77"}},
-		{"image flipped", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { flip(t, s.ImagePath(id), 4200) }, true, []string{"image: its", "have digest"}},
-		{"image truncated", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { truncate(t, s.ImagePath(id), 100) }, true, []string{"image: its 100 bytes"}},
-		{"image missing", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { must(t, os.Remove(s.ImagePath(id))) }, true, []string{"image: no such file"}},
+		{"image flipped", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { flip(t, s.ImagePath(id), 4200) }, true, []string{"damaged image of snapshot ", ": its", "have digest"}},
+		{"image truncated", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { truncate(t, s.ImagePath(id), 100) }, true, []string{": its 100 bytes"}},
+		{"image missing", func(t *testing.T, s *snapshot.Store, id snapshot.ID) { must(t, os.Remove(s.ImagePath(id))) }, true, []string{": no such file"}},
 		{"extra file in the snapshot", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
 			must(t, os.WriteFile(filepath.Join(s.SnapshotDir(id), "extra"), nil, 0o600))
 		}, true, []string{`holds "extra"`}},
@@ -131,7 +131,7 @@ func TestDamage(t *testing.T) {
 			must(t, os.Chmod(s.SnapshotDir(id)+"/published.json", 0o600))
 			must(t, os.WriteFile(s.SnapshotDir(id)+"/published.json", []byte("{"), 0o600))
 			must(t, os.Chmod(s.SnapshotDir(id)+"/published.json", 0o444))
-		}, true, []string{"snapshot: published.json"}},
+		}, true, []string{"damaged snapshot ", ": published.json"}},
 		{"current leads nowhere", func(t *testing.T, s *snapshot.Store, id snapshot.ID) {
 			must(t, os.Remove(filepath.Join(s.Dir(), "current")))
 			must(t, os.Symlink("snapshots/"+strings.Repeat("0", 64), filepath.Join(s.Dir(), "current")))
@@ -191,8 +191,8 @@ func TestDamagedLayout(t *testing.T) {
 		{"pool closed", chmod("objects", 0o700), "store: objects has mode -rwx------, want -rwxr-xr-x", "chmod 0755 PATH", false},
 		{"a directory of the pool writable", chmod("objects/77", 0o775), "store: objects/77 has mode", "chmod 0755 PATH", false},
 		{"marker writable", chmod("store.json", 0o666), "store: store.json has mode", "chmod 0444 PATH", false},
-		{"image writable", chmod("ID/image.erofs", 0o644), "snapshot: image.erofs has mode -rw-r--r--, want -r--r--r--", "chmod 0444 PATH", false},
-		{"published.json writable", chmod("ID/published.json", 0o666), "snapshot: published.json has mode", "chmod 0444 PATH", false},
+		{"image writable", chmod("ID/image.erofs", 0o644), ": image.erofs has mode -rw-r--r--, want -r--r--r--", "chmod 0444 PATH", false},
+		{"published.json writable", chmod("ID/published.json", 0o666), ": published.json has mode", "chmod 0444 PATH", false},
 		{"snapshot writable", chmod("ID", 0o777), "has mode -rwxrwxrwx, want -rwxr-xr-x", "chmod 0755 PATH", false},
 		{"a lease that is garbage", write("leases/0123456789abcdef0123456789abcdef.json", "{"), "lease: leases/0123456789abcdef0123456789abcdef.json cannot be read",
 			"rm PATH, once no container needs it, then larder gc", false},
@@ -232,7 +232,7 @@ func TestOtherFormat(t *testing.T) {
 	id, _, err := st.Publish(func(w *os.File) error { return tree.Write(w) }, nil)
 	must(t, err)
 	r := run(t, s, true)
-	if len(r.Findings) != 1 || r.Damaged() || r.Findings[0].IDs[0] != id || r.Findings[0].Mend != "larder build" || !strings.Contains(r.Findings[0].Detail, "format 1") {
+	if len(r.Findings) != 1 || r.Damaged() || r.Findings[0].IDs[0] != id || r.Findings[0].Fix != "larder build" || !strings.Contains(r.Findings[0].Detail, "format 1") {
 		t.Errorf("%+v", r.Findings)
 	}
 }
@@ -242,7 +242,7 @@ func TestMountDamagedOwners(t *testing.T) {
 	testDamagedLayout(t, []layoutDamage{
 		{"instances somebody else's", chown("instances"), "store: instances is owned by user 12345, want 0", "chown 0 PATH", false},
 		{"pool directory somebody else's", chown("objects/77"), "store: objects/77 is owned by user 12345, want 0", "chown 0 PATH", false},
-		{"image somebody else's", chown("ID/image.erofs"), "snapshot: image.erofs is owned by user 12345", "chown 0 PATH", false},
+		{"image somebody else's", chown("ID/image.erofs"), ": image.erofs is owned by user 12345", "chown 0 PATH", false},
 		{"snapshot somebody else's", chown("ID"), "is owned by user 12345", "chown 0 PATH", false},
 	})
 }
@@ -266,17 +266,17 @@ func testDamagedLayout(t *testing.T, tests []layoutDamage) {
 				t.Fatalf("%v", r.Findings)
 			}
 			f := r.Findings[0]
-			if !strings.Contains(f.String(), tt.says) || !strings.Contains(f.Mend, strings.ReplaceAll(tt.mend, "PATH", path)) || strings.Contains(f.String(), "\n") {
+			if !strings.Contains(f.String(), tt.says) || !strings.Contains(f.Fix, strings.ReplaceAll(tt.mend, "PATH", path)) || strings.Contains(f.String(), "\n") {
 				t.Errorf("says %q", f)
 			}
 			if f.Harmless != tt.harmless || r.Damaged() == tt.harmless {
 				t.Errorf("harmless %v, damaged %v: %s", f.Harmless, r.Damaged(), f)
 			}
 			// Where the command is the shell's, it does mend.
-			if strings.HasPrefix(f.Mend, "ch") || strings.HasPrefix(f.Mend, "mkdir") || tt.harmless {
-				must(t, exec.Command("sh", "-c", strings.Replace(f.Mend, "elsewhere", t.TempDir(), 1)).Run())
+			if strings.HasPrefix(f.Fix, "ch") || strings.HasPrefix(f.Fix, "mkdir") || tt.harmless {
+				must(t, exec.Command("sh", "-c", strings.Replace(f.Fix, "elsewhere", t.TempDir(), 1)).Run())
 				if r := run(t, s, false); len(r.Findings) != 0 {
-					t.Errorf("after %s: %v", f.Mend, r.Findings)
+					t.Errorf("after %s: %v", f.Fix, r.Findings)
 				}
 			}
 		})

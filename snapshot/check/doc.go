@@ -12,7 +12,8 @@
 // The full check reads every object of the pool, those no snapshot names included, because a
 // later build would take them for good.
 //
-// A finding names the object, the snapshots, the paths, and the command that mends it. It is damage
+// A finding names the object, the snapshots, the paths, and the command that mends it; Uses has every
+// file that is affected, for whoever mends it. It is damage
 // when something that a store promises is missing or not what it was. What is harmless (a file among the
 // objects whose name is no object, a snapshot of an older format) is named too. Nor is it damage to have a
 // snapshot without a current one while the store's first build is at work, or after it was killed.

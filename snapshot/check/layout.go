@@ -17,8 +17,8 @@ import (
 // checkStore looks at what is not inside a snapshot, and returns the snapshots.
 func (c *checker) checkStore() ([]snapshot.ID, error) {
 	for _, e := range c.store.Layout() {
-		if err := c.checkEntry(kindStore, snapshot.ID{}, e); absent(err) {
-			c.find(kindStore, snapshot.ID{}, remakeEntry(e), "%s is missing", c.rel(e.Path))
+		if err := c.checkEntry(KindStore, snapshot.ID{}, e); absent(err) {
+			c.find(KindStore, snapshot.ID{}, e.Path, remakeEntry(e), "%s is missing", c.rel(e.Path))
 		} else if err != nil {
 			return nil, err
 		}
@@ -62,7 +62,7 @@ func (c *checker) checkCurrent(wanted bool) error {
 		return err
 	case errors.Is(err, snapshot.ErrNoSnapshot) && !wanted:
 	case err != nil:
-		c.find(kindStore, snapshot.ID{}, "larder use SNAPSHOT, one that larder ls lists; else larder build", "%v", err)
+		c.find(KindStore, snapshot.ID{}, c.store.CurrentPath(), "larder use SNAPSHOT, one that larder ls lists; else larder build", "%v", err)
 	}
 	return nil
 }
@@ -75,7 +75,7 @@ func (c *checker) checkSnapshotNames() error {
 	}
 	for _, e := range entries {
 		if _, err := snapshot.ParseDigest(e.Name()); err != nil || !e.IsDir() {
-			c.harmless(kindStore, snapshot.ID{}, filepath.Join(dir, e.Name()), "snapshots/%s is no snapshot", e.Name())
+			c.harmless(KindStore, snapshot.ID{}, filepath.Join(dir, e.Name()), "snapshots/%s is no snapshot", e.Name())
 		}
 	}
 	return nil
@@ -89,7 +89,7 @@ func (c *checker) checkPoolNames() error {
 	}
 	for _, e := range entries {
 		if n := e.Name(); len(n) != 2 || strings.Trim(n, "0123456789abcdef") != "" {
-			c.harmless(kindStore, snapshot.ID{}, filepath.Join(c.store.ObjectsDir(), n), "objects/%s is no object", n)
+			c.harmless(KindStore, snapshot.ID{}, filepath.Join(c.store.ObjectsDir(), n), "objects/%s is no object", n)
 		}
 	}
 	return nil
@@ -113,7 +113,7 @@ func (c *checker) checkLeases() error {
 		if torn(path) {
 			continue
 		}
-		c.find(kindLease, snapshot.ID{}, "rm "+shell(path)+", once no container needs it, then larder gc",
+		c.find(KindLease, snapshot.ID{}, path, "rm "+shell(path)+", once no container needs it, then larder gc",
 			"leases/%s cannot be read, so no snapshot is ever removed: %v", l.File, cause(l.Unreadable))
 	}
 	return nil
@@ -133,13 +133,13 @@ func torn(path string) bool {
 
 // checkEntry compares a file or directory with what it must be. An error is of the host, or
 // absent.
-func (c *checker) checkEntry(kind string, id snapshot.ID, e snapshot.Entry) error {
+func (c *checker) checkEntry(kind Kind, id snapshot.ID, e snapshot.Entry) error {
 	fi, err := os.Lstat(e.Path)
 	if err != nil {
 		return err
 	}
 	name := c.rel(e.Path)
-	if kind == kindSnapshot {
+	if kind == KindSnapshot {
 		name = filepath.Base(e.Path)
 	}
 	quoted := shell(e.Path)
@@ -149,14 +149,14 @@ func (c *checker) checkEntry(kind string, id snapshot.ID, e snapshot.Entry) erro
 		if e.Mode.IsRegular() {
 			what = "plain file"
 		}
-		c.find(kind, id, "mv "+quoted+" aside, then "+remakeEntry(e), "%s is not a %s", name, what)
+		c.find(kind, id, e.Path, "mv "+quoted+" aside, then "+remakeEntry(e), "%s is not a %s", name, what)
 		return nil
 	case fi.Sys().(*syscall.Stat_t).Uid != c.owner:
-		c.find(kind, id, fmt.Sprintf("chown %d %s", c.owner, quoted), "%s is owned by user %d, want %d", name, fi.Sys().(*syscall.Stat_t).Uid, c.owner)
+		c.find(kind, id, e.Path, fmt.Sprintf("chown %d %s", c.owner, quoted), "%s is owned by user %d, want %d", name, fi.Sys().(*syscall.Stat_t).Uid, c.owner)
 	}
 	const bits = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid
 	if got := fi.Mode() & bits; got != e.Mode.Perm() {
-		c.find(kind, id, fmt.Sprintf("chmod %04o %s", e.Mode.Perm(), quoted), "%s has mode %v, want %v", name, got, e.Mode.Perm())
+		c.find(kind, id, e.Path, fmt.Sprintf("chmod %04o %s", e.Mode.Perm(), quoted), "%s has mode %v, want %v", name, got, e.Mode.Perm())
 	}
 	return nil
 }
@@ -170,8 +170,8 @@ func remakeEntry(e snapshot.Entry) string {
 }
 
 // harmless names what is not the store's own, and nothing in it ever uses.
-func (c *checker) harmless(kind string, id snapshot.ID, path, format string, args ...any) {
-	c.find(kind, id, "mv "+shell(path)+" elsewhere", format, args...).Harmless = true
+func (c *checker) harmless(kind Kind, id snapshot.ID, path, format string, args ...any) {
+	c.find(kind, id, path, "mv "+shell(path)+" elsewhere", format, args...).Harmless = true
 }
 
 func (c *checker) rel(path string) string { return strings.TrimPrefix(path, c.store.Dir()+"/") }

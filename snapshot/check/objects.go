@@ -47,10 +47,14 @@ func (c *checker) checkObjects(ctx context.Context, whole bool) error {
 	return c.readAll(ctx, read, total)
 }
 
+func (c *checker) objectPath(o snapshot.Object) string {
+	return filepath.Join(c.store.ObjectsDir(), o.Path())
+}
+
 // look compares an object's file with what it must be.
 func (c *checker) look(o snapshot.Object, size int64) string {
 	var st unix.Stat_t
-	switch err := unix.Lstat(filepath.Join(c.store.ObjectsDir(), o.Path()), &st); {
+	switch err := unix.Lstat(c.objectPath(o), &st); {
 	case errors.Is(err, unix.ENOENT):
 		return "missing"
 	case err != nil:
@@ -84,7 +88,7 @@ func (c *checker) strays(ctx context.Context) (objects []snapshot.Object, bytes 
 		for _, e := range entries {
 			o, err := snapshot.ParseObject(dir + "/" + e.Name())
 			if err != nil {
-				c.harmless(kindStore, snapshot.ID{}, filepath.Join(c.store.ObjectsDir(), dir, e.Name()), "objects/%s/%s is no object", dir, e.Name())
+				c.harmless(KindStore, snapshot.ID{}, filepath.Join(c.store.ObjectsDir(), dir, e.Name()), "objects/%s/%s is no object", dir, e.Name())
 				continue
 			}
 			if _, used := c.sizes[o]; used {
@@ -128,7 +132,7 @@ func (c *checker) readAll(ctx context.Context, objects []snapshot.Object, total 
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for o := range work {
-				sum, _, err := digest(ctx, filepath.Join(c.store.ObjectsDir(), o.Path()), progress)
+				sum, _, err := digest(ctx, c.objectPath(o), progress)
 				detail := ""
 				switch _, used := c.sizes[o]; {
 				case ctx.Err() != nil:
