@@ -50,13 +50,18 @@ func runDiff(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	bytes, err := image.Exchanged(a, b)
+	if err != nil {
+		return err
+	}
 	if jsonWanted(c) {
 		return printJSON(c, struct {
 			From   snapshot.ID    `json:"from"`
 			To     snapshot.ID    `json:"to"`
 			Wheels []image.Change `json:"wheels"`
 			Files  []image.Change `json:"files"`
-		}{from, to, wheels, files})
+			image.Exchange
+		}{from, to, wheels, files, bytes})
 	}
 	for _, w := range wheels {
 		printChange(c.App.Writer, w, true)
@@ -75,7 +80,8 @@ func runDiff(c *cli.Context) error {
 			printChange(c.App.Writer, f, false)
 		}
 	}
-	_, err = fmt.Fprintf(c.App.Writer, "%d projects differ; files: %d added, %d removed, %d changed\n", len(wheels), added, removed, changed)
+	_, err = fmt.Fprintf(c.App.Writer, "%d projects differ; files: %d added, %d removed, %d changed\nbytes: %s added, %s removed, %s shared\n",
+		len(wheels), added, removed, changed, sizeText(bytes.Added), sizeText(bytes.Gone), sizeText(bytes.Shared))
 	return err
 }
 

@@ -96,7 +96,8 @@ func TestInspect(t *testing.T) {
 	s, old, current := stockedStore(t)
 	d := s.Dir()
 
-	says(t, d, []string{"ls"}, old.Short(), current.Short()+"  2", "current")
+	// Of each snapshot: the body of flask, its module, the manifest, and for the newer one numpy's; both share the licence.
+	says(t, d, []string{"ls"}, "SNAPSHOT      NUMBER  PUBLISHED            ARTIFACTS  SIZE", current.Short()+"  2", " 2          ", "  current\n", "  previous\n")
 	says(t, d, []string{"ls", "current"}, "manifest.json", "views/", "by-name/")
 	says(t, d, []string{"ls", "current:/l/../views/simple/"}, "flask/", "numpy/")
 	says(t, d, []string{"ls", "previous:by-name/cp311-manylinux_2_36_x86_64/flask"}, "3.0.2 -> ../../../l/")
@@ -108,6 +109,10 @@ func TestInspect(t *testing.T) {
 	says(t, d, []string{"show", "numpy==2.0.1"}, "numpy 2.0.1")
 	says(t, d, []string{"show", snapshot.Sum([]byte("body of numpy==2.0.1")).String()}, "numpy 2.0.1")
 	says(t, d, []string{"diff", "previous", "current"}, "~ flask 3.0.2 -> 3.0.3", "+ numpy 2.0.1", "2 projects differ")
+	says(t, d, []string{"diff", "previous", "current"}, "bytes: ", " added, ", " removed, 16 B shared")
+	says(t, d, []string{"show", "flask==3.0.2"}, "flask 3.0.2", "in snapshot "+old.Short()+": 3.0.2")
+	says(t, d, []string{"show", "flask"}, "in snapshot "+current.Short()+", current: 3.0.3", "in snapshot "+old.Short()+": 3.0.2")
+	says(t, d, []string{"show", "current"}, " its own, which gc frees with it, 16 B shared with other snapshots", "held by 0 containers")
 	says(t, d, []string{"diff", "current", "previous", "--files"}, "- numpy 2.0.1", "- views/simple/numpy/numpy-2.0.1-py3-none-any.whl")
 	says(t, d, []string{"diff", "current", "current"}, "0 projects differ; files: 0 added, 0 removed, 0 changed")
 	says(t, d, []string{"du"}, "views/simple", "layers", "only views need", "both need 16 B")
@@ -147,6 +152,7 @@ func TestInspectRefuses(t *testing.T) {
 		"show":                        exitUsage,
 		"show django":                 exitUsage,
 		"show flask==9":               exitUsage,
+		"show flask==3.0.2 extra":     exitUsage,
 		"show flask numpy":            exitUsage,
 		"diff current":                exitUsage,
 		"diff current nope":           exitUsage,

@@ -10,7 +10,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
 
 	"larder/snapshot"
@@ -23,7 +22,9 @@ func lsCommand() *cli.Command {
 		Usage:     "list snapshots, or what is in one",
 		ArgsUsage: "[SNAPSHOT[:PATH]]",
 		Description: "SNAPSHOT is an id, 8 or more of its first digits, current or previous.\n" +
-			"larder ls current:views/simple lists that directory.",
+			"larder ls current:views/simple lists that directory.\n" +
+			"OWN is what no other snapshot needs, USERS are the containers and runs that hold it.",
+		Flags:  []cli.Flag{runDirFlag()},
 		Action: runLs,
 	}
 }
@@ -49,28 +50,13 @@ func runLs(c *cli.Context) error {
 }
 
 func listSnapshots(c *cli.Context, s *snapshot.Store) error {
-	all, err := s.List()
+	rows, err := allStocked(c, s)
 	if err != nil {
 		return err
 	}
-	current, err := s.Current()
-	if err != nil && !errors.Is(err, snapshot.ErrNoSnapshot) {
-		warnf("%v", err)
-	}
-	type row struct {
-		snapshot.Published
-		Current bool `json:"current"`
-	}
-	rows := make([]row, len(all))
-	for i, p := range all {
-		rows[i] = row{p, p.ID == current}
-		if p.Unreadable != nil {
-			warnf("when snapshot %s was published nobody knows: %v", p.ID.Short(), p.Unreadable)
-		}
-	}
 	if jsonWanted(c) {
 		return printJSON(c, struct {
-			Snapshots []row `json:"snapshots"`
+			Snapshots []stocked `json:"snapshots"`
 		}{rows})
 	}
 	if len(rows) == 0 {
@@ -78,16 +64,20 @@ func listSnapshots(c *cli.Context, s *snapshot.Store) error {
 		return nil
 	}
 	w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "SNAPSHOT\tNUMBER\tPUBLISHED\tARTIFACTS\tSIZE\tOWN\tUSERS\tMARKS")
 	for _, r := range rows {
-		mark := ""
-		if r.Current {
-			mark = "current"
-		}
 		number, published := strconv.FormatInt(r.Sequence, 10), r.Time.Local().Format(time.DateTime)
 		if r.Unreadable != nil {
 			number, published = "?", "?"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.ID.Short(), number, published, mark)
+		artifacts, size, own := "?", "?", "?"
+		if r.Artifacts != nil {
+			artifacts = strconv.Itoa(*r.Artifacts)
+		}
+		if f := r.Footprint; f != nil {
+			size, own = sizeText(f.Bytes+f.Image), sizeText(f.Own+f.Image)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", r.ID.Short(), number, published, artifacts, size, own, r.Users, r.marks())
 	}
 	return w.Flush()
 }
@@ -141,7 +131,7 @@ func listPath(c *cli.Context, img *image.Image, name string) error {
 		case "link":
 			line += " -> " + r.Target
 		default:
-			size = humanize.Bytes(uint64(r.Size))
+			size = sizeText(r.Size)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\n", r.Mode, size, printable(line))
 	}

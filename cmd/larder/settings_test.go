@@ -38,6 +38,8 @@ var keyless = map[string]string{
 	"run report":      "of one run",
 	"run run-dir":     "where the program keeps its mounts: all commands and the hook must agree",
 	"gc run-dir":      "as above",
+	"ls run-dir":      "as above",
+	"show run-dir":    "as above",
 	"mount run-dir":   "as above",
 	"unmount run-dir": "as above",
 	"gc leftovers":    "of one collection",
