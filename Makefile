@@ -5,6 +5,7 @@ TAGS    := urfave_cli_no_docs
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FLAGS   := -tags $(TAGS) -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 PREFIX  ?= /usr/local
+DOCS    ?= bin/docs
 
 # The hook has an entry of its own, where there is one: see cmd/larder-hook/guard.go.
 HOOK_amd64 := -E larder_guard
@@ -12,7 +13,7 @@ HOOKFLAGS  := -trimpath -ldflags '-s -w -X main.version=$(VERSION) $(HOOK_$(shel
 
 export CGO_ENABLED := 0
 
-.PHONY: help build demo test test-pure test-store test-script test-mount test-fuzz test-e2e bench torture lint install clean
+.PHONY: help build docs demo test test-pure test-store test-script test-mount test-fuzz test-e2e bench torture lint install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +22,9 @@ build: ## bin/larder and bin/larder-hook
 	@mkdir -p bin
 	$(GO) build $(FLAGS) -o bin/larder ./cmd/larder
 	$(GO) build -tags $(TAGS) $(HOOKFLAGS) -o bin/larder-hook ./cmd/larder-hook
+
+docs: ## manual pages and completions, into DOCS (bin/docs)
+	$(GO) run -tags docs,$(TAGS) -ldflags '-X main.version=$(VERSION)' ./cmd/larder docs $(DOCS)
 
 demo: ## the main job on real packages, in a scratch store (root)
 	@scripts/demo.sh
@@ -41,6 +45,7 @@ torture: build ## kills, failing calls, power cuts and damage, and what is left 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l cmd snapshot overlay builder popularity scripts)" || { gofmt -d cmd snapshot overlay builder popularity scripts; exit 1; }
 	$(GO) vet -tags $(TAGS) ./...
+	$(GO) vet -tags docs,$(TAGS) ./cmd/larder
 	$(GO) tool staticcheck -tags $(TAGS) ./...
 
 install: build ## into PREFIX (/usr/local): bin/larder and libexec/larder/larder-hook

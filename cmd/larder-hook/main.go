@@ -28,7 +28,11 @@ import (
 
 const usage = `usage: larder-hook attach [--profile NAME] [--required] [--store DIR] [--config FILE] [--log FILE]
        larder-hook release [--store DIR] [--config FILE] [--log FILE]
+       larder-hook --version
 the container's state is read from standard input`
+
+// version is the release; the Makefile sets it from git.
+var version = "0.1.0-dev"
 
 const (
 	exitOK       = 0
@@ -111,6 +115,10 @@ func parse(args []string, store string) (options, error) {
 }
 
 func run(args []string, store string, stdin, stderr *os.File) int {
+	if len(args) == 1 && args[0] == "--version" {
+		fmt.Println("larder-hook", version)
+		return exitOK
+	}
 	o, err := parse(args, store)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(stderr, usage)

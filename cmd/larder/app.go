@@ -11,15 +11,21 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"larder/cmd/internal/config"
+	"larder/cmd/larder/internal/help"
 	"larder/snapshot"
 )
+
+// builtWith are the commands that a build tag adds.
+var builtWith []func() *cli.Command
 
 // newApp returns the command line: the global flags and the list of commands.
 func newApp() *cli.App {
 	app := &cli.App{
 		Name:                   "larder",
 		Usage:                  "stock a host with Python packages, share them copy-on-write",
-		HideVersion:            true,
+		Description:            exitCodesText(),
+		Version:                version,
+		HideHelpCommand:        true,
 		UseShortOptionHandling: true,
 		// A comma in a path or a URL is part of it.
 		DisableSliceFlagSeparator: true,
@@ -28,52 +34,94 @@ func newApp() *cli.App {
 		OnUsageError:   onUsageError,
 		Writer:         os.Stdout,
 		ErrWriter:      io.Discard,
-		Flags:          globalFlags(),
-		Commands: []*cli.Command{
-			rankCommand(),
-			buildCommand(),
-			runCommand(),
-			mountCommand(),
-			unmountCommand(),
-			lsCommand(),
-			showCommand(),
-			catCommand(),
-			diffCommand(),
-			duCommand(),
-			checkCommand(),
-			verifyCommand(),
-			gcCommand(),
-			useCommand(),
-			doctorCommand(),
-			setupCommand(),
-			configCommand(),
-			versionCommand(),
-		},
+		Flags:          append(globalFlags(), cli.HelpFlag),
+		Commands: slices.Concat(
+			group("Stock",
+				rankCommand(),
+				buildCommand(),
+				useCommand(),
+			),
+			group("Attach",
+				runCommand(),
+				mountCommand(),
+				unmountCommand(),
+			),
+			group("See",
+				lsCommand(),
+				showCommand(),
+				catCommand(),
+				diffCommand(),
+				duCommand(),
+				checkCommand(),
+			),
+			group("Keep",
+				verifyCommand(),
+				gcCommand(),
+				doctorCommand(),
+			),
+			group("Set up",
+				setupCommand(),
+				configCommand(),
+				completionCommand(),
+				completeCommand(),
+				versionCommand(),
+				helpCommand(),
+			),
+		),
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
-				return usagef("no command %q", c.Args().First()).hint("larder help lists the commands")
+				return noCommand("larder", c.App.Commands, c.Args().First())
 			}
 			return cli.ShowAppHelp(c)
 		},
 	}
+	for _, command := range builtWith {
+		app.Commands = append(app.Commands, command())
+	}
+	app.Setup() // now: it would put its own names over those of prepare
 	for _, cmd := range app.Commands {
-		cmd.Flags = append(cmd.Flags, globalFlags()...)
-		if cmd.OnUsageError == nil {
-			cmd.OnUsageError = onUsageError
-		}
-		if cmd.ArgsUsage == "" {
-			cmd.ArgsUsage = " "
-		}
-		action := cmd.Action
-		cmd.Action = func(c *cli.Context) error {
-			// run has exit codes of its own, and looks for itself.
-			if err := refuseEmpty(c); err != nil && c.Command.Name != "run" {
-				return err
-			}
-			return action(c)
-		}
+		prepare(app.Name, cmd)
 	}
 	return app
+}
+
+// group puts commands below one heading of the help.
+func group(name string, commands ...*cli.Command) []*cli.Command {
+	for _, cmd := range commands {
+		cmd.Category = name
+	}
+	return commands
+}
+
+// prepare gives a command what all of them have, and so its subcommands.
+func prepare(parent string, cmd *cli.Command) {
+	cmd.HelpName = parent + " " + cmd.Name
+	cmd.HideHelpCommand = true
+	cmd.Flags = append(cmd.Flags, globalFlags()...)
+	if cmd.OnUsageError == nil {
+		cmd.OnUsageError = onUsageError
+	}
+	for _, sub := range cmd.Subcommands {
+		prepare(cmd.HelpName, sub)
+	}
+	if len(cmd.Subcommands) > 0 {
+		cmd.Action = func(c *cli.Context) error {
+			if c.Args().Present() {
+				return noCommand(cmd.HelpName, cmd.Subcommands, c.Args().First())
+			}
+			help.Print(c.App.Writer, "", cmd)
+			return nil
+		}
+		return
+	}
+	action := cmd.Action
+	cmd.Action = func(c *cli.Context) error {
+		// run has exit codes of its own, and looks for itself.
+		if err := refuseEmpty(c); err != nil && c.Command.Name != "run" {
+			return err
+		}
+		return action(c)
+	}
 }
 
 // refuseEmpty refuses a flag whose value is empty: somebody's variable was not set, and
@@ -101,21 +149,6 @@ func globalFlags() []cli.Flag {
 		&cli.StringFlag{Name: "config", Usage: "configuration `FILE` (default: /etc/larder/config.toml if it is there)"},
 		&cli.BoolFlag{Name: "json", Usage: "print JSON on standard output"},
 	}
-}
-
-func onUsageError(c *cli.Context, err error, _ bool) error {
-	name := "larder"
-	if c.Command != nil && c.Command.Name != "" && c.Command.Name != "larder" {
-		name += " " + c.Command.Name
-	}
-	return usagef("%s", strings.TrimSuffix(lowerFirst(err.Error()), ".")).hint("%s --help lists what it takes", name)
-}
-
-func lowerFirst(s string) string {
-	if s == "" {
-		return s
-	}
-	return strings.ToLower(s[:1]) + s[1:]
 }
 
 // jsonWanted says whether --json was given, before or after the command's name.

@@ -17,7 +17,7 @@ func diffCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "diff",
 		Usage:     "compare two snapshots by wheel and by file",
-		ArgsUsage: "A B",
+		ArgsUsage: "SNAPSHOT SNAPSHOT",
 		Flags:     []cli.Flag{&cli.BoolFlag{Name: "files", Usage: "list every file that differs, not only how many"}},
 		Action:    runDiff,
 	}

@@ -4,6 +4,7 @@
 // # The house
 //
 //	cmd/larder           commands: flags, one call, print
+//	  internal/help      what the command line says of itself: pages, manuals, completion
 //	cmd/larder-hook      the OCI hook: attach and release; links no network code
 //	cmd/internal/config  the operator's file, read by both
 //

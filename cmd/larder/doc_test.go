@@ -34,7 +34,7 @@ func TestHouse(t *testing.T) {
 		}
 	}
 	found := map[string]bool{}
-	for _, pattern := range []string{"popularity", "builder", "snapshot", "overlay", "scripts", "*/*/*.go", "cmd/internal/*/*.go"} {
+	for _, pattern := range []string{"popularity", "builder", "snapshot", "overlay", "scripts", "*/*/*.go", "cmd/internal/*/*.go", "cmd/larder/internal/*/*.go"} {
 		paths, err := filepath.Glob(filepath.Join("../..", pattern))
 		if err != nil || len(paths) == 0 {
 			t.Fatalf("%s: %v", pattern, err)

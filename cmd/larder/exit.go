@@ -44,6 +44,38 @@ const (
 	exitInterrupted = 130 // SIGINT or SIGTERM
 )
 
+// exitMeanings are what help and the manual page say of them.
+var exitMeanings = []struct {
+	code int
+	text string
+}{
+	{exitOK, "ok"},
+	{exitInternal, "internal: a fault of larder's or of the host"},
+	{exitUsage, "usage or configuration"},
+	{exitDamage, "damage found"},
+	{exitRefused, "input refused"},
+	{exitBusy, "busy"},
+	{exitSpace, "out of space, or a limit"},
+	{exitNoStore, "no store here, or of an unknown format"},
+	{exitSkips, "published, with skips"},
+	{exitUnsupported, "the host lacks a feature"},
+	{exitNetwork, "network or registry"},
+	{exitInterrupted, "interrupted"},
+}
+
+// exitCodesText is the table as one paragraph.
+func exitCodesText() string {
+	var b strings.Builder
+	b.WriteString("Exit codes:")
+	for i, m := range exitMeanings {
+		if i > 0 {
+			b.WriteString(",")
+		}
+		fmt.Fprintf(&b, " %d %s", m.code, m.text)
+	}
+	return b.String() + ". larder run ends with its command's status; its own failures are 125."
+}
+
 var (
 	errUsage       = errors.New("usage")
 	errInterrupted = errors.New("interrupted")

@@ -24,21 +24,13 @@ func setupCommand() *cli.Command {
 				"for root's crontab are printed. Two builds never run at once: the second exits 5. When\n" +
 				"the index fails half-way the snapshot stays as it was (exit 10), and the next run goes\n" +
 				"on from what was fetched. Each run appends a line to history.jsonl in the store.",
-			ArgsUsage: " ",
-			Flags: append([]cli.Flag{
+			Flags: []cli.Flag{
 				&cli.BoolFlag{Name: "cron", Usage: "print a crontab line instead"},
 				&cli.StringFlag{Name: "dir", Value: "/etc/systemd/system", Usage: "write the units into `DIR`"},
 				&cli.StringFlag{Name: "metrics", Usage: "have each build write Prometheus metrics to `FILE` (default: the configuration's)"},
-			}, globalFlags()...),
-			OnUsageError: onUsageError,
-			Action:       runSetupTimer,
+			},
+			Action: runSetupTimer,
 		}},
-		Action: func(c *cli.Context) error {
-			if c.Args().Present() {
-				return usagef("setup has no %q", c.Args().First()).hint("larder setup timer writes the weekly job")
-			}
-			return cli.ShowSubcommandHelp(c)
-		},
 	}
 }
 

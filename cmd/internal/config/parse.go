@@ -99,23 +99,28 @@ func generic(key []string) string {
 	return strings.Join(key, ".")
 }
 
-// nearest returns "; did you mean X?" when one of known is close to key, as a
-// whole or in its last part (a key in the wrong section), and "" otherwise.
+// nearest returns "; did you mean X?", or "" when nothing known is close to key.
 func nearest(key string, known []string) string {
-	best, at := "", len(key)/2+2
+	if best := Nearest(key, known); best != "" {
+		return fmt.Sprintf("; did you mean %s?", best)
+	}
+	return ""
+}
+
+// Nearest returns the one of known that is closest to a mistyped word, as a whole or in its
+// last part (a key in the wrong section), and "" when none has half of it in common.
+func Nearest(word string, known []string) string {
+	best, at := "", len(word)/2+1
 	for _, k := range known {
-		d := smetrics.WagnerFischer(key, k, 1, 1, 1)
-		if last(k) == last(key) {
+		d := smetrics.WagnerFischer(word, k, 1, 1, 1)
+		if last(k) == last(word) {
 			d = min(d, 2)
 		}
-		if d < at {
+		if d < at && d < max(len(word), len(k)) {
 			best, at = k, d
 		}
 	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("; did you mean %s?", best)
+	return best
 }
 
 func last(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }

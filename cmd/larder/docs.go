@@ -1,0 +1,86 @@
+//go:build docs
+
+package main
+
+import (
+	"fmt"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"larder/cmd/larder/internal/help"
+)
+
+// With the tag docs the program has a command that writes its manual pages and completions,
+// at the top of the sources: see make docs. A release has nothing of it.
+func init() {
+	builtWith = append(builtWith, func() *cli.Command {
+		return &cli.Command{Name: "docs", Hidden: true, Action: func(c *cli.Context) error { return writeDocs(c.Args().First()) }}
+	})
+}
+
+func writeDocs(dir string) error {
+	hook, err := commentOf("cmd/larder-hook/doc.go")
+	if err != nil {
+		return err
+	}
+	keys, err := commentOf("cmd/internal/config/doc.go")
+	if err != nil {
+		return err
+	}
+	app := newApp()
+	app.Description = "" // the exit codes, which have a section
+	files := map[string]string{
+		"man/man1/larder.1": help.Man(app, exitSection(), filesSection(), seeAlso("larder-hook(8)", "larder.toml(5)")),
+		"man/man8/larder-hook.8": help.ManOfDoc("larder-hook", 8, version, "give a container its view of a snapshot, as an OCI hook",
+			hook, seeAlso("larder(1)", "larder.toml(5)")),
+		"man/man5/larder.toml.5": help.ManOfDoc("larder.toml", 5, version, "configuration of larder and larder-hook",
+			keys, seeAlso("larder(1)", "larder-hook(8)")),
+	}
+	for _, s := range help.Shells {
+		files[filepath.Join("completions", s.Name, s.File)] = s.Script
+	}
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// commentOf returns the package comment of a file of the sources.
+func commentOf(path string) (string, error) {
+	f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments|parser.PackageClauseOnly)
+	if err != nil {
+		return "", err
+	}
+	return f.Doc.Text(), nil
+}
+
+func seeAlso(names ...string) help.Section {
+	return help.Section{Title: "See also", Text: strings.Join(names, ", ")}
+}
+
+func exitSection() help.Section {
+	s := help.Section{Title: "Exit status"}
+	for _, m := range exitMeanings {
+		s.Rows = append(s.Rows, help.Row{Name: fmt.Sprint(m.code), Text: m.text})
+	}
+	return s
+}
+
+func filesSection() help.Section {
+	return help.Section{Title: "Files", Rows: []help.Row{
+		{Name: "/etc/larder/config.toml", Text: "the configuration, if no other is named"},
+		{Name: "/var/lib/larder", Text: "the store, if no other is named"},
+		{Name: "/run/larder", Text: "snapshots that are kept mounted"},
+	}}
+}
