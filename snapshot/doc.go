@@ -12,6 +12,7 @@
 //	snapshots/                one directory each, named by the id
 //	snapshots/<id>/image.erofs
 //	snapshots/<id>/published.json   sequence number and time: order, but not part of the id
+//	snapshots/<id>/bad.json         only where it is not attached any more: why
 //	current                   -> snapshots/<id>, the one link that decides
 //	leases/                   <hash of the container>.json: who uses what
 //	instances/                <hash>/: the writable part of a container

@@ -34,6 +34,7 @@ const (
 
 	imageName     = "image.erofs"
 	publishedName = "published.json"
+	badName       = "bad.json"
 	holderName    = "holder.json" // in staging/: who holds the writer lock, for people
 
 	buildPrefix = "build-" // in staging/: a stage
@@ -101,6 +102,9 @@ func (s *Store) PublishedPath(id ID) string { return s.join(snapshotsName, id.St
 
 // CurrentPath is the link that decides.
 func (s *Store) CurrentPath() string { return s.join(currentName) }
+
+// BadPath is the mark of a snapshot that is not attached any more. Good ones have none.
+func (s *Store) BadPath(id ID) string { return s.join(snapshotsName, id.String(), badName) }
 
 // InstanceDir is where a container's writable part belongs: take the lease first, then make it.
 func (s *Store) InstanceDir(container string) string {

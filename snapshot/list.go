@@ -25,6 +25,8 @@ type Published struct {
 	Time         time.Time         `json:"time"`
 	Interpreters map[string]string `json:"interpreters,omitempty"`
 
+	Bad *Bad `json:"bad,omitempty"` // nil: it may be attached
+
 	// Unreadable is why published.json could not be read: when it was published, and before
 	// which others, nobody knows.
 	Unreadable error `json:"-"`
@@ -48,7 +50,7 @@ func (s *Store) List() ([]Published, error) {
 				continue // collected while we were reading
 			}
 		}
-		all = append(all, Published{ID: id, Sequence: p.Sequence, Time: p.Time, Interpreters: p.Interpreters, Unreadable: err})
+		all = append(all, Published{ID: id, Sequence: p.Sequence, Time: p.Time, Interpreters: p.Interpreters, Bad: s.Bad(id), Unreadable: err})
 	}
 	slices.SortFunc(all, func(a, b Published) int {
 		return cmp.Or(cmp.Compare(b.Sequence, a.Sequence), strings.Compare(a.ID.String(), b.ID.String()))

@@ -63,6 +63,7 @@ var publishSteps = []step{
 	{"describe", (*publication).describe},
 	{"rename snapshot", (*publication).renameSnapshot},
 	{"sync snapshots", (*publication).syncSnapshots},
+	{"mend marks", func(p *publication) error { return p.store.MendMarks() }},
 	{"switch", (*publication).switchCurrent},
 }
 

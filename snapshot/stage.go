@@ -70,8 +70,13 @@ func (s *Store) begin(ctx context.Context, lock *Lock) (*Stage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Stage{store: s, lock: lock, ctx: ctx, dir: dir, disk: disk,
-		staged: map[Object]stagedObject{}, read: map[Object]int64{}}, nil
+	st := &Stage{store: s, lock: lock, ctx: ctx, dir: dir, disk: disk,
+		staged: map[Object]stagedObject{}, read: map[Object]int64{}}
+	if err := st.distrust(); err != nil {
+		disk.Close()
+		return nil, err
+	}
+	return st, nil
 }
 
 // Close ends the stage: what was not published or kept is removed, and the lock released. It may

@@ -209,6 +209,37 @@ func TestMountHook(t *testing.T) {
 	}
 }
 
+// A container never gets a snapshot that is marked bad: it gets the newest good one and a line that
+// says so, or nothing where that is not enough.
+func TestMountHookBadSnapshot(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	store := filepath.Join(t.TempDir(), "store")
+	good := publish(t, store, nil)
+	bad := publish(t, store, map[string]string{"views/pip/http-v2/a/evil": "evil"})
+	s, err := snapshot.Open(store)
+	must(t, err)
+	must(t, s.MarkRevoked(bad, []string{"evil 1.0 (it steals)"}))
+	f := start(t, store, "c1", 0)
+	if status, stderr := f.attach("--required"); status != 1 || !strings.Contains(stderr, "evil 1.0 (it steals)") {
+		t.Errorf("required: exit %d, %q", status, stderr)
+	}
+	status, stderr := f.attach()
+	if status != 0 || !strings.Contains(stderr, "marked bad: the newest good one, "+good.Short()+" (revoked: evil 1.0 (it steals))") {
+		t.Errorf("exit %d, %q", status, stderr)
+	}
+	f.sh(`test -f $R/home/a/.cache/pip/http-v2/a/body && ! test -e $R/home/a/.cache/pip/http-v2/a/evil`)
+	if l, err := s.Lease("c1"); err != nil || l.Snapshot != good {
+		t.Errorf("lease %+v, %v", l, err)
+	}
+	must(t, s.MarkDamaged(good, "object ab/cd is gone", nil))
+	other := start(t, store, "c2", 0)
+	if status, stderr := other.attach(); status != 0 || !strings.Contains(stderr, "nothing attached") || !strings.Contains(stderr, "there is no good one") {
+		t.Errorf("without a good one: exit %d, %q", status, stderr)
+	}
+}
+
 func TestMountHookKeepsWhatWasThere(t *testing.T) {
 	if !overlaytest.Inside(t) {
 		return

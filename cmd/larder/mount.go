@@ -65,9 +65,12 @@ func runMount(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	id, err := store.Resolve(ref)
+	id, instead, err := store.Usable(ref)
 	if err != nil {
 		return err
+	}
+	if instead != nil {
+		warnf("%v", instead)
 	}
 	dir := keep.Dir(c.String("run-dir"))
 	s := keep.Snapshot{ID: id.String(), Image: store.ImagePath(id), Objects: store.ObjectsDir()}

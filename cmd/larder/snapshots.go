@@ -37,6 +37,9 @@ func (s stocked) marks() string {
 			marks = append(marks, m.word)
 		}
 	}
+	if s.Bad != nil {
+		marks = append(marks, "bad: "+printable(s.Bad.String()))
+	}
 	return strings.Join(marks, ", ")
 }
 

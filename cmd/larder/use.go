@@ -49,8 +49,11 @@ func runUse(c *cli.Context) error {
 }
 
 // usable looks at a snapshot as verify does without --full: at its image, and at the
-// names, sizes and modes of its files.
+// names, sizes and modes of its files. What is marked bad is not.
 func usable(ctx context.Context, s *snapshot.Store, id snapshot.ID) error {
+	if _, _, err := s.Usable(id.String()); err != nil {
+		return err
+	}
 	r, err := check.Run(ctx, s, []snapshot.ID{id}, check.Options{})
 	if err != nil {
 		return err

@@ -68,7 +68,7 @@ func (h Holder) lease(store *snapshot.Store, ref, dir string) (snapshot.ID, erro
 	// A gc can take the snapshot between the look and the lease: once, since
 	// it never takes the current one.
 	for try := 0; ; try++ {
-		id, err := store.Resolve(ref)
+		id, instead, err := h.usable(store, ref)
 		if err != nil {
 			return id, err
 		}
@@ -86,11 +86,28 @@ func (h Holder) lease(store *snapshot.Store, ref, dir string) (snapshot.ID, erro
 		l.Instance, l.Locked, l.Bundle = dir, h.Locked, h.Bundle
 		if err = store.AcquireLease(l); err == nil {
 			h.Undo(func() { _ = store.DropLease(h.Name) })
+			h.noteInstead(instead)
 			return id, nil
 		}
 		if !errors.Is(err, snapshot.ErrNoSnapshot) || try == 1 {
 			return id, err
 		}
+	}
+}
+
+// usable finds the snapshot. One that is marked bad has a good one in its place, unless that is
+// not enough.
+func (h Holder) usable(store *snapshot.Store, ref string) (id snapshot.ID, instead, err error) {
+	id, instead, err = store.Usable(ref)
+	if err == nil && h.Required {
+		err = instead
+	}
+	return id, instead, err
+}
+
+func (h Holder) noteInstead(instead error) {
+	if instead != nil {
+		h.Note(instead.Error())
 	}
 }
 
@@ -116,12 +133,14 @@ func (h Holder) Keep(store *snapshot.Store, dir, ref string, named bool) (Held, 
 	name := "instance:" + dir
 	had, unread := store.Lease(name)
 	held := Held{ID: had.Snapshot}
-	var err error
-	if unread != nil || named {
-		if held.ID, err = store.Resolve(ref); err != nil {
-			return held, err
-		}
+	if unread == nil && !named {
+		ref = had.Snapshot.String() // nothing else fits what is in it
 	}
+	var instead, err error
+	if held.ID, instead, err = h.usable(store, ref); err != nil {
+		return held, err
+	}
+	h.noteInstead(instead)
 	if err := instance.CheckFree(dir, h.MinFree); err != nil {
 		return held, err
 	}

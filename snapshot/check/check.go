@@ -116,7 +116,7 @@ const repair = "larder repair"
 func (c *checker) checkImage(ctx context.Context, id snapshot.ID) error {
 	if list, err := os.ReadDir(c.store.SnapshotDir(id)); err == nil {
 		for _, e := range list {
-			if n := e.Name(); !slices.ContainsFunc(c.store.SnapshotLayout(id), func(known snapshot.Entry) bool { return filepath.Base(known.Path) == n }) {
+			if n := e.Name(); !c.known(id, n) {
 				c.harmless(KindSnapshot, id, filepath.Join(c.store.SnapshotDir(id), n), "holds %q, which does not belong there", n)
 			}
 		}
@@ -126,6 +126,7 @@ func (c *checker) checkImage(ctx context.Context, id snapshot.ID) error {
 			return err
 		}
 	}
+	c.checkMark(id)
 	if err := c.store.CheckPublished(id); err != nil {
 		c.find(KindSnapshot, id, c.store.PublishedPath(id), repair, "%v", err)
 	}

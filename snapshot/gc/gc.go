@@ -180,7 +180,8 @@ func (r *run) snapshots(ctx context.Context) (survivors []snapshot.ID, err error
 		return nil, err // which one containers would get is unknown, so none may go
 	}
 	r.report.Kept = []Snapshot{}
-	for i, p := range all {
+	good := 0 // before p
+	for _, p := range all {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -188,7 +189,10 @@ func (r *run) snapshots(ctx context.Context) (survivors []snapshot.ID, err error
 			r.warn("snapshot %s: when it was published nobody knows: %v", p.ID.Short(), p.Unreadable)
 		}
 		line := Snapshot{ID: p.ID, Sequence: p.Sequence, Time: p.Time}
-		line.Reason = r.keep(p, i, current)
+		line.Reason = r.keep(p, good, current)
+		if p.Bad == nil {
+			good++
+		}
 		if line.Reason == "" {
 			line.Reason, err = r.remove(p.ID)
 			if err != nil {
@@ -206,14 +210,15 @@ func (r *run) snapshots(ctx context.Context) (survivors []snapshot.ID, err error
 	return survivors, nil
 }
 
-// keep is why a snapshot stays by rule, or "".
+// keep is why a snapshot stays by rule, or "". Its place is among the good ones: a bad one is nothing
+// to go back to.
 func (r *run) keep(p snapshot.Published, place int, current snapshot.ID) string {
 	switch {
 	case p.ID == current:
 		return "current"
 	case p.Unreadable != nil:
 		return fmt.Sprintf("when it was published nobody knows: %v", p.Unreadable)
-	case place < r.opts.Keep:
+	case p.Bad == nil && place < r.opts.Keep:
 		return fmt.Sprintf("among the newest %d", r.opts.Keep)
 	case r.opts.OlderThan > 0 && p.Time.After(r.now):
 		return "published in the future by this clock"

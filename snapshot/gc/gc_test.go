@@ -118,6 +118,20 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// A bad snapshot is none of the newest: the good one that is used in its place stays.
+func TestRunCountsGoodOnes(t *testing.T) {
+	s := newStore(t)
+	a, b, c, d := publish(t, s, "a"), publish(t, s, "b"), publish(t, s, "c"), publish(t, s, "d")
+	for _, id := range []snapshot.ID{c, d} {
+		must(t, s.MarkRevoked(id, []string{"evil 1.0"}))
+	}
+	defer s.MarkRevoked(d, nil)
+	r := collect(t, s, Options{Keep: 1})
+	if !exists(s.ImagePath(d)) || !exists(s.ImagePath(b)) || exists(s.ImagePath(a)) || exists(s.ImagePath(c)) || len(r.Removed) != 2 {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestRunKeepsWhatIsUsed(t *testing.T) {
 	s := newStore(t)
 	a := publish(t, s, "a")
