@@ -34,9 +34,7 @@ func (descriptors) OpenImage(path string, want Backing) (image Image, err error)
 			err = fmt.Errorf("open image %s: %w", path, err)
 		}
 	}()
-	fd, err := retry(func() (int, error) {
-		return unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	})
+	fd, err := openImageFile(path)
 	if err != nil {
 		return image, err
 	}
@@ -68,6 +66,19 @@ func (descriptors) OpenImage(path string, want Backing) (image Image, err error)
 	image.Backing = BackedByLoop
 	image.File, err = mountLoop(fd)
 	return image, err
+}
+
+// openImageFile never waits for a pipe. For gc, which holds a lease on an image for the moment in
+// which it looks whether anybody needs it, it does.
+func openImageFile(path string) (int, error) {
+	const flags = unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NOFOLLOW
+	return retry(func() (int, error) {
+		fd, err := unix.Open(path, flags|unix.O_NONBLOCK, 0)
+		if err == unix.EAGAIN {
+			fd, err = unix.Open(path, flags, 0)
+		}
+		return fd, err
+	})
 }
 
 // checkLength compares an image's size with what its superblock says, the one thing about it that

@@ -98,12 +98,13 @@ func (s *Store) EmptyTrash() error {
 }
 
 // SetAside takes a snapshot out of sight, for gc, which holds the writer lock: nobody can look it
-// up any more. Restore brings it back, Discard trashes it.
+// up any more. It is one rename, since others may wait for its end. Restore brings the snapshot
+// back, Discard trashes it; a gc that died before either is ended by the next Lock.
 func (s *Store) SetAside(id ID) error {
 	if err := s.move(s.SnapshotDir(id), s.aside(id)); err != nil {
 		return fmt.Errorf("set snapshot aside: %w", err)
 	}
-	return syncDir(s.join(snapshotsName))
+	return nil
 }
 
 // Restore undoes SetAside.
@@ -117,6 +118,9 @@ func (s *Store) Restore(id ID) error {
 // Discard trashes a snapshot that was set aside, for good: once it returns, no power cut brings
 // it back, so its objects may go.
 func (s *Store) Discard(id ID) error {
+	if err := syncDir(s.join(snapshotsName)); err != nil {
+		return err
+	}
 	if err := s.Trash(s.aside(id)); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
 
+	"larder/overlay"
 	"larder/overlay/instance"
 	"larder/overlay/keep"
 	"larder/popularity/misses"
@@ -46,6 +47,7 @@ func runGC(c *cli.Context) error {
 	opts.Unmount = func(id snapshot.ID) error {
 		return keep.Dir(c.String("run-dir")).Unmount(c.Context, id.String(), s.ObjectsDir())
 	}
+	opts.Users = func(id snapshot.ID, image string) []string { return overlay.Users(id.String(), image) }
 	opts.Parked = func() {
 		collectMisses(c.Context, s)
 		if err := misses.Prune(s.MissesDir(), time.Now()); err != nil {

@@ -2,7 +2,9 @@ package attach
 
 import (
 	"errors"
+	"io/fs"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -10,6 +12,7 @@ import (
 	"larder/overlay/instance"
 	"larder/overlay/keep"
 	"larder/snapshot/ecosystem"
+	"larder/snapshot/failpoint"
 )
 
 // Namespace is where the mounts of a session go: a command's own, or a container's. Files of the
@@ -131,10 +134,11 @@ func (s *Session) tree(o overlay.Owner, backing overlay.Backing) (tree, error) {
 	if ok && backing == overlay.AnyBacking {
 		return had, nil
 	}
-	f, how, err := s.RunDir.Open(s.Snapshot, o, backing)
+	f, how, err := s.open(o, backing)
 	if err != nil {
 		return tree{}, err
 	}
+	failpoint.Here("attach: tree opened")
 	if ok {
 		had.file.Close()
 	}
@@ -143,6 +147,23 @@ func (s *Session) tree(o overlay.Owner, backing overlay.Backing) (tree, error) {
 	}
 	s.trees[o] = tree{f, how}
 	return s.trees[o], nil
+}
+
+// aside is how long a snapshot may be missing that has a lease: gc takes one out of sight before it
+// looks for leases again, and then puts it back.
+const aside = 500 * time.Millisecond
+
+// open opens a tree. An image that is missing is waited for.
+func (s *Session) open(o overlay.Owner, backing overlay.Backing) (f *os.File, how keep.How, err error) {
+	end := time.Now().Add(aside)
+	for last := false; ; time.Sleep(time.Millisecond) {
+		f, how, err = s.RunDir.Open(s.Snapshot, o, backing)
+		if last || !errors.Is(err, fs.ErrNotExist) {
+			return f, how, err
+		}
+		_, missing := os.Lstat(s.Snapshot.Image)
+		last = missing == nil || time.Now().After(end)
+	}
 }
 
 // HasView says whether the snapshot has a view.

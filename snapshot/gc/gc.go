@@ -27,6 +27,9 @@ type Options struct {
 	// Mounted says whether something still needs an upper of an instance directory, though its
 	// container is dead: a process it left behind. nil where nothing mounts any.
 	Mounted func(dir string) (bool, error)
+	// Users names the processes that have the snapshot or its image, as far as anybody can tell;
+	// for people, and asked only of a snapshot that the kernel says is in use. nil: nobody tells.
+	Users func(id snapshot.ID, image string) []string
 	// Parked is called when the instances of dead containers are in the trash and
 	// nothing is removed yet: the last chance to read what they left. nil for none.
 	Parked func()
@@ -233,6 +236,7 @@ func (r *run) remove(id snapshot.ID) (kept string, err error) {
 	if why, err := r.leased(id); why != "" || err != nil {
 		return why, err
 	}
+	failpoint.Here("gc: leases read")
 	if r.opts.Unmount != nil && !r.opts.DryRun {
 		if err := r.opts.Unmount(id); err != nil {
 			r.warn("snapshot %s cannot be unmounted: %v", id.Short(), err)
@@ -240,39 +244,46 @@ func (r *run) remove(id snapshot.ID) (kept string, err error) {
 		}
 	}
 	failpoint.Here("gc: unmounted")
-	image, err := os.OpenFile(r.store.ImagePath(id), os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	image, err := openImage(r.store.ImagePath(id))
 	if err != nil {
 		return fmt.Sprintf("its image cannot be opened (%v), so nothing proves that no mount needs it", err), nil
 	}
 	defer image.Close()
-	if _, err := unix.FcntlInt(image.Fd(), unix.F_SETLEASE, unix.F_WRLCK); err != nil {
-		if errors.Is(err, unix.EAGAIN) {
-			return "in use: a mount or an open file needs its image", nil
-		}
-		return fmt.Sprintf("cannot prove that nobody uses it: F_SETLEASE: %v", err), nil
+	if r.opts.DryRun {
+		kept, err = r.needed(image, id, func() error { return nil })
+	} else {
+		kept, err = r.takeAway(image, id)
 	}
-	failpoint.Here("gc: lease granted")
-	// While this lease lasts, whoever opens the image waits. Closing the file ends it.
-	fi, err := image.Stat()
-	if err != nil {
-		return "", fmt.Errorf("stat image: %w", err)
+	if kept == "" && err == nil {
+		r.report.Bytes += image.size
 	}
-	if !r.opts.DryRun {
-		if err := r.store.SetAside(id); err != nil {
-			return "", err
-		}
-		failpoint.Here("gc: set aside")
-		// A lease written before this moment is seen here; one written after finds no snapshot.
-		if why, err := r.leased(id); why != "" || err != nil {
-			return why, errors.Join(err, r.store.Restore(id))
-		}
-		failpoint.Here("gc: found unused")
-		if err := r.store.Discard(id); err != nil {
-			return "", err
-		}
-		failpoint.Here("gc: in the trash")
+	return kept, err
+}
+
+// takeAway takes a snapshot out of sight and looks again: what came to use it before is seen then,
+// and what comes after finds nothing to use.
+func (r *run) takeAway(image *leasable, id snapshot.ID) (kept string, err error) {
+	if kept, err = r.needed(image, id, func() error {
+		failpoint.Here("gc: lease granted")
+		defer failpoint.Here("gc: set aside")
+		return r.store.SetAside(id)
+	}); kept != "" || err != nil {
+		return kept, err
 	}
-	r.report.Bytes += fi.Size()
+	failpoint.Here("gc: unlocked")
+	kept, err = r.leased(id)
+	if kept == "" && err == nil {
+		// Whoever waited for the end of the write lease has the image open by its file, without a name.
+		kept, err = r.needed(image, id, func() error { return nil })
+	}
+	if kept != "" || err != nil {
+		return kept, errors.Join(err, r.store.Restore(id))
+	}
+	failpoint.Here("gc: found unused")
+	if err := r.store.Discard(id); err != nil {
+		return "", err
+	}
+	failpoint.Here("gc: in the trash")
 	return "", nil
 }
 

@@ -36,7 +36,7 @@ func (r *run) reap() error {
 		if !dead {
 			continue
 		}
-		if needed := r.needed(dir, l.OtherBoot()); needed != "" {
+		if needed := r.stays(dir, l.OtherBoot()); needed != "" {
 			r.warn("lease of container %q: %s, but %s: kept", l.Container, why, needed)
 			continue
 		}
@@ -54,7 +54,7 @@ func (r *run) reap() error {
 		if owned[e.Name()] {
 			continue
 		}
-		if needed := r.needed(dir, false); needed != "" {
+		if needed := r.stays(dir, false); needed != "" {
 			r.warn("instances/%s of no container: %s: kept", e.Name(), needed)
 			continue
 		}
@@ -70,9 +70,9 @@ func (r *run) reap() error {
 	return nil
 }
 
-// needed is why an instance directory must stay though its container is dead, or "" when it is
+// stays is why an instance directory must stay though its container is dead, or "" when it is
 // proven that nobody needs it. No mount outlives the boot it was made in.
-func (r *run) needed(dir string, otherBoot bool) string {
+func (r *run) stays(dir string, otherBoot bool) string {
 	locked, err := snapshot.InstanceLocked(dir)
 	if err != nil {
 		return fmt.Sprintf("whether its instance is locked cannot be told (%v)", err)
