@@ -13,7 +13,7 @@ HOOKFLAGS  := -trimpath -ldflags '-s -w -X main.version=$(VERSION) $(HOOK_$(shel
 
 export CGO_ENABLED := 0
 
-.PHONY: help build docs demo test test-pure test-store test-script test-mount test-fuzz test-e2e bench torture lint install clean
+.PHONY: help build docs demo test test-pure test-store test-script test-mount test-fuzz test-e2e bench torture races lint install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench: build ## ratios measured side by side (root, Python, the package indexes)
 torture: build ## kills, failing calls, power cuts and damage, and what is left (root); TORTURE="-kills 1000 -seed 7" says what
 	$(GO) build -tags $(TAGS) -o bin/torture ./scripts/torture
 	@bin/torture $(or $(TORTURE),-kills 100 -errnos 100 -cuts 30 -damages 100)
+
+races: ## attaches against gc: every order of their steps, and 1,000 at random (root); RACES=5000 says how many
+	LARDER_RACES=$(or $(RACES),1000) $(GO) test -tags $(TAGS) -count=1 -v -timeout 60m -run '^TestMountAttach(BesideGC|esRaceGC)$$' ./cmd/larder-hook
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l cmd snapshot overlay builder popularity scripts)" || { gofmt -d cmd snapshot overlay builder popularity scripts; exit 1; }

@@ -19,10 +19,10 @@ const maxUsers = 4
 // Users names the processes that /proc shows with a mount of a snapshot or with its image open, one
 // of each mount namespace, for people: a mount that is attached nowhere shows in no process, nor does
 // what is below a directory that somebody holds open after the mount was let go of.
-func Users(id, image string) []string {
+func Users(id string, image *os.File) []string {
 	u := users{mark: []byte(" " + SourcePrefix + id[:min(12, len(id))] + ":"), seen: map[string]bool{}}
-	if err := unix.Stat(image, &u.image); err != nil {
-		u.image = unix.Stat_t{}
+	if err := unix.Fstat(int(image.Fd()), &u.image); err != nil {
+		return nil
 	}
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -33,7 +33,7 @@ func Users(id, image string) []string {
 			u.look(filepath.Join("/proc", e.Name()))
 		}
 	}
-	u.loops(image)
+	u.loops(image.Name())
 	if more := len(u.found) - maxUsers; more > 0 {
 		u.found = append(u.found[:maxUsers], fmt.Sprintf("and %d more", more))
 	}
@@ -65,9 +65,6 @@ func (u *users) look(proc string) {
 
 // opens says whether a process has the image open.
 func (u *users) opens(proc string) bool {
-	if u.image.Ino == 0 {
-		return false
-	}
 	open, err := os.ReadDir(proc + "/fd")
 	if err != nil {
 		return false

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -47,7 +48,7 @@ func runGC(c *cli.Context) error {
 	opts.Unmount = func(id snapshot.ID) error {
 		return keep.Dir(c.String("run-dir")).Unmount(c.Context, id.String(), s.ObjectsDir())
 	}
-	opts.Users = func(id snapshot.ID, image string) []string { return overlay.Users(id.String(), image) }
+	opts.Users = func(id snapshot.ID, image *os.File) []string { return overlay.Users(id.String(), image) }
 	opts.Parked = func() {
 		collectMisses(c.Context, s)
 		if err := misses.Prune(s.MissesDir(), time.Now()); err != nil {

@@ -57,7 +57,7 @@ func (r *run) needed(image *leasable, id snapshot.ID, do func() error) (why stri
 func (r *run) inUse(image *leasable, id snapshot.ID) string {
 	var users []string
 	if r.opts.Users != nil {
-		users = r.opts.Users(id, image.Name())
+		users = r.opts.Users(id, image.File)
 	}
 	const why = "in use: still mounted by somebody, or its image is open"
 	if len(users) == 0 {

@@ -1,14 +1,33 @@
 // Package gc frees what nobody holds: containers that died without a release, snapshots that are
 // neither kept nor in use, and objects no snapshot names.
 //
-// A snapshot goes when it is not current, not among the newest that are kept, old enough, when no
-// lease names it, and when the kernel grants a write lease (F_SETLEASE) on its image: it refuses
-// one while any mount, detached or in another namespace included, any open file below one, any
-// mapping or loop device still needs it. The snapshot is taken out of sight first and leases are
-// read again after, so that a lease written in between is seen; only then does it go to the trash.
+// # When a snapshot goes
 //
-// What a dead container left goes when its instance's lock is free and Options.Mounted says that
-// no mount needs its uppers any more: a process that it left behind may still write there.
+// It is not current, not among the newest that are kept, old enough, and proven to be of no use to
+// anybody: no lease names it, its kept mounts are gone, and the kernel grants a write lease
+// (F_SETLEASE of fcntl(2)) on its image. It refuses one while any mount, detached, lazily
+// unmounted or in another namespace included, any open file or directory below one, any mapping or
+// loop device still needs the image, and while anybody has it open. No other proof counts: mount
+// tables and /proc do not know all mounts. They name who it is, where they can, when a snapshot stays.
+//
+//	lease granted     nobody needs the image; whoever opens it from here on waits
+//	renamed           out of sight: nobody finds it from here on
+//	unlocked          the lease is given back; it was held for that one rename
+//	looked again      leases, and the kernel: whoever came before the rename is seen, and the
+//	                  snapshot put back
+//	deleted           by way of the trash, durably; then the objects that only it had
+//
+// An attach writes its lease before it looks whether its snapshot is there, so one of the two sees
+// the other; in the moment before a snapshot is put back, it waits. Both may be killed anywhere.
+//
+// Where the kernel grants no leases (a file system without them, such as NFS, FUSE or 9p on some
+// kernels, or fs.leases-enable=0) nothing is proven and every old snapshot is kept, and says why:
+// a disk that fills is seen in time, a library that vanishes below a running process is not.
+//
+// # What a dead container left
+//
+// It goes when its instance's lock is free and Options.Mounted says that no mount needs its uppers
+// any more: a process that it left behind may still write there.
 //
 // Whatever cannot be proven is kept and reported: a lease that cannot be read holds every
 // snapshot, one whose published.json cannot be read may be of any age, without current none is
@@ -16,6 +35,6 @@
 // which ones it needs.
 //
 // gc takes the writer lock, so it never meets a build; with Leftovers, which is for every hour, it
-// empties the trash beside one and leaves the rest for the next time. It may be killed at any point: the next
-// build or gc finishes what it began.
+// empties the trash beside one and leaves the rest for the next time. It may be killed at any point:
+// the next build or gc finishes what it began.
 package gc

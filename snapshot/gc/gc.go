@@ -27,9 +27,8 @@ type Options struct {
 	// Mounted says whether something still needs an upper of an instance directory, though its
 	// container is dead: a process it left behind. nil where nothing mounts any.
 	Mounted func(dir string) (bool, error)
-	// Users names the processes that have the snapshot or its image, as far as anybody can tell;
-	// for people, and asked only of a snapshot that the kernel says is in use. nil: nobody tells.
-	Users func(id snapshot.ID, image string) []string
+	// Users names who has the snapshot mounted or its image open, as far as anybody can tell; for people, and asked only of a snapshot that the kernel says is in use. nil: nobody tells.
+	Users func(id snapshot.ID, image *os.File) []string
 	// Parked is called when the instances of dead containers are in the trash and
 	// nothing is removed yet: the last chance to read what they left. nil for none.
 	Parked func()
@@ -182,6 +181,7 @@ func (r *run) snapshots(ctx context.Context) (survivors []snapshot.ID, err error
 	if err != nil && !errors.Is(err, snapshot.ErrNoSnapshot) {
 		return nil, err // which one containers would get is unknown, so none may go
 	}
+	failpoint.Here("gc: snapshots listed")
 	r.report.Kept = []Snapshot{}
 	good := 0 // before p
 	for _, p := range all {
