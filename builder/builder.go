@@ -45,8 +45,8 @@ type Config struct {
 
 // Event tells how far a stage is.
 type Event struct {
-	Stage       string // plan, fetch, unpack
-	Done, Total int    // projects or artifacts
+	Stage       string // plan, fetch, unpack, seal, publish
+	Done, Total int    // projects or artifacts; 0 of 0 where a stage begins that has no parts
 	Bytes       int64  // fetched so far
 	Item        string // the last thing done
 }
@@ -120,12 +120,13 @@ func build(ctx context.Context, cfg Config, log *log) error {
 func seal(ctx context.Context, cfg Config, worlds []*world, items []*Item, stage *snapshot.Stage, log *log) error {
 	r := &log.report
 	l := newLayout(stage)
-	if err := log.timed("seal", func() error { return l.layOut(ctx, cfg, worlds, items) }); err != nil {
+	if err := log.timed("seal", func() error { return l.layOut(ctx, cfg, worlds, items, log) }); err != nil {
 		return err
 	}
 	failpoint.Here("build: laid out")
 	r.Objects, r.Bytes = l.tree.Objects()
 	return log.timed("publish", func() error {
+		log.begin("publish")
 		id, fresh, err := stage.Publish(func(f *os.File) error { return l.tree.Write(f) }, programs(cfg.Targets))
 		if err != nil {
 			return err

@@ -124,6 +124,13 @@ func (l *log) step(stage string, total int, item string) {
 	l.emit(Event{Stage: stage, Done: l.done[stage], Total: total, Bytes: l.report.FetchedBytes, Item: item})
 }
 
+// begin tells that a stage without parts begins.
+func (l *log) begin(stage string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.emit(Event{Stage: stage, Bytes: l.report.FetchedBytes})
+}
+
 func (l *log) warn(line string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

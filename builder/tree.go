@@ -28,11 +28,12 @@ func newLayout(stage *snapshot.Stage) *layout {
 
 // layOut places what was stocked: layers, the links by which an attach finds them, views, merged
 // environments and the manifest.
-func (l *layout) layOut(ctx context.Context, cfg Config, worlds []*world, items []*Item) error {
+func (l *layout) layOut(ctx context.Context, cfg Config, worlds []*world, items []*Item, log *log) error {
 	for _, it := range items {
 		if err := l.item(cfg, it); err != nil {
 			return fmt.Errorf("lay out %s: %w", it.Filename, err)
 		}
+		log.step("seal", len(items), it.Filename)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -38,6 +38,7 @@ func buildCommand() *cli.Command {
 			&cli.BoolFlag{Name: "layers", Value: true, Usage: "unpack the ranked wheels too (what a lock names always is)"},
 			&cli.IntFlag{Name: "jobs", Usage: "download `N` files at once (default: 8)"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and its sizes; fetch and publish nothing"},
+			&cli.BoolFlag{Name: "quiet", Usage: "say nothing of the progress; warnings and failures are said"},
 			&cli.StringFlag{Name: "metrics", Usage: "write the state after the build to `FILE`, in Prometheus' text format"},
 			&cli.BoolFlag{Name: "force", Usage: "publish though most of the ranking failed, or lost most of its rows"},
 		},
@@ -128,7 +129,7 @@ func rankAndBuild(c *cli.Context, cfg config.Config, b builder.Config) (*builder
 			b.Entries[e.Project] = e
 		}
 	}
-	shown := newProgress(os.Stderr, jsonWanted(c))
+	shown := newProgress(os.Stderr, jsonWanted(c) || c.Bool("quiet"))
 	b.Progress, b.Warn = shown.event, shown.warn
 	report, err := builder.Build(c.Context, b)
 	shown.done()

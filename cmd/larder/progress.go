@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -18,11 +19,11 @@ import (
 // at most every few seconds, so that a log stays readable.
 type progress struct {
 	out   *os.File
-	quiet bool // data goes to standard output; warnings are still said
+	quiet bool // warnings are still said
 
 	bars   *mpb.Progress // nil without a terminal
 	stages map[string]*mpb.Bar
-	items  map[string]string
+	bytes  atomic.Int64 // fetched; the bars draw by themselves
 
 	last  time.Time
 	stage string
@@ -32,7 +33,7 @@ type progress struct {
 const lineEvery = 5 * time.Second
 
 func newProgress(out *os.File, quiet bool) *progress {
-	p := &progress{out: out, quiet: quiet, stages: map[string]*mpb.Bar{}, items: map[string]string{}}
+	p := &progress{out: out, quiet: quiet, stages: map[string]*mpb.Bar{}}
 	if !quiet && term.IsTerminal(int(out.Fd())) {
 		p.bars = mpb.New(mpb.WithOutput(out), mpb.WithWidth(40))
 	}
@@ -52,24 +53,35 @@ func (p *progress) event(e builder.Event) {
 }
 
 func line(e builder.Event) string {
-	s := fmt.Sprintf("%s %d of %d", e.Stage, e.Done, e.Total)
-	if e.Bytes > 0 {
+	s := e.Stage
+	if e.Total > 0 {
+		s += fmt.Sprintf(" %d of %d", e.Done, e.Total)
+	}
+	if e.Stage == "fetch" {
 		s += ", " + humanize.Bytes(uint64(e.Bytes)) + " fetched"
 	}
 	return s
 }
 
 func (p *progress) bar(e builder.Event) {
+	p.bytes.Store(e.Bytes)
 	bar := p.stages[e.Stage]
-	p.items[e.Stage] = e.Item
 	if bar == nil {
-		stage := e.Stage
-		bar = p.bars.AddBar(int64(e.Total),
-			mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-7s", stage)), decor.CountersNoUnit("%4d/%d ")),
-			mpb.AppendDecorators(decor.Elapsed(decor.ET_STYLE_GO)))
-		p.stages[stage] = bar
+		bar = p.bars.AddBar(int64(e.Total), mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-7s", e.Stage)), decor.CountersNoUnit("%4d/%d ")),
+			mpb.AppendDecorators(decor.Elapsed(decor.ET_STYLE_GO), decor.Any(p.fetched(e.Stage))))
+		p.stages[e.Stage] = bar
 	}
 	bar.SetCurrent(int64(e.Done))
+}
+
+// fetched is what stands behind a stage's bar: of the one that waits for a line, its bytes.
+func (p *progress) fetched(stage string) decor.DecorFunc {
+	return func(decor.Statistics) string {
+		if stage != "fetch" {
+			return ""
+		}
+		return "  " + humanize.Bytes(uint64(p.bytes.Load()))
+	}
 }
 
 // warn says one line without breaking the bars.

@@ -23,6 +23,7 @@ var keyless = map[string]string{
 	"json":   "what one caller reads",
 
 	"build dry-run":   "of one build",
+	"build quiet":     "of one caller",
 	"build force":     "of one build: a guard that is always off is none",
 	"rank source":     "of one question",
 	"rank explain":    "of one question",

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -51,21 +53,47 @@ func runSetupTimer(c *cli.Context) error {
 		return err
 	}
 	if c.Bool("cron") {
-		_, err := fmt.Fprint(c.App.Writer, larder.crontab())
-		return err
+		return printSetup(c, setupReport{Crontab: larder.crontab()})
 	}
 	dir := c.String("dir")
 	if st, err := os.Stat(dir); err != nil || !st.IsDir() {
 		return usagef("%s is no directory", dir).hint("does this host run systemd? --cron prints a crontab line instead; --dir writes elsewhere")
 	}
+	r := setupReport{Enable: "systemctl daemon-reload && systemctl enable --now " + timerName + " " + gcTimerName}
 	for _, u := range larder.units() {
 		path := filepath.Join(dir, u.name)
-		if err := snapshot.WriteFile(path, []byte(u.text), 0o644); err != nil {
+		err := snapshot.WriteFile(path, []byte(u.text), 0o644)
+		if errors.Is(err, fs.ErrPermission) {
+			return usagef("%s cannot be written by user %d", path, os.Geteuid()).hint("run it as root, or name another directory with --dir; --cron only prints")
+		}
+		if err != nil {
 			return fmt.Errorf("write unit: %w", err)
 		}
+		r.Wrote = append(r.Wrote, path)
+	}
+	return printSetup(c, r)
+}
+
+// setupReport is what was written and what is left to do, or the lines to add to a crontab.
+type setupReport struct {
+	Wrote   []string `json:"wrote,omitempty"`
+	Enable  string   `json:"enable,omitempty"`
+	Crontab []string `json:"crontab,omitempty"`
+}
+
+func printSetup(c *cli.Context, r setupReport) (err error) {
+	if jsonWanted(c) {
+		return printJSON(c, r)
+	}
+	for _, path := range r.Wrote {
 		fmt.Fprintf(c.App.Writer, "wrote %s\n", path)
 	}
-	_, err = fmt.Fprintf(c.App.Writer, "switch it on: systemctl daemon-reload && systemctl enable --now %s %s\n", timerName, gcTimerName)
+	if r.Enable != "" {
+		_, err = fmt.Fprintf(c.App.Writer, "switch it on: %s\n", r.Enable)
+	}
+	for _, line := range r.Crontab {
+		_, err = fmt.Fprintln(c.App.Writer, line)
+	}
 	return err
 }
 
@@ -169,11 +197,16 @@ func unitLine(words []string) string {
 	return strings.Join(quoted, " ")
 }
 
-// crontab is the same for cron, at times that are this host's own.
-func (line command) crontab() string {
-	return fmt.Sprintf("%d %d * * %d %s\n%d * * * * %s\n",
-		rand.IntN(60), rand.IntN(6), rand.IntN(7), cronCommand(fmt.Sprint(buildHours, "h"), line.buildWords()),
-		rand.IntN(60), cronCommand(fmt.Sprint(gcMinutes, "m"), line.gcWords()))
+// crontab is the same for cron, at times that are this host's own. cron sends by mail what a
+// job says, and these say only what somebody has to look at.
+func (line command) crontab() []string {
+	hours, minutes := fmt.Sprint(buildHours, "h"), fmt.Sprint(gcMinutes, "m")
+	build := cronCommand(hours, append(line.buildWords(), "--quiet"))
+	collect := cronCommand(minutes, append(slices.Clone(line.global), "gc"))
+	return []string{
+		fmt.Sprintf("%d %d * * %d %s; %s", rand.IntN(60), rand.IntN(6), rand.IntN(7), build, collect),
+		fmt.Sprintf("%d * * * * %s", rand.IntN(60), cronCommand(minutes, line.gcWords())),
+	}
 }
 
 func cronCommand(limit string, words []string) string {

@@ -32,9 +32,66 @@ func TestSetupTimerRefuses(t *testing.T) {
 func TestCronLine(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "a store, 100%")
 	out, err := larder(t, store, "setup", "timer", "--cron", "--metrics", "/m.prom")
-	if err != nil || !regexp.MustCompile(`^[0-5]?\d [0-5] \* \* [0-6] nice -n 10 ionice -c 3 timeout 12h \S+ --store '.*a store, 100\\%' build --metrics /m.prom >/dev/null\n`+
-		`[0-5]?\d \* \* \* \* nice -n 10 ionice -c 3 timeout 30m \S+ --store '.*a store, 100\\%' gc --leftovers >/dev/null\n$`).MatchString(out) {
+	const job = `nice -n 10 ionice -c 3 timeout \d+[hm] \S+ --store '.*a store, 100\\%' `
+	want := regexp.MustCompile(`^[0-5]?\d [0-5] \* \* [0-6] ` + job + `build --metrics /m.prom --quiet >/dev/null; ` + job + `gc >/dev/null\n` +
+		`[0-5]?\d \* \* \* \* ` + job + `gc --leftovers >/dev/null\n$`)
+	if err != nil || !want.MatchString(out) {
 		t.Errorf("%v: %q", err, out)
+	}
+	out, err = larder(t, store, "setup", "timer", "--cron", "--json")
+	var r setupReport
+	if jerr := json.Unmarshal([]byte(out), &r); err != nil || jerr != nil || len(r.Crontab) != 2 || r.Enable != "" {
+		t.Errorf("%v, %v: %q", err, jerr, out)
+	}
+}
+
+// What cron would send by mail: nothing of a week in which all went well.
+func TestScriptCronIsQuiet(t *testing.T) {
+	p := newProgram(t)
+	world := pypitest.NewIndex(t, pypitest.Options{})
+	w := pypitest.Wheel{Name: "alpha"}
+	world.AddFile("alpha", pypitest.Artifact{Name: w.Filename(), Data: w.Bytes()})
+	config := p.file("config.toml", "[rank]\nranking = ["+quote(rankingFile(t, "alpha\n"))+"]\n[build]\nlayers = false\nviews = [\"simple\"]\n")
+	if err := os.Chmod(config, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p = p.with(world.Env()...).with("PIP_RETRIES=0")
+	for _, line := range strings.Split(strings.TrimSpace(p.must("larder", "--config", config, "setup", "timer", "--cron")), "\n") {
+		job := strings.Join(strings.Fields(line)[5:], " ")
+		if out, errs, status := p.try("sh", "-c", job); status != 0 || out+errs != "" {
+			t.Errorf("%s: status %d, and said %s%s", job, status, out, errs)
+		}
+	}
+	world.Fault(world.PagePath("alpha"), pypitest.Fault{Status: 503})
+	if _, errs, status := p.try("larder", "--config", config, "build", "--quiet"); status != exitNetwork || !strings.HasPrefix(errs, "larder: ") {
+		t.Errorf("a failure: status %d, %q", status, errs)
+	}
+}
+
+// Units are root's to write: somebody else is told in one line what it takes.
+func TestScriptSetupUnprivileged(t *testing.T) {
+	p := newProgram(t)
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	bin := filepath.Join(dir, "larder")
+	p.must("cp", p.bin, bin)
+	for d := dir; d != "/tmp" && d != "/"; d = filepath.Dir(d) {
+		_ = os.Chmod(d, 0o755)
+	}
+	units := filepath.Join(dir, "units")
+	if err := os.Mkdir(units, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	out, errs, status := p.try("setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", bin, "--store", "/nowhere", "setup", "timer", "--dir", units)
+	if want := "larder: " + units + "/larder-build.service cannot be written by user 12345\nhint: run it as root, "; status != exitUsage || out != "" || !strings.HasPrefix(errs, want) {
+		t.Errorf("status %d: %s%s", status, out, errs)
+	}
+	out = p.must(bin, "--store", "/nowhere", "setup", "timer", "--dir", units, "--json")
+	var r setupReport
+	if err := json.Unmarshal([]byte(out), &r); err != nil || len(r.Wrote) != 4 || !strings.HasPrefix(r.Enable, "systemctl ") {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 
