@@ -131,7 +131,7 @@ func seal(ctx context.Context, cfg Config, worlds []*world, items []*Item, stage
 		if err != nil {
 			return err
 		}
-		r.Snapshot, r.Published = id.String(), fresh
+		r.Snapshot, r.Published, r.CheckedBytes = id.String(), fresh, stage.Hashed()
 		return nil
 	})
 }

@@ -14,7 +14,11 @@ import (
 // fetch makes sure that the pool has an artifact's bytes, when anything is made of them.
 func (s *stocking) fetch(ctx context.Context, it *Item) error {
 	var fetched, reused int64
-	if it.reused = s.reuse(it); it.reused {
+	var err error
+	if it.reused, err = s.reuse(it); err != nil {
+		return err
+	}
+	if it.reused {
 		reused = it.Size
 	} else {
 		size, have, err := s.stored(it)

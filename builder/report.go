@@ -18,6 +18,7 @@ type Report struct {
 
 	ReusedBytes  int64 `json:"reused_bytes"`  // bytes of artifacts the store had already
 	FetchedBytes int64 `json:"fetched_bytes"` // bytes of artifacts downloaded
+	CheckedBytes int64 `json:"checked_bytes"` // bytes that were read in the pool, to be sure of them
 
 	Skipped []Skip `json:"skipped"`
 

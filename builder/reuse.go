@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -16,67 +17,86 @@ type made struct {
 }
 
 // reuse takes what the previous snapshot has of an item and says whether that is all that
-// is wanted of it. The image was checked whole; of the pool's files it asks that they are
-// there with their sizes and modes, since to read them would be to read the whole pool
-// every week. Whatever is not, and all that the previous snapshot did not have just so,
-// is made again from an artifact whose bytes are read and hashed first.
-func (s *stocking) reuse(it *Item) bool {
+// is wanted of it. The image and its manifest were checked whole; the pool's files are looked
+// at, and read where that is not enough (see snapshot.Stage.Reuse). Whatever is damaged, and all
+// that the previous snapshot did not have just so, is made again from an artifact whose bytes
+// are read and hashed first. An error is the host's.
+func (s *stocking) reuse(it *Item) (bool, error) {
 	row, known := s.previous.artifact(it.world.Name, it.Artifact)
+	var err error
 	for _, p := range it.Picks {
-		if p.layered {
-			p.Layer = s.oldLayer(p)
+		if !p.layered {
+			continue
+		}
+		if p.Layer, err = s.oldLayer(p); err != nil {
+			return false, err
 		}
 	}
 	if it.Known = known; !known {
-		return false
+		return false, nil
 	}
 	it.Object, it.Size, it.Detail = snapshot.Object{Digest: row.SHA256}, row.Size, row.Detail
 	// All of them, whatever the first says: what is whole is not made twice.
-	parts, entries := it.world.Reuse(it, row), s.oldEntries(it)
-	return parts && entries && len(it.Unmade()) == 0
+	parts := it.world.Reuse(it, row)
+	entries, err := s.oldEntries(it)
+	return parts && entries && len(it.Unmade()) == 0, err
 }
 
 // oldLayer returns the layer of a pick as the previous snapshot has it, nil when it has
-// none or the pool lacks a part of it.
-func (s *stocking) oldLayer(p *Pick) []image.Entry {
+// none or a part of it is damaged.
+func (s *stocking) oldLayer(p *Pick) ([]image.Entry, error) {
 	entries, err := s.previous.layer(p.LayerID)
 	if err != nil {
 		s.log.warn(fmt.Sprintf("layer %s of %s cannot be read in the current snapshot, so it is made again: %v", p.LayerID, p.Filename, err))
-		return nil
+		return nil, nil
 	}
-	for _, e := range entries {
-		if e.Mode.IsRegular() && e.Size > 0 && !s.whole(e.Object, e.Size) {
-			s.log.warn(fmt.Sprintf("object %s is missing or damaged, so the layer of %s is made again", e.Object, p.Filename))
-			return nil
+	whole := true
+	for _, e := range entries { // all: what is damaged is not kept because another file is, too
+		if !e.Mode.IsRegular() || e.Size == 0 {
+			continue
 		}
+		ok, err := s.whole(e.Object, e.Size, "the layer of "+p.Filename)
+		if err != nil {
+			return nil, err
+		}
+		whole = whole && ok
 	}
-	return entries
+	if !whole {
+		return nil, nil
+	}
+	return entries, nil
 }
 
 // oldEntries takes over what the previous snapshot's views have of an item, and says whether that
 // is all.
-func (s *stocking) oldEntries(it *Item) bool {
-	all := true
+func (s *stocking) oldEntries(it *Item) (all bool, err error) {
+	all = true
 	for _, v := range s.views(it) {
 		for _, e := range v.Entries(it) {
 			path := viewPath(v, e)
 			o, size, ok := s.previous.object(path)
 			switch {
-			case e.Make != nil && ok && !s.whole(o, size):
-				s.log.warn(fmt.Sprintf("object %s is missing or damaged, so the entry of %s in view %s is made again", o, it.Filename, v.Name))
-				all = false
-			case e.Make != nil && ok:
-				it.made[path] = made{o, size}
+			case e.Make != nil && !ok:
 			case e.Make != nil:
-				all = false
+				if ok, err = s.whole(o, size, "the entry of "+it.Filename+" in view "+v.Name); ok {
+					it.made[path] = made{o, size}
+				}
 			case e.Object == it.Object:
 				ok = ok && o == it.Object
 				it.served = it.served || ok
-				all = all && ok && s.whole(o, size)
+				if ok {
+					ok, err = s.whole(o, size, "")
+				}
+			default: // it is the same whoever writes it
+				ok = true
 			}
+			if err != nil {
+				return false, err
+			}
+			all = all && ok
 		}
 	}
-	return all
+	return all, nil
 }
 
 // makeEntries makes what the views of an item lack.
@@ -112,8 +132,15 @@ func wantedViews(cfg Config, e Ecosystem) []View {
 // viewPath is where an entry lies in the image.
 func viewPath(v View, e ViewEntry) string { return "views/" + v.Name + "/" + e.Path }
 
-// whole says whether an object is there with its size and mode.
-func (s *stocking) whole(o snapshot.Object, size int64) bool {
-	n, ok := s.stage.Has(o)
-	return ok && n == size
+// whole says whether an object is there and undamaged. What has to be made again is named, if it has
+// a name: that an artifact is fetched again is said when it is.
+func (s *stocking) whole(o snapshot.Object, size int64, what string) (bool, error) {
+	err := s.stage.Reuse(o, size)
+	if err != nil && !errors.Is(err, snapshot.ErrDamaged) {
+		return false, err
+	}
+	if err != nil && what != "" {
+		s.log.warn(fmt.Sprintf("%s is made again: %v", what, err))
+	}
+	return err == nil, nil
 }

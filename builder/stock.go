@@ -225,7 +225,9 @@ func (s *stocking) bundledFor(ctx context.Context, w *world, b Bundler, t Target
 	defer r.Close()
 	pick.Tool, pick.layered, pick.world = true, true, w
 	it := itemsOf([]*Pick{pick})[0]
-	pick.Layer = s.oldLayer(pick)
+	if pick.Layer, err = s.oldLayer(pick); err != nil {
+		return nil, err
+	}
 	it.Known = pick.Layer != nil
 	_, err = w.Unpack(ctx, it, r, s.stage.Put)
 	return it, err

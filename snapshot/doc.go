@@ -21,6 +21,7 @@
 //	misses/                   names of what containers had to download
 //	rankings/                 last good answers of ranking addresses, made when there is one
 //	history.jsonl             one line a build; made by the first
+//	checked                   what the last build knows of objects' files, not to read them all; made by build
 //	pages/                    what the index said, to ask only what changed; made by build
 //
 // The promises:
@@ -46,7 +47,8 @@
 // and btrfs give it. It is for one host: no locks over a network file system. Damage by disk or by root is
 // found by snapshot/check, not by reading: the kernel serves what is in an object. A publish looks at
 // the bytes of what it writes again and of the image it finds, and replaces what is damaged; of other
-// objects Stage.Has tells size and mode, and Stage.Check reads them. An artifact kept by an
+// objects Stage.Has tells size and mode, Stage.Check reads them, and Stage.Reuse reads those that may have
+// changed, and the others in turn. An artifact kept by an
 // interrupted build is not yet in a snapshot, so a gc in between takes it.
 //
 // Left to others: what an image is (snapshot/image, so that the hook does not link the EROFS

@@ -1,10 +1,9 @@
 package snapshot
 
 import (
-	"crypto/sha256"
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 
@@ -19,7 +18,7 @@ func (s *Store) CheckImage(id ID) error {
 		return &problem{kind: ErrDamaged, msg: "image of snapshot " + id.Short() + ": " + why, err: err,
 			hint: "larder verify says what is damaged; larder build makes it again"}
 	}
-	sum, st, err := sumFile(s.ImagePath(id))
+	sum, st, err := SumFile(context.Background(), s.ImagePath(id), nil)
 	switch {
 	case isDamage(err):
 		return problemOf("cannot be read", errno(err))
@@ -31,30 +30,55 @@ func (s *Store) CheckImage(id ID) error {
 	return nil
 }
 
-// CheckObject reads an object of the pool and compares it with its name, mode and all; it returns
-// its size. ErrDamaged when it is missing (fs.ErrNotExist too), no plain file, has another mode,
-// holds other bytes or cannot be read; any other error is the host's.
+// CheckObject reads an object of the pool and compares it with its name, mode and owner too; it
+// returns its size. ErrDamaged when it is missing (fs.ErrNotExist too), no plain file, has another
+// mode or owner, holds other bytes or cannot be read; any other error is the host's.
 func (s *Store) CheckObject(o Object) (size int64, err error) {
-	problemOf := func(why string, err error) error {
-		return &problem{kind: ErrDamaged, msg: "object " + o.Path() + " " + why, err: err, hint: "larder verify says what needs it"}
+	ino, err := s.readObject(o)
+	if err != nil {
+		return 0, err
 	}
-	sum, st, err := sumFile(s.join(objectsName, o.Path()))
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return 0, problemOf("is missing", fs.ErrNotExist)
-	case isDamage(err):
-		return 0, problemOf("cannot be read", errno(err))
-	case err != nil:
-		return 0, fmt.Errorf("check object %s: %w", o, errno(err))
-	case st.Mode != unix.S_IFREG|o.Mode():
-		return 0, problemOf(fmt.Sprintf("has mode %04o, want %04o", st.Mode&0o7777, o.Mode()), nil)
-	case sum != o.Digest:
-		return 0, problemOf(fmt.Sprintf("holds %d other bytes", st.Size), nil)
-	}
-	return st.Size, nil
+	return ino.Size, nil
 }
 
-var errNotPlain = errors.New("not a plain file")
+// readObject is CheckObject. The inode is as it was before the first byte was read.
+func (s *Store) readObject(o Object) (unix.Stat_t, error) {
+	sum, ino, err := SumFile(context.Background(), s.join(objectsName, o.Path()), nil)
+	if err = judgeObject(o, ino, err); err == nil && sum != o.Digest {
+		err = damagedObject(o, fmt.Sprintf("holds %d other bytes", ino.Size), nil)
+	}
+	return ino, err
+}
+
+// statObject is CheckObject without reading.
+func (s *Store) statObject(o Object) (ino unix.Stat_t, err error) {
+	path := s.join(objectsName, o.Path())
+	err = ignoringEINTR(func() error { return unix.Lstat(path, &ino) })
+	return ino, judgeObject(o, ino, err)
+}
+
+// judgeObject says what is wrong with an object's file by its inode, or by the error of looking at it.
+func judgeObject(o Object, ino unix.Stat_t, err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return damagedObject(o, "is missing", fs.ErrNotExist)
+	case isDamage(err):
+		return damagedObject(o, "cannot be read", errno(err))
+	case err != nil:
+		return fmt.Errorf("check object %s: %w", o, errno(err))
+	case ino.Mode&unix.S_IFMT != unix.S_IFREG:
+		return damagedObject(o, "cannot be read", errNotPlain)
+	case ino.Mode != unix.S_IFREG|o.Mode():
+		return damagedObject(o, fmt.Sprintf("has mode %04o, want %04o", ino.Mode&0o7777, o.Mode()), nil)
+	case ino.Uid != uint32(os.Geteuid()):
+		return damagedObject(o, fmt.Sprintf("belongs to user %d", ino.Uid), nil)
+	}
+	return nil
+}
+
+func damagedObject(o Object, why string, err error) error {
+	return &problem{kind: ErrDamaged, msg: "object " + o.Path() + " " + why, err: err, hint: "larder verify says what needs it"}
+}
 
 // isDamage tells what is wrong with a file from what is wrong with the host: too many open files
 // or no permission say nothing about the bytes.
@@ -65,30 +89,4 @@ func isDamage(err error) bool {
 		}
 	}
 	return false
-}
-
-// sumFile hashes a plain file, without following a link or waiting on a pipe. The size is that of
-// the bytes read.
-func sumFile(path string) (sum Digest, st unix.Stat_t, err error) {
-	const flags = os.O_RDONLY | unix.O_NOFOLLOW | unix.O_CLOEXEC
-	f, err := os.OpenFile(path, flags|unix.O_NONBLOCK, 0)
-	if errors.Is(err, unix.EAGAIN) {
-		f, err = os.OpenFile(path, flags, 0) // gc looks for a moment whether anybody uses this image
-	}
-	if err != nil {
-		return sum, st, err
-	}
-	defer f.Close()
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return sum, st, err
-	}
-	if st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return sum, st, errNotPlain
-	}
-	h := sha256.New()
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	// Through os.File's own WriteTo it would be a buffer of 32 kB for every file.
-	st.Size, err = io.CopyBuffer(h, struct{ io.Reader }{f}, (*buf)[:cap(*buf)])
-	return Digest(h.Sum(nil)), st, err
 }

@@ -31,6 +31,7 @@ const (
 	pagesName     = "pages"
 	rankingsName  = "rankings"
 	historyName   = "history.jsonl"
+	checkedName   = "checked"
 
 	imageName     = "image.erofs"
 	publishedName = "published.json"

@@ -86,6 +86,7 @@ func (st *Stage) Publish(image func(w *os.File) error, interpreters map[string]s
 		}
 		afterStep(step.name)
 	}
+	st.writeChecked()
 	return p.id, p.new, nil
 }
 
@@ -150,6 +151,8 @@ func (p *publication) renameObjects() error {
 			return err
 		}
 		failpoint.Here("publish: object renamed")
+		ino, _ := p.store.statObject(o)
+		p.saw(o, sighting{size: so.size, ctime: ino.Ctim.Nano(), read: true})
 		p.dirs[o.Path()[:2]] = true
 		delete(p.staged, o)
 	}

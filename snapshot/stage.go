@@ -3,6 +3,7 @@ package snapshot
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"strconv"
@@ -26,11 +27,20 @@ type Stage struct {
 
 	mu     sync.Mutex
 	staged map[Object]stagedObject
-	read   map[Object]int64 // size of what was read in the pool and found right; or bad
+	seen   map[Object]sighting
+	before *checked // what earlier builds know
+	hashed int64    // bytes of the pool that were read
 	serial int
 	// unsynced: objects have final names that may not last. Close then leaves the stage's
 	// directory, as a kill would, and the next holder of the lock syncs.
 	unsynced bool
+}
+
+// sighting is what this stage knows of an object's file in the pool.
+type sighting struct {
+	size  int64 // or bad
+	ctime int64 // when the kernel last changed the file that holds the right bytes, in ns; 0 is unknown
+	read  bool  // this stage has read them, or written them
 }
 
 // bad is the size of a damaged object.
@@ -71,7 +81,7 @@ func (s *Store) begin(ctx context.Context, lock *Lock) (*Stage, error) {
 		return nil, err
 	}
 	st := &Stage{store: s, lock: lock, ctx: ctx, dir: dir, disk: disk,
-		staged: map[Object]stagedObject{}, read: map[Object]int64{}}
+		staged: map[Object]stagedObject{}, seen: map[Object]sighting{}, before: s.readChecked()}
 	if err := st.distrust(); err != nil {
 		disk.Close()
 		return nil, err
@@ -105,44 +115,93 @@ func (st *Stage) Close() error {
 // Has says whether an object is in the pool or in this stage, and its size, as far as names and
 // modes tell without reading. One that Check found damaged is not there.
 func (st *Stage) Has(o Object) (size int64, ok bool) {
-	st.mu.Lock()
-	so, ok := st.staged[o]
-	known := st.read[o]
-	st.mu.Unlock()
+	so, staged, seen := st.know(o)
 	switch {
-	case ok:
+	case staged:
 		return so.size, true
-	case known == bad:
+	case seen.size == bad:
 		return 0, false
 	}
-	return st.store.objectSize(o)
+	ino, err := st.store.statObject(o)
+	return ino.Size, err == nil
+}
+
+// know returns what is known of an object without looking.
+func (st *Stage) know(o Object) (so stagedObject, staged bool, seen sighting) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	so, staged = st.staged[o]
+	return so, staged, st.seen[o]
+}
+
+// Reuse looks at an object that an earlier snapshot has with this size, and that a new one is to
+// have as it is. It reads the file when it was changed since it was known to be right, and in its
+// turn; see checked. ErrDamaged as from Check: it has to be made again.
+func (st *Stage) Reuse(o Object, size int64) error {
+	so, staged, seen := st.know(o)
+	n, err := max(so.size, seen.size), error(nil)
+	if !staged && seen.size <= 0 {
+		n, err = st.look(o, size)
+	}
+	if err == nil && n != size {
+		err = damagedObject(o, fmt.Sprintf("is %d bytes, want %d", n, size), nil)
+	}
+	if errors.Is(err, ErrDamaged) {
+		st.saw(o, sighting{size: bad})
+	}
+	return err
+}
+
+// look returns the size of an object in the pool, and reads it when there is reason to.
+func (st *Stage) look(o Object, size int64) (int64, error) {
+	ino, err := st.store.statObject(o)
+	if err != nil || ino.Size != size {
+		return ino.Size, err
+	}
+	if !st.before.same(o, ino.Ctim.Nano()) {
+		return st.Check(o)
+	}
+	st.saw(o, sighting{size: size, ctime: ino.Ctim.Nano()})
+	return size, nil
+}
+
+func (st *Stage) saw(o Object, s sighting) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	st.seen[o] = s
 }
 
 // Check reads an object that something new is to be made of, once in the life of the stage, and
 // returns its size. What it finds damaged (ErrDamaged, see Store.CheckObject) counts as missing
 // from then on: the right bytes, once they are written, take the place of the damaged file.
 func (st *Stage) Check(o Object) (size int64, err error) {
-	st.mu.Lock()
-	so, staged := st.staged[o]
-	size, known := st.read[o]
-	st.mu.Unlock()
+	so, staged, seen := st.know(o)
 	switch {
 	case staged:
 		return so.size, nil // hashed while it was written
-	case known && size != bad:
-		return size, nil
+	case seen.read:
+		return seen.size, nil
 	}
-	size, err = st.store.CheckObject(o)
+	ino, err := st.store.readObject(o)
 	if err != nil && !errors.Is(err, ErrDamaged) {
 		return 0, err
 	}
-	if err != nil {
-		size = bad
-	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.read[o] = size
-	return max(size, 0), err
+	st.hashed += ino.Size
+	if err != nil {
+		st.seen[o] = sighting{size: bad}
+		return 0, err
+	}
+	st.seen[o] = sighting{size: ino.Size, ctime: ino.Ctim.Nano(), read: true}
+	return ino.Size, nil
+}
+
+// Hashed is how many bytes of the pool this stage has read to compare them with their names.
+func (st *Stage) Hashed() int64 {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.hashed
 }
 
 // holds says whether the stage or the pool has content that was just hashed, byte for byte: a
@@ -160,10 +219,7 @@ func (st *Stage) Open(o Object) (*os.File, error) {
 	if _, err := st.Check(o); err != nil {
 		return nil, err
 	}
-	st.mu.Lock()
-	so, ok := st.staged[o]
-	st.mu.Unlock()
-	if ok {
+	if so, staged, _ := st.know(o); staged {
 		f, err := os.Open(so.path)
 		if !errors.Is(err, fs.ErrNotExist) {
 			return f, err
@@ -181,16 +237,6 @@ func (s *Store) OpenObject(o Object) (*os.File, error) {
 			hint: "larder verify says what needs it"}
 	}
 	return f, err
-}
-
-// objectSize looks an object up in the pool. Only a plain file with the mode of an object counts:
-// anything else under that name is damage, and is written again.
-func (s *Store) objectSize(o Object) (int64, bool) {
-	var st unix.Stat_t
-	if unix.Lstat(s.join(objectsName, o.Path()), &st) != nil {
-		return 0, false
-	}
-	return st.Size, st.Mode == unix.S_IFREG|o.Mode()
 }
 
 // Mode is the permission bits of an object's file.

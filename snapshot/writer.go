@@ -208,7 +208,7 @@ func (st *Stage) Keep(o Object) error {
 	so, ok := st.staged[o]
 	st.mu.Unlock()
 	if !ok {
-		if _, ok := st.store.objectSize(o); ok {
+		if _, err := st.store.statObject(o); err == nil {
 			return nil
 		}
 		return fmt.Errorf("keep object %s: it was never staged", o)
@@ -220,7 +220,8 @@ func (st *Stage) Keep(o Object) error {
 	if err == nil {
 		err = st.store.place(so.path, o)
 	}
-	if _, there := st.store.objectSize(o); errors.Is(err, os.ErrNotExist) && there {
+	ino, there := st.store.statObject(o)
+	if errors.Is(err, os.ErrNotExist) && there == nil {
 		err = nil // another goroutine keeps the same object
 	}
 	if err != nil {
@@ -229,7 +230,7 @@ func (st *Stage) Keep(o Object) error {
 	err = syncDir(st.store.join(objectsName, o.Path()[:2]))
 	st.mu.Lock()
 	delete(st.staged, o)
-	st.read[o] = so.size
+	st.seen[o] = sighting{size: so.size, ctime: ino.Ctim.Nano(), read: true}
 	if err != nil {
 		st.unsynced = true
 	}

@@ -70,10 +70,10 @@ func (d *damaged) rebuild(warning string, edit ...func(*builder.Config)) *builde
 	return r
 }
 
-// clean is `larder verify --full`.
-func (d *damaged) clean() {
+// clean is `larder verify --full`, of the whole store or of snapshots.
+func (d *damaged) clean(ids ...snapshot.ID) {
 	d.t.Helper()
-	r, err := check.Run(d.t.Context(), d.store, nil, check.Options{Full: true})
+	r, err := check.Run(d.t.Context(), d.store, ids, check.Options{Full: true})
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -82,13 +82,15 @@ func (d *damaged) clean() {
 	}
 }
 
-func (d *damaged) imagePath(r *builder.Report) string {
+func (d *damaged) id(r *builder.Report) snapshot.ID {
 	id, err := snapshot.ParseDigest(r.Snapshot)
 	if err != nil {
 		d.t.Fatal(err)
 	}
-	return d.store.ImagePath(id)
+	return id
 }
+
+func (d *damaged) imagePath(r *builder.Report) string { return d.store.ImagePath(d.id(r)) }
 
 func (d *damaged) objectPath(o snapshot.Object) string {
 	return filepath.Join(d.store.ObjectsDir(), o.Path())
@@ -220,6 +222,7 @@ func TestDamagedSnapshotIsMadeAgain(t *testing.T) {
 		"no published.json":     snapshotFile("published.json", missing),
 		"published.json flawed": snapshotFile("published.json", truncated),
 		"no directory":          snapshotFile(".", supplanted),
+		"layer file flipped":    object("/pkg/data.txt", flipped),
 		"layer file missing":    object("/pkg/data.txt", missing),
 		"layer file short":      object("/pkg/data.txt", truncated),
 		"layer file empty":      object("/pkg/data.txt", emptied),
@@ -282,8 +285,9 @@ func (d *damaged) objectAt(r *builder.Report, suffix string) (o snapshot.Object)
 	return o
 }
 
-// Every object of a snapshot, lost or cut, is there again after the same build.
-func TestEveryLostObjectIsMadeAgain(t *testing.T) {
+// Every object of a snapshot that was lost, cut or changed is there again after the same build, and
+// a build of something else does not publish it either.
+func TestEveryDamagedObjectIsMadeAgain(t *testing.T) {
 	d := newDamaged(t, pypitest.Options{})
 	lock := d.lock("requirements.txt", "alpha==1.0\nbeta==1.0\n")
 	first := d.rebuild("", lock)
@@ -294,12 +298,23 @@ func TestEveryLostObjectIsMadeAgain(t *testing.T) {
 		}
 		return nil
 	}))
-	damage := []func(*testing.T, string){missing, truncated}
-	for o, path := range objects {
-		damage[o.Digest[0]%2](t, d.objectPath(o))
-		if r := d.rebuild("", lock); r.Snapshot != first.Snapshot {
-			t.Errorf("%s: made %s, want %s", path, r.Snapshot, first.Snapshot)
+	for _, damage := range []func(*testing.T, string){missing, truncated, flipped} {
+		for o, path := range objects {
+			damage(t, d.objectPath(o))
+			if r := d.rebuild("", lock); r.Snapshot != first.Snapshot {
+				t.Errorf("%s: made %s, want %s", path, r.Snapshot, first.Snapshot)
+			}
 		}
+	}
+	for o, path := range objects {
+		flipped(t, d.objectPath(o))
+		other, err := d.build(ranking("alpha", "beta"))
+		must(t, err)
+		if other.Snapshot == first.Snapshot {
+			t.Errorf("%s: made %s again", path, other.Snapshot)
+		}
+		d.clean(d.id(other))
+		d.rebuild("", lock)
 	}
 	if len(objects) < 15 {
 		t.Errorf("only %d objects", len(objects))
