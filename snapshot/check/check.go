@@ -18,7 +18,8 @@ import (
 
 // Options for a check.
 type Options struct {
-	Full bool // read every object
+	Full   bool   // read every object,
+	Subset Subset // of this part
 	// Progress is told the bytes read and to be read, from one goroutine at a time; may be nil.
 	Progress func(done, total int64)
 }
@@ -40,7 +41,7 @@ type checker struct {
 // error is about the check; damage is in the report.
 func Run(ctx context.Context, s *snapshot.Store, ids []snapshot.ID, opts Options) (*Report, error) {
 	c := &checker{store: s, opts: opts, owner: uint32(os.Geteuid()),
-		report: &Report{Full: opts.Full, Findings: []Finding{}},
+		report: &Report{Full: opts.Full, Subset: opts.Subset.String(), Findings: []Finding{}},
 		sizes:  map[snapshot.Object]int64{}, bad: map[snapshot.Object]string{}, images: map[snapshot.ID]bool{}}
 	c.current, _ = s.Current()
 	whole := len(ids) == 0
@@ -130,12 +131,12 @@ func (c *checker) checkImage(ctx context.Context, id snapshot.ID) error {
 	if err := c.store.CheckPublished(id); err != nil {
 		c.find(KindSnapshot, id, c.store.PublishedPath(id), repair, "%v", err)
 	}
-	sum, n, err := digest(ctx, c.store.ImagePath(id), nil)
+	sum, ino, err := snapshot.SumFile(ctx, c.store.ImagePath(id), nil)
 	if err != nil {
-		return err
+		return cause(err)
 	}
 	if snapshot.ID(sum) != id {
-		return fmt.Errorf("its %d bytes have digest %s", n, sum.Short())
+		return fmt.Errorf("its %d bytes have digest %s", ino.Size, sum.Short())
 	}
 	img, err := image.OpenSnapshot(c.store, id)
 	if err != nil {

@@ -108,9 +108,12 @@ func (f Finding) usedBy() string {
 // Report is what was looked at and found.
 type Report struct {
 	Full      bool      `json:"full"`
+	Subset    string    `json:"subset,omitempty"` // the part that was read, as 1/7
 	Snapshots int       `json:"snapshots"`
 	Objects   int       `json:"objects"`
-	Bytes     int64     `json:"bytes"` // of the objects
+	Bytes     int64     `json:"bytes"`      // of the objects
+	Read      int       `json:"read"`       // objects of which every byte was read, those no snapshot uses included
+	ReadBytes int64     `json:"read_bytes"` // of them
 	Findings  []Finding `json:"findings"`
 }
 

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"larder/snapshot"
 )
 
@@ -122,7 +124,7 @@ func (c *checker) checkLeases() error {
 // torn says that a file is what a power cut leaves of one that was not synced, as the leases of
 // processes are not.
 func torn(path string) bool {
-	f, err := openPlain(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return false
 	}
@@ -189,6 +191,15 @@ func ofHost(err error) bool {
 		return false
 	}
 	return true
+}
+
+// cause drops the path from an error: the finding names it shorter.
+func cause(err error) error {
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
 }
 
 // shell quotes a path for a command line where it must be.

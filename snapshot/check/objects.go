@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,7 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -18,8 +22,7 @@ import (
 // checkObjects looks at the objects that images name and, when the whole store is checked, at
 // every name in the pool.
 func (c *checker) checkObjects(ctx context.Context, whole bool) error {
-	var read []snapshot.Object
-	var total int64
+	var read []sized
 	for o, size := range c.sizes {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -30,21 +33,25 @@ func (c *checker) checkObjects(ctx context.Context, whole bool) error {
 			c.bad[o] = detail
 			continue
 		}
-		read = append(read, o)
-		total += size
+		read = append(read, sized{o, size})
 	}
 	if whole {
-		strays, bytes, err := c.strays(ctx)
+		strays, err := c.strays(ctx)
 		if err != nil {
 			return err
 		}
 		read = append(read, strays...)
-		total += bytes
 	}
 	if !c.opts.Full {
 		return nil
 	}
-	return c.readAll(ctx, read, total)
+	return c.readAll(ctx, slices.DeleteFunc(read, func(f sized) bool { return !c.opts.Subset.has(f.object) }))
+}
+
+// sized is an object and the size of its file, in bytes.
+type sized struct {
+	object snapshot.Object
+	size   int64
 }
 
 func (c *checker) objectPath(o snapshot.Object) string {
@@ -72,10 +79,10 @@ func (c *checker) look(o snapshot.Object, size int64) string {
 }
 
 // strays returns the objects of the pool that no image names, and reports what is no object.
-func (c *checker) strays(ctx context.Context) (objects []snapshot.Object, bytes int64, err error) {
+func (c *checker) strays(ctx context.Context) (objects []sized, err error) {
 	for i := range 256 {
 		if err := ctx.Err(); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		dir := fmt.Sprintf("%02x", i)
 		entries, err := os.ReadDir(filepath.Join(c.store.ObjectsDir(), dir))
@@ -83,7 +90,7 @@ func (c *checker) strays(ctx context.Context) (objects []snapshot.Object, bytes 
 			continue // said with the store's layout
 		}
 		if err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		for _, e := range entries {
 			o, err := snapshot.ParseObject(dir + "/" + e.Name())
@@ -102,64 +109,93 @@ func (c *checker) strays(ctx context.Context) (objects []snapshot.Object, bytes 
 				c.bad[o] = detail
 				continue
 			}
-			objects = append(objects, o)
+			f := sized{object: o}
 			if err == nil {
-				bytes += fi.Size()
+				f.size = fi.Size()
 			}
+			objects = append(objects, f)
 		}
 	}
-	return objects, bytes, nil
+	return objects, nil
 }
 
-// readAll hashes objects, as many at once as there are processors.
-func (c *checker) readAll(ctx context.Context, objects []snapshot.Object, total int64) error {
+// readAll hashes objects. The largest come first, so that no processor is left with one at the end.
+func (c *checker) readAll(ctx context.Context, files []sized) error {
+	slices.SortFunc(files, func(a, b sized) int { return cmp.Compare(b.size, a.size) })
+	c.report.Read = len(files)
+	for _, f := range files {
+		c.report.ReadBytes += f.size
+	}
+	var done atomic.Int64
+	defer c.showProgress(&done)()
 	var (
 		mu   sync.Mutex
-		done int64
+		next atomic.Int64
 		host error
 		wg   sync.WaitGroup
-		work = make(chan snapshot.Object)
 	)
-	progress := func(n int64) {
-		if c.opts.Progress == nil || n == 0 {
-			return
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		done += n
-		c.opts.Progress(done, total)
-	}
-	for range runtime.GOMAXPROCS(0) {
+	for range readers() {
 		wg.Go(func() {
-			for o := range work {
-				sum, _, err := digest(ctx, c.objectPath(o), progress)
-				detail := ""
-				switch _, used := c.sizes[o]; {
-				case ctx.Err() != nil:
-				case errors.Is(err, fs.ErrNotExist) && !used:
-				case errors.Is(err, fs.ErrNotExist):
-					detail = "missing"
-				case ofHost(err):
-					mu.Lock()
-					host = fmt.Errorf("check object %s: %w", o, err)
-					mu.Unlock()
-				case err != nil:
-					detail = "cannot be read: " + err.Error()
-				case sum != o.Digest:
-					detail = "its bytes have digest " + sum.Short()
-				}
+			for i := int(next.Add(1)) - 1; i < len(files) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
+				detail, err := c.readOne(ctx, files[i].object, &done)
+				mu.Lock()
 				if detail != "" {
-					mu.Lock()
-					c.bad[o] = detail
-					mu.Unlock()
+					c.bad[files[i].object] = detail
 				}
+				if host == nil {
+					host = err
+				}
+				mu.Unlock()
 			}
 		})
 	}
-	for _, o := range objects {
-		work <- o
-	}
-	close(work)
 	wg.Wait()
 	return errors.Join(ctx.Err(), host)
+}
+
+// readers is how many files are read at once: all processors hash, while others wait for the disk.
+func readers() int { return 2 * runtime.GOMAXPROCS(0) }
+
+// readOne hashes an object and says what is wrong with it. An error is of the host.
+func (c *checker) readOne(ctx context.Context, o snapshot.Object, done *atomic.Int64) (detail string, err error) {
+	sum, _, err := snapshot.SumFile(ctx, c.objectPath(o), func(n int64) { done.Add(n) })
+	switch _, used := c.sizes[o]; {
+	case ctx.Err() != nil:
+	case errors.Is(err, fs.ErrNotExist) && !used:
+	case errors.Is(err, fs.ErrNotExist):
+		return "missing", nil
+	case ofHost(err):
+		return "", fmt.Errorf("check object %s: %w", o, err)
+	case err != nil:
+		return "cannot be read: " + cause(err).Error(), nil
+	case sum != o.Digest:
+		return "its bytes have digest " + sum.Short(), nil
+	}
+	return "", nil
+}
+
+// progressEvery is how often progress is told.
+const progressEvery = 100 * time.Millisecond
+
+// showProgress tells how many bytes are read, until the function it returns is called.
+func (c *checker) showProgress(done *atomic.Int64) (end func()) {
+	if c.opts.Progress == nil {
+		return func() {}
+	}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		tick := time.NewTicker(progressEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				c.opts.Progress(done.Load(), c.report.ReadBytes)
+			case <-stop:
+				c.opts.Progress(done.Load(), c.report.ReadBytes)
+				return
+			}
+		}
+	}()
+	return func() { close(stop); <-stopped }
 }
