@@ -48,6 +48,7 @@ var keyless = map[string]string{
 	"mount user":      "of one mount",
 	"unmount all":     "of one unmount",
 	"verify full":     "of one check",
+	"verify subset":   "of one check",
 	"check python":    "of one question",
 	"diff files":      "of one comparison",
 	"timer cron":      "of one setup",

@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
+	"time"
 
 	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
@@ -22,7 +24,10 @@ func verifyCommand() *cli.Command {
 		Description: "Without --full it looks at images, names, sizes and modes: a changed byte in a file is not seen.\n" +
 			"Exit status 3 means damage; each line names the file, the snapshots, the paths, and what mends it.\n" +
 			"What only does not belong into a store is named too, and is no damage.",
-		Flags:  []cli.Flag{&cli.BoolFlag{Name: "full", Usage: "read every file of the pool"}},
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "full", Usage: "read every file of the pool"},
+			&cli.StringFlag{Name: "subset", Usage: "read `PART/PARTS` of them, as 1/7: so many nights read all"},
+		},
 		Action: runVerify,
 	}
 }
@@ -30,6 +35,13 @@ func verifyCommand() *cli.Command {
 func runVerify(c *cli.Context) error {
 	if err := maxArgs(c, 1); err != nil {
 		return err
+	}
+	opts := check.Options{Full: c.Bool("full") || c.IsSet("subset")}
+	if c.IsSet("subset") {
+		var err error
+		if opts.Subset, err = check.ParseSubset(c.String("subset")); err != nil {
+			return usagef("--subset: %v", err).hint(`the part of this weekday: --subset "$(date +%%u)/7"`)
+		}
 	}
 	s, err := openStore(c)
 	if err != nil {
@@ -43,10 +55,9 @@ func runVerify(c *cli.Context) error {
 		}
 		ids = append(ids, id)
 	}
-	opts := check.Options{Full: c.Bool("full")}
 	done := func() {}
-	if opts.Full && !jsonWanted(c) && term.IsTerminal(int(os.Stderr.Fd())) {
-		opts.Progress, done = verifyBar()
+	if opts.Full && !jsonWanted(c) {
+		opts.Progress, done = verifyProgress(os.Stderr)
 	}
 	r, err := check.Run(c.Context, s, ids, opts)
 	done()
@@ -71,7 +82,7 @@ func printVerify(c *cli.Context, r *check.Report) {
 		fmt.Fprintf(c.App.Writer, "%s\n", printable(f.String()))
 	}
 	what := "names, sizes and modes of"
-	if r.Full {
+	if r.Full && r.Subset == "" {
 		what = "every byte of"
 	}
 	found := "no damage"
@@ -81,12 +92,19 @@ func printVerify(c *cli.Context, r *check.Report) {
 	case n > 0:
 		found = fmt.Sprintf("no damage, %d harmless findings", n)
 	}
-	fmt.Fprintf(c.App.Writer, "%s: checked %s %d snapshots and %d objects, %s\n", found, what, r.Snapshots, r.Objects, humanize.Bytes(uint64(r.Bytes)))
+	part := ""
+	if r.Subset != "" {
+		part = fmt.Sprintf("; every byte of part %s: %d objects, %s", r.Subset, r.Read, humanize.Bytes(uint64(r.ReadBytes)))
+	}
+	fmt.Fprintf(c.App.Writer, "%s: checked %s %d snapshots and %d objects, %s%s\n", found, what, r.Snapshots, r.Objects, humanize.Bytes(uint64(r.Bytes)), part)
 }
 
-// verifyBar shows how much was read.
-func verifyBar() (progress func(done, total int64), end func()) {
-	p := mpb.New(mpb.WithOutput(os.Stderr), mpb.WithWidth(40))
+// verifyProgress shows how much was read: a bar on a terminal, elsewhere a plain line now and then.
+func verifyProgress(out *os.File) (progress func(done, total int64), end func()) {
+	if !term.IsTerminal(int(out.Fd())) {
+		return verifyLines(out, lineEvery), func() {}
+	}
+	p := mpb.New(mpb.WithOutput(out), mpb.WithWidth(40))
 	bar := p.AddBar(0, mpb.PrependDecorators(decor.Name("verify "), decor.CountersKiloByte("% .1f / % .1f ")),
 		mpb.AppendDecorators(decor.Percentage()))
 	return func(done, total int64) {
@@ -96,4 +114,15 @@ func verifyBar() (progress func(done, total int64), end func()) {
 			bar.Abort(false)
 			p.Wait()
 		}
+}
+
+// verifyLines writes a line when the last one, or the beginning, is longer ago than every.
+func verifyLines(out io.Writer, every time.Duration) func(done, total int64) {
+	last := time.Now()
+	return func(done, total int64) {
+		if time.Since(last) >= every {
+			last = time.Now()
+			fmt.Fprintf(out, "larder: verify %s of %s\n", humanize.Bytes(uint64(done)), humanize.Bytes(uint64(total)))
+		}
+	}
 }
