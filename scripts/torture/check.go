@@ -62,6 +62,7 @@ func (w *world) recovers(ctx context.Context, s scenario) (f found) {
 	in, err := s.prepare(ctx, w)
 	if err != nil {
 		f.add("cannot be run again: %v", err)
+		f.swept(ctx, w, s)
 		return f
 	}
 	r := w.do(ctx, in)

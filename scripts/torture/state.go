@@ -67,7 +67,7 @@ func mounted(dirs ...string) (left []string) {
 		return []string{fmt.Sprint("mount table: ", err)}
 	}
 	for line := range strings.Lines(string(table)) {
-		if of(line) {
+		if of(line) && !strings.Contains(line, " "+live+" ") { // the case's own disk
 			left = append(left, strings.TrimSpace(line))
 		}
 	}
