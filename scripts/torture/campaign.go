@@ -63,7 +63,10 @@ func torture(ctx context.Context, o options) (tallies []tally, err error) {
 func (c campaign) play(ctx context.Context, w *world) (t tally, err error) {
 	start := time.Now()
 	t.Campaign = c.name
-	defer func() { t.Seconds = time.Since(start).Seconds() }()
+	defer func() {
+		t.Seconds = time.Since(start).Seconds()
+		fmt.Printf("seed %d, part %s: %v\n", w.seed, &w.shard, t)
+	}()
 	cases, err := c.cases(ctx, w)
 	if err != nil {
 		return t, err
@@ -125,14 +128,12 @@ func draw(cases []testCase, n count, seed uint64) []testCase {
 // part is the cases that are this process's: by their names, since another one may have found one
 // more, or one less.
 func (s shard) part(cases []testCase) []testCase {
-	return slices.DeleteFunc(cases, func(c testCase) bool { return hash(c.name)%uint64(s.of) != uint64(s.nth) })
+	return slices.DeleteFunc(cases, func(c testCase) bool { return chance(0, c.name).IntN(s.of) != s.nth })
 }
 
 // chance is what a case draws from: its own, so that it is the same when played alone.
-func chance(seed uint64, name string) *rand.Rand { return rand.New(rand.NewPCG(seed, hash(name))) }
-
-func hash(name string) uint64 {
+func chance(seed uint64, name string) *rand.Rand {
 	h := fnv.New64()
 	h.Write([]byte(name))
-	return h.Sum64()
+	return rand.New(rand.NewPCG(seed, h.Sum64()))
 }

@@ -95,8 +95,13 @@ func (f *found) verifies(ctx context.Context, w *world, when string, none bool) 
 	}
 }
 
+// unmounted waits a moment: the kernel frees a loop device after the unmount has returned.
 func (f *found) unmounted(w *world, when string) {
-	if left := mounted(live, "/run/larder/"); len(left) > 0 {
+	left := mounted(live, "/run/larder/")
+	for begin := time.Now(); len(left) > 0 && time.Since(begin) < 3*time.Second; left = mounted(live, "/run/larder/") {
+		time.Sleep(20 * time.Millisecond)
+	}
+	if len(left) > 0 {
 		f.add("%s: mounted: %q", when, left)
 	}
 }
