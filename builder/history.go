@@ -4,20 +4,20 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
+	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"larder/snapshot"
+	"larder/snapshot/journal"
 )
 
-// Run is what the history of a store says of one build. Its JSON form is a contract.
+// Run is what the history of a store says of one build, or of another command that changed what is
+// stocked. Its JSON form is a contract.
 type Run struct {
-	Time      time.Time `json:"time"` // of its end
-	Exit      int       `json:"exit"` // of the command; 0 is well, and so is 8: with skips
+	Time      time.Time `json:"time"`    // of its end
+	Command   string    `json:"command"` // "build", also in lines without
+	Exit      int       `json:"exit"`    // of the command; 0 is well, and so is 8: with skips
 	Error     string    `json:"error,omitempty"`
 	Seconds   float64   `json:"seconds"`
 	Snapshot  string    `json:"snapshot,omitempty"` // empty when nothing was published or kept
@@ -30,21 +30,27 @@ type Run struct {
 	Reused    int64     `json:"reused_bytes"`
 	Skipped   int       `json:"skipped"`
 	Budget    int64     `json:"budget,omitempty"`
+	Skips     []Skip    `json:"skips,omitempty"`  // the first of Skipped, and why
+	Detail    string    `json:"detail,omitempty"` // what another command did, in words
 }
 
-// maxHistory bounds the file: some 2,500 runs. The older half goes when it is full.
+// buildCommand is the Command of a build.
+const buildCommand = "build"
+
+// maxHistory bounds the file: some 2,500 runs without a skip. The older half goes when it is full.
 const maxHistory = 1 << 20
 
-// maxError bounds the message of one run.
-const maxError = 1000
+// The bounds of one run: its message, and the skips that are told one by one.
+const (
+	maxError  = 1000
+	maxReason = 200
+	maxSkips  = 20
+)
 
 // RunOf is the run of a build that began at started and ends now, with an exit code and
 // what is to be said of it. The report may be nil.
 func RunOf(r *Report, started time.Time, exit int, failure string) Run {
-	if len(failure) > maxError {
-		failure = strings.ToValidUTF8(failure[:maxError], "") + "…"
-	}
-	run := Run{Time: time.Now().UTC().Truncate(time.Second), Exit: exit, Error: failure, Seconds: time.Since(started).Seconds()}
+	run := Run{Command: buildCommand, Time: time.Now().UTC().Truncate(time.Second), Exit: exit, Error: clip(failure, maxError), Seconds: time.Since(started).Seconds()}
 	if r == nil {
 		return run
 	}
@@ -53,91 +59,61 @@ func RunOf(r *Report, started time.Time, exit int, failure string) Run {
 	if r.Budget != nil {
 		run.Budget = r.Budget.Budget
 	}
+	for _, skip := range r.Skipped[:min(len(r.Skipped), maxSkips)] {
+		skip.Reason = clip(skip.Reason, maxReason)
+		run.Skips = append(run.Skips, skip)
+	}
 	return run
 }
 
-// AppendHistory writes one line, whole or not at all unless the machine dies.
-// Several may append at once: also the run that found another one busy.
-func AppendHistory(s *snapshot.Store, run Run) error {
-	return appendRun(s.HistoryPath(), run)
+func clip(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
 }
 
-func appendRun(path string, run Run) error {
-	b, err := json.Marshal(run)
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0o600)
-	if err != nil {
-		return fmt.Errorf("append history: %w", err)
-	}
-	defer f.Close()
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil { // gone with the descriptor
-		return fmt.Errorf("lock %s: %w", path, err)
-	}
-	if err := trimHistory(f); err != nil {
-		return fmt.Errorf("trim history: %w", err)
-	}
-	torn, err := tornLine(f)
-	if err != nil {
-		return fmt.Errorf("append history: %w", err)
-	}
-	if torn {
-		b = append([]byte{'\n'}, b...) // it stays one bad line, and this one is its own
-	}
-	if _, err := f.Write(append(b, '\n')); err != nil {
+// AppendHistory writes one line. Several may append at once: also the run that found another busy.
+func AppendHistory(s *snapshot.Store, run Run) error {
+	if err := journal.Append(s.HistoryPath(), run, maxHistory); err != nil {
 		return fmt.Errorf("append history: %w", err)
 	}
 	return nil
 }
 
-// tornLine says whether a file ends within a line, as a full disk or a crash leaves it.
-func tornLine(f *os.File) (bool, error) {
-	st, err := f.Stat()
-	if err != nil || st.Size() == 0 {
-		return false, err
-	}
-	var last [1]byte
-	_, err = f.ReadAt(last[:], st.Size()-1)
-	return last[0] != '\n', err
-}
-
-// trimHistory drops the older half of a full file. In place: whoever waits for the
-// lock has this very file open. A crash in between costs history, nothing else.
-func trimHistory(f *os.File) error {
-	st, err := f.Stat()
-	if err != nil || st.Size() < maxHistory {
-		return err
-	}
-	half := make([]byte, maxHistory/2)
-	n, err := f.ReadAt(half, st.Size()-int64(len(half)))
-	if err != nil && err != io.EOF {
-		return err
-	}
-	_, whole, _ := bytes.Cut(half[:n], []byte("\n"))
-	if err := f.Truncate(0); err != nil {
-		return err
-	}
-	_, err = f.Write(whole)
-	return err
-}
-
-// lastSuccess is when a build last ended well, by the history; zero for never.
-func lastSuccess(path string) (at time.Time) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+// History is what the history says, the newest first. A store that was never built into has none.
+func History(s *snapshot.Store) ([]Run, error) {
+	b, err := journal.Read(s.HistoryPath(), maxHistory)
 	if err != nil {
-		return at
+		return nil, fmt.Errorf("read history: %w", err)
 	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, 2*maxHistory))
-	if err != nil {
-		return at
-	}
+	runs := []Run{}
 	for line := range bytes.Lines(b) {
-		var l Run
-		if json.Unmarshal(line, &l) == nil && (l.Exit == 0 || l.Exit == 8) && l.Time.After(at) {
-			at = l.Time
+		var r Run
+		if json.Unmarshal(line, &r) != nil || r.Time.IsZero() {
+			continue // torn
+		}
+		if r.Command == "" {
+			r.Command = buildCommand
+		}
+		runs = append(runs, r)
+	}
+	slices.Reverse(runs)
+	return runs, nil
+}
+
+// LastBuild is the newest build of a history and when one last ended well; zero for none.
+func LastBuild(history []Run) (last Run, success time.Time) {
+	for _, r := range history {
+		if r.Command != buildCommand {
+			continue
+		}
+		if last.Time.IsZero() {
+			last = r
+		}
+		if (r.Exit == 0 || r.Exit == 8) && r.Time.After(success) {
+			success = r.Time
 		}
 	}
-	return at
+	return last, success
 }

@@ -1,8 +1,6 @@
 package builder
 
 import (
-	"bytes"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -14,76 +12,31 @@ import (
 	"larder/snapshot"
 )
 
-func TestHistoryIsBounded(t *testing.T) {
+func TestHistory(t *testing.T) {
 	s, err := snapshot.Create(filepath.Join(t.TempDir(), "store"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := s.HistoryPath()
-	long := Run{Error: strings.Repeat("x", 20_000)}
-	for i := range 120 {
-		long.Wheels = i
-		if err := appendRun(path, long); err != nil {
+	if runs, err := History(s); err != nil || len(runs) != 0 {
+		t.Errorf("of a new store: %v, %v", runs, err)
+	}
+	// A line of an earlier program, and one that a full disk or a crash tore.
+	old := `{"time":"2026-05-20T00:00:00Z","exit":0,"seconds":2}` + "\n" + `{"time":"2026-05-21T00:00:00Z","exit":0,"seco`
+	if err := os.WriteFile(s.HistoryPath(), []byte(old), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	day := func(n int) time.Time { return time.Date(2026, 5, n, 0, 0, 0, 0, time.UTC) }
+	for _, r := range []Run{{Time: day(22), Command: buildCommand, Exit: 10}, {Time: day(23), Command: "use"}} {
+		if err := AppendHistory(s, r); err != nil {
 			t.Fatal(err)
 		}
 	}
-	st, err := os.Stat(path)
-	if err != nil || st.Size() > maxHistory+30_000 {
-		t.Errorf("%v, %d bytes", err, st.Size())
+	runs, err := History(s)
+	if err != nil || len(runs) != 3 || runs[0].Command != "use" || runs[2].Command != buildCommand {
+		t.Fatalf("%+v, %v", runs, err)
 	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var lines []Run
-	for line := range bytes.Lines(b) {
-		var l Run
-		if err := json.Unmarshal(line, &l); err != nil {
-			t.Errorf("%.50q: %v", line, err)
-		}
-		lines = append(lines, l)
-	}
-	for i, l := range lines {
-		if l.Wheels != 120-len(lines)+i {
-			t.Fatalf("line %d is run %d of 120", i, l.Wheels)
-		}
-	}
-	// A link in its place is not followed.
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	victim := filepath.Join(t.TempDir(), "victim")
-	if err := os.WriteFile(victim, []byte("mine"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(victim, path); err != nil {
-		t.Fatal(err)
-	}
-	if err := appendRun(path, long); err == nil {
-		t.Error("wrote through a link")
-	}
-	if b, _ := os.ReadFile(victim); string(b) != "mine" {
-		t.Errorf("the link's target is %d bytes now", len(b))
-	}
-}
-
-// A record that a full disk or a crash tore stays one bad line: the next is not glued to it.
-func TestHistoryAfterATornLine(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "history.jsonl")
-	if err := os.WriteFile(path, []byte(`{"time":"2026-05-20T00:00:00Z","exit":0,"seco`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ended := time.Date(2026, 5, 27, 0, 0, 0, 0, time.UTC)
-	for range 2 {
-		if err := appendRun(path, Run{Time: ended}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := lastSuccess(path); !got.Equal(ended) {
-		t.Errorf("last success %v, want %v", got, ended)
-	}
-	if b, _ := os.ReadFile(path); strings.Count(string(b), "\n") != 3 {
-		t.Errorf("lines:\n%s", b)
+	if last, success := LastBuild(runs); !last.Time.Equal(day(22)) || !success.Equal(day(20)) {
+		t.Errorf("last %v, success %v", last.Time, success)
 	}
 }
 
@@ -97,7 +50,7 @@ func TestMetricsText(t *testing.T) {
 	}
 	line := regexp.MustCompile(`^(larder_[a-z_]+) (\S+)$`)
 	for _, l := range []Run{full, failed} {
-		text := metricsText(l, time.Unix(1e9, 0))
+		text := Metrics(l, time.Unix(1e9, 0))
 		seen := map[string]bool{}
 		rows := strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 		if len(rows)%3 != 0 || !strings.HasSuffix(text, "\n") {

@@ -4,21 +4,11 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"larder/snapshot"
 )
 
-// WriteMetrics puts the state of a store after a build into a file, in the text format of
-// Prometheus. The collector of its node exporter, which is not root, reads it whole.
-func WriteMetrics(s *snapshot.Store, run Run, path string) error {
-	if err := snapshot.WriteFile(path, []byte(metricsText(run, lastSuccess(s.HistoryPath()))), 0o644); err != nil {
-		return fmt.Errorf("write metrics: %w", err)
-	}
-	return nil
-}
-
-// metricsText is the state after a run; success is when one last ended well, zero for never.
-func metricsText(run Run, success time.Time) string {
+// Metrics is the state of a store after its last build, in the text format of Prometheus; success is
+// when one last ended well, zero for never.
+func Metrics(run Run, success time.Time) string {
 	var b strings.Builder
 	gauge := func(name, help string, value float64) {
 		fmt.Fprintf(&b, "# HELP %s %s\n# TYPE %s gauge\n%s %v\n", name, help, name, name, value)

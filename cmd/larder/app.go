@@ -53,6 +53,7 @@ func newApp() *cli.App {
 				diffCommand(),
 				duCommand(),
 				checkCommand(),
+				historyCommand(),
 			),
 			group("Keep",
 				verifyCommand(),

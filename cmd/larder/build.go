@@ -179,20 +179,8 @@ func ranks(c *cli.Context) bool { return !c.IsSet("lock") || c.IsSet("ranking") 
 // noteBuild appends a build to the history and writes the metrics. What goes wrong with it
 // is a warning: the build is what it is.
 func noteBuild(s *snapshot.Store, metrics string, r *builder.Report, err error, start time.Time) {
-	failure := ""
-	if err != nil && exitCode(err) != exitSkips {
-		failure = printable(err.Error())
-	}
-	run := builder.RunOf(r, start, exitCode(err), failure)
-	if err := builder.AppendHistory(s, run); err != nil {
-		warnf("%v", err)
-	}
-	if metrics == "" {
-		return
-	}
-	if err := builder.WriteMetrics(s, run, metrics); err != nil {
-		warnf("%v", err)
-	}
+	noteRun(s, builder.RunOf(r, start, exitCode(err), failureOf(err)))
+	writeMetrics(s, metrics)
 }
 
 func userAgent() string { return "larder/" + version }

@@ -22,6 +22,7 @@
 //	  ecosystem          what a world of packages brings: its tables, its interfaces
 //	  image              the EROFS image of a snapshot
 //	  check, gc, trash   what verifies, what collects, and the one deleter
+//	  journal            files of lines that many append to: history, usage
 //	  failpoint          steps at which tests end or hold a program
 //	  pypi/…             clients, tags, versions, markers and locks of PyPI
 //	overlay              the mounts: image, tree, private upper

@@ -55,7 +55,9 @@ func runGC(c *cli.Context) error {
 			warnf("%v", err)
 		}
 	}
+	start := time.Now()
 	r, err := gc.Run(c.Context, s, opts)
+	noteGC(s, r, err, start)
 	if r == nil {
 		return err
 	}
@@ -72,6 +74,19 @@ func runGC(c *cli.Context) error {
 	}
 	printGC(c, r)
 	return err
+}
+
+// noteGC notes a collection that took or failed; those of every hour that found nothing are not worth
+// a line.
+func noteGC(s *snapshot.Store, r *gc.Report, err error, start time.Time) {
+	detail := ""
+	if r != nil && (len(r.Removed) > 0 || r.Objects > 0) {
+		detail = fmt.Sprintf("removed %d snapshots and %d objects, %s", len(r.Removed), r.Objects, humanize.Bytes(uint64(r.Bytes)))
+	}
+	if r != nil && r.DryRun || detail == "" && err == nil {
+		return
+	}
+	noteCommand(s, "gc", snapshot.ID{}, detail, err, start)
 }
 
 // gcOptions is what the configuration and the command line ask for.

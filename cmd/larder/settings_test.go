@@ -50,6 +50,7 @@ var keyless = map[string]string{
 	"verify full":     "of one check",
 	"verify subset":   "of one check",
 	"check python":    "of one question",
+	"history last":    "of one question",
 	"diff files":      "of one comparison",
 	"timer cron":      "of one setup",
 	"timer dir":       "of one setup",

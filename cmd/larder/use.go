@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/urfave/cli/v2"
 
@@ -33,10 +34,12 @@ func runUse(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := usable(c.Context, s, id); err != nil {
-		return err
+	start := time.Now()
+	if err = usable(c.Context, s, id); err == nil {
+		err = s.Use(id)
 	}
-	if err := s.Use(id); err != nil {
+	noteCommand(s, "use", id, "", err, start)
+	if err != nil {
 		return err
 	}
 	if jsonWanted(c) {
