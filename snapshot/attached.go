@@ -11,13 +11,12 @@ import (
 // Attached is the note, in an instance, of what its container or command got. It is for people and for
 // counting: nothing that mounts or deletes goes by it, and it is not synced.
 type Attached struct {
-	Format    int       `json:"format"`
-	Container string    `json:"container"` // of the lease, or the kept instance's
-	Time      time.Time `json:"time"`
-	Snapshot  ID        `json:"snapshot"`
-	Profile   string    `json:"profile,omitempty"` // "" for a command
-	View      string    `json:"view,omitempty"`    // where the read-only view is
-	Mounts    []Mounted `json:"mounts"`
+	Format   int       `json:"format"`
+	Time     time.Time `json:"time"` // to the nanosecond: no two of a host are alike
+	Snapshot ID        `json:"snapshot"`
+	Profile  string    `json:"profile,omitempty"` // "" for a command
+	View     string    `json:"view,omitempty"`    // where the read-only view is
+	Mounts   []Mounted `json:"mounts"`
 }
 
 // Mounted is one mount of an instance.

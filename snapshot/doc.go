@@ -22,6 +22,7 @@
 //	rankings/                 last good answers of ranking addresses, made when there is one
 //	history.jsonl             one line a build; made by the first
 //	checked                   what the last build knows of objects' files, not to read them all; made by build
+//	usage/                    what was used and downloaded, by week; made by the first use
 //	pages/                    what the index said, to ask only what changed; made by build
 //
 // The promises:

@@ -47,6 +47,11 @@ func WriteFile(path string, b []byte, mode os.FileMode) error {
 	return replace(path, b, mode, func(*os.File) error { return nil })
 }
 
+// WriteFileDurably is WriteFile, and the file is still the new one, whole, after a power cut.
+func WriteFileDurably(path string, b []byte, mode os.FileMode) error {
+	return replaceFile(path, b, mode)
+}
+
 func replace(path string, b []byte, mode os.FileMode, sync func(*os.File) error) error {
 	tmp, err := newTemp(filepath.Dir(path))
 	if err != nil {

@@ -32,6 +32,7 @@ const (
 	rankingsName  = "rankings"
 	historyName   = "history.jsonl"
 	checkedName   = "checked"
+	usageName     = "usage"
 
 	imageName     = "image.erofs"
 	publishedName = "published.json"
@@ -125,6 +126,9 @@ func (s *Store) RankingsDir() string { return s.join(rankingsName) }
 
 // HistoryPath is the file with one line for each build. It is made by the first.
 func (s *Store) HistoryPath() string { return s.join(historyName) }
+
+// UsageDir is where package usage counts. It is made when it is needed.
+func (s *Store) UsageDir() string { return s.join(usageName) }
 
 // InstancesDir holds the instances of all containers, TrashDir what is being deleted.
 func (s *Store) InstancesDir() string { return s.join(instancesName) }

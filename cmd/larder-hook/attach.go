@@ -114,7 +114,7 @@ func (s *session) build(locks *attach.Locks) error {
 	defer s.held.Instance.Close()
 	a := attach.Session{
 		Namespace: s.ns, Snapshot: s.held.Snapshot(s.store), RunDir: keep.DefaultDir, Instance: s.held.Instance,
-		Views: s.profile.Views, MountPoints: s.profile.MountPoints, Locks: locks, Label: s.spec.MountLabel,
+		Views: s.profile.Views, MountPoints: s.profile.MountPoints, Locks: locks, Profile: s.name, Label: s.spec.MountLabel,
 		Required: s.required, Note: s.note,
 		LeftOut: func(part string, err error) error {
 			if errors.Is(err, attach.ErrTargets) {

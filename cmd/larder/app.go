@@ -53,6 +53,8 @@ func newApp() *cli.App {
 				diffCommand(),
 				duCommand(),
 				checkCommand(),
+				psCommand(),
+				statsCommand(),
 				historyCommand(),
 			),
 			group("Keep",

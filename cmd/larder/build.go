@@ -39,7 +39,7 @@ func buildCommand() *cli.Command {
 			&cli.IntFlag{Name: "jobs", Usage: "download `N` files at once (default: 8)"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and its sizes; fetch and publish nothing"},
 			&cli.BoolFlag{Name: "quiet", Usage: "say nothing of the progress; warnings and failures are said"},
-			&cli.StringFlag{Name: "metrics", Usage: "write the state after the build to `FILE`, in Prometheus' text format"},
+			metricsFlag(),
 			&cli.BoolFlag{Name: "force", Usage: "publish though most of the ranking failed, or lost most of its rows"},
 		},
 		Action: runBuild,

@@ -11,6 +11,7 @@
 //	popularity           what to stock: rankings and their blend
 //	  sources            rankings from files, addresses, ClickHouse
 //	  misses             what containers had to download, kept as names
+//	  usage              what was used from snapshots and what was not, by week
 //	  simulate           what a budget would hold of real requirement sets
 //	  pypi               what PyPI's clients leave behind
 //	builder              how a snapshot comes to be: plan, fetch, unpack, seal; its history
@@ -28,6 +29,7 @@
 //	overlay              the mounts: image, tree, private upper
 //	  attach             one session: a snapshot for a command or a container
 //	  keep               snapshots kept mounted
+//	  users              who uses the snapshots of a store
 //	  instance           uppers: limits, records, what mounts them
 //	  run, oci           around a command; in a container that a runtime creates
 //	  probe              what this host can do

@@ -76,7 +76,7 @@ func storeUsageOf(c *cli.Context) (*storeUsage, error) {
 
 // removable are the snapshots that larder gc would remove by the configuration in force.
 func removable(c *cli.Context, s *snapshot.Store) ([]snapshot.ID, error) {
-	opts, err := gcOptions(c)
+	opts, _, err := gcOptions(c)
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,7 @@ func gcCommand() *cli.Command {
 			&cli.StringFlag{Name: "older-than", Usage: "remove only what was published longer ago than `AGE`"},
 			&cli.BoolFlag{Name: "leftovers", Usage: "take what dead containers left, and nothing else"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "say what would go, and remove nothing"},
+			metricsFlag(),
 			runDirFlag(),
 		},
 		Action: runGC,
@@ -37,7 +38,7 @@ func runGC(c *cli.Context) error {
 	if err := maxArgs(c, 0); err != nil {
 		return err
 	}
-	opts, err := gcOptions(c)
+	opts, metrics, err := gcOptions(c)
 	if err != nil {
 		return err
 	}
@@ -56,8 +57,14 @@ func runGC(c *cli.Context) error {
 		}
 	}
 	start := time.Now()
+	if !opts.DryRun {
+		collectMisses(c.Context, s) // while the snapshots that containers had are there
+	}
 	r, err := gc.Run(c.Context, s, opts)
 	noteGC(s, r, err, start)
+	if !opts.DryRun {
+		writeMetrics(s, metrics)
+	}
 	if r == nil {
 		return err
 	}
@@ -89,14 +96,14 @@ func noteGC(s *snapshot.Store, r *gc.Report, err error, start time.Time) {
 	noteCommand(s, "gc", snapshot.ID{}, detail, err, start)
 }
 
-// gcOptions is what the configuration and the command line ask for.
-func gcOptions(c *cli.Context) (gc.Options, error) {
+// gcOptions is what the configuration and the command line ask for, and where metrics go.
+func gcOptions(c *cli.Context) (opts gc.Options, metrics string, err error) {
 	cfg, err := loadConfig(c)
 	if err != nil {
-		return gc.Options{}, err
+		return opts, "", err
 	}
 	return gc.Options{Keep: cfg.GC.Keep, OlderThan: time.Duration(cfg.GC.OlderThan), DryRun: c.Bool("dry-run"),
-		Leftovers: c.Bool("leftovers"), Mounted: instance.Mounted}, nil
+		Leftovers: c.Bool("leftovers"), Mounted: instance.Mounted}, cfg.Metrics, nil
 }
 
 func printGC(c *cli.Context, r *gc.Report) {

@@ -72,7 +72,7 @@ func fits(t *testing.T, name, page string) {
 func TestHelpSuggests(t *testing.T) {
 	for _, tc := range []struct{ line, says, hint string }{
 		{"biuld", `no command "biuld"`, "did you mean larder build?"},
-		{"stauts", `no command "stauts"`, "larder --help lists the commands"},
+		{"stauts", `no command "stauts"`, "did you mean larder stats?"},
 		{"list", `no command "list"`, "did you mean larder ls?"},
 		{"xyzzy", `no command "xyzzy"`, "larder --help lists the commands"},
 		{"setup tmer", `no command "setup tmer"`, "did you mean larder setup timer?"},

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"github.com/urfave/cli/v2"
+
 	"larder/builder"
+	"larder/popularity/usage"
 	"larder/snapshot"
 )
 
@@ -29,5 +32,10 @@ func metricsText(s *snapshot.Store) (string, error) {
 	if last, success := builder.LastBuild(history); !last.Time.IsZero() {
 		text = builder.Metrics(last, success)
 	}
-	return text, nil
+	weeks, err := usage.Load(s, stocks(s))
+	return text + usage.Metrics(weeks.Total()), err
+}
+
+func metricsFlag() cli.Flag {
+	return &cli.StringFlag{Name: "metrics", Usage: "write builds and usage to `FILE`, in Prometheus' text format"}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"larder/popularity/misses"
+	"larder/popularity/usage"
 	"larder/snapshot"
 	"larder/snapshot/ecosystem"
 )
@@ -13,12 +14,53 @@ import (
 // take ten times as much.
 const missTime = time.Second
 
-// collectMisses reads what containers that are gone left in the trash. Whatever
-// empties the trash (build, gc) calls it first. Nothing that goes wrong with it
-// stops a command: misses are a sample.
+// collectMisses reads what containers that are gone left in the trash: for the misses, and to count
+// what they used. Whatever empties the trash (build, gc) calls it first. Nothing that goes wrong with
+// it stops a command: misses are a sample.
 func collectMisses(ctx context.Context, s *snapshot.Store) {
-	c, err := misses.Collect(ctx, s.TrashDir(), s.MissesDir(), time.Now(), misses.Limits{Time: missTime})
+	c, err := misses.Collect(ctx, s.TrashDir(), s.MissesDir(), time.Now(), misses.Limits{Time: missTime}, noteUse(s))
 	sayMisses(ctx, c, err)
+	missed, err := usage.Fold(s, stocks(s))
+	if err != nil {
+		warnf("%v", err)
+	}
+	for _, m := range missed {
+		if _, err := misses.Append(s.MissesDir(), misses.Report{Time: m.Ended, Instance: m.Instance, Misses: m.Misses}); err != nil {
+			warnf("%v", err)
+		}
+	}
+}
+
+// noteUse notes the use of an instance that was read.
+func noteUse(s *snapshot.Store) misses.Seen {
+	return func(dir string, found misses.Found) {
+		note, err := snapshot.ReadAttached(dir)
+		if err != nil {
+			return // it never got anything, or no room was left for the note
+		}
+		if err := usage.Append(s, usage.Of(note, found, usage.ReadInstalled(dir), time.Now())); err != nil {
+			warnf("%v", err)
+		}
+	}
+}
+
+// stocks reads the manifests of snapshots, each once.
+func stocks(s *snapshot.Store) usage.Stocks {
+	had := map[snapshot.ID]*usage.Stock{}
+	return func(id snapshot.ID) *usage.Stock {
+		stock, ok := had[id]
+		if ok {
+			return stock
+		}
+		if img, _, err := openImage(s, id.String()); err == nil {
+			if m, err := img.Manifest(); err == nil {
+				stock = usage.StockOf(m)
+			}
+			img.Close()
+		}
+		had[id] = stock
+		return stock
+	}
 }
 
 func sayMisses(ctx context.Context, c misses.Collected, err error) {
@@ -36,7 +78,7 @@ func sayMisses(ctx context.Context, c misses.Collected, err error) {
 func (r *running) noteMisses() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.c.Context), 2*missTime)
 	defer cancel()
-	c, err := misses.CollectInstance(ctx, r.throwAway, r.container, r.store.MissesDir(), time.Now(), misses.Limits{Time: missTime})
+	c, err := misses.CollectInstance(ctx, r.throwAway, r.container, r.store.MissesDir(), time.Now(), misses.Limits{Time: missTime}, noteUse(r.store))
 	sayMisses(ctx, c, err)
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"larder/overlay/attach"
 	"larder/overlay/instance"
+	"larder/popularity/misses"
 	"larder/snapshot"
 	"larder/snapshot/failpoint"
 )
@@ -61,6 +62,9 @@ func (r *running) finish() {
 		r.leave()
 	}
 	if r.container == "" {
+		if r.Instance != nil && r.Instance.Kept() {
+			noteUse(r.store)(r.Instance.Dir(), misses.Found{}) // it stays, so nothing of it is read
+		}
 		return
 	}
 	r.noteLacked()

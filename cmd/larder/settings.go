@@ -22,7 +22,7 @@ type setting struct {
 func settings(c *config.Config) []setting {
 	return []setting{
 		{"store", "store", "", &c.Store},
-		{"metrics", "metrics", "build", &c.Metrics},
+		{"metrics", "metrics", "build gc", &c.Metrics},
 		{"rank.ranking", "ranking", "rank build", &c.Rank.Ranking},
 		{"rank.top", "top", "rank build", &c.Rank.Top},
 		{"rank.budget", "budget", "rank build", &c.Rank.Budget},

@@ -55,6 +55,9 @@ var keyless = map[string]string{
 	"timer cron":      "of one setup",
 	"timer dir":       "of one setup",
 	"timer metrics":   "the build that the unit runs reads the key itself",
+
+	"stats since":      "of one question",
+	"stats prometheus": "of one question: the key metrics is for what changes the store",
 }
 
 // flagless are the keys without a flag, and why.

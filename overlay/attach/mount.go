@@ -62,7 +62,7 @@ func (s *Session) mount(v mount) error {
 		v.at.Abandon()
 		return err
 	}
-	mounted := Mount{Part: v.part, Path: v.at.Path, Lowers: plan.Layers(), Dir: dir}
+	mounted := Mount{Part: v.part, Path: v.at.Path, Lowers: plan.Layers(), Dir: dir, Layers: v.lowers}
 	if err := s.Namespace.Attach(m, v.at); err != nil {
 		return err
 	}

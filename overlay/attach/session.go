@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -12,6 +13,7 @@ import (
 	"larder/overlay"
 	"larder/overlay/instance"
 	"larder/overlay/keep"
+	"larder/snapshot"
 	"larder/snapshot/ecosystem"
 	"larder/snapshot/failpoint"
 )
@@ -49,6 +51,7 @@ type Session struct {
 	Views       []string          // of caches; nil: those that are there
 	MountPoints map[string]string // of clients, instead of where they look
 	Locks       *Locks            // nil: no environment
+	Profile     string            // its name, for the note; "" for a command
 	Label       string            // SELinux mount label
 	Flags       int               // of every mount, MOUNT_ATTR_*, beside those of its mount point
 
@@ -73,7 +76,8 @@ type Mount struct {
 	Part   string // a client, or "environment"
 	Path   string
 	Lowers int
-	Dir    string // its part of the instance
+	Dir    string   // its part of the instance
+	Layers []string // those of the lowers that are the snapshot's, topmost first
 }
 
 type tree struct {
@@ -103,10 +107,28 @@ func (s *Session) Attach() error {
 	if err := s.part("view", s.attachView); err != nil {
 		return err
 	}
-	if s.Locks == nil {
-		return nil
+	if s.Locks != nil {
+		if err := s.part("environment", s.attachEnvironment); err != nil {
+			return err
+		}
 	}
-	return s.part("environment", s.attachEnvironment)
+	s.describe()
+	return nil
+}
+
+// describe leaves the note of what was attached. Without one it is attached all the same.
+func (s *Session) describe() {
+	id, err := snapshot.ParseDigest(s.Snapshot.ID)
+	if err != nil || len(s.Mounts) == 0 {
+		return
+	}
+	note := snapshot.Attached{Time: time.Now().UTC(), Snapshot: id, Profile: s.Profile, View: s.ViewPath}
+	for _, m := range s.Mounts {
+		note.Mounts = append(note.Mounts, snapshot.Mounted{Part: m.Part, Dir: filepath.Base(m.Dir), Path: m.Path, Lowers: m.Layers})
+	}
+	if b, err := note.Encode(); err == nil {
+		_ = s.Instance.WriteNote(snapshot.AttachedName, b)
+	}
 }
 
 func (s *Session) part(name string, attach func() error) error {

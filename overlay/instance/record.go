@@ -119,6 +119,17 @@ func (i *Instance) open(name string, flags int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
+// WriteNote writes a file of somebody else's beside the mounts, in place of an older one. Nothing is
+// synced, and nobody here reads it.
+func (i *Instance) WriteNote(name string, b []byte) error {
+	f, err := i.open(name, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_NONBLOCK)
+	if err != nil {
+		return fmt.Errorf("write note: %w", err)
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Close())
+}
+
 // write replaces the record, durably: the upper must never be older than it.
 func (i *Instance) write() error {
 	b, err := json.MarshalIndent(i.record, "", "  ")

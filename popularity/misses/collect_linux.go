@@ -33,6 +33,15 @@ const (
 // readMark is a file in an instance that was read.
 const readMark = "misses-read"
 
+// Seen is told what an instance that was read tells, before it is marked: the time to count it.
+type Seen func(dir string, found Found)
+
+// ReadInstance reads an instance, marked or not, and neither marks nor writes: it may be in use. ok is
+// false for a directory that holds no upper.
+func ReadInstance(ctx context.Context, dir string, limits Limits) (found Found, ok bool, err error) {
+	return scanInstance(ctx, dir, limits)
+}
+
 // Collect reads every instance parked in a directory (an instance holds, for
 // each of its mounts, a directory with its upper, u) and appends what each
 // missed to the day's file in log, which is made if need be. The limits are
@@ -41,7 +50,7 @@ const readMark = "misses-read"
 // What is parked stays there: removing it is its owner's. An instance that was
 // read gets a mark beside its mounts, where its container never was, and is not
 // read again under whatever name it is found later.
-func Collect(ctx context.Context, parked, log string, now time.Time, limits Limits) (Collected, error) {
+func Collect(ctx context.Context, parked, log string, now time.Time, limits Limits, seen Seen) (Collected, error) {
 	c := Collected{Notes: []string{}}
 	limits = limits.filled()
 	end := time.Now().Add(10 * limits.Time)
@@ -64,7 +73,7 @@ func Collect(ctx context.Context, parked, log string, now time.Time, limits Limi
 				c.Notes = append(c.Notes, fmt.Sprintf("stopped after %d instances: the others are not read", c.Instances))
 				return c, nil
 			}
-			one, err := CollectInstance(ctx, filepath.Join(parked, e.Name()), e.Name(), log, now, limits)
+			one, err := CollectInstance(ctx, filepath.Join(parked, e.Name()), e.Name(), log, now, limits, seen)
 			c.Instances += one.Instances
 			c.Misses += one.Misses
 			c.Notes = append(c.Notes, one.Notes...)
@@ -83,7 +92,7 @@ func Collect(ctx context.Context, parked, log string, now time.Time, limits Limi
 
 // CollectInstance reads one instance, which nobody may be using any more, and
 // appends what it missed to the day's file in log under the name it is known by.
-func CollectInstance(ctx context.Context, dir, name, log string, now time.Time, limits Limits) (Collected, error) {
+func CollectInstance(ctx context.Context, dir, name, log string, now time.Time, limits Limits, seen Seen) (Collected, error) {
 	c := Collected{Notes: []string{}}
 	var st unix.Stat_t
 	if unix.Lstat(filepath.Join(dir, readMark), &st) == nil {
@@ -110,6 +119,9 @@ func CollectInstance(ctx context.Context, dir, name, log string, now time.Time, 
 		if c.Misses, err = Append(log, Report{Time: now, Instance: name, Misses: found.Misses}); err != nil {
 			return c, err
 		}
+	}
+	if seen != nil {
+		seen(dir, found)
 	}
 	// Marked after the lines are written: killed in between, an instance is read
 	// twice under one name, which counts once. A mark that cannot be made costs
@@ -144,7 +156,7 @@ func scanInstance(ctx context.Context, dir string, limits Limits) (all Found, ok
 			continue
 		}
 		ok = true
-		if err := s.upper(upper); errors.Is(err, fs.ErrNotExist) {
+		if err := s.upper(m.Name(), upper); errors.Is(err, fs.ErrNotExist) {
 			continue // emptied meanwhile
 		} else if err != nil {
 			return Found{}, false, err

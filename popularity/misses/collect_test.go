@@ -35,7 +35,7 @@ func TestCollect(t *testing.T) {
 				}
 			}
 		}
-		c, err := Collect(t.Context(), parked, log, day, Limits{})
+		c, err := Collect(t.Context(), parked, log, day, Limits{}, nil)
 		if err != nil || c.Instances != want || c.Misses != want || len(c.Notes) != 0 {
 			t.Errorf("round %d: %+v %v", i, c, err)
 		}
@@ -46,7 +46,7 @@ func TestCollect(t *testing.T) {
 	if err := os.Remove(filepath.Join(parked, mark)); err != nil {
 		t.Fatal(err)
 	}
-	c, err := Collect(t.Context(), parked, log, day, Limits{Names: 1})
+	c, err := Collect(t.Context(), parked, log, day, Limits{Names: 1}, nil)
 	if err != nil || !strings.Contains(strings.Join(c.Notes, "\n"), "one: more than 1 names") {
 		t.Errorf("%+v %v", c, err)
 	}
@@ -54,13 +54,13 @@ func TestCollect(t *testing.T) {
 		t.Fatal(err)
 	}
 	alone := filepath.Join(t.TempDir(), "misses")
-	if c, err := CollectInstance(t.Context(), filepath.Join(parked, "one"), "run-1", alone, day, Limits{}); err != nil || c.Instances != 1 || c.Misses != 2 {
+	if c, err := CollectInstance(t.Context(), filepath.Join(parked, "one"), "run-1", alone, day, Limits{}, nil); err != nil || c.Instances != 1 || c.Misses != 2 {
 		t.Errorf("%+v %v", c, err)
 	}
 	if got, _ := counts(t, alone); got != "a:1 b:1" {
 		t.Errorf("counted %q", got)
 	}
-	if c, err := Collect(t.Context(), filepath.Join(parked, "absent"), log, day, Limits{}); err != nil || c.Instances != 0 {
+	if c, err := Collect(t.Context(), filepath.Join(parked, "absent"), log, day, Limits{}, nil); err != nil || c.Instances != 0 {
 		t.Errorf("%+v %v", c, err)
 	}
 }
@@ -71,7 +71,7 @@ func TestCollectFromAPipe(t *testing.T) {
 	if err := syscall.Mkfifo(parked, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Collect(t.Context(), parked, t.TempDir(), time.Now(), Limits{}); !errors.Is(err, syscall.ENOTDIR) {
+	if _, err := Collect(t.Context(), parked, t.TempDir(), time.Now(), Limits{}, nil); !errors.Is(err, syscall.ENOTDIR) {
 		t.Errorf("%v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -44,8 +45,16 @@ const deepest = 12
 // Found is what an upper tells.
 type Found struct {
 	Misses  []ecosystem.Miss // sorted, each once
+	Parts   []Part           // what each upper tells, in the order they were read
 	Entries int              // directory entries looked at
 	Stopped string           // which limit ended the scan early; empty when it saw everything
+}
+
+// Part is what the upper of one mount tells.
+type Part struct {
+	Name   string           // of the mount in its instance, "" of a lone upper
+	Misses []ecosystem.Miss // sorted, each once
+	Asked  []string         // keys of answers that indexes gave, sorted; at most as many as names
 }
 
 // errStop ends a scan at a limit.
@@ -57,6 +66,7 @@ type scan struct {
 	limits   Limits
 	deadline time.Time
 	found    map[ecosystem.Miss]bool
+	parts    []*part
 	entries  int
 	bytes    int64
 	stopped  string
@@ -66,7 +76,7 @@ type scan struct {
 // is wrong inside it is only passed over.
 func Scan(ctx context.Context, dir string, limits Limits) (Found, error) {
 	s := newScan(ctx, limits)
-	if err := s.upper(dir); err != nil {
+	if err := s.upper("", dir); err != nil {
 		return Found{}, err
 	}
 	return s.result(), nil
@@ -77,8 +87,16 @@ func newScan(ctx context.Context, limits Limits) *scan {
 	return &scan{ctx: ctx, limits: limits, found: map[ecosystem.Miss]bool{}, deadline: time.Now().Add(limits.Time)}
 }
 
+// part is what was found in one upper so far.
+type part struct {
+	name  string
+	found map[ecosystem.Miss]bool
+	asked map[string]bool
+}
+
 // upper adds one upper to the scan. Ending at a limit is no error.
-func (s *scan) upper(dir string) error {
+func (s *scan) upper(name, dir string) error {
+	s.parts = append(s.parts, &part{name, map[ecosystem.Miss]bool{}, map[string]bool{}})
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("open upper %s: %w", dir, err)
@@ -106,7 +124,11 @@ func (s *scan) upper(dir string) error {
 }
 
 func (s *scan) result() Found {
-	return Found{Misses: sorted(s.found), Entries: s.entries, Stopped: s.stopped}
+	f := Found{Misses: sorted(s.found), Entries: s.entries, Stopped: s.stopped}
+	for _, p := range s.parts {
+		f.Parts = append(f.Parts, Part{p.name, sorted(p.found), slices.Sorted(maps.Keys(p.asked))})
+	}
+	return f
 }
 
 // walk reads for one ecosystem one directory and what is below it, and closes fd. Directories are
@@ -158,11 +180,20 @@ func (s *scan) look(fd int, of ecosystem.Leftovers, path []string, name string, 
 			s.add(m)
 		}
 	}
+	if isDir {
+		return
+	}
+	if key, ok := of.Asked(path, name); ok {
+		if asked := s.parts[len(s.parts)-1].asked; len(asked) < s.limits.Names {
+			asked[key] = true
+		}
+	}
 }
 
 func (s *scan) add(m ecosystem.Miss) {
 	if len(s.found) < s.limits.Names {
 		s.found[m] = true
+		s.parts[len(s.parts)-1].found[m] = true
 	} else if !s.found[m] {
 		s.stopped = fmt.Sprintf("more than %d names", s.limits.Names)
 	}

@@ -9,18 +9,24 @@
 //   - site-packages/: projects by the name of their dist-info, unless direct_url.json says they
 //     came from elsewhere than an index.
 //
-// What cannot be seen: an index that sends no cache headers leaves nothing in pip's cache, and one
-// that is not the public one sends no x-pypi-file headers; there only site-packages and locally
-// built wheels tell. Not pip and setuptools: every new virtual environment has them, without a
-// download. Poetry's and other clients' caches are not read. A container that removes its cache
-// before it ends (an image build that cleans up) has hidden what it fetched.
+// An index that is not the public one sends no x-pypi-file headers: there a wheel in the cache tells
+// its name by the paths in it. One that sends no cache headers leaves nothing in pip's cache; there
+// only site-packages and locally built wheels tell, and what a container has installed in its own
+// files, which the hook looks at when it ends (overlay/pypi).
+//
+// Left out are pip and setuptools: every new virtual environment has them, without a download.
+// Poetry's and other clients' caches are not read. A container that removes its cache before it ends
+// (an image build that cleans up) has hidden what it fetched.
 package pypi
 
 import (
 	"io"
+	"regexp"
 	"strings"
+	"sync"
 
 	"larder/popularity"
+	"larder/snapshot"
 	"larder/snapshot/ecosystem"
 	"larder/snapshot/pypi"
 )
@@ -91,7 +97,7 @@ func (l Leftovers) Look(dir ecosystem.Dir, path []string, name string, isDir boo
 		// without METADATA was copied up for another file in it, or emptied by an uninstall.
 		ok = ok && m.Project != "pip" && m.Project != "setuptools" && dir.Has(name, "METADATA") && !dir.Has(name, "direct_url.json")
 	case isDir:
-	case k == pipHTTP && len(name) == 56 && strings.Trim(name, "0123456789abcdef") == "":
+	case k == pipHTTP && isEntry(name):
 		m, ok = fromEntry(dir, name)
 	case k == pipWheels:
 		m, ok = fromWheel(name)
@@ -99,6 +105,26 @@ func (l Leftovers) Look(dir ecosystem.Dir, path []string, name string, isDir boo
 		m, ok = fromUV(path[len(path)-1], name)
 	}
 	return m, ok
+}
+
+// Asked implements ecosystem.Leftovers: every entry of pip's cache may be an index page.
+func (Leftovers) Asked(path []string, name string) (key string, ok bool) {
+	k, _ := kindOf(path)
+	return name, k == pipHTTP && isEntry(name)
+}
+
+// Keys implements ecosystem.Leftovers: pip keeps a page under its URL. It asks for its own, too, to
+// tell of a newer one.
+func (Leftovers) Keys(row snapshot.ManifestArtifact) []string {
+	if row.Project == "pip" {
+		return nil
+	}
+	return []string{pypi.CacheName(strings.TrimSuffix(row.Index, "/") + "/" + row.Project + "/")}
+}
+
+// isEntry says whether a file has the name of one of pip's entries.
+func isEntry(name string) bool {
+	return len(name) == 56 && strings.Trim(name, "0123456789abcdef") == ""
 }
 
 // Valid implements ecosystem.Leftovers.
@@ -129,9 +155,6 @@ func fromEntry(dir ecosystem.Dir, name string) (m ecosystem.Miss, ok bool) {
 	if err != nil {
 		return m, false
 	}
-	if m, ok = fromHeaders(e.headers); !ok {
-		return m, false
-	}
 	if len(e.body) == 0 {
 		err = dir.Read(name+".body", func(r io.ReaderAt, size int64) error {
 			e.body = make([]byte, min(4, size))
@@ -139,7 +162,42 @@ func fromEntry(dir ecosystem.Dir, name string) (m ecosystem.Miss, ok bool) {
 			return err
 		})
 	}
-	return m, err == nil && archive(e.body)
+	if err != nil || !archive(e.body) {
+		return m, false
+	}
+	if m, ok = fromHeaders(e.headers); ok {
+		return m, true
+	}
+	for _, file := range []string{name + ".body", name} { // the older kind has it inside
+		if m, ok = fromArchive(dir, file); ok {
+			break
+		}
+	}
+	return m, ok
+}
+
+// distInfoPath is the path of a file of the dist-info, as the directory at the end of a wheel has it.
+var distInfoPath = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`([A-Za-z0-9][A-Za-z0-9._]*-[A-Za-z0-9][A-Za-z0-9.!+_]*\.dist-info)/(?:METADATA|RECORD)`)
+})
+
+// fromArchive reads a wheel's name from its end: other indexes than the public one do not say what a
+// file is. Of wheels whose directory of names is larger than what is read, the last ones are the
+// dist-info's, where its format asks for them.
+func fromArchive(dir ecosystem.Dir, file string) (m ecosystem.Miss, ok bool) {
+	_ = dir.Read(file, func(r io.ReaderAt, size int64) error {
+		b := make([]byte, min(64<<10, size))
+		if _, err := r.ReadAt(b, size-int64(len(b))); err != nil {
+			return err
+		}
+		found := distInfoPath().FindSubmatch(b)
+		if found != nil {
+			m, ok = fromDistInfo(string(found[1]), "")
+			m.Kind = ecosystem.Downloaded
+		}
+		return nil
+	})
+	return m, ok
 }
 
 // fromWheel reads a wheel's file name: name-version[-build]-python-abi-platform.

@@ -138,6 +138,10 @@ type Leftovers interface {
 	Enter(path []string) bool
 	// Look tells what an entry of the directory at path shows, if anything.
 	Look(dir Dir, path []string, name string, isDir bool) (Miss, bool)
+	// Asked is the key of an index's answer that a client keeps, where an entry is one. It names no
+	// project by itself; Keys are those of the answers about a stocked artifact's project.
+	Asked(path []string, name string) (key string, ok bool)
+	Keys(row snapshot.ManifestArtifact) []string
 	// Valid returns a miss with its names normalised, and whether they are names at all.
 	Valid(Miss) (Miss, bool)
 }
@@ -155,6 +159,13 @@ type Miss struct {
 	Version   string `json:"version"`
 	Target    string `json:"target,omitempty"` // what it was for, where the evidence says, in the ecosystem's words
 	Kind      string `json:"kind"`
+}
+
+// Present is a project that a container has installed in its own files, outside of what was mounted.
+// Whether it had to be downloaded depends on what was stocked.
+type Present struct {
+	Miss
+	Client string `json:"client,omitempty"` // that installed it, where it says so
 }
 
 // The kinds of evidence for a miss.

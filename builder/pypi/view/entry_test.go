@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/tinylib/msgp/msgp"
+
+	"larder/snapshot/pypi"
 )
 
 // The second and third columns are what pip 23.2.1's own code answers: the key
@@ -27,8 +29,8 @@ var keys = [][3]string{
 
 func TestKey(t *testing.T) {
 	for _, k := range keys {
-		if got := Key(k[0]); got != k[1] {
-			t.Errorf("Key(%q) = %q, pip has %q", k[0], got, k[1])
+		if got := pypi.CacheKey(k[0]); got != k[1] {
+			t.Errorf("CacheKey(%q) = %q, pip has %q", k[0], got, k[1])
 		}
 		p := Path(k[0])
 		if _, name, _ := strings.Cut(p[len("http-v2/"):], "/"); k[2] != "" && !strings.HasSuffix(p[:len(p)-44], k[2]) {
