@@ -78,6 +78,11 @@ func (s *Store) Layout() []Entry {
 	return append(layout(s.dir), Entry{s.join(markerName), 0o444})
 }
 
+// Optional is what a store has once there was a reason for it.
+func (s *Store) Optional() []Entry {
+	return []Entry{{s.HistoryPath(), 0o600}, {s.join(checkedName), 0o600}, {s.PagesDir(), fs.ModeDir | 0o700}, {s.RankingsDir(), fs.ModeDir | 0o700}}
+}
+
 // SnapshotLayout is what every snapshot has, beginning with its directory.
 func (s *Store) SnapshotLayout(id ID) []Entry {
 	dir := s.SnapshotDir(id)
@@ -101,6 +106,9 @@ func (s *Store) ImagePath(id ID) string { return s.join(snapshotsName, id.String
 
 // PublishedPath is what a snapshot says about its publication.
 func (s *Store) PublishedPath(id ID) string { return s.join(snapshotsName, id.String(), publishedName) }
+
+// MarkerPath is the file that makes a directory a store.
+func (s *Store) MarkerPath() string { return s.join(markerName) }
 
 // CurrentPath is the link that decides.
 func (s *Store) CurrentPath() string { return s.join(currentName) }

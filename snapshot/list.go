@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -64,7 +63,7 @@ func (s *Store) published(id ID) (published, error) {
 	if err != nil {
 		return p, err
 	}
-	if err := json.Unmarshal(b, &p); err != nil || p.Sequence < 1 {
+	if p, err = decodePublished(id, b); err != nil {
 		return published{}, &problem{kind: ErrDamaged, msg: "published.json of snapshot " + id.Short() + " is not readable", err: err}
 	}
 	return p, nil

@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,14 +15,6 @@ import (
 
 	"larder/snapshot/failpoint"
 )
-
-// published is what a snapshot directory says about its publication. It is beside the image, not
-// in it, so that the same content has the same id whenever it is made.
-type published struct {
-	Sequence     int64             `json:"sequence"`
-	Time         time.Time         `json:"time"`
-	Interpreters map[string]string `json:"interpreters,omitempty"`
-}
 
 // step is one durable action of a publish. Tests stop after each one and look.
 type step struct {
@@ -179,11 +170,11 @@ func (p *publication) describe() error {
 			return err
 		}
 	}
-	b, err := json.Marshal(d)
+	b, err := d.encode(p.id)
 	if err != nil {
 		return err
 	}
-	if err := writeFile(filepath.Join(p.aside, publishedName), append(b, '\n'), 0o444); err != nil {
+	if err := writeFile(filepath.Join(p.aside, publishedName), b, 0o444); err != nil {
 		return err
 	}
 	return syncDir(p.aside)

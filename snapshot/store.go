@@ -29,6 +29,9 @@ type marker struct {
 
 const markerKind = "larder"
 
+// Marker is what store.json holds, in every store.
+func Marker() string { return fmt.Sprintf("{\"store\":%q,\"format\":%d}\n", markerKind, Format) }
+
 // OpenOrCreate opens the store at dir, and makes one only when nothing at all is there: an
 // empty directory may be the mount point of a disk that is not mounted.
 func OpenOrCreate(dir string) (*Store, error) {
@@ -223,11 +226,7 @@ func fillStore(tmp string) error {
 			return err
 		}
 	}
-	b, err := json.Marshal(marker{Store: markerKind, Format: Format})
-	if err != nil {
-		return err
-	}
-	if err := writeFile(filepath.Join(tmp, markerName), append(b, '\n'), 0o444); err != nil {
+	if err := writeFile(filepath.Join(tmp, markerName), []byte(Marker()), 0o444); err != nil {
 		return err
 	}
 	f, err := os.Open(tmp)

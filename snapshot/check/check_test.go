@@ -409,32 +409,6 @@ func TestOneSnapshot(t *testing.T) {
 	}
 }
 
-// P20: any changed byte of an object or an image is found.
-func TestEveryByteCounts(t *testing.T) {
-	s := newStore(t)
-	id := publish(t, s, "one", "two")
-	paths := map[string]int64{s.ImagePath(id): 61}
-	for _, dir := range must1(filepath.Glob(s.ObjectsDir() + "/*/*")) {
-		paths[dir] = 1
-	}
-	n := 0
-	for path, step := range paths {
-		fi, err := os.Stat(path)
-		must(t, err)
-		for off := int64(0); off < fi.Size(); off += step {
-			flip(t, path, off)
-			if r := run(t, s, true); len(r.Findings) == 0 {
-				t.Errorf("%s: nobody noticed byte %d", path, off)
-			}
-			flip(t, path, off)
-			n++
-		}
-	}
-	if r := run(t, s, true); len(r.Findings) != 0 || n < 100 {
-		t.Errorf("%d flips; put back: %v", n, r.Findings)
-	}
-}
-
 // F55: no false alarm while snapshots come and go.
 func TestBesideBuildsAndGC(t *testing.T) {
 	s := newStore(t)

@@ -25,6 +25,14 @@ func (c *checker) checkStore() ([]snapshot.ID, error) {
 			return nil, err
 		}
 	}
+	for _, e := range c.store.Optional() {
+		if err := c.checkEntry(KindStore, snapshot.ID{}, e); err != nil && !absent(err) {
+			return nil, err
+		}
+	}
+	if err := c.checkMarker(); err != nil {
+		return nil, err
+	}
 	all, err := c.store.List()
 	if err != nil && !absent(err) {
 		return nil, err
@@ -51,6 +59,19 @@ func (c *checker) checkStore() ([]snapshot.ID, error) {
 		ids = append(ids, p.ID)
 	}
 	return ids, nil
+}
+
+// checkMarker compares the marker with what every store has: it can be read, or the store would not
+// have been opened, but not every other byte makes it another one.
+func (c *checker) checkMarker() error {
+	path := c.store.MarkerPath()
+	b, err := os.ReadFile(path)
+	if err != nil || string(b) == snapshot.Marker() {
+		return err
+	}
+	fix := "echo " + shell(strings.TrimSpace(snapshot.Marker())) + " >" + shell(path)
+	c.find(KindStore, snapshot.ID{}, path, fix, "%s is not as it was written", c.rel(path))
+	return nil
 }
 
 // checkCurrent: with a snapshot that was acknowledged there is a current one.
