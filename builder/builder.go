@@ -37,6 +37,7 @@ type Config struct {
 	Jobs      int    // downloads at once; 0 means 8
 	DryRun    bool   // plan only: nothing is fetched, nothing published
 	Force     bool   // publish though more than half of the ranking failed
+	NoUse     bool   // publish, and leave current as it is
 	UserAgent string // told to indexes
 
 	Progress func(Event)  // nil for none; called from one goroutine at a time
@@ -51,8 +52,8 @@ type Event struct {
 	Item        string // the last thing done
 }
 
-// Build makes a snapshot of what cfg asks for and makes it current. The report is
-// valid, as far as the build came, when the error is not nil too.
+// Build makes a snapshot of what cfg asks for and makes it current, unless another one is held or
+// cfg says not to. The report is valid, as far as the build came, when the error is not nil too.
 func Build(ctx context.Context, cfg Config) (*Report, error) {
 	if cfg.Jobs <= 0 {
 		cfg.Jobs = 8
@@ -81,6 +82,7 @@ func build(ctx context.Context, cfg Config, log *log) error {
 			return err
 		}
 		defer stage.Close()
+		stage.LeaveCurrent = cfg.NoUse
 	}
 	previous, err := openPrevious(cfg.Store, cfg.Ecosystems)
 	if err != nil {
@@ -132,7 +134,7 @@ func seal(ctx context.Context, cfg Config, worlds []*world, items []*Item, stage
 			return err
 		}
 		r.Snapshot, r.Published, r.CheckedBytes = id.String(), fresh, stage.Hashed()
-		return nil
+		return r.place(cfg.Store, id)
 	})
 }
 

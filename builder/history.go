@@ -22,6 +22,7 @@ type Run struct {
 	Seconds   float64   `json:"seconds"`
 	Snapshot  string    `json:"snapshot,omitempty"` // empty when nothing was published or kept
 	Published bool      `json:"published"`
+	Current   bool      `json:"current"` // it is what containers get
 	Wheels    int       `json:"wheels"`
 	Layers    int       `json:"layers"`
 	Objects   int       `json:"objects"`
@@ -54,6 +55,7 @@ func RunOf(r *Report, started time.Time, exit int, failure string) Run {
 	if r == nil {
 		return run
 	}
+	run.Current = r.Current
 	run.Snapshot, run.Published, run.Wheels, run.Layers, run.Objects = r.Snapshot, r.Published, r.Wheels, r.Layers, r.Objects
 	run.Bytes, run.Fetched, run.Reused, run.Skipped = r.Bytes, r.FetchedBytes, r.ReusedBytes, len(r.Skipped)
 	if r.Budget != nil {

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"larder/snapshot"
 )
 
 // Report says what a build did. Its JSON form is a contract for those who script against it.
@@ -26,7 +28,9 @@ type Report struct {
 	// (until the last layer; it overlaps fetch), seal, publish.
 	Seconds map[string]float64 `json:"seconds"`
 
-	Published bool          `json:"published"`        // false: the current snapshot is this one already
+	Published bool          `json:"published"`        // false: nothing new, the store has this snapshot already
+	Current   bool          `json:"current"`          // it is the current one
+	Held      string        `json:"held,omitempty"`   // id of the snapshot that is held as current instead
 	Plan      []PlanItem    `json:"plan,omitempty"`   // of a dry run
 	Budget    *BudgetReport `json:"budget,omitempty"` // of a build with one
 
@@ -50,6 +54,19 @@ type PlanItem struct {
 	Size     int64  `json:"size"` // bytes; -1 when the index does not tell
 	Disk     int64  `json:"disk"` // estimate of what it adds to the pool
 	Stocked  bool   `json:"stocked"`
+}
+
+// place says whether what was published is current.
+func (r *Report) place(s *snapshot.Store, id snapshot.ID) error {
+	current, err := s.Current()
+	if err != nil {
+		return err
+	}
+	held, err := s.Held()
+	if r.Current = current == id; !r.Current && !held.IsZero() {
+		r.Held = held.String()
+	}
+	return err
 }
 
 func (r *Report) sortSkips() {

@@ -14,6 +14,7 @@
 //	snapshots/<id>/published.json   sequence number and time: order, but not part of the id
 //	snapshots/<id>/bad.json         only where it is not attached any more: why
 //	current                   -> snapshots/<id>, the one link that decides
+//	current.json              what was current before, and whether current is held; made by the first switch
 //	leases/                   <hash of the container>.json: who uses what
 //	instances/                <hash>/: the writable part of a container
 //	staging/                  what is being built; holder.json says by whom
@@ -31,6 +32,8 @@
 //     Publish acknowledged is still there afterwards. Whatever a killed process leaves is in
 //     staging/ or trash/, or is a hidden file that nobody has locked beside the one it was to
 //     replace, and goes with the next build or gc; nothing needs repair by hand.
+//   - previous is what was current before, also when a switch is killed half-way. While current is
+//     held, only Hold switches it.
 //   - A published snapshot never changes. An object's file holds the bytes its name says, or it
 //     is not there: content is hashed as it is written and gets its final name after it is on disk.
 //   - The same content has the same id. Time, order and machine leave no trace in an image.

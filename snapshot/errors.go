@@ -20,6 +20,8 @@ var (
 	ErrDamaged = errors.New("damaged")
 	// ErrNoSnapshot: no snapshot of that name, or none published yet.
 	ErrNoSnapshot = errors.New("no such snapshot")
+	// ErrHeld: the current snapshot is held, see Hold.
+	ErrHeld = errors.New("current is held")
 	// ErrSpace: no space, no inodes, or a limit on file size or quota.
 	ErrSpace = errors.New("out of space")
 )

@@ -23,6 +23,7 @@ const (
 	objectsName   = "objects"
 	snapshotsName = "snapshots"
 	currentName   = "current"
+	turnsName     = "current.json"
 	leasesName    = "leases"
 	instancesName = "instances"
 	stagingName   = "staging"
@@ -110,8 +111,9 @@ func (s *Store) PublishedPath(id ID) string { return s.join(snapshotsName, id.St
 // MarkerPath is the file that makes a directory a store.
 func (s *Store) MarkerPath() string { return s.join(markerName) }
 
-// CurrentPath is the link that decides.
+// CurrentPath is the link that decides, TurnsPath what is noted of it.
 func (s *Store) CurrentPath() string { return s.join(currentName) }
+func (s *Store) TurnsPath() string   { return s.join(turnsName) }
 
 // BadPath is the mark of a snapshot that is not attached any more. Good ones have none.
 func (s *Store) BadPath(id ID) string { return s.join(snapshotsName, id.String(), badName) }

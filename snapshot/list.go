@@ -117,13 +117,13 @@ func (s *Store) lostCurrent() bool {
 }
 
 // Resolve turns what a person writes into an id: a whole id, a prefix of at least 8 digits that
-// only one snapshot has, "current", or "previous" (the one published before current).
+// only one snapshot has, "current", or "previous" (see Previous).
 func (s *Store) Resolve(ref string) (ID, error) {
 	switch ref {
 	case "current":
 		return s.Current()
 	case "previous":
-		return s.previous()
+		return s.Previous()
 	}
 	none := func(why, hint string) error {
 		return &problem{kind: ErrNoSnapshot, msg: "snapshot " + strconv.Quote(clip(ref)) + ": " + why, hint: hint}
@@ -149,44 +149,6 @@ func (s *Store) Resolve(ref string) (ID, error) {
 	default:
 		return ID{}, none(fmt.Sprintf("%d snapshots begin with it", len(found)), "write more of its digits")
 	}
-}
-
-func (s *Store) previous() (ID, error) {
-	cur, err := s.Current()
-	if err != nil {
-		return ID{}, err
-	}
-	all, err := s.List()
-	if err != nil {
-		return ID{}, err
-	}
-	// One that cannot be read may be it, or the next: to guess would be to roll back too far.
-	if i := slices.IndexFunc(all, func(p Published) bool { return p.Unreadable != nil }); i >= 0 {
-		return ID{}, &problem{kind: ErrDamaged, msg: "which snapshot was published before the current one, " + cur.Short() + ", nobody knows",
-			err: all[i].Unreadable, hint: "larder ls lists the snapshots: name one by its id"}
-	}
-	at := slices.IndexFunc(all, func(p Published) bool { return p.ID == cur })
-	if at < 0 || at+1 >= len(all) {
-		return ID{}, &problem{kind: ErrNoSnapshot, msg: "there is no snapshot before the current one, " + cur.Short(),
-			hint: "larder ls lists the snapshots"}
-	}
-	return all[at+1].ID, nil
-}
-
-// Use makes current name a snapshot of the store, by one rename, durably.
-func (s *Store) Use(id ID) error {
-	lock, err := s.Lock()
-	if err != nil {
-		return err
-	}
-	defer lock.Unlock()
-	if err := s.haveImage(id); err != nil {
-		return err
-	}
-	if err := s.setCurrent(id); err != nil {
-		return s.unwritable("switch current", err)
-	}
-	return nil
 }
 
 // haveImage says whether a snapshot is there; ErrNoSnapshot means that it is not.

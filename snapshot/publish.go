@@ -33,13 +33,15 @@ type publication struct {
 	id    ID
 	known bool // the store has a snapshot of this id already, whole
 	worse bool // it has one that is damaged: this one takes its place
+	turn  bool // current is to be switched
 	new   bool
 }
 
 // publishSteps is the durable order. Each step relies on the ones before being on disk, and none
 // makes anything visible before what it names is: objects before the image that names them, the
-// image before its directory has its final name, that before `current`. So a kill or a power cut
-// between any two leaves the old snapshot or the new one, and rubbish in staging/ only.
+// image before its directory has its final name, that and what is current now before `current`. So
+// a kill or a power cut between any two leaves the old snapshot or the new one, and rubbish in
+// staging/ only.
 //
 // A damaged snapshot of the same id changes places with the new one, its whole directory by one
 // rename: mounts of the damaged image keep the file they have, and nothing is written into it.
@@ -55,6 +57,7 @@ var publishSteps = []step{
 	{"rename snapshot", (*publication).renameSnapshot},
 	{"sync snapshots", (*publication).syncSnapshots},
 	{"mend marks", func(p *publication) error { return p.store.MendMarks() }},
+	{"note turn", (*publication).noteTurn},
 	{"switch", (*publication).switchCurrent},
 }
 
@@ -65,7 +68,8 @@ var afterStep = func(name string) { failpoint.Here("publish: " + name) }
 // of this stage that Has confirms, and interpreters is kept beside it. The id is the image's digest.
 // When current is that snapshot already, and its image is whole, nothing changes and new is false;
 // when the store has it but current names another, current is switched; when the store's is
-// damaged, it is replaced and keeps its place in the order.
+// damaged, it is replaced and keeps its place in the order. Where current is not to be switched (see
+// Stage.LeaveCurrent and Store.Hold), new says whether the store had no such snapshot.
 func (st *Stage) Publish(image func(w *os.File) error, interpreters map[string]string) (id ID, new bool, err error) {
 	p := &publication{Stage: st, write: image, meta: maps.Clone(interpreters), dirs: map[string]bool{}}
 	for _, step := range publishSteps {
@@ -222,33 +226,30 @@ func (p *publication) syncSnapshots() error {
 	return syncDir(p.dir) // the other end of the exchange
 }
 
+// noteTurn decides whether current is switched, and writes down what it names before it is.
+func (p *publication) noteTurn() error {
+	leave := false
+	if cur, err := p.store.Current(); err == nil { // a link that is lost or damaged is replaced
+		if cur == p.id {
+			p.new = p.worse
+			return nil
+		}
+		t, err := p.store.turns()
+		if err != nil {
+			return err
+		}
+		leave = p.LeaveCurrent || t.Held == cur
+	}
+	if p.new = !leave || !p.known; leave {
+		return nil
+	}
+	p.turn = true
+	return p.store.noteTurn(p.id, false)
+}
+
 func (p *publication) switchCurrent() error {
-	p.new = true
-	if cur, err := p.store.Current(); err == nil && cur == p.id {
-		p.new = p.worse
+	if !p.turn {
 		return nil
 	}
 	return p.store.setCurrent(p.id)
-}
-
-// setCurrent switches the one link that decides, by one rename, durably.
-func (s *Store) setCurrent(id ID) error {
-	tmp := s.join(stagingName, currentName)
-	if err := os.Symlink(snapshotsName+"/"+id.String(), tmp); err != nil {
-		if !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-		if err := removeFile(tmp); err != nil {
-			return err
-		}
-		if err := os.Symlink(snapshotsName+"/"+id.String(), tmp); err != nil {
-			return err
-		}
-	}
-	failpoint.Here("current: link made")
-	if err := os.Rename(tmp, s.join(currentName)); err != nil {
-		return err
-	}
-	failpoint.Here("current: renamed")
-	return syncDir(s.dir)
 }

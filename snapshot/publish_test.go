@@ -356,7 +356,7 @@ func TestPublishOrder(t *testing.T) {
 	afterStep = func(name string) { names = append(names, name) }
 	defer func() { afterStep = func(string) {} }()
 	publish(t, newStore(t), "one")
-	want := "staged,image,sync staged,rename objects,sync objects,describe,rename snapshot,sync snapshots,mend marks,switch"
+	want := "staged,image,sync staged,rename objects,sync objects,describe,rename snapshot,sync snapshots,mend marks,note turn,switch"
 	if got := strings.Join(names, ","); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -25,6 +25,10 @@ type Stage struct {
 	dir   string // staging/<name>
 	disk  *os.File
 
+	// LeaveCurrent has Publish leave current as it is. A store without one gets it all the same:
+	// what is published there would else be nobody's.
+	LeaveCurrent bool
+
 	mu     sync.Mutex
 	staged map[Object]stagedObject
 	seen   map[Object]sighting
@@ -55,6 +59,11 @@ type stagedObject struct {
 func (s *Store) Begin(ctx context.Context) (*Stage, error) {
 	lock, err := s.Lock()
 	if err != nil {
+		return nil, err
+	}
+	// Whether current may be switched is asked at the end: not to know it is said at once.
+	if err := s.CheckTurns(); err != nil {
+		lock.Unlock()
 		return nil, err
 	}
 	st, err := s.begin(ctx, lock)

@@ -40,6 +40,7 @@ func buildCommand() *cli.Command {
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and its sizes; fetch and publish nothing"},
 			&cli.BoolFlag{Name: "quiet", Usage: "say nothing of the progress; warnings and failures are said"},
 			metricsFlag(),
+			&cli.BoolFlag{Name: "no-use", Usage: "publish, and leave the current snapshot as it is: larder use SNAPSHOT makes it current"},
 			&cli.BoolFlag{Name: "force", Usage: "publish though most of the ranking failed, or lost most of its rows"},
 		},
 		Action: runBuild,
@@ -80,6 +81,9 @@ func runBuild(c *cli.Context) error {
 		return err
 	}
 	report.Seconds["total"] = time.Since(start).Seconds()
+	if report.Held != "" {
+		warnf("snapshot %.12s is held as current, so containers do not get this one; larder use --release ends that", report.Held)
+	}
 	show := printReport
 	if jsonWanted(c) {
 		show = func(c *cli.Context, r *builder.Report) error { return printJSON(c, r) }
@@ -152,7 +156,7 @@ func buildConfig(c *cli.Context, cfg config.Config) (b builder.Config, err error
 	}
 	b = builder.Config{
 		Locks: cfg.Build.Locks, Views: cfg.Build.Views, Layers: cfg.Build.Layers, Jobs: cfg.Build.Jobs,
-		Budget: cfg.Rank.Budget.Bytes(), FetchTime: time.Duration(cfg.Build.Timeout), DryRun: c.Bool("dry-run"), Force: c.Bool("force"), UserAgent: userAgent(),
+		Budget: cfg.Rank.Budget.Bytes(), FetchTime: time.Duration(cfg.Build.Timeout), DryRun: c.Bool("dry-run"), Force: c.Bool("force"), NoUse: c.Bool("no-use"), UserAgent: userAgent(),
 		Warn: func(line string) { warnf("%s", line) },
 	}
 	b.Targets, err = builder.FindTargets(c.Context, cfg.Build.Locks, ranks(c), cfg.Build.Targets)
@@ -200,14 +204,23 @@ func printReport(c *cli.Context, r *builder.Report) error {
 		}
 		fmt.Fprintf(os.Stderr, "larder: skipped %s: %s\n", name, printable(s.Reason))
 	}
-	state := "published and current"
-	if !r.Published {
-		state = "already current, nothing new to publish"
-	}
 	_, err := fmt.Fprintf(out, "snapshot %s\n%s: %d wheels, %d layers, %d files of %s; %s fetched, %s reused, %d skipped, %.1f s\n",
-		r.Snapshot, state, r.Wheels, r.Layers, r.Objects, humanize.Bytes(uint64(r.Bytes)),
+		r.Snapshot, stateOf(r), r.Wheels, r.Layers, r.Objects, humanize.Bytes(uint64(r.Bytes)),
 		humanize.Bytes(uint64(r.FetchedBytes)), humanize.Bytes(uint64(r.ReusedBytes)), len(r.Skipped), r.Seconds["total"])
 	return err
+}
+
+// stateOf says what became of the snapshot.
+func stateOf(r *builder.Report) string {
+	switch {
+	case r.Held != "":
+		return fmt.Sprintf("published, not current: snapshot %.12s is held", r.Held)
+	case !r.Current:
+		return "published, not current: larder use makes it so"
+	case !r.Published:
+		return "already current, nothing new to publish"
+	}
+	return "published and current"
 }
 
 // printPlan lists what a dry run would stock, the largest first.

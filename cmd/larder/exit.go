@@ -110,6 +110,7 @@ var exitCodes = []struct {
 	{gc.ErrOptions, exitUsage},
 	{snapshot.ErrNoSnapshot, exitUsage},
 	{snapshot.ErrStore, exitUsage},
+	{snapshot.ErrHeld, exitUsage},
 	{snapshot.ErrNoStore, exitNoStore},
 	{snapshot.ErrFormat, exitNoStore},
 	{snapshot.ErrBusy, exitBusy},

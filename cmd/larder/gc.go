@@ -20,10 +20,10 @@ func gcCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "gc",
 		Usage: "remove snapshots nobody uses, what dead containers left, and files no snapshot needs",
-		Description: "The current snapshot, the newest N and every snapshot in use stay.\n" +
+		Description: "The current snapshot, the previous one, the newest N and every snapshot in use stay.\n" +
 			"AGE is a number and m, h, d or w: 36h, 14d, 2w.",
 		Flags: []cli.Flag{
-			&cli.IntFlag{Name: "keep", Usage: "keep the newest `N` snapshots (default: 3)"},
+			&cli.IntFlag{Name: "keep", Usage: "keep the newest `N` snapshots (default: 3); with 1 previous goes too"},
 			&cli.StringFlag{Name: "older-than", Usage: "remove only what was published longer ago than `AGE`"},
 			&cli.BoolFlag{Name: "leftovers", Usage: "take what dead containers left, and nothing else"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "say what would go, and remove nothing"},

@@ -24,6 +24,7 @@ var keyless = map[string]string{
 
 	"build dry-run":   "of one build",
 	"build quiet":     "of one caller",
+	"build no-use":    "of one build: larder use --hold is for all that follow",
 	"build force":     "of one build: a guard that is always off is none",
 	"rank source":     "of one question",
 	"rank explain":    "of one question",
@@ -47,6 +48,8 @@ var keyless = map[string]string{
 	"gc dry-run":      "of one collection",
 	"mount user":      "of one mount",
 	"unmount all":     "of one unmount",
+	"use hold":        "of one snapshot",
+	"use release":     "likewise",
 	"verify full":     "of one check",
 	"verify subset":   "of one check",
 	"check python":    "of one question",

@@ -18,9 +18,10 @@ import (
 type stocked struct {
 	snapshot.Published
 	Current   bool `json:"current"`
-	Previous  bool `json:"previous"`
-	Mounted   bool `json:"mounted"` // kept mounted by larder mount
-	Users     int  `json:"users"`   // containers, runs and kept instances that hold it
+	Held      bool `json:"held"`     // no build replaces it as current
+	Previous  bool `json:"previous"` // what was current before
+	Mounted   bool `json:"mounted"`  // kept mounted by larder mount
+	Users     int  `json:"users"`    // containers, runs and kept instances that hold it
 	Artifacts *int `json:"artifact_count"`
 	*image.Footprint
 	manifest *snapshot.Manifest
@@ -32,7 +33,7 @@ func (s stocked) marks() string {
 	for _, m := range []struct {
 		is   bool
 		word string
-	}{{s.Current, "current"}, {s.Previous, "previous"}, {s.Mounted, "mounted"}} {
+	}{{s.Current, "current"}, {s.Held, "held"}, {s.Previous, "previous"}, {s.Mounted, "mounted"}} {
 		if m.is {
 			marks = append(marks, m.word)
 		}
@@ -105,7 +106,7 @@ func warnUnreadable(id snapshot.ID, err error) {
 	warnf("what snapshot %s holds nobody knows: %v; larder verify says more", id.Short(), err)
 }
 
-// markUse notes which snapshots are current, previous, mounted and held.
+// markUse notes which snapshots are current, held, previous, mounted and in use.
 func markUse(c *cli.Context, s *snapshot.Store, all []stocked) error {
 	mark := func(ref string, set func(*stocked)) {
 		id, err := s.Resolve(ref)
@@ -118,6 +119,11 @@ func markUse(c *cli.Context, s *snapshot.Store, all []stocked) error {
 	}
 	mark("current", func(p *stocked) { p.Current = true })
 	mark("previous", func(p *stocked) { p.Previous = true })
+	if held, err := s.Held(); err != nil {
+		warnf("%v", err)
+	} else if !held.IsZero() {
+		mark("current", func(p *stocked) { p.Held = true })
+	}
 	leases, err := s.Leases()
 	if err != nil {
 		return err

@@ -14,15 +14,23 @@ import (
 
 func useCommand() *cli.Command {
 	return &cli.Command{
-		Name:        "use",
-		Usage:       "make a snapshot the current one",
-		ArgsUsage:   "SNAPSHOT",
-		Description: "New containers get it; those that run keep what they have. A damaged snapshot is refused.",
-		Action:      runUse,
+		Name:      "use",
+		Usage:     "make a snapshot the current one",
+		ArgsUsage: "SNAPSHOT [--hold] | --release",
+		Description: "New containers get it; those that run keep what they have. A damaged snapshot is refused.\n" +
+			"previous is what was current before. A build replaces the current snapshot unless it is held.",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "hold", Usage: "keep it current through later builds, which publish and leave it so"},
+			&cli.BoolFlag{Name: "release", Usage: "end the hold: the next build's snapshot is current again"},
+		},
+		Action: runUse,
 	}
 }
 
 func runUse(c *cli.Context) error {
+	if c.Bool("release") {
+		return runRelease(c)
+	}
 	if c.NArg() != 1 {
 		return usagef("use needs one snapshot").hint("larder ls lists them; larder use previous goes back one")
 	}
@@ -34,18 +42,52 @@ func runUse(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	start := time.Now()
+	start, use := time.Now(), s.Use
+	if c.Bool("hold") {
+		use = s.Hold
+	}
 	if err = usable(c.Context, s, id); err == nil {
-		err = s.Use(id)
+		err = use(id)
 	}
 	noteCommand(s, "use", id, "", err, start)
+	if err != nil {
+		return err
+	}
+	return printUsed(c, s)
+}
+
+func runRelease(c *cli.Context) error {
+	if c.Bool("hold") || c.Args().Present() {
+		return usagef("use --release takes nothing else: it ends the hold on the current snapshot").hint("larder use SNAPSHOT --hold holds another one")
+	}
+	s, err := openStore(c)
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	id, err := s.Release()
+	noteCommand(s, "use", id, "", err, start)
+	if err != nil {
+		return err
+	}
+	return printUsed(c, s)
+}
+
+// printUsed prints what is current by now.
+func printUsed(c *cli.Context, s *snapshot.Store) error {
+	id, err := s.Current()
+	if err != nil {
+		return err
+	}
+	held, err := s.Held()
 	if err != nil {
 		return err
 	}
 	if jsonWanted(c) {
 		return printJSON(c, struct {
 			Current snapshot.ID `json:"current"`
-		}{id})
+			Held    bool        `json:"held"`
+		}{id, held == id})
 	}
 	_, err = fmt.Fprintf(c.App.Writer, "%s\n", id)
 	return err

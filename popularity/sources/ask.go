@@ -16,7 +16,7 @@ import (
 
 const (
 	defaultTimeout = 2 * time.Minute
-	reachHint      = "check the address and the network; the starter ranking or the last answer is used meanwhile"
+	reachHint      = "check the address and the network, or name another ranking; nothing is kept of what it said before"
 )
 
 // Web asks addresses and keeps the last good answer of each. Package builder/fetch has one.

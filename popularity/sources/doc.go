@@ -14,7 +14,7 @@
 //   - One that cannot be had, answers something that is no ranking, or lost
 //     nine tenths of its projects, is replaced by its kept answer, with a
 //     warning that names it and the answer's age. A source with none is left
-//     out with a warning; the others go on.
+//     out with a warning; the others go on, and with no other left it is the error.
 //   - At most [popularity.MaxBytes] are read of a source, within two minutes.
 //   - User, password, query and fragment of an address are in no message.
 //

@@ -48,9 +48,10 @@ func (s Source) name() string {
 // Gather loads every source and blends them.
 //
 // A source that fails is named in a warning and the others go on. Misses alone
-// are no ranking, they say what the rest lacks: when every other source failed,
-// or none is configured, the starter ranking stands in, with a warning. But
-// when one was refused and no other is left, that is the error.
+// are no ranking, they say what the rest lacks: where no other source is
+// configured, the starter ranking stands in, with a warning. Where every other
+// source failed, that is the error: names nobody asked for would replace those
+// of the site.
 func Gather(ctx context.Context, b Blend, opts Options) (popularity.Ranking, []popularity.Warning, error) {
 	var (
 		parts    []popularity.Part
@@ -83,18 +84,14 @@ func Gather(ctx context.Context, b Blend, opts Options) (popularity.Ranking, []p
 		public = public || s.Misses == ""
 		parts = append(parts, popularity.Part{Name: s.name(), Weight: s.Weight, Ranking: r})
 	}
-	if !public && errors.Is(failed, popularity.ErrRefused) {
+	if !public && failed != nil && (wanted || errors.Is(failed, popularity.ErrRefused)) {
 		return popularity.Ranking{}, withoutFailure(warnings, failed), failed
 	}
-	if !public && !b.OnlyMisses && (wanted || len(parts) == 0 || onlyMisses(b.Sources)) {
+	if !public && !b.OnlyMisses && (len(parts) == 0 || onlyMisses(b.Sources)) {
 		starter := popularity.Starter()
-		why := "no ranking is configured"
-		if wanted {
-			why = "no ranking could be had"
-		}
 		warnings = append(warnings, popularity.Warning{Source: starter.Origins[0].Source, Text: fmt.Sprintf(
-			"%s; using the %d names built in, of %s; name one with --ranking, or in the configuration",
-			why, len(starter.Entries), starter.Origins[0].Updated.Format(time.DateOnly))})
+			"no ranking is configured; using the %d names built in, of %s; name one with --ranking, or in the configuration",
+			len(starter.Entries), starter.Origins[0].Updated.Format(time.DateOnly))})
 		parts = append(parts, popularity.Part{Name: starter.Origins[0].Source, Weight: 1, Ranking: starter})
 	}
 	r, err := popularity.Blend(parts, b.Allow, b.Deny)

@@ -50,8 +50,24 @@ func missed(t *testing.T, projects ...string) string {
 	return dir
 }
 
-// With nothing usable the starter ranking stands in, and says so.
+// Where no ranking is configured the starter ranking stands in, and says so.
 func TestGatherStarter(t *testing.T) {
+	for name, sources := range map[string][]Source{
+		"nothing configured": nil,
+		"misses alone":       {{Weight: 1, Misses: missed(t, "own-thing")}},
+	} {
+		r, warned, err := gather(t, Blend{Sources: sources}, withWeb(t, t.TempDir(), Options{}))
+		if err != nil || len(r.Entries) < 900 || !strings.Contains(warned, "starter ranking: no ranking is configured; using the 1000 names built in") {
+			t.Errorf("%s: %d entries, %q, %v", name, len(r.Entries), warned, err)
+		}
+		if strings.Contains(name, "misses") && !strings.Contains(strings.Join(names(r.Top(5)), " "), "own-thing") {
+			t.Errorf("%s: misses are not among the first: %q", name, names(r.Top(5)))
+		}
+	}
+}
+
+// Where one is, and cannot be had, nothing stands in for it.
+func TestGatherUnreachable(t *testing.T) {
 	srv := httptest.NewServer(http.NotFoundHandler())
 	defer srv.Close()
 	gone := httptest.NewServer(nil)
@@ -60,18 +76,13 @@ func TestGatherStarter(t *testing.T) {
 		sources []Source
 		want    string
 	}{
-		"nothing configured":    {nil, "no ranking is configured; using the 1000 names built in"},
 		"404":                   {[]Source{{Weight: 1, Months: []string{srv.URL + "/r.json"}}}, "the server answers 404 Not Found"},
 		"no server":             {[]Source{{Weight: 1, Months: []string{gone.URL}}}, "connection refused"},
-		"misses alone":          {[]Source{{Weight: 1, Misses: missed(t, "own-thing")}}, "no ranking is configured"},
-		"misses, and a failure": {[]Source{{Weight: 1, Misses: missed(t, "own-thing")}, {Weight: 1, Months: []string{gone.URL}}}, "no ranking could be had"},
+		"misses, and a failure": {[]Source{{Weight: 1, Misses: missed(t, "own-thing")}, {Weight: 1, Months: []string{gone.URL}}}, "connection refused"},
 	} {
-		r, warned, err := gather(t, Blend{Sources: tc.sources}, withWeb(t, t.TempDir(), Options{}))
-		if err != nil || len(r.Entries) < 900 || !strings.Contains(warned, tc.want) || !strings.Contains(warned, "starter ranking: no ranking") {
-			t.Errorf("%s: %d entries, %q, %v", name, len(r.Entries), warned, err)
-		}
-		if strings.Contains(name, "misses") && !strings.Contains(strings.Join(names(r.Top(5)), " "), "own-thing") {
-			t.Errorf("%s: misses are not among the first: %q", name, names(r.Top(5)))
+		r, _, err := gather(t, Blend{Sources: tc.sources}, withWeb(t, t.TempDir(), Options{}))
+		if !errors.Is(err, popularity.ErrUnreachable) || !strings.Contains(err.Error(), tc.want) || len(r.Entries) != 0 {
+			t.Errorf("%s: %d entries, %v", name, len(r.Entries), err)
 		}
 	}
 }

@@ -45,6 +45,11 @@ func (c *checker) checkStore() ([]snapshot.ID, error) {
 	if err := c.checkCurrent(len(all) > 0 && !building); err != nil {
 		return nil, err
 	}
+	if err := c.store.CheckTurns(); errors.Is(err, snapshot.ErrHost) {
+		return nil, err
+	} else if err != nil {
+		c.find(KindStore, snapshot.ID{}, c.store.TurnsPath(), "larder use --release, or larder use SNAPSHOT --hold", "%v", err)
+	}
 	if err := c.checkSnapshotNames(); err != nil {
 		return nil, err
 	}

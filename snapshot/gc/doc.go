@@ -3,8 +3,8 @@
 //
 // # When a snapshot goes
 //
-// It is not current, not among the newest that are kept, old enough, and proven to be of no use to
-// anybody: no lease names it, its kept mounts are gone, and the kernel grants a write lease
+// It is not current, not among the newest that are kept, old enough, not previous (which stays
+// unless only one is to be kept), and proven to be of no use to anybody: no lease names it, its kept mounts are gone, and the kernel grants a write lease
 // (F_SETLEASE of fcntl(2)) on its image. It refuses one while any mount, detached, lazily
 // unmounted or in another namespace included, any open file or directory below one, any mapping or
 // loop device still needs the image, and while anybody has it open. No other proof counts: mount

@@ -15,7 +15,7 @@ import (
 
 // Options say what to keep.
 type Options struct {
-	Keep      int           // the newest N snapshots stay, at least 1; current always does
+	Keep      int           // the newest N snapshots stay, at least 1; current always does, previous unless N is 1
 	OlderThan time.Duration // only snapshots published longer ago than this go; 0: any age
 	DryRun    bool          // say what would go, and leave it
 	// Leftovers takes what dead containers left and empties the trash, and leaves snapshots and
@@ -163,6 +163,10 @@ func (r *run) snapshots(ctx context.Context) (survivors []snapshot.ID, err error
 	if err != nil && !errors.Is(err, snapshot.ErrNoSnapshot) {
 		return nil, err // which one containers would get is unknown, so none may go
 	}
+	previous, err := r.previous()
+	if err != nil {
+		return nil, err
+	}
 	failpoint.Here("gc: snapshots listed")
 	r.report.Kept = []Snapshot{}
 	good := 0 // before p
@@ -174,7 +178,7 @@ func (r *run) snapshots(ctx context.Context) (survivors []snapshot.ID, err error
 			r.warn("snapshot %s: when it was published nobody knows: %v", p.ID.Short(), p.Unreadable)
 		}
 		line := Snapshot{ID: p.ID, Sequence: p.Sequence, Time: p.Time}
-		line.Reason = r.keep(p, good, current)
+		line.Reason = r.keep(p, good, current, previous)
 		if p.Bad == nil {
 			good++
 		}
@@ -195,9 +199,21 @@ func (r *run) snapshots(ctx context.Context) (survivors []snapshot.ID, err error
 	return survivors, nil
 }
 
+// previous is what larder use previous would get, zero when that need not stay.
+func (r *run) previous() (snapshot.ID, error) {
+	if r.opts.Keep <= 1 {
+		return snapshot.ID{}, nil
+	}
+	id, err := r.store.Previous()
+	if errors.Is(err, snapshot.ErrNoSnapshot) {
+		return snapshot.ID{}, nil
+	}
+	return id, err
+}
+
 // keep is why a snapshot stays by rule, or "". Its place is among the good ones: a bad one is nothing
 // to go back to.
-func (r *run) keep(p snapshot.Published, place int, current snapshot.ID) string {
+func (r *run) keep(p snapshot.Published, place int, current, previous snapshot.ID) string {
 	switch {
 	case p.ID == current:
 		return "current"
@@ -209,6 +225,8 @@ func (r *run) keep(p snapshot.Published, place int, current snapshot.ID) string 
 		return "published in the future by this clock"
 	case r.opts.OlderThan > 0 && r.now.Sub(p.Time) < r.opts.OlderThan:
 		return fmt.Sprintf("not older than %s", r.opts.OlderThan)
+	case p.ID == previous:
+		return "previous: what was current before"
 	}
 	return ""
 }

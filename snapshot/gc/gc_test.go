@@ -132,6 +132,32 @@ func TestRunCountsGoodOnes(t *testing.T) {
 	}
 }
 
+// What larder use previous would get is there, whatever was published since, unless only one is to
+// be left.
+func TestRunKeepsPrevious(t *testing.T) {
+	s := newStore(t)
+	a, b := publish(t, s, "a"), publish(t, s, "b")
+	c, d := publish(t, s, "c"), publish(t, s, "d")
+	must(t, s.Use(a)) // so d is previous
+	must(t, s.Use(b)) // and a is
+	r := collect(t, s, Options{Keep: 2})
+	if len(r.Removed) != 0 || len(r.Kept) != 4 || !strings.HasPrefix(r.Kept[3].Reason, "previous") {
+		t.Errorf("%+v", r)
+	}
+	must(t, s.Hold(d))
+	if r = collect(t, s, Options{Keep: 2}); len(r.Removed) != 1 || r.Removed[0].ID != a || !exists(s.ImagePath(b)) {
+		t.Errorf("a third one is current: %+v", r)
+	}
+	must(t, os.WriteFile(filepath.Join(s.Dir(), "current.json"), []byte("{"), 0o600))
+	if _, err := Run(t.Context(), s, Options{Keep: 2}); !errors.Is(err, snapshot.ErrDamaged) || !exists(s.ImagePath(b)) {
+		t.Error("nobody knows which is previous:", err)
+	}
+	if r = collect(t, s, Options{Keep: 1}); len(r.Removed) != 2 || exists(s.ImagePath(c)) {
+		t.Errorf("keep 1: %+v", r)
+	}
+	must(t, s.Hold(d))
+}
+
 func TestRunKeepsWhatIsUsed(t *testing.T) {
 	s := newStore(t)
 	a := publish(t, s, "a")

@@ -23,9 +23,13 @@ func Removable(s *snapshot.Store, opts Options) ([]snapshot.ID, error) {
 	}
 	opts.DryRun = true
 	r := &run{store: s, opts: opts, now: time.Now(), report: &Report{}}
+	previous, err := r.previous()
+	if err != nil {
+		return nil, err
+	}
 	var gone []snapshot.ID
 	for i, p := range all {
-		if r.keep(p, i, current) != "" {
+		if r.keep(p, i, current, previous) != "" {
 			continue
 		}
 		why, err := r.leased(p.ID)
