@@ -35,10 +35,14 @@ type Config struct {
 	FetchTime time.Duration
 
 	Jobs      int    // downloads at once; 0 means 8
+	Offline   bool   // no index is asked: what is in the store has to do
 	DryRun    bool   // plan only: nothing is fetched, nothing published
 	Force     bool   // publish though more than half of the ranking failed
 	NoUse     bool   // publish, and leave current as it is
 	UserAgent string // told to indexes
+
+	Read    func(done, total int64) // of a repair: the bytes that were checked; nil for none
+	denials []snapshot.Denial       // of the store
 
 	Progress func(Event)  // nil for none; called from one goroutine at a time
 	Warn     func(string) // one line each; nil for none; called from one goroutine at a time
@@ -74,6 +78,13 @@ func build(ctx context.Context, cfg Config, log *log) error {
 	worlds, err := readLocks(cfg)
 	if err != nil {
 		return err
+	}
+	denials, err := cfg.Store.Denials()
+	if err != nil {
+		return err
+	}
+	for _, w := range worlds {
+		w.cfg.denials = denials
 	}
 	var stage *snapshot.Stage
 	if !cfg.DryRun {

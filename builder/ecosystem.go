@@ -133,6 +133,7 @@ type Item struct {
 
 	world  *world
 	made   map[string]made // entries of views that were made or reused, by path
+	signed bool            // its URL had a query
 	served bool            // a view of the previous snapshot has its bytes
 	reused bool            // the previous snapshot has all that is wanted of it
 	lost   bool            // it cannot be had

@@ -27,7 +27,7 @@ func (s *stocking) fetch(ctx context.Context, it *Item) error {
 		}
 		reused = size
 		if !have {
-			if it.Object, size, err = download(ctx, it.world.World, it.Artifact, s.stage); err != nil {
+			if it.Object, size, err = s.get(ctx, it); err != nil {
 				if ctx.Err() != nil {
 					return ctx.Err()
 				}
@@ -41,6 +41,25 @@ func (s *stocking) fetch(ctx context.Context, it *Item) error {
 	s.log.add(fetched, reused)
 	s.log.step("fetch", s.total, it.Filename)
 	return nil
+}
+
+// get downloads an artifact. A snapshot's own is looked for under its digest when it is no longer
+// where it was.
+func (s *stocking) get(ctx context.Context, it *Item) (snapshot.Object, int64, error) {
+	if s.cfg.Offline {
+		return it.Object, 0, Silence(errors.New("it is not in the store, and no index is asked"))
+	}
+	o, size, err := download(ctx, it.world.World, it.Artifact, s.stage)
+	if err == nil || !s.again || HostFault(err) || ctx.Err() != nil {
+		return o, size, err
+	}
+	pick := it.Picks[0]
+	pin := &snapshot.Pin{Name: it.Project, Version: it.Version, Spellings: pick.Names, Digests: []string{it.Digest}}
+	found, ferr := it.world.Choose(ctx, it.Project, []Wish{{Target: pick.Target, Pin: pin}})
+	if ferr != nil || found[0].Pick == nil || found[0].Pick.Digest != it.Digest {
+		return o, 0, err
+	}
+	return download(ctx, it.world.World, found[0].Pick.Artifact, s.stage)
 }
 
 // stored reads an artifact in the pool and returns its size. One that is damaged is named

@@ -31,6 +31,10 @@ func plan(ctx context.Context, worlds []*world, previous *previous, stage *snaps
 			}
 		}
 		for _, pick := range merge(picks) {
+			if err := w.revoked(pick); err != nil { // a budget took it
+				log.skip(pick.Project, pick.Version, pick.Target, err)
+				continue
+			}
 			pick.layered = w.cfg.Layers || pick.Locked || pick.Tool
 			pick.world = w
 			all = append(all, pick)
@@ -110,6 +114,9 @@ func (p *planner) answer(w *want, choices []Choice, known bool, err error) error
 func (p *planner) take(w *want, choices []Choice) {
 	for i, c := range choices {
 		x := w.wishes[i]
+		if err := p.world.revoked(c.Pick); err != nil {
+			c = Choice{Err: err}
+		}
 		switch {
 		case c.Err != nil && x.lock != nil:
 			p.missing = append(p.missing, missing{x, c.Err})

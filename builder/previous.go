@@ -3,6 +3,7 @@ package builder
 import (
 	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 
@@ -10,11 +11,12 @@ import (
 	"larder/snapshot/image"
 )
 
-// previous is the current snapshot, from which a build takes what has not changed:
+// previous is a snapshot, for a build the current one, from which is taken what has not changed:
 // artifacts by digest, layers by name, view entries by path. It may be nil: all its
 // methods then find nothing.
 type previous struct {
 	image     *image.Image
+	manifest  *snapshot.Manifest
 	artifacts map[string]snapshot.ManifestArtifact    // by ecosystem and index's digest
 	bySHA256  map[snapshot.Digest]string              // those keys
 	layers    map[string]snapshot.ManifestLayer       // by id
@@ -31,6 +33,11 @@ func openPrevious(s *snapshot.Store, ecosystems []Ecosystem) (*previous, error) 
 	if err != nil {
 		return nil, err
 	}
+	return openStocked(s, id, ecosystems)
+}
+
+// openStocked opens a snapshot whose bytes are those of its id.
+func openStocked(s *snapshot.Store, id snapshot.ID, ecosystems []Ecosystem) (*previous, error) {
 	if err := s.CheckImage(id); err != nil {
 		return nil, err
 	}
@@ -43,7 +50,12 @@ func openPrevious(s *snapshot.Store, ecosystems []Ecosystem) (*previous, error) 
 		img.Close()
 		return nil, fmt.Errorf("snapshot %s: %w", id.Short(), err)
 	}
-	p := &previous{image: img, artifacts: map[string]snapshot.ManifestArtifact{}, bySHA256: map[snapshot.Digest]string{},
+	return newPrevious(img, m, ecosystems), nil
+}
+
+// newPrevious is what a manifest tells. Without an image the bytes of layers and views are unknown.
+func newPrevious(img *image.Image, m *snapshot.Manifest, ecosystems []Ecosystem) *previous {
+	p := &previous{image: img, manifest: m, artifacts: map[string]snapshot.ManifestArtifact{}, bySHA256: map[snapshot.Digest]string{},
 		layers: map[string]snapshot.ManifestLayer{}, envs: map[string]snapshot.ManifestEnvironment{}}
 	for _, a := range m.Artifacts {
 		key := a.Ecosystem + " " + a.SHA256.String()
@@ -59,18 +71,34 @@ func openPrevious(s *snapshot.Store, ecosystems []Ecosystem) (*previous, error) 
 	for _, e := range m.Environments {
 		p.envs[e.Target+" "+e.Lock] = e
 	}
-	return p, nil
+	return p
 }
 
 func (p *previous) close() {
-	if p != nil {
+	if p != nil && p.image != nil {
 		p.image.Close()
 	}
 }
 
+// names are the versions by which a project's layers are linked, by id of the layer.
+func (p *previous) names(target, project string) map[string][]string {
+	names := map[string][]string{}
+	if p.image == nil {
+		return names
+	}
+	dir := strings.TrimSuffix(snapshot.ByNamePath(target, project, ""), "/")
+	links, _ := p.image.ReadDir(dir) // none of a project without layers
+	for _, l := range links {
+		if to, err := p.image.ReadLink(dir + "/" + l.Name()); err == nil {
+			names[path.Base(to)] = append(names[path.Base(to)], l.Name())
+		}
+	}
+	return names
+}
+
 // object returns the object at a path of the previous image, if it is there.
 func (p *previous) object(path string) (snapshot.Object, int64, bool) {
-	if p == nil {
+	if p == nil || p.image == nil {
 		return snapshot.Object{}, 0, false
 	}
 	return p.image.Object(path)
@@ -101,7 +129,7 @@ func (p *previous) pinned(target, lock, project string) (row snapshot.ManifestAr
 
 // layer lists what is in a layer; nil when there is none.
 func (p *previous) layer(id string) ([]image.Entry, error) {
-	if p == nil {
+	if p == nil || p.image == nil {
 		return nil, nil
 	}
 	if _, ok := p.layers[id]; !ok {

@@ -36,6 +36,10 @@ func (s *stocking) reuse(it *Item) (bool, error) {
 		return false, nil
 	}
 	it.Object, it.Size, it.Detail = snapshot.Object{Digest: row.SHA256}, row.Size, row.Detail
+	it.signed = row.Signed
+	if it.URL == "" {
+		return len(it.Unmade()) == 0, nil // a target brought it: its layers are all there is
+	}
 	// All of them, whatever the first says: what is whole is not made twice.
 	parts := it.world.Reuse(it, row)
 	entries, err := s.oldEntries(it)

@@ -23,6 +23,7 @@ type stocking struct {
 	until    deadline
 	log      *log
 	start    time.Time
+	again    bool // what a snapshot has is made again: nothing else comes in its place
 
 	total int
 
@@ -161,6 +162,9 @@ func (s *stocking) instead(ctx context.Context, all []*Item) ([]*Pick, error) {
 		if HostFault(err) {
 			return nil, err
 		}
+		if err == nil {
+			err = u.Pick.world.revoked(again)
+		}
 		have := func(p *Pick) bool { return p.Target == u.Pick.Target && p.Digest == again.Digest }
 		if err != nil || slices.ContainsFunc(picksOf(all), have) || slices.ContainsFunc(picks, have) {
 			if err := s.lose(u.Pick, u.Err); err != nil {
@@ -175,6 +179,9 @@ func (s *stocking) instead(ctx context.Context, all []*Item) ([]*Pick, error) {
 
 // another is the next best artifact for an unfit pick's target.
 func (s *stocking) another(ctx context.Context, p *Pick) (*Pick, error) {
+	if s.again {
+		return nil, errors.New("nothing else comes in its place")
+	}
 	w := Wish{Target: p.Target, Without: map[string]bool{}}
 	for _, u := range s.unfit {
 		if u.Pick.Project == p.Project && u.Pick.Target == p.Target && u.Pick.world == p.world {
@@ -223,6 +230,9 @@ func (s *stocking) bundledFor(ctx context.Context, w *world, b Bundler, t Target
 		return nil, err
 	}
 	defer r.Close()
+	if err := w.revoked(pick); err != nil {
+		return nil, err
+	}
 	pick.Tool, pick.layered, pick.world = true, true, w
 	it := itemsOf([]*Pick{pick})[0]
 	if pick.Layer, err = s.oldLayer(pick); err != nil {

@@ -68,7 +68,7 @@ func (l *layout) item(cfg Config, it *Item) error {
 	url, _, signed := strings.Cut(it.URL, "?")
 	row := snapshot.ManifestArtifact{
 		Ecosystem: it.world.Name, Project: it.Project, Version: it.Version, Filename: it.Filename, SHA256: it.Object.Digest,
-		Size: it.Size, Index: it.Index, URL: url, Signed: signed, Detail: it.Detail,
+		Size: it.Size, Index: it.Index, URL: url, Signed: signed || it.signed, Detail: it.Detail,
 	}
 	for _, p := range it.Picks {
 		if !slices.Contains(row.Targets, p.Target) {

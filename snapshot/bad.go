@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -138,27 +137,12 @@ func (s *Store) mark(id ID, change func(*Bad)) error {
 	}
 	text, err := json.Marshal(b)
 	if err == nil {
-		err = s.putMark(id, append(text, '\n'))
+		err = s.putFile(s.BadPath(id), append(text, '\n'))
 	}
 	if err != nil {
 		return spaceError("mark snapshot "+id.Short(), s.dir, int64(len(text)), err)
 	}
 	return nil
-}
-
-// putMark writes the file in staging/, so that a kill leaves nothing beside the image.
-func (s *Store) putMark(id ID, text []byte) error {
-	staged := s.join(stagingName, badName)
-	if err := removeFile(staged); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := writeFile(staged, text, 0o444); err != nil {
-		return err
-	}
-	if err := os.Rename(staged, s.BadPath(id)); err != nil {
-		return err
-	}
-	return syncDir(s.SnapshotDir(id))
 }
 
 // MendMarks takes the mark of damage off every snapshot that has what it lacked: its image and

@@ -24,6 +24,7 @@
 //	history.jsonl             one line a build; made by the first
 //	checked                   what the last build knows of objects' files, not to read them all; made by build
 //	usage/                    what was used and downloaded, by week; made by the first use
+//	denied.json               what was revoked; made by the first
 //	pages/                    what the index said, to ask only what changed; made by build
 //
 // The promises:

@@ -3,6 +3,7 @@ package snapshot
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -50,6 +51,35 @@ func WriteFile(path string, b []byte, mode os.FileMode) error {
 // WriteFileDurably is WriteFile, and the file is still the new one, whole, after a power cut.
 func WriteFileDurably(path string, b []byte, mode os.FileMode) error {
 	return replaceFile(path, b, mode)
+}
+
+// putFile gives a file of the store new content, durably, by one rename. It is written in staging/
+// first: a kill leaves nothing beside its place. The caller holds the writer lock.
+func (s *Store) putFile(path string, text []byte) error {
+	staged := s.join(stagingName, filepath.Base(path))
+	if err := removeFile(staged); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := writeFile(staged, text, 0o444); err != nil {
+		return err
+	}
+	if err := s.replacePlain(staged, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// replacePlain gives a file of the store its final name, over what may be there. A directory is in a
+// rename's way, and so is a file with the immutable attribute.
+func (s *Store) replacePlain(from, to string) error {
+	err := os.Rename(from, to)
+	if errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EEXIST) || errors.Is(err, unix.EPERM) {
+		if err := removeFile(to); err != nil {
+			return err
+		}
+		err = os.Rename(from, to)
+	}
+	return err
 }
 
 func replace(path string, b []byte, mode os.FileMode, sync func(*os.File) error) error {

@@ -34,6 +34,7 @@ const (
 	historyName   = "history.jsonl"
 	checkedName   = "checked"
 	usageName     = "usage"
+	deniedName    = "denied.json"
 
 	imageName     = "image.erofs"
 	publishedName = "published.json"

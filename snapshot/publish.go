@@ -90,29 +90,37 @@ func (p *publication) makeImage() error {
 	if err := mkdir(p.aside, 0o755); err != nil {
 		return err
 	}
-	f, err := os.OpenFile(filepath.Join(p.aside, imageName), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
+	var err error
+	if p.id, err = writeImage(filepath.Join(p.aside, imageName), p.write); err != nil {
 		return err
+	}
+	return p.compare()
+}
+
+// writeImage writes an image durably and returns its digest.
+func writeImage(path string, write func(*os.File) error) (id ID, err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return id, err
 	}
 	defer f.Close()
-	if err := p.write(f); err != nil {
-		return err
+	if err := write(f); err != nil {
+		return id, err
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return err
+		return id, err
 	}
 	h := sha256.New()
 	if _, err := io.Copy(h, f); err != nil {
-		return err
+		return id, err
 	}
-	p.id = ID(h.Sum(nil))
 	if err := f.Chmod(0o444); err != nil {
-		return err
+		return id, err
 	}
 	if err := f.Sync(); err != nil {
-		return fmt.Errorf("sync image: %w; data not trusted", errno(err))
+		return id, fmt.Errorf("sync image: %w; data not trusted", errno(err))
 	}
-	return p.compare()
+	return ID(h.Sum(nil)), nil
 }
 
 // compare looks at the snapshot of the same id that the store may have: whole, it stays.

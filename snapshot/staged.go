@@ -89,18 +89,9 @@ func (st *Stage) open() (path string, fd int, err error) {
 	return path, fd, nil
 }
 
-// place gives a staged file its final name, over what may be there: the same bytes, or damage. A
-// directory is in a rename's way, and so is a file with the immutable attribute.
+// place gives a staged file its final name, over what may be there: the same bytes, or damage.
 func (s *Store) place(staged string, o Object) error {
-	path := s.join(objectsName, o.Path())
-	err := os.Rename(staged, path)
-	if errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EEXIST) || errors.Is(err, unix.EPERM) {
-		if err := removeFile(path); err != nil {
-			return err
-		}
-		err = os.Rename(staged, path)
-	}
-	return err
+	return s.replacePlain(staged, s.join(objectsName, o.Path()))
 }
 
 // keepOne registers a staged file, or removes it when another goroutine staged the same bytes first.

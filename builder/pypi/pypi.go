@@ -30,6 +30,9 @@ func ecosystem(open opener) builder.Ecosystem {
 			return all, err
 		},
 		Open: func(ctx context.Context, cfg builder.Config, stage *snapshot.Stage) (builder.World, error) {
+			if cfg.Offline {
+				return newWorld(cfg, stage, nil, func() {}), nil
+			}
 			client, closeClient, err := open(ctx, cfg)
 			if err != nil {
 				return nil, err

@@ -59,6 +59,8 @@ func newApp() *cli.App {
 			),
 			group("Keep",
 				verifyCommand(),
+				repairCommand(),
+				revokeCommand(),
 				gcCommand(),
 				doctorCommand(),
 			),

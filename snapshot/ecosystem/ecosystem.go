@@ -32,6 +32,8 @@ type Ecosystem struct {
 	Views    []string // views of no client, such as a static index
 
 	Normalize func(project string) string // of what people write; nil where names have one spelling
+	// SameVersion says whether two spellings are one version; nil where each has one.
+	SameVersion func(a, b string) bool
 
 	// Describe tells people what a target's or an artifact's detail says, in a few words; "" is nothing.
 	Describe func(detail json.RawMessage) string

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"larder/snapshot/ecosystem"
+	"larder/snapshot/pypi/pep440"
 	"larder/snapshot/pypi/pep508"
 )
 
@@ -42,5 +43,5 @@ func describe(detail json.RawMessage) string {
 // Ecosystem is PyPI's row. A program adds the parts that it links.
 var Ecosystem = ecosystem.Ecosystem{
 	Name: Name, Artifact: "wheel", Clients: Clients, Attached: []string{ViewPip, ViewPipOld}, Views: []string{ViewSimple}, Describe: describe,
-	Locks: locks{}, Normalize: pep508.Normalize,
+	Locks: locks{}, Normalize: pep508.Normalize, SameVersion: pep440.Same,
 }

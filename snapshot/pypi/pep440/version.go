@@ -38,6 +38,12 @@ func (k preKind) String() string { return [...]string{"", "a", "b", "rc"}[k] }
 
 // Version is one parsed version. The zero value is no version: only Parse makes
 // one. Two spellings of a version ("1.0" and "1.0.0") are different values that
+// Same says whether "==a" takes version b: as pip reads it, with the local builds of a.
+func Same(a, b string) bool {
+	s, err := ParseSpecifiers("==" + a)
+	return a == b || err == nil && s.ContainsText(b, true)
+}
+
 // Compare as equal, so compare with Compare and index maps with Canonical.
 type Version struct {
 	epoch   number

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/urfave/cli/v2"
+
+	"larder/builder"
+	"larder/overlay/keep"
+	"larder/snapshot"
+)
+
+func repairCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "repair",
+		Usage: "mend what verify --full finds damaged",
+		Description: "Every file is read. What is damaged is made again from the wheels in the pool; those that are\n" +
+			"damaged too are fetched by their digest. Files are replaced, never written into. A snapshot\n" +
+			"that stays damaged is marked bad: containers get the newest good one until it is mended.\n" +
+			"Exit status 3: something stays damaged; 10: and the index could not be reached.",
+		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "dry-run", Usage: "say what is damaged, and change nothing"},
+			runDirFlag(),
+		},
+		Action: runRepair,
+	}
+}
+
+func runRepair(c *cli.Context) error {
+	if err := maxArgs(c, 0); err != nil {
+		return err
+	}
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return err
+	}
+	s, err := openStore(c)
+	if err != nil {
+		return err
+	}
+	b := builder.Config{Store: s, Jobs: cfg.Build.Jobs, FetchTime: time.Duration(cfg.Build.Timeout), DryRun: c.Bool("dry-run"), UserAgent: userAgent(),
+		Warn: func(line string) { warnf("%s", line) }}
+	done := func() {}
+	if !jsonWanted(c) {
+		b.Read, done = verifyProgress(os.Stderr)
+	}
+	r, err := builder.Repair(c.Context, b)
+	done()
+	if err != nil {
+		return err
+	}
+	remount(c, s, r)
+	if jsonWanted(c) {
+		err = printJSON(c, r)
+	} else {
+		err = printRepair(c, r)
+	}
+	switch {
+	case err != nil || len(r.Left) == 0:
+		return err
+	case r.Unreachable != "":
+		return statusError(exitNetwork)
+	}
+	return statusError(exitDamage)
+}
+
+// remount lets go of the kept mounts that have looked up a file that was replaced: clones of them
+// would go on with the damaged one. Until the next larder mount, attaches make their own.
+func remount(c *cli.Context, s *snapshot.Store, r *builder.RepairReport) {
+	dir := keep.Dir(c.String("run-dir"))
+	kept, err := dir.List(s.ObjectsDir())
+	for _, id := range kept {
+		if !r.Replaced[id] {
+			continue
+		}
+		if uerr := dir.Unmount(c.Context, id, s.ObjectsDir()); uerr != nil {
+			err = errors.Join(err, uerr)
+			continue
+		}
+		if full, perr := snapshot.ParseDigest(id); perr == nil {
+			err = errors.Join(err, dir.Mount(c.Context, keep.Snapshot{ID: id, Image: s.ImagePath(full), Objects: s.ObjectsDir()}))
+		}
+	}
+	if err != nil {
+		warnf("kept mounts may still have damaged files: %v; larder unmount --all, then larder mount", err)
+	}
+}
+
+func printRepair(c *cli.Context, r *builder.RepairReport) error {
+	out := c.App.Writer
+	for _, m := range r.Mended {
+		name := string(m.Kind)
+		if m.Path != "" {
+			name += " " + m.Path
+		}
+		fmt.Fprintf(out, "mended %s: %s\n", name, printable(m.How))
+	}
+	for _, id := range r.MarkedGood {
+		fmt.Fprintf(out, "snapshot %s is good again\n", id.Short())
+	}
+	for _, id := range r.MarkedBad {
+		fmt.Fprintf(out, "snapshot %s is marked bad: containers get the newest good one\n", id.Short())
+	}
+	for _, h := range r.Holders {
+		fmt.Fprintf(out, "container %q (pid %d) has snapshot %s and may see the damaged bytes until it is restarted\n", h.Container, h.PID, h.Snapshot.Short())
+	}
+	for _, f := range r.Strange {
+		fmt.Fprintf(out, "left alone: %s\n", printable(f.String()))
+	}
+	for _, f := range r.Left {
+		fmt.Fprintf(out, "%s\n", printable(f.String()))
+	}
+	if r.Unreachable != "" {
+		warnf("what is damaged could not be fetched: %s", r.Unreachable)
+	}
+	state := "nothing to mend"
+	switch {
+	case len(r.Left) > 0:
+		state = fmt.Sprintf("%d findings stay", len(r.Left))
+	case len(r.Mended)+len(r.MarkedGood) > 0:
+		state = "whole again"
+	}
+	_, err := fmt.Fprintf(out, "%s: %d mended, %s fetched\n", state, len(r.Mended), humanize.Bytes(uint64(r.FetchedBytes)))
+	return err
+}

@@ -1,0 +1,141 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"larder/builder"
+	"larder/snapshot"
+)
+
+func revokeCommand() *cli.Command {
+	return &cli.Command{
+		Name:      "revoke",
+		Usage:     "take a package out of the store now, and keep it out",
+		ArgsUsage: "PROJECT[==VERSION] | SHA256",
+		Description: "No later build stocks it. A snapshot without it is made of the current one, without the index,\n" +
+			"and becomes current; those that have it are not attached any more. Who runs with it is named.\n" +
+			"What is not stocked is denied all the same.",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "reason", Usage: "why, in a line: `TEXT` that refusals repeat"},
+			&cli.BoolFlag{Name: "list", Usage: "list what is revoked"},
+			&cli.BoolFlag{Name: "undo", Usage: "take it back: builds may stock it again"},
+			&cli.BoolFlag{Name: "dry-run", Usage: "say what has it, and change nothing"},
+		},
+		Action: runRevoke,
+	}
+}
+
+func runRevoke(c *cli.Context) error {
+	if c.Bool("list") {
+		return listRevoked(c)
+	}
+	if c.NArg() != 1 {
+		return usagef("revoke needs one PROJECT, PROJECT==VERSION or SHA-256").hint("larder revoke --list shows what is revoked")
+	}
+	d, err := snapshot.ParseDenial(c.Args().First())
+	if err != nil {
+		return usagef("%v", err).hint("for example: larder revoke evil, or larder revoke evil==1.0")
+	}
+	if d.Reason = printable(c.String("reason")); len(d.Reason) > 500 {
+		return usagef("the reason is longer than 500 bytes").hint("give one line")
+	}
+	s, err := openStore(c)
+	if err != nil {
+		return err
+	}
+	r, err := builder.Revoke(c.Context, builder.Config{Store: s, DryRun: c.Bool("dry-run"), Warn: func(line string) { warnf("%s", line) }}, d, c.Bool("undo"))
+	if err != nil {
+		return err
+	}
+	if jsonWanted(c) {
+		err = printJSON(c, r)
+	} else {
+		err = printRevoked(c, r)
+	}
+	if err == nil && len(r.Skipped) > 0 {
+		return statusError(exitSkips)
+	}
+	return err
+}
+
+func listRevoked(c *cli.Context) error {
+	if err := maxArgs(c, 0); err != nil {
+		return err
+	}
+	s, err := openStore(c)
+	if err != nil {
+		return err
+	}
+	all, err := s.Denials()
+	if err != nil {
+		return err
+	}
+	if jsonWanted(c) {
+		return printJSON(c, struct {
+			Denied []snapshot.Denial `json:"denied"`
+		}{append([]snapshot.Denial{}, all...)})
+	}
+	w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+	for _, d := range all {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", printable(d.Name()), d.Time.Local().Format(time.DateTime), printable(d.Reason))
+	}
+	return w.Flush()
+}
+
+func printRevoked(c *cli.Context, r *builder.RevokeReport) error {
+	out := c.App.Writer
+	name, did := r.Denial.Name(), "revoked"
+	if r.DryRun {
+		did = "would revoke"
+	}
+	switch {
+	case r.Undone && r.DryRun:
+		_, err := fmt.Fprintf(out, "would take back: %s\n", name)
+		return err
+	case r.Undone:
+		fmt.Fprintf(out, "%s is not revoked any more: the next build may stock it\n", name)
+		for _, id := range r.GoodAgain {
+			fmt.Fprintf(out, "snapshot %s is good again\n", id.Short())
+		}
+		return nil
+	case len(r.Artifacts) == 0:
+		_, err := fmt.Fprintf(out, "nothing stocked has %s; %s\n", name, denied(r))
+		return err
+	}
+	for _, a := range r.Artifacts {
+		fmt.Fprintf(out, "%s %s %s: %s, sha256:%s\n", did, printable(a.Project), printable(a.Version), printable(a.Filename), a.SHA256)
+	}
+	for _, id := range r.HadBy {
+		fmt.Fprintf(out, "snapshot %s has it: not attached any more\n", id.Short())
+	}
+	for _, e := range r.Environments {
+		fmt.Fprintf(out, "the environment of %s, is gone\n", printable(e))
+	}
+	for _, s := range r.Skipped {
+		fmt.Fprintf(out, "also left out, %s %s: %s\n", printable(s.Project), printable(s.Version), printable(s.Reason))
+	}
+	for _, h := range r.Holders {
+		fmt.Fprintf(out, "container %q (pid %d) has it, from snapshot %s: stop it\n", h.Container, h.PID, h.Snapshot.Short())
+	}
+	current := "the current snapshot does not have it"
+	switch {
+	case r.Snapshot != "":
+		current = "snapshot " + r.Snapshot + " without it is current"
+	case r.DryRun:
+		current = "nothing was changed"
+	}
+	_, err := fmt.Fprintf(out, "%s; %s\n", current, denied(r))
+	return err
+}
+
+// denied is what becomes of it from here on.
+func denied(r *builder.RevokeReport) string {
+	if r.DryRun {
+		return "a revocation would keep it out of later builds"
+	}
+	return "later builds leave it out"
+}
