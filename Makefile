@@ -13,7 +13,7 @@ HOOKFLAGS  := -trimpath -ldflags '-s -w -X main.version=$(VERSION) $(HOOK_$(shel
 
 export CGO_ENABLED := 0
 
-.PHONY: help build docs demo test test-pure test-store test-script test-mount test-fuzz test-e2e bench torture races lint install clean
+.PHONY: help build docs demo test test-pure test-store test-script test-mount test-fuzz test-e2e test-torture bench torture soak races lint install clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,17 +30,27 @@ demo: ## the main job on real packages, in a scratch store (root)
 	@scripts/demo.sh
 
 test: ## every tier, counted one by one; root, Python and the package indexes needed
-	@scripts/test.sh pure store script mount fuzz e2e
+	@scripts/test.sh pure store script mount fuzz e2e torture
 
-test-pure test-store test-script test-mount test-fuzz test-e2e: ## one tier
+test-pure test-store test-script test-mount test-fuzz test-e2e test-torture: ## one tier
 	@scripts/test.sh $(@:test-%=%)
 
 bench: build ## ratios measured side by side (root, Python, the package indexes); BENCH="--only run --quick" says which and how
 	@python3 scripts/bench $(BENCH)
 
-torture: build ## kills, failing calls, power cuts and damage, and what is left (root); TORTURE="-kills 1000 -seed 7" says what
-	$(GO) build -tags $(TAGS) -o bin/torture ./scripts/torture
-	@bin/torture $(or $(TORTURE),-kills 100 -errnos 100 -cuts 30 -damages 100)
+torture: bin/torture ## kills, failing calls, power cuts and damage, and what is left (root); TORTURE="-kills 1000 -seed 7" says what
+	@bin/torture $(or $(TORTURE),-kills 40 -points 40 -times 40 -errnos 100 -hosts 20 -cuts 30 -damages 100)
+
+soak: bin/torture ## torture in rounds with other seeds, from SEED on, for SOAK=2h (root)
+	@bin/torture -soak $(or $(SOAK),1h) -seed $(or $(SEED),$(shell date +%s)) -jobs 2 $(or $(TORTURE),-kills 300 -points 100 -times 200 -errnos 300 -sites 300 -hosts 60 -cuts 120 -damages 300)
+
+# With the programs that it tortures: they name their steps.
+.PHONY: bin/torture
+bin/torture:
+	@mkdir -p bin/failpoint
+	$(GO) build $(FLAGS) -tags $(TAGS),failpoint -o bin/failpoint/larder ./cmd/larder
+	$(GO) build -tags $(TAGS),failpoint $(HOOKFLAGS) -o bin/failpoint/larder-hook ./cmd/larder-hook
+	$(GO) build -tags $(TAGS) -o $@ ./scripts/torture
 
 races: ## attaches against gc: every order of their steps, and 1,000 at random (root); RACES=5000 says how many
 	LARDER_RACES=$(or $(RACES),1000) $(GO) test -tags $(TAGS) -count=1 -v -timeout 60m -run '^TestMountAttach(BesideGC|esRaceGC)$$' ./cmd/larder-hook

@@ -8,6 +8,7 @@
 #   mount   real EROFS and overlay mounts (root)
 #   fuzz    every fuzz target, a fixed number of executions each
 #   e2e     real pip, real packages, a real runtime (root, the package indexes)
+#   torture kills, power cuts and failing calls: a fixed sample (root); make soak plays more
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -63,12 +64,13 @@ fuzz() {
 for name in "$@"; do
   case $name in
     fuzz)   fuzz ;;
-    pure)   CGO_ENABLED=1 tier pure -race -skip '^Test(Mount|E2E|Script)' $(packages | grep -vE "$stores") ;;
+    pure)   CGO_ENABLED=1 tier pure -race -skip '^Test(Mount|E2E|Script|Torture)' $(packages | grep -vE "$stores") ;;
     store)  tier store -skip '^Test(Mount|E2E|Script)' $(packages | grep -E "$stores") ;;
     script) tier script -run '^TestScript' ./cmd/... ;;
     mount)  tier mount -run '^TestMount' ./... ;;
+    torture) tier torture -timeout 40m -run '^TestTorture' ./scripts/torture ;;
     e2e)    LARDER_E2E=1 tier e2e -timeout 40m -p 1 -run '^TestE2E' ./... ;;
-    *) echo "test.sh: no tier $name (pure, store, script, mount, fuzz, e2e)" >&2; exit 2 ;;
+    *) echo "test.sh: no tier $name (pure, store, script, mount, fuzz, e2e, torture)" >&2; exit 2 ;;
   esac
 done
 echo "${total_passed:-0} passed, ${total_failed:-0} failed, ${total_skipped:-0} skipped"

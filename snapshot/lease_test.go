@@ -97,6 +97,20 @@ func TestUnreadableLeaseHoldsEverything(t *testing.T) {
 	}
 }
 
+// What keeps the death of a process from being told is said: gc names it.
+func TestDeadUntold(t *testing.T) {
+	l, err := ProcessLease("c", ID{1}, os.Getpid())
+	must(t, err)
+	var before unix.Rlimit
+	must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &before))
+	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 0, Max: before.Max}))
+	dead, why := l.Dead()
+	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &before))
+	if dead || !strings.Contains(why, "cannot be told") {
+		t.Errorf("dead=%v (%q)", dead, why)
+	}
+}
+
 func TestDead(t *testing.T) {
 	cmd := exec.Command("sleep", "100")
 	must(t, cmd.Start())

@@ -73,6 +73,9 @@ func (s *Store) published(id ID) (published, error) {
 func (s *Store) Current() (ID, error) {
 	target, err := os.Readlink(s.join(currentName))
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && s.lostCurrent():
+		return ID{}, &problem{kind: ErrDamaged, msg: "store " + strconv.Quote(s.dir) + " has snapshots, and no current one",
+			hint: "larder ls lists the snapshots, larder use SNAPSHOT sets current"}
 	case errors.Is(err, fs.ErrNotExist):
 		return ID{}, &problem{kind: ErrNoSnapshot, msg: "store " + strconv.Quote(s.dir) + " has no current snapshot yet",
 			hint: "larder build publishes one"}
@@ -97,6 +100,20 @@ func (s *Store) Current() (ID, error) {
 			err: fs.ErrNotExist, hint: "larder ls lists the snapshots, larder use SNAPSHOT sets current"}
 	}
 	return id, nil
+}
+
+// lostCurrent says whether there is no current link, though there are snapshots and no first build
+// that has still to make it.
+func (s *Store) lostCurrent() bool {
+	if building, err := s.Building(); err != nil || building {
+		return false
+	}
+	entries, err := os.ReadDir(s.join(snapshotsName))
+	if err != nil || !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { _, err := ParseDigest(e.Name()); return err == nil }) {
+		return false
+	}
+	_, err = os.Lstat(s.join(currentName)) // again: a first build may have ended since
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // Resolve turns what a person writes into an id: a whole id, a prefix of at least 8 digits that

@@ -40,7 +40,8 @@ func InstanceLease(container string, id ID, dir string) (Lease, error) {
 }
 
 // Dead says whether the lease's holder is gone for certain, and why. What cannot be proven is
-// alive: another process namespace, a /proc that hides processes, a file that cannot be read.
+// alive: another process namespace, a /proc that hides processes, a file that cannot be read. The
+// last is said in why, though dead is false.
 func (l Lease) Dead() (dead bool, why string) {
 	if l.Unreadable != nil {
 		return false, ""
@@ -62,7 +63,7 @@ func (l Lease) Dead() (dead bool, why string) {
 	case errors.Is(err, fs.ErrNotExist):
 		return true, fmt.Sprintf("process %d is gone", l.PID)
 	case err != nil:
-		return false, ""
+		return false, fmt.Sprintf("whether process %d lives cannot be told (%v)", l.PID, err)
 	case start != l.PIDStart:
 		return true, fmt.Sprintf("process %d is another one by now", l.PID)
 	}

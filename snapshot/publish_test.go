@@ -140,6 +140,25 @@ func checkTidy(t *testing.T, s *Store) {
 	}
 }
 
+// A store with snapshots has lost its current one, but for the moment in which a first build has
+// still to switch it.
+func TestCurrentLost(t *testing.T) {
+	s := newStore(t)
+	publish(t, s, "one")
+	must(t, os.Remove(s.CurrentPath()))
+	for _, ref := range []string{"current", "previous"} {
+		_, err := s.Resolve(ref)
+		var hinted interface{ Hint() string }
+		if !errors.Is(err, ErrDamaged) || !errors.As(err, &hinted) || !strings.Contains(hinted.Hint(), "larder use SNAPSHOT") {
+			t.Errorf("%s: %v", ref, err)
+		}
+	}
+	must(t, os.Mkdir(s.join(stagingName, buildPrefix+"1"), 0o700))
+	if _, err := s.Current(); !errors.Is(err, ErrNoSnapshot) {
+		t.Error("beside a first build:", err)
+	}
+}
+
 func TestPublish(t *testing.T) {
 	s := newStore(t)
 	if _, err := s.Current(); !errors.Is(err, ErrNoSnapshot) {

@@ -2,6 +2,7 @@ package attach
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -195,7 +196,11 @@ func (s *Session) HasView(name string) (bool, error) {
 		return false, err
 	}
 	var st unix.Stat_t
-	return unix.Fstatat(int(t.file.Fd()), "views/"+name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil, nil
+	err = unix.Fstatat(int(t.file.Fd()), "views/"+name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	if err != nil && err != unix.ENOENT {
+		return false, fmt.Errorf("look for view %s of snapshot %.12s: %w", name, s.Snapshot.ID, err)
+	}
+	return err == nil, nil
 }
 
 // attachView attaches a clone of a tree: its superblock has no upper, so nobody can make it writable,

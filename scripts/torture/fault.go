@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // fault is what inject does to one call of a command.
@@ -67,6 +68,21 @@ func (w *world) rehearse(ctx context.Context, s scenario) (classes map[string]in
 	return classes, nil
 }
 
+// rehearsed plays a scenario, changed in a way that does no harm, and returns how long its command took.
+func (w *world) rehearsed(ctx context.Context, s scenario, change func(invocation) invocation) (time.Duration, error) {
+	in, err := w.begin(ctx, s)
+	if err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	r := w.do(ctx, change(in))
+	took := time.Since(start)
+	if err := s.done(w); r.code != 0 || err != nil {
+		return 0, fmt.Errorf("%s, rehearsed: %s; %v", s.name, r, err)
+	}
+	return took, nil
+}
+
 // begin makes live what a scenario begins with.
 func (w *world) begin(ctx context.Context, s scenario) (invocation, error) {
 	w.endContainer()
@@ -81,10 +97,7 @@ type judgeFault func(f *found, w *world, s scenario, x fault, r result, reached 
 
 // faults makes a case of each fault that list gives for a class of calls of a scenario.
 func faults(ctx context.Context, w *world, list func(s scenario, class string, count int) []fault, judge judgeFault) (cases []testCase, err error) {
-	for _, s := range scenarios {
-		if name, _, ok := strings.Cut(w.only, ":"); ok && name != s.name {
-			continue
-		}
+	for _, s := range w.scenarios() {
 		classes, err := w.rehearse(ctx, s)
 		if err != nil {
 			return nil, err
@@ -114,30 +127,6 @@ func (w *world) playFault(ctx context.Context, s scenario, x fault, judge judgeF
 // the last.
 func places(count int) []int {
 	return slices.Compact([]int{1, (count + 1) / 2, count})
-}
-
-// observes are calls that change nothing: whether a process dies before or after one is as if it
-// died at the next that does.
-var observes = []string{"read", "pread", "getdents", "fstat", "stat", "statx", "statfs", "fstatfs", "readlink", "readlinkat", "fchdir", "chdir"}
-
-func kills(ctx context.Context, w *world) ([]testCase, error) {
-	list := func(_ scenario, class string, count int) (all []fault) {
-		name, _, _ := strings.Cut(class, " ")
-		if slices.Contains(observes, name) {
-			return nil
-		}
-		for _, nth := range places(count) {
-			for _, do := range []string{"kill", "kill-after", "kill-one", "kill-one-after"} {
-				all = append(all, fault{class, nth, do, false})
-			}
-		}
-		return all
-	}
-	return faults(ctx, w, list, func(f *found, _ *world, _ scenario, _ fault, r result, _ bool) {
-		if r.hung {
-			f.add("hangs")
-		}
-	})
 }
 
 // failures are the errors that a host gives for each call.
@@ -174,6 +163,30 @@ func errnos(ctx context.Context, w *world) ([]testCase, error) {
 		return all
 	}
 	return faults(ctx, w, list, judgeErrno)
+}
+
+// everywhere are the errors that any call of a host may give.
+var everywhere = []string{"EIO", "ENOSPC", "EROFS", "EINTR", "EMFILE"}
+
+// sites are the distinct calls, whichever command makes them, each with every error.
+func sites(ctx context.Context, w *world) (cases []testCase, err error) {
+	list := func(_ scenario, class string, count int) (all []fault) {
+		if strings.HasPrefix(class, "clone") { // without threads Go's runtime dies: see errnos
+			return nil
+		}
+		for _, errno := range everywhere {
+			for _, nth := range places(count) {
+				all = append(all, fault{class, nth, errno, false})
+			}
+		}
+		return all
+	}
+	cases, err = faults(ctx, w, list, judgeErrno)
+	for i := range cases {
+		_, site, _ := strings.Cut(cases[i].name, " at ")
+		cases[i].group = site[:strings.LastIndexByte(site, ' ')] // without which of them it is
+	}
+	return cases, err
 }
 
 func judgeErrno(f *found, w *world, s scenario, x fault, r result, reached bool) {

@@ -4,40 +4,58 @@ package main
 
 import (
 	"cmp"
-	"context"
+	"errors"
 	"flag"
 	"fmt"
-	"hash/fnv"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
-
-// testCase is one thing to try. play returns what was bad, and whether the fault took place: a
-// command need not make the call again that it made in the rehearsal.
-type testCase struct {
-	group string // cases are spread over the groups
-	name  string
-	play  func(context.Context) (bad []string, reached bool)
-}
-
-// campaign finds its cases, which may take a rehearsal.
-type campaign struct {
-	name  string
-	count int
-	cases func(context.Context, *world) ([]testCase, error)
-}
 
 // options are the command line.
 type options struct {
 	campaigns []campaign
 	seed      uint64
-	only      string // what the names of the cases to play have
-	bin       string // where the programs are
-	keep      string // where disks of bad cuts go, or ""
+	only      string        // what the names of the cases to play have
+	bin       string        // where the programs are
+	keep      string        // where disks of bad cuts go, or ""
+	jobs      int           // processes that share the cases
+	soak      time.Duration // how long to go on with other seeds
+	shard     shard
+}
+
+// shard is the part of the cases that one of several processes plays.
+type shard struct{ nth, of int }
+
+func (s *shard) String() string { return fmt.Sprintf("%d/%d", s.nth, s.of) }
+
+func (s *shard) Set(text string) error {
+	if _, err := fmt.Sscanf(text, "%d/%d", &s.nth, &s.of); err != nil || s.nth < 0 || s.nth >= s.of {
+		return errors.New("not as in 0/2")
+	}
+	return nil
+}
+
+// count is how many cases of a campaign are played.
+type count int
+
+const (
+	all  count = -1
+	once count = -2 // one of each group
+)
+
+func (n *count) String() string { return strconv.Itoa(int(*n)) }
+
+func (n *count) Set(text string) error {
+	if word, ok := map[string]count{"all": all, "once": once}[text]; ok {
+		*n = word
+		return nil
+	}
+	number, err := strconv.ParseUint(text, 10, 31)
+	*n = count(number)
+	return err
 }
 
 // self is what the program runs itself as.
@@ -61,95 +79,27 @@ func main() {
 
 // parse reads the flags; a wrong one ends the program.
 func parse(args []string) (o options, err error) {
-	o.campaigns = []campaign{{name: "kill", cases: kills}, {name: "errno", cases: errnos}, {name: "cut", cases: cuts}, {name: "damage", cases: damages}}
+	o.campaigns = []campaign{
+		{name: "kill", cases: kills}, {name: "point", cases: points}, {name: "time", cases: times},
+		{name: "errno", cases: errnos}, {name: "site", cases: sites}, {name: "host", cases: hosts},
+		{name: "cut", cases: cuts}, {name: "damage", cases: damages},
+	}
+	o.shard = shard{0, 1}
 	flags := flag.NewFlagSet("torture", flag.ExitOnError)
 	for i, c := range o.campaigns {
-		flags.IntVar(&o.campaigns[i].count, c.name+"s", 0, "play `N` cases; -1: all there are")
+		flags.Var(&o.campaigns[i].count, c.name+"s", "play `N` cases; once: one of each group; all")
 	}
 	flags.Uint64Var(&o.seed, "seed", 1, "draw the cases by `N`")
 	flags.StringVar(&o.only, "case", "", "play only cases whose name has `TEXT`")
-	flags.StringVar(&o.bin, "bin", "bin", "`DIR` where larder and larder-hook are")
+	flags.StringVar(&o.bin, "bin", "bin/failpoint", "`DIR` where larder and larder-hook are, built with the tag failpoint")
 	flags.StringVar(&o.keep, "keep", "", "keep the disks of bad cuts in `DIR`")
+	flags.IntVar(&o.jobs, "jobs", 1, "share the cases among `N` processes")
+	flags.DurationVar(&o.soak, "soak", 0, "go on with the next seeds for `TIME`")
+	flags.Var(&o.shard, "shard", "play part `I/N` of the cases")
 	_ = flags.Parse(args)
+	if flags.NArg() > 0 || o.jobs < 1 {
+		return o, fmt.Errorf("not understood: %s", strings.Join(args, " "))
+	}
 	o.bin, err = filepath.Abs(o.bin)
 	return o, err
-}
-
-// torture plays the campaigns, and returns how many cases were bad.
-func torture(ctx context.Context, o options) (bad int, err error) {
-	w, err := newWorld(ctx, o)
-	if err != nil {
-		return 0, err
-	}
-	defer w.endContainer()
-	for _, c := range o.campaigns {
-		if c.count == 0 {
-			continue
-		}
-		n, err := c.play(ctx, w)
-		bad += n
-		if err != nil {
-			return bad, fmt.Errorf("%s: %w", c.name, err)
-		}
-	}
-	return bad, nil
-}
-
-// play plays cases of a campaign, and returns how many were bad.
-func (c campaign) play(ctx context.Context, w *world) (bad int, err error) {
-	cases, err := c.cases(ctx, w)
-	if err != nil {
-		return 0, err
-	}
-	all := len(cases)
-	cases = slices.DeleteFunc(cases, func(c testCase) bool { return !strings.Contains(c.name, w.only) })
-	cases = draw(cases, c.count, w.seed)
-	start, missed := time.Now(), 0
-	for i, tc := range cases {
-		if i > 0 && i%100 == 0 {
-			fmt.Printf("%s: %d of %d, %d bad (%.0f s)\n", c.name, i, len(cases), bad, time.Since(start).Seconds())
-		}
-		faults, reached := tc.play(ctx)
-		if ctx.Err() != nil {
-			return bad, ctx.Err()
-		}
-		for _, f := range faults {
-			fmt.Printf("BAD %s %s: %s\n", c.name, tc.name, f)
-		}
-		if len(faults) > 0 {
-			bad++
-		}
-		if !reached {
-			missed++
-		}
-	}
-	fmt.Printf("%s: %d cases of %d, seed %d, %d bad, %d not reached (%.0f s)\n", c.name, len(cases), all, w.seed, bad, missed, time.Since(start).Seconds())
-	return bad, nil
-}
-
-// draw takes n cases, or with -1 all, by chance but evenly from each group. A case's place in the
-// row depends on the seed and its name alone: a rehearsal that finds one more, or one less, moves
-// no other.
-func draw(cases []testCase, n int, seed uint64) []testCase {
-	rank := func(name string) uint64 { return chance(seed, name).Uint64() }
-	drawn := slices.SortedFunc(slices.Values(cases), func(a, b testCase) int { return cmp.Compare(rank(a.name), rank(b.name)) })
-	turns, turn := map[string]int{}, map[string]int{} // of groups, how many they have had; of cases
-	for _, c := range drawn {
-		turn[c.name] = turns[c.group]
-		turns[c.group]++
-	}
-	slices.SortFunc(drawn, func(a, b testCase) int {
-		return cmp.Or(cmp.Compare(turn[a.name], turn[b.name]), cmp.Compare(rank(a.group), rank(b.group)))
-	})
-	if n < 0 || n > len(drawn) {
-		n = len(drawn)
-	}
-	return drawn[:n]
-}
-
-// chance is what a case draws from: its own, so that it is the same when played alone.
-func chance(seed uint64, name string) *rand.Rand {
-	h := fnv.New64()
-	h.Write([]byte(name))
-	return rand.New(rand.NewPCG(seed, h.Sum64()))
 }

@@ -120,6 +120,12 @@ var scenarios = []scenario{
 	{"verify", "stocked", plain("verify", "--full"), nothing, []int{3}, []int{1, 2, 3}},
 }
 
+// scenarios are those that cases may be of: all, or the one that the name of a case begins with.
+func (w *world) scenarios() []scenario {
+	name, _, ok := strings.Cut(w.only, ":")
+	return slices.DeleteFunc(slices.Clone(scenarios), func(s scenario) bool { return ok && name != s.name })
+}
+
 // collected is what gc --keep 1 leaves: the current snapshot, the one a kept instance holds, and
 // nothing of the run that was killed.
 func collected(w *world) error {

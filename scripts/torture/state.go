@@ -59,25 +59,32 @@ func (w *world) leftovers() (left []string) {
 
 // mounted are the mounts and loop devices that larder's commands have left on the host.
 func mounted(dirs ...string) (left []string) {
-	of := func(line string) bool {
-		return slices.ContainsFunc(dirs, func(d string) bool { return strings.Contains(line, d) })
+	left = mounts(dirs...)
+	loops, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	for _, name := range loops {
+		if b, err := os.ReadFile(name); err == nil && names(string(b), dirs) && ours(name, strings.TrimSpace(string(b))) {
+			left = append(left, name+": "+strings.TrimSpace(string(b)))
+		}
 	}
+	return left
+}
+
+// mounts are the lines of the mount table with one of the directories.
+func mounts(dirs ...string) (left []string) {
 	table, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return []string{fmt.Sprint("mount table: ", err)}
 	}
 	for line := range strings.Lines(string(table)) {
-		if of(line) {
+		if names(line, dirs) && !strings.Contains(line, " "+live+" ") { // the case's own disk
 			left = append(left, strings.TrimSpace(line))
 		}
 	}
-	loops, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
-	for _, name := range loops {
-		if b, err := os.ReadFile(name); err == nil && of(string(b)) && ours(name, strings.TrimSpace(string(b))) {
-			left = append(left, name+": "+strings.TrimSpace(string(b)))
-		}
-	}
 	return left
+}
+
+func names(line string, dirs []string) bool {
+	return slices.ContainsFunc(dirs, func(d string) bool { return strings.Contains(line, d) })
 }
 
 // ours says whether a loop device is over the file that has this path here. Loop devices are the
@@ -92,5 +99,5 @@ func ours(sys, path string) bool {
 	}
 	defer f.Close()
 	info, err := unix.IoctlLoopGetStatus64(int(f.Fd()))
-	return err == nil && info.Inode == st.Ino
+	return err == nil && info.Inode == st.Ino && info.Device == st.Dev
 }

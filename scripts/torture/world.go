@@ -146,7 +146,15 @@ func (r result) String() string {
 // invocation is a command to run: the path of a program and its arguments.
 type invocation struct {
 	args  []string
+	env   []string // beside the world's
 	stdin string
+	limit time.Duration // after which it is killed, with what it started in its process group; 0: none
+}
+
+// with is the command with one more variable.
+func (in invocation) with(variable string) invocation {
+	in.env = append(slices.Clone(in.env), variable)
+	return in
 }
 
 // larder is larder on the live store, without the host's configuration.
@@ -160,13 +168,19 @@ func (w *world) do(ctx context.Context, in invocation) result {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, in.args[0], in.args[1:]...)
-	cmd.Env, cmd.Dir, cmd.Stdin = w.env, live, strings.NewReader(in.stdin)
+	cmd.Env, cmd.Dir, cmd.Stdin = slices.Concat(w.env, in.env), live, strings.NewReader(in.stdin)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	err := cmd.Run()
+	err := cmd.Start()
+	if err == nil && in.limit > 0 {
+		defer time.AfterFunc(in.limit, func() { _ = cmd.Cancel() }).Stop()
+	}
+	if err == nil {
+		err = cmd.Wait()
+	}
 	r := result{stdout: stdout.String(), stderr: stderr.String(), hung: ctx.Err() != nil || errors.Is(err, exec.ErrWaitDelay)}
 	if cmd.ProcessState == nil {
 		r.code, r.stderr = -1, err.Error()

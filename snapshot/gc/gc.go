@@ -63,21 +63,6 @@ type Container struct {
 // ErrOptions is returned for options that would empty the store.
 var ErrOptions = errors.New("keep at least 1 snapshot")
 
-// errNoCurrent: which snapshot containers would get is unknown, so none may go.
-var errNoCurrent = &problem{
-	error: fmt.Errorf("%w: there are snapshots, and current names none; none was removed", snapshot.ErrDamaged),
-	hint:  "larder ls lists the snapshots, larder use SNAPSHOT sets current",
-}
-
-// problem is an error with what to do next.
-type problem struct {
-	error
-	hint string
-}
-
-func (p *problem) Hint() string  { return p.hint }
-func (p *problem) Unwrap() error { return p.error }
-
 // run is one collection.
 type run struct {
 	store  *snapshot.Store
@@ -175,9 +160,6 @@ func (r *run) snapshots(ctx context.Context) (survivors []snapshot.ID, err error
 		return nil, fmt.Errorf("%w: %w", snapshot.ErrDamaged, err)
 	}
 	current, err := r.store.Current()
-	if errors.Is(err, snapshot.ErrNoSnapshot) && len(all) > 0 {
-		return nil, errNoCurrent
-	}
 	if err != nil && !errors.Is(err, snapshot.ErrNoSnapshot) {
 		return nil, err // which one containers would get is unknown, so none may go
 	}

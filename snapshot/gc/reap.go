@@ -33,6 +33,9 @@ func (r *run) reap() error {
 		dir := r.store.InstanceDir(l.Container)
 		owned[filepath.Base(dir)] = true
 		dead, why := l.Dead()
+		if !dead && why != "" {
+			r.warn("lease of container %q: %s: kept", l.Container, why)
+		}
 		if !dead {
 			continue
 		}
