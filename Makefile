@@ -5,7 +5,9 @@ TAGS    := urfave_cli_no_docs
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 FLAGS   := -tags $(TAGS) -trimpath -ldflags '-s -w -X main.version=$(VERSION)'
 PREFIX  ?= /usr/local
+BIN     ?= bin
 DOCS    ?= bin/docs
+DIST    ?= dist
 
 # The hook has an entry of its own, where there is one: see cmd/larder-hook/guard.go.
 HOOK_amd64 := -E larder_guard
@@ -13,18 +15,21 @@ HOOKFLAGS  := -trimpath -ldflags '-s -w -X main.version=$(VERSION) $(HOOK_$(shel
 
 export CGO_ENABLED := 0
 
-.PHONY: help build docs demo test test-pure test-store test-script test-mount test-fuzz test-e2e test-torture bench torture soak races lint install clean
+.PHONY: help build docs dist demo test test-pure test-store test-script test-mount test-fuzz test-e2e test-torture bench torture soak races lint install uninstall clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## bin/larder and bin/larder-hook
-	@mkdir -p bin
-	$(GO) build $(FLAGS) -o bin/larder ./cmd/larder
-	$(GO) build -tags $(TAGS) $(HOOKFLAGS) -o bin/larder-hook ./cmd/larder-hook
+	@mkdir -p $(BIN)
+	$(GO) build $(FLAGS) -o $(BIN)/larder ./cmd/larder
+	$(GO) build -tags $(TAGS) $(HOOKFLAGS) -o $(BIN)/larder-hook ./cmd/larder-hook
 
-docs: ## manual pages and completions, into DOCS (bin/docs)
-	$(GO) run -tags docs,$(TAGS) -ldflags '-X main.version=$(VERSION)' ./cmd/larder docs $(DOCS)
+docs: ## manual pages, completions and units, into DOCS (bin/docs)
+	$(GO) run -tags docs,$(TAGS) -ldflags '-X main.version=$(VERSION)' ./cmd/larder docs $(DOCS) $(PREFIX)
+
+dist: ## tarballs, deb, rpm and checksums of this commit, into DIST (dist/)
+	@DIST=$(DIST) scripts/dist.sh
 
 demo: ## the main job on real packages, in a scratch store (root)
 	@scripts/demo.sh
@@ -62,8 +67,12 @@ lint: ## gofmt, go vet, staticcheck
 	$(GO) tool staticcheck -tags $(TAGS) ./...
 
 install: build ## into PREFIX (/usr/local): bin/larder and libexec/larder/larder-hook
-	install -D -m 0755 bin/larder $(DESTDIR)$(PREFIX)/bin/larder
-	install -D -m 0755 bin/larder-hook $(DESTDIR)$(PREFIX)/libexec/larder/larder-hook
+	install -D -m 0755 $(BIN)/larder $(DESTDIR)$(PREFIX)/bin/larder
+	install -D -m 0755 $(BIN)/larder-hook $(DESTDIR)$(PREFIX)/libexec/larder/larder-hook
 
-clean: ## remove bin/
-	rm -rf bin
+uninstall: ## what install put there; the store and the configuration stay
+	rm -f $(DESTDIR)$(PREFIX)/bin/larder $(DESTDIR)$(PREFIX)/libexec/larder/larder-hook
+	rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/libexec/larder 2>/dev/null || true
+
+clean: ## remove bin/ and dist/
+	rm -rf bin dist

@@ -56,6 +56,7 @@ func newApp() *cli.App {
 				psCommand(),
 				statsCommand(),
 				historyCommand(),
+				reportCommand(),
 			),
 			group("Keep",
 				verifyCommand(),

@@ -5,6 +5,7 @@
 //
 //	cmd/larder           commands: flags, one call, print
 //	  internal/help      what the command line says of itself: pages, manuals, completion
+//	  internal/report    the page of larder report
 //	cmd/larder-hook      the OCI hook: attach and release; links no network code
 //	cmd/internal/config  the operator's file, read by both
 //

@@ -15,15 +15,17 @@ import (
 	"larder/cmd/larder/internal/help"
 )
 
-// With the tag docs the program has a command that writes its manual pages and completions,
+// With the tag docs the program has a command that writes its manual pages, completions and units,
 // at the top of the sources: see make docs. A release has nothing of it.
 func init() {
 	builtWith = append(builtWith, func() *cli.Command {
-		return &cli.Command{Name: "docs", Hidden: true, Action: func(c *cli.Context) error { return writeDocs(c.Args().First()) }}
+		return &cli.Command{Name: "docs", Hidden: true, ArgsUsage: "DIR PREFIX",
+			Action: func(c *cli.Context) error { return writeDocs(c.Args().Get(0), c.Args().Get(1)) }}
 	})
 }
 
-func writeDocs(dir string) error {
+// writeDocs writes into dir what a release has besides its programs, which are below prefix.
+func writeDocs(dir, prefix string) error {
 	hook, err := commentOf("cmd/larder-hook/doc.go")
 	if err != nil {
 		return err
@@ -43,6 +45,9 @@ func writeDocs(dir string) error {
 	}
 	for _, s := range help.Shells {
 		files[filepath.Join("completions", s.Name, s.File)] = s.Script
+	}
+	for _, u := range (command{global: []string{filepath.Join(prefix, "bin/larder")}}).units() {
+		files[filepath.Join("units", u.name)] = u.text
 	}
 	for name, text := range files {
 		path := filepath.Join(dir, name)

@@ -61,6 +61,8 @@ var keyless = map[string]string{
 	"check python":    "of one question",
 	"history last":    "of one question",
 	"diff files":      "of one comparison",
+	"report output":   "of one report",
+	"report run-dir":  "as above",
 	"timer cron":      "of one setup",
 	"timer dir":       "of one setup",
 	"timer metrics":   "the build that the unit runs reads the key itself",
