@@ -1,8 +1,10 @@
 package snapshot
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,33 +17,63 @@ import (
 	"larder/snapshot/trash"
 )
 
-// Trash moves a path of the store into trash/, in constant time whatever is below it. The next
-// build or gc removes it.
+// Trash moves a path of the store into trash/, in constant time whatever is below it. Clear, the
+// next build or gc removes it.
 func (s *Store) Trash(path string) error {
-	_, err := s.trash(path)
+	_, err := s.Park(path)
 	return err
 }
 
 // Destroy trashes a path of the store and removes it, and leaves alone what others have in the
 // trash: a run does not pay for a container's million files.
 func (s *Store) Destroy(path string) error {
-	name, err := s.trash(path)
+	name, err := s.Park(path)
 	if err != nil {
 		return err
 	}
+	return s.Clear(context.Background(), name)
+}
+
+// Clear removes an entry of trash/ as long as ctx lasts. One that somebody else removed is no error.
+func (s *Store) Clear(ctx context.Context, name string) error {
 	d, err := s.OpenDir(trashName)
 	if err != nil {
 		return fmt.Errorf("remove from trash: %w", err)
 	}
 	defer d.Close()
-	if err := trash.Remove(d, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := trash.RemoveWithin(ctx, d, name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("remove from trash: %w", err)
 	}
 	return nil
 }
 
-// trash returns the path's name in trash/.
-func (s *Store) trash(path string) (name string, err error) {
+// maxStale entries of trash/ are looked at by Stale, however many there are.
+const maxStale = 1000
+
+// Stale lists entries of trash/ that nobody has touched for a time, by their change times: those that
+// somebody is removing are not among them.
+func (s *Store) Stale(untouched time.Duration) (names []string, err error) {
+	d, err := s.OpenDir(trashName)
+	if err != nil {
+		return nil, fmt.Errorf("look through trash: %w", err)
+	}
+	defer d.Close()
+	all, err := d.Readdirnames(maxStale)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("look through trash: %w", err)
+	}
+	before := time.Now().Add(-untouched)
+	for _, name := range all {
+		var st unix.Stat_t
+		if unix.Fstatat(int(d.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && time.Unix(st.Ctim.Unix()).Before(before) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// Park is Trash, and tells the name that the path has in trash/.
+func (s *Store) Park(path string) (name string, err error) {
 	rel, err := filepath.Rel(s.dir, path)
 	if err != nil || rel == "." || !filepath.IsLocal(rel) || !strings.Contains(rel, "/") {
 		return "", fmt.Errorf("trash %q: not inside the store %q", path, s.dir)
@@ -84,14 +116,14 @@ func (s *Store) PutInstanceAway(container string, mounted func(dir string) (bool
 	return kept, nil
 }
 
-// EmptyTrash removes what is in trash/. Any process may call it at any time.
-func (s *Store) EmptyTrash() error {
+// EmptyTrash removes what is in trash/, as long as ctx lasts. Any process may call it at any time.
+func (s *Store) EmptyTrash(ctx context.Context) error {
 	d, err := s.OpenDir(trashName)
 	if err != nil {
 		return fmt.Errorf("empty trash: %w", err)
 	}
 	defer d.Close()
-	if _, _, err := trash.Empty(d); err != nil {
+	if _, _, err := trash.Empty(ctx, d); err != nil {
 		return fmt.Errorf("empty trash: %w", err)
 	}
 	return nil

@@ -172,7 +172,7 @@ func TestTrash(t *testing.T) {
 	if err := s.Trash(dir); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
-	must(t, s.EmptyTrash())
+	must(t, s.EmptyTrash(t.Context()))
 	checkTidy(t, s)
 }
 
@@ -245,7 +245,7 @@ func TestReap(t *testing.T) {
 	if got, err := s.Lease("c"); err != nil || !sameLease(got, l) || !exists(s.InstanceDir("c")+"/u") {
 		t.Error("a dead gc took a lease with it:", got, err)
 	}
-	must(t, s.EmptyTrash())
+	must(t, s.EmptyTrash(t.Context()))
 	checkTidy(t, s)
 }
 

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -57,7 +58,7 @@ func (s *Store) emptyInstance(name string, still func() bool) error {
 	if !still() {
 		return fs.ErrNotExist
 	}
-	_, _, err = trash.Empty(dir)
+	_, _, err = trash.Empty(context.Background(), dir)
 	return err
 }
 

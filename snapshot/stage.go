@@ -76,7 +76,7 @@ func (s *Store) Begin(ctx context.Context) (*Stage, error) {
 
 func (s *Store) begin(ctx context.Context, lock *Lock) (*Stage, error) {
 	// What cannot be removed now is no reason not to build: gc reports it.
-	if err := s.EmptyTrash(); isSpace(err) || errors.Is(err, unix.EROFS) {
+	if err := s.EmptyTrash(ctx); isSpace(err) || errors.Is(err, unix.EROFS) {
 		return nil, err
 	}
 	dir, err := os.MkdirTemp(s.join(stagingName), buildPrefix)

@@ -92,7 +92,7 @@ func TestMountExchangedStore(t *testing.T) {
 	for range 300 {
 		must(t, os.WriteFile(filepath.Join(secret, "precious"), nil, 0o600))
 		if s, err := Open(store); err == nil {
-			_ = s.EmptyTrash()
+			_ = s.EmptyTrash(t.Context())
 		}
 		if _, err := os.Lstat(filepath.Join(secret, "precious")); err != nil {
 			t.Error("it emptied a directory of root's:", err)
@@ -113,7 +113,7 @@ func TestExchangedAfterOpen(t *testing.T) {
 	must(t, os.Mkdir(filepath.Join(s.Dir(), "instances/x"), 0o700))
 	mustFail(t, s.Trash(filepath.Join(s.Dir(), "instances/x")), ErrStore, "another directory")
 	must(t, os.Mkdir(filepath.Join(s.Dir(), "trash/kept"), 0o700))
-	mustFail(t, s.EmptyTrash(), ErrStore, "another directory")
+	mustFail(t, s.EmptyTrash(t.Context()), ErrStore, "another directory")
 	if _, err := os.Lstat(filepath.Join(s.Dir(), "trash/kept")); err != nil {
 		t.Error(err)
 	}

@@ -77,7 +77,7 @@ func (a *arena) reset() {
 	for _, dir := range a.instances() {
 		must(a.t, a.s.Trash(dir))
 	}
-	must(a.t, a.s.EmptyTrash())
+	must(a.t, a.s.EmptyTrash(a.t.Context()))
 	a.restore("objects")
 	a.restore("snapshots")
 	image, err := os.OpenFile(a.s.ImagePath(a.doomed), os.O_RDONLY, 0)

@@ -8,7 +8,10 @@
 // makes an instance, builds the mounts detached, enters the container's mount
 // namespace and attaches them there. release renames the instance into the
 // store's trash and drops the lease, once the container's process has ended and
-// if the bundle is the lease's: ids are unique in one root of a runtime only.
+// if the bundle is the lease's: ids are unique in one root of a runtime only. Then
+// it notes what the container had to download and removes the instance, for 25 ms
+// at most: gc goes on with the rest. It does not rank, and links of package
+// popularity what reads an upper, 160 kB.
 //
 // What a container gets is its profile's business (package config). A container
 // chooses only what the operator allows, by annotation:

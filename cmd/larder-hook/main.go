@@ -22,6 +22,7 @@ import (
 
 	"larder/cmd/internal/config"
 	venv "larder/overlay/pypi"
+	leftovers "larder/popularity/pypi"
 	"larder/snapshot/ecosystem"
 	"larder/snapshot/pypi"
 )
@@ -51,6 +52,7 @@ func init() { runtime.LockOSThread() }
 func init() {
 	e := pypi.Ecosystem
 	e.Environments = venv.Environments
+	e.Leftovers = leftovers.Leftovers{}
 	ecosystem.Register(e)
 }
 

@@ -1,20 +1,23 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 
 	"larder/cmd/internal/config"
+	"larder/cmd/internal/leftover"
 	"larder/overlay/instance"
 	"larder/overlay/oci"
+	"larder/snapshot"
 	"larder/snapshot/failpoint"
 )
 
 // release lets go of a container that has ended, in constant time whatever it
-// wrote. What a process that it left behind still uses stays until gc finds it
-// free. Nothing to release is not an error: poststop runs after a failed attach too, and
+// wrote, and then removes what that is, as far as its share of time goes. What a
+// process that it left behind still uses stays until gc finds it free. Nothing to release is not an error: poststop runs after a failed attach too, and
 // twice if a runtime is asked twice.
 func (j *job) release(stdin *os.File) error {
 	state, err := oci.ReadState(stdin, stateTimeout)
@@ -42,7 +45,11 @@ func (j *job) release(stdin *os.File) error {
 	// The instance first: a lease without an instance is dropped by gc when
 	// its process is gone, an instance without a lease is nobody's.
 	failpoint.Here("release: lease read")
-	kept, err := store.PutInstanceAway(state.ID, instance.Mounted, store.Trash)
+	parked := ""
+	kept, err := store.PutInstanceAway(state.ID, instance.Mounted, func(path string) (err error) {
+		parked, err = store.Park(path)
+		return err
+	})
 	if kept != "" {
 		j.note(kept + ": larder gc takes it once it is free")
 	}
@@ -51,6 +58,20 @@ func (j *job) release(stdin *os.File) error {
 	failpoint.Here("release: lease dropped")
 	if err == nil {
 		j.done = append(j.done, "released")
+		j.lap("release")
+		j.clear(store, parked)
 	}
 	return err
+}
+
+// clear removes what the container left, "" for nothing, and a share of what nobody else does. A
+// runtime waits, and the container is released: what goes wrong here is gc's to say.
+func (j *job) clear(store *snapshot.Store, parked string) {
+	if parked != "" {
+		ctx, cancel := context.WithTimeout(context.Background(), leftover.Release)
+		defer cancel()
+		_ = leftover.Clear(ctx, store, parked)
+	}
+	leftover.Stale(context.Background(), store, leftover.Untouched)
+	j.lap("clear")
 }

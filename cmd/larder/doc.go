@@ -8,6 +8,7 @@
 //	  internal/report    the page of larder report
 //	cmd/larder-hook      the OCI hook: attach and release; links no network code
 //	cmd/internal/config  the operator's file, read by both
+//	cmd/internal/leftover  what containers and runs left: read, then removed
 //
 //	popularity           what to stock: rankings and their blend
 //	  sources            rankings from files, addresses, ClickHouse

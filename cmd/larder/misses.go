@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"larder/cmd/internal/leftover"
 	"larder/popularity/misses"
 	"larder/popularity/usage"
 	"larder/snapshot"
@@ -18,7 +19,7 @@ const missTime = time.Second
 // what they used. Whatever empties the trash (build, gc) calls it first. Nothing that goes wrong with
 // it stops a command: misses are a sample.
 func collectMisses(ctx context.Context, s *snapshot.Store) {
-	c, err := misses.Collect(ctx, s.TrashDir(), s.MissesDir(), time.Now(), misses.Limits{Time: missTime}, noteUse(s))
+	c, err := misses.Collect(ctx, s.TrashDir(), s.MissesDir(), time.Now(), misses.Limits{Time: missTime}, leftover.NoteUse(s, noteFailed))
 	sayMisses(ctx, c, err)
 	missed, err := usage.Fold(s, stocks(s))
 	if err != nil {
@@ -31,18 +32,8 @@ func collectMisses(ctx context.Context, s *snapshot.Store) {
 	}
 }
 
-// noteUse notes the use of an instance that was read.
-func noteUse(s *snapshot.Store) misses.Seen {
-	return func(dir string, found misses.Found) {
-		note, err := snapshot.ReadAttached(dir)
-		if err != nil {
-			return // it never got anything, or no room was left for the note
-		}
-		if err := usage.Append(s, usage.Of(note, found, usage.ReadInstalled(dir), time.Now())); err != nil {
-			warnf("%v", err)
-		}
-	}
-}
+// noteFailed says that a use could not be noted.
+func noteFailed(err error) { warnf("%v", err) }
 
 // stocks reads the manifests of snapshots, each once.
 func stocks(s *snapshot.Store) usage.Stocks {
@@ -78,7 +69,7 @@ func sayMisses(ctx context.Context, c misses.Collected, err error) {
 func (r *running) noteMisses() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.c.Context), 2*missTime)
 	defer cancel()
-	c, err := misses.CollectInstance(ctx, r.throwAway, r.container, r.store.MissesDir(), time.Now(), misses.Limits{Time: missTime}, noteUse(r.store))
+	c, err := misses.CollectInstance(ctx, r.throwAway, r.container, r.store.MissesDir(), time.Now(), misses.Limits{Time: missTime}, leftover.NoteUse(r.store, noteFailed))
 	sayMisses(ctx, c, err)
 }
 

@@ -103,7 +103,7 @@ func TestMissesOnceWhileTrashIsEmptied(t *testing.T) {
 		park(t, s, fmt.Sprintf("trash/one/pip/u/%d/deep", i), "squat-1.0-py3-none-any.whl")
 	}
 	done := make(chan error)
-	go func() { done <- s.EmptyTrash() }()
+	go func() { done <- s.EmptyTrash(t.Context()) }()
 	for running := true; running; {
 		select {
 		case err := <-done:

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"larder/cmd/internal/leftover"
 	"larder/overlay/attach"
 	"larder/overlay/instance"
 	"larder/popularity/misses"
@@ -63,11 +64,12 @@ func (r *running) finish() {
 	}
 	if r.container == "" {
 		if r.Instance != nil && r.Instance.Kept() {
-			noteUse(r.store)(r.Instance.Dir(), misses.Found{}) // it stays, so nothing of it is read
+			leftover.NoteUse(r.store, noteFailed)(r.Instance.Dir(), misses.Found{}) // it stays, so nothing of it is read
 		}
 		return
 	}
 	r.noteLacked()
+	defer leftover.Stale(r.c.Context, r.store, leftover.Untouched)
 	if len(r.left) > 0 {
 		return
 	}

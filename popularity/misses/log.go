@@ -2,6 +2,7 @@ package misses
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -89,11 +90,14 @@ func Append(dir string, r Report) (written int, err error) {
 func render(r Report, before []byte) ([]byte, int) {
 	head := line{Time: r.Time.UTC().Truncate(time.Second), Instance: r.Instance, Tenant: r.Tenant}
 	had := 0
-	eachLine(before, func(l line) {
-		if l.who() == head.who() {
-			had++
-		}
-	})
+	// A day's lines are many, and mostly of others: only where the name is anywhere are they parsed.
+	if who, err := json.Marshal(cmp.Or(r.Tenant, r.Instance)); err == nil && bytes.Contains(before, who) {
+		eachLine(before, func(l line) {
+			if l.who() == head.who() {
+				had++
+			}
+		})
+	}
 	var text bytes.Buffer
 	if n := len(before); n > 0 && before[n-1] != '\n' {
 		text.WriteByte('\n') // a line torn by a crash stays one bad line

@@ -27,7 +27,9 @@
 // # What a dead container left
 //
 // It goes when its instance's lock is free and Options.Mounted says that no mount needs its uppers
-// any more: a process that it left behind may still write there.
+// any more: a process that it left behind may still write there. The kernel is asked once for each
+// upper, a millisecond or so. What a container leaves, a million files or ten thousand levels, costs
+// time and no memory; a gc that is killed at it has done what it has done.
 //
 // Whatever cannot be proven is kept and reported: a lease that cannot be read holds every
 // snapshot, one whose published.json cannot be read may be of any age, without current none is

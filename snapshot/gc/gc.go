@@ -98,8 +98,11 @@ func Run(ctx context.Context, s *snapshot.Store, opts Options) (*Report, error) 
 			opts.Parked()
 		}
 		failpoint.Here("gc: misses read")
-		if terr := s.EmptyTrash(); terr != nil {
+		if terr := s.EmptyTrash(ctx); terr != nil && ctx.Err() == nil {
 			r.warn("%v", terr)
+		}
+		if err == nil {
+			err = ctx.Err()
 		}
 	}
 	return r.report, err
@@ -120,7 +123,7 @@ func (r *run) collect(ctx context.Context) error {
 
 // makeRoom removes what needs no rename: the trash, and objects of no snapshot.
 func (r *run) makeRoom(ctx context.Context) error {
-	if err := r.store.EmptyTrash(); err != nil {
+	if err := r.store.EmptyTrash(ctx); err != nil {
 		r.warn("%v", err)
 	}
 	all, err := r.store.List()

@@ -1,6 +1,7 @@
 package trash
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -16,26 +17,33 @@ import (
 // Remove takes one entry of dir away: a file, a link, or a whole directory with what is in it.
 // A missing entry is fs.ErrNotExist. A directory is hidden first, under a name that begins with
 // a dot, so that nobody takes what is half removed for what it was.
-func Remove(dir *os.File, name string) error {
+func Remove(dir *os.File, name string) error { return RemoveWithin(context.Background(), dir, name) }
+
+// RemoveWithin is Remove for as long as ctx lasts. With ctx's error it was not enough: what is left
+// of the entry is hidden in dir, and whoever removes that goes on where this call was.
+func RemoveWithin(ctx context.Context, dir *os.File, name string) error {
 	err := unlink(int(dir.Fd()), name)
 	if !isFull(err) {
 		return pathError(dir, name, err)
 	}
-	if !strings.HasPrefix(name, hidden) {
+	if !IsHidden(name) {
 		if to, err := move(dir, name, dir); err == nil {
 			name = to
 		} else if errors.Is(err, unix.ENOENT) {
 			return pathError(dir, name, err)
 		} // else it is removed under its own name, or cannot be
 	}
-	return drain(dir, name)
+	return drain(ctx, dir, name)
 }
 
-// Empty removes everything in dir, as far as it can: what had to stay (a mount point, somebody
-// faster than us) is counted in left and named in the error, and is tried again the next time.
-// Two processes may empty the same directory at once.
-func Empty(dir *os.File) (removed, left int, err error) {
-	return sweep(dir, func(name string) error { return Remove(dir, name) })
+// IsHidden says whether an entry's name is one that Remove gives to what is half removed.
+func IsHidden(name string) bool { return strings.HasPrefix(name, hidden) }
+
+// Empty removes everything in dir, as far as it can and as long as ctx lasts: what had to stay (a
+// mount point, somebody faster than us) is counted in left and named in the error, and is tried again
+// the next time. Two processes may empty the same directory at once.
+func Empty(ctx context.Context, dir *os.File) (removed, left int, err error) {
+	return sweep(ctx, dir, func(name string) error { return RemoveWithin(ctx, dir, name) })
 }
 
 const (
@@ -44,8 +52,8 @@ const (
 )
 
 // sweep calls take for every entry of dir, again and again until nothing is left or nothing gives
-// way any more: what failed for something inside may be empty by the next round.
-func sweep(dir *os.File, take func(name string) error) (taken, left int, err error) {
+// way any more: what failed for something inside may be empty by the next round. It ends with ctx, too.
+func sweep(ctx context.Context, dir *os.File, take func(name string) error) (taken, left int, err error) {
 	for {
 		var errs []error
 		progress := false
@@ -56,6 +64,9 @@ func sweep(dir *os.File, take func(name string) error) (taken, left int, err err
 		for {
 			names, err := dir.Readdirnames(batch)
 			for _, name := range names {
+				if ctx.Err() != nil {
+					return taken, left, ctx.Err()
+				}
 				err := take(name)
 				if err == nil || errors.Is(err, fs.ErrNotExist) {
 					progress = true
@@ -83,21 +94,21 @@ func sweep(dir *os.File, take func(name string) error) (taken, left int, err err
 // whose list of entries is then the list of what is still to do: no recursion, no "..", a few
 // file descriptors and one batch of names whatever the depth and width, nothing of it seen in
 // dir, and no path that a live writer could bend, since every call names one entry of an open directory.
-func drain(dir *os.File, name string) error {
+func drain(ctx context.Context, dir *os.File, name string) error {
 	top, err := openDir(dir, name)
 	if err != nil {
 		return pathError(dir, name, err)
 	}
 	defer top.Close()
 	leaveProject(top)
-	if _, _, err := sweep(top, func(name string) error { return flatten(top, name) }); err != nil {
+	if _, _, err := sweep(ctx, top, func(name string) error { return flatten(ctx, top, name) }); err != nil {
 		return err
 	}
 	return pathError(dir, name, unlink(int(dir.Fd()), name))
 }
 
 // flatten removes one entry of top, moving directories that are not empty up into top.
-func flatten(top *os.File, name string) error {
+func flatten(ctx context.Context, top *os.File, name string) error {
 	err := unlink(int(top.Fd()), name)
 	if !isFull(err) {
 		return pathError(top, name, err)
@@ -107,13 +118,13 @@ func flatten(top *os.File, name string) error {
 		return pathError(top, name, err)
 	}
 	defer sub.Close()
-	_, _, err = sweep(sub, func(name string) error {
+	_, _, err = sweep(ctx, sub, func(name string) error {
 		err := unlink(int(sub.Fd()), name)
 		if isFull(err) {
 			_, err = move(sub, name, top)
 		}
 		if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-			err = prune(sub, name, pruneDepth)
+			err = prune(ctx, sub, name, pruneDepth)
 		}
 		return pathError(sub, name, err)
 	})

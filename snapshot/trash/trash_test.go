@@ -32,7 +32,7 @@ func open(t testing.TB, dir string) *os.File {
 
 func empty(t testing.TB, dir string) {
 	t.Helper()
-	if _, left, err := Empty(open(t, dir)); err != nil || left != 0 {
+	if _, left, err := Empty(t.Context(), open(t, dir)); err != nil || left != 0 {
 		t.Errorf("%d left: %v", left, err)
 	}
 	names, err := os.ReadDir(dir)
@@ -119,7 +119,7 @@ func TestEmptyTwiceAtOnce(t *testing.T) {
 	for range 4 {
 		d := open(t, dir)
 		wg.Go(func() {
-			if _, _, err := Empty(d); err != nil {
+			if _, _, err := Empty(t.Context(), d); err != nil {
 				t.Error(err)
 			}
 		})
@@ -196,7 +196,7 @@ func TestMountIsNotEntered(t *testing.T) {
 	script := fmt.Sprintf(`mount -t tmpfs larder-test %[1]s/x/y/mnt && touch %[1]s/x/y/mnt/precious && exec %[2]s -test.run=TestMountIsNotEntered`,
 		dir, os.Args[0])
 	if d := os.Getenv("LARDER_TEST_MOUNTED"); d != "" {
-		_, left, err := Empty(open(t, d))
+		_, left, err := Empty(t.Context(), open(t, d))
 		if left != 1 || err == nil || !strings.Contains(err.Error(), "a mount is there") {
 			t.Errorf("%d left, %v", left, err)
 		}
