@@ -18,6 +18,7 @@ sys.dont_write_bytecode = True  # nothing of a run stays in the checkout
 
 import gobench
 import installs
+import link
 import memory
 from measure import Failed, LeftOut, scrub
 from world import CHECKOUT, World
@@ -25,9 +26,9 @@ from world import CHECKOUT, World
 ROWS = {
     "fetch": installs.fetch, "seal": gobench.seal, "runc": gobench.runc, "hook-memory": memory.hook, "plan": gobench.plan,
     "run": installs.mounted, "large": installs.large, "import": installs.first_import, "attach": gobench.attach,
-    "merging": installs.merging, "build": installs.build, "through": installs.through,
+    "merging": installs.merging, "build": installs.build, "through": installs.through, "link": link.link,
 }
-MOUNTS = {"hook-memory", "run", "large", "import", "merging", "through"}
+MOUNTS = {"hook-memory", "run", "large", "import", "merging", "through", "link"}
 
 
 def machine(world):
