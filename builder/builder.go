@@ -27,8 +27,11 @@ type Config struct {
 	// older versions and what chosen artifacts need are stocked too.
 	Budget int64
 	// Entries is what is known of ranked projects, for a budget: their expected
-	// hits and versions. Of one that is not in it only the place counts.
+	// hits and versions. Of one that is not in it only the place counts. Pins of an entry hold with
+	// and without a budget.
 	Entries map[string]popularity.Entry
+	// Excluded says that a project is stocked for locks only, though others need it; nil: none is.
+	Excluded func(project string) bool
 
 	// FetchTime is how long the build may wait for the index in all, planning and
 	// downloading; 0 is for ever. What came by then is kept for the next build.

@@ -77,7 +77,7 @@ type Target struct {
 // Wish asks for one artifact of a project.
 type Wish struct {
 	Target  string
-	Pin     *snapshot.Pin   // of a lock; nil is the newest version
+	Pin     *snapshot.Pin   // of a lock, or of the operator for a ranked project; nil is the newest version
 	Place   int             // in the ranking, from 1. With a budget, a ranked project's versions are offered to it
 	Without map[string]bool // by digest: artifacts that turned out not to fit
 }

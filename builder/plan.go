@@ -121,7 +121,7 @@ func (p *planner) take(w *want, choices []Choice) {
 		case c.Err != nil && x.lock != nil:
 			p.missing = append(p.missing, missing{x, c.Err})
 		case c.Err != nil && x.Place > 0:
-			p.log.skip(w.project, "", x.Target, c.Err)
+			p.log.skip(w.project, x.version(), x.Target, c.Err)
 		case c.Pick == nil:
 		case x.lock != nil:
 			x.lock.layers[x.pin] = c.Pick.LayerID

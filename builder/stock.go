@@ -177,10 +177,16 @@ func (s *stocking) instead(ctx context.Context, all []*Item) ([]*Pick, error) {
 	return picks, nil
 }
 
+// errPinned: an artifact that turned out not to fit has no other.
+var errPinned = errors.New("it is pinned to its version")
+
 // another is the next best artifact for an unfit pick's target.
 func (s *stocking) another(ctx context.Context, p *Pick) (*Pick, error) {
 	if s.again {
 		return nil, errors.New("nothing else comes in its place")
+	}
+	if len(p.world.cfg.Entries[p.Project].Pins) > 0 && !p.Tool {
+		return nil, errPinned
 	}
 	w := Wish{Target: p.Target, Without: map[string]bool{}}
 	for _, u := range s.unfit {

@@ -76,6 +76,14 @@ type wish struct {
 	tool bool
 }
 
+// version is the one that is wanted, "" for any.
+func (x wish) version() string {
+	if x.Pin == nil {
+		return ""
+	}
+	return x.Pin.Version
+}
+
 // wants gathers what the ranking and the locks ask for, by project, so that the index is asked once
 // for each.
 func (w *world) wants() []*want {
@@ -99,8 +107,11 @@ func (w *world) wants() []*want {
 			project = w.Normalize(project)
 		}
 		for _, t := range w.cfg.Targets {
-			if !ranked[project] {
-				add(project, wish{Wish: Wish{Target: t.Tag, Place: i + 1}})
+			if ranked[project] {
+				continue
+			}
+			for _, pin := range w.pins(project) {
+				add(project, wish{Wish: Wish{Target: t.Tag, Place: i + 1, Pin: pin}})
 			}
 		}
 		ranked[project] = true
@@ -111,6 +122,18 @@ func (w *world) wants() []*want {
 		}
 	}
 	return all
+}
+
+// pins are the versions that a ranked project is pinned to; a nil one is the newest.
+func (w *world) pins(project string) []*snapshot.Pin {
+	pins := []*snapshot.Pin{}
+	for _, version := range w.cfg.Entries[project].Pins {
+		pins = append(pins, &snapshot.Pin{Name: project, Version: version, Spellings: []string{version}})
+	}
+	if len(pins) == 0 {
+		return []*snapshot.Pin{nil}
+	}
+	return pins
 }
 
 func (w *world) layersWanted() bool { return w.cfg.Layers || len(w.cfg.Locks) > 0 }

@@ -39,22 +39,17 @@ const unit = 1_000_000_000
 // own misses, an operator's list. A project's score is the sum of what its
 // places are worth; unlike in [Merge], one source is enough to be in.
 //
-// Names in allow come first, in their order, whatever the sources say; those in
-// deny come not at all, allowed or not.
+// What the rules include comes first, in their order, whatever the sources say; what they
+// exclude comes not at all.
 //
 // Who can make a source count things once cannot steer the blend by it: a place
 // that rests on less than ten counts is worth that many tenths, and places with
 // the same count are all worth what the last of them is, so that a thousand names
 // counted once each are a thousand last places, not the first thousand. Versions are added up over the sources,
-// each weighed like its ranks. All errors are [ErrConfig], but that of a deny
-// list that leaves nothing, which is [ErrRefused].
-func Blend(parts []Part, allow, deny []string) (Ranking, error) {
-	allowed, err := nameList("allow", allow)
-	if err != nil {
-		return Ranking{}, err
-	}
-	denied, err := nameList("deny", deny)
-	if err != nil {
+// each weighed like its ranks. All errors are [ErrConfig], but that of rules that leave
+// nothing, which is [ErrRefused].
+func Blend(parts []Part, rules Rules) (Ranking, error) {
+	if _, _, err := rules.Check(); err != nil {
 		return Ranking{}, err
 	}
 	if err := checkWeights(parts); err != nil {
@@ -89,25 +84,32 @@ func Blend(parts []Part, allow, deny []string) (Ranking, error) {
 			b.Versions = append(b.Versions, weighed(e.Versions, worth)...)
 		}
 	}
+	for _, project := range rules.Named() {
+		entry(project).Pins = rules.Pins(project)
+	}
 	first := map[string]int{}
-	for i, name := range allowed {
-		if _, twice := first[name]; twice {
+	for i := range blended.Entries {
+		b := &blended.Entries[i]
+		by, place, ok := rules.Included(b.Project)
+		if !ok {
 			continue
 		}
-		first[name] = i + 1
-		b := entry(name)
-		b.Places = append(b.Places, Place{"allow", i + 1})
+		first[b.Project], b.Always = place, true
+		b.Places = append(b.Places, Place{by.List, place})
 		b.Score = max(b.Score, unit/(steady+1)) // worth at least a first place
 	}
-	blended.Entries = slices.DeleteFunc(blended.Entries, func(e Entry) bool { return slices.Contains(denied, e.Project) })
-	if len(blended.Entries) == 0 && len(denied) > 0 && len(index) > 0 {
-		return Ranking{}, Refuse("blend", "the deny list leaves nothing of it", "take names out of the deny list")
+	blended.Entries = slices.DeleteFunc(blended.Entries, func(e Entry) bool {
+		_, out := rules.Excluded(e.Project)
+		return out
+	})
+	if len(blended.Entries) == 0 && len(rules.Exclude) > 0 && len(index) > 0 {
+		return Ranking{}, Refuse("blend", "what is excluded leaves nothing of it", "take names out of exclude, or include some")
 	}
 	rank(blended.Entries, first)
 	return blended, nil
 }
 
-// rank orders the entries, those allowed by name first, and numbers them.
+// rank orders the entries, those included first, and numbers them.
 func rank(entries []Entry, first map[string]int) {
 	order := func(e Entry) int {
 		if i := first[e.Project]; i > 0 {
@@ -165,18 +167,4 @@ func checkWeights(parts []Part) error {
 		return fmt.Errorf("%w: all weights are 0: give one source a weight of 1", ErrConfig)
 	}
 	return nil
-}
-
-// nameList normalises a list the operator wrote: a name that is none is a
-// mistake to be told, not to be passed over.
-func nameList(list string, names []string) ([]string, error) {
-	var out []string
-	for _, n := range names {
-		name, ok := Normalize(n)
-		if !ok {
-			return nil, fmt.Errorf("%w: %s: %q is not a project name", ErrConfig, list, printable(n))
-		}
-		out = append(out, name)
-	}
-	return out, nil
 }

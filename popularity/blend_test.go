@@ -28,9 +28,12 @@ func TestBlend(t *testing.T) {
 		{"public only", 1, 0, nil, nil, "boto3 six flask numpy"},
 		{"misses count double", 1, 2, nil, nil, "flask own boto3 six numpy"},
 		{"allowed first", 1, 1, []string{"New_Thing", "numpy", "new.thing"}, nil, "new-thing numpy flask boto3 own six"},
-		{"denied out", 1, 1, []string{"numpy"}, []string{"Boto3", "numpy", "absent"}, "flask own six"},
+		{"excluded out", 1, 1, []string{"numpy"}, []string{"Boto3", "absent"}, "numpy flask own six"},
+		{"globs out", 1, 1, nil, []string{"B?to3", "*y"}, "flask own six"},
+		{"a name wins over a glob", 1, 1, []string{"numpy", "new"}, []string{"*"}, "numpy new"},
+		{"what a glob includes is what is ranked", 1, 1, []string{"n*", "six", "absent-*"}, nil, "numpy six flask boto3 own"},
 	} {
-		got, err := Blend([]Part{{"public", tc.public, public}, {"misses", tc.missed, misses}}, tc.allow, tc.deny)
+		got, err := Blend([]Part{{"public", tc.public, public}, {"misses", tc.missed, misses}}, Rules{Include: tc.allow, Exclude: tc.deny})
 		if err != nil {
 			t.Fatalf("%s: %v", tc.name, err)
 		}
@@ -43,7 +46,7 @@ func TestBlend(t *testing.T) {
 			}
 		}
 	}
-	got, _ := Blend([]Part{{"public", 1, public}, {"misses", 1, misses}}, nil, nil)
+	got, _ := Blend([]Part{{"public", 1, public}, {"misses", 1, misses}}, Rules{})
 	if e := got.Entries[0]; fmt.Sprint(e.Places) != "[{public 3} {misses 2}]" || e.Score != unit/63+unit/62 {
 		t.Errorf("flask: %+v", e)
 	}
@@ -53,7 +56,7 @@ func TestBlendVersions(t *testing.T) {
 	a, b := ranking("a", "flask"), ranking("b", "flask")
 	a.Entries[0].Versions = []Version{{"3.0.0", "3.11", 900_000}, {"2.0.0", "3.11", 100_000}}
 	b.Entries[0].Versions = []Version{{"1.0.0", "", 3}}
-	got, err := Blend([]Part{{"a", 1, a}, {"b", 1, b}}, nil, nil)
+	got, err := Blend([]Part{{"a", 1, a}, {"b", 1, b}}, Rules{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,11 +81,11 @@ func TestBlendRefuses(t *testing.T) {
 		{[]Part{{"r", math.NaN(), r}}, nil, nil, ErrConfig, "weight NaN"},
 		{[]Part{{"r", math.Inf(1), r}}, nil, nil, ErrConfig, "weight +Inf"},
 		{[]Part{{"r", 0, r}, {"s", 0, r}}, nil, nil, ErrConfig, "all weights are 0"},
-		{[]Part{{"r", 1, r}}, []string{"../../etc"}, nil, ErrConfig, `allow: "../../etc" is not`},
-		{[]Part{{"r", 1, r}}, nil, []string{"--deny"}, ErrConfig, `deny: "--deny" is not`},
-		{[]Part{{"r", 1, r}}, nil, []string{"flask"}, ErrRefused, "deny list leaves nothing"},
+		{[]Part{{"r", 1, r}}, []string{"../../etc"}, nil, ErrConfig, `include: "../../etc" is not`},
+		{[]Part{{"r", 1, r}}, nil, []string{"--deny"}, ErrConfig, `exclude: "--deny" is not`},
+		{[]Part{{"r", 1, r}}, nil, []string{"flask"}, ErrRefused, "excluded leaves nothing"},
 	} {
-		if _, err := Blend(tc.parts, tc.allow, tc.deny); !errors.Is(err, tc.kind) || !strings.Contains(err.Error(), tc.want) {
+		if _, err := Blend(tc.parts, Rules{Include: tc.allow, Exclude: tc.deny}); !errors.Is(err, tc.kind) || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("got %v, want %q", err, tc.want)
 		}
 	}
@@ -99,7 +102,7 @@ func TestBlendIsNotSteered(t *testing.T) {
 	for i := range 1000 {
 		missed.Entries = append(missed.Entries, Entry{Project: fmt.Sprint("aaa-", i), Rank: i + 2, Count: 1})
 	}
-	got, err := Blend([]Part{{"public", 1, public}, {"misses", 1, missed}}, nil, nil)
+	got, err := Blend([]Part{{"public", 1, public}, {"misses", 1, missed}}, Rules{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,9 @@ type Entry struct {
 	// Places are the project's ranks in what was merged or blended: each part of
 	// a blend, followed by the months it was merged from.
 	Places []Place `json:"places,omitempty"`
+	// Always says that the operator's rules include it, Pins at which versions, if not at the newest.
+	Always bool     `json:"always,omitempty"`
+	Pins   []string `json:"pins,omitempty"`
 }
 
 // Place is a project's rank in one source.
@@ -59,10 +62,18 @@ func (r Ranking) Top(n int) Ranking {
 	return r
 }
 
-// Candidates are what a budget chooses from: the first top projects, and whatever
-// this host missed, however far down that is.
+// Stocked are the first top projects, and all that the operator's rules include.
+func (r Ranking) Stocked(top int) []Entry {
+	for top < len(r.Entries) && r.Entries[top].Always {
+		top++
+	}
+	return r.Top(top).Entries
+}
+
+// Candidates are what a budget chooses from: what is stocked without one, and whatever this
+// host missed, however far down that is.
 func (r Ranking) Candidates(top int) []Entry {
-	entries := slices.Clone(r.Top(top).Entries)
+	entries := slices.Clone(r.Stocked(top))
 	for _, e := range r.Entries[len(entries):] {
 		if slices.ContainsFunc(e.Places, func(p Place) bool { return p.Source == "misses" }) {
 			entries = append(entries, e)

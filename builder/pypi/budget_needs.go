@@ -178,6 +178,9 @@ func (s *planner) unanswerable(edges []edge) map[string][]edge {
 			continue
 		}
 		s.answers[e.wanted] = -1 // until its page says otherwise
+		if s.cfg.Excluded != nil && s.cfg.Excluded(project) {
+			continue
+		}
 		if ask[project] == nil {
 			if s.unranked++; s.unranked > s.maxUnranked() {
 				continue
@@ -215,7 +218,7 @@ func (s *planner) askPages(ctx context.Context, ask map[string][]edge) error {
 			}
 			for _, e := range edges {
 				t := s.targets[e.wanted.target]
-				all, err := releases(page.Files, project, t.Tag, t.Python)
+				all, err := releases(page.Files, project, t.Tag, t.Python, nil)
 				if err != nil {
 					continue
 				}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"larder/builder"
 	"larder/builder/pypi/index"
 	"larder/popularity"
 	"larder/snapshot"
@@ -37,16 +38,23 @@ func (s *planner) leastHits() int64 {
 	return score / int64(60+max(5000, len(s.cfg.Ranking))) * int64(61+middle) / 2
 }
 
-// offer makes options of the versions of a ranked project that are worth it for a target. The
-// error is why there is none.
-func (s *planner) offer(files []index.File, project string, place int, tag string) error {
+// always is what the version to stock of a project that the operator includes is expected to hit: more than
+// any ranking says, so that a budget takes it, with its needs, before all that is only ranked.
+const always = most / 1000
+
+// offer makes options of the versions of a ranked project that are worth it for a target; of a pinned
+// one, of the pin's alone. The error is why there is none.
+func (s *planner) offer(files []index.File, project string, wish builder.Wish) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	target := slices.IndexFunc(s.targets, func(t Target) bool { return t.Tag.String() == tag })
-	t, e := s.targets[target], s.expected(project, place)
-	best, err := releases(files, project, t.Tag, t.Python)
+	target := slices.IndexFunc(s.targets, func(t Target) bool { return t.Tag.String() == wish.Target })
+	t, e := s.targets[target], s.expected(project, wish.Place)
+	best, err := releases(files, project, t.Tag, t.Python, wish.Pin)
 	if err != nil {
 		return err
+	}
+	if wish.Pin != nil {
+		best = best[:1]
 	}
 	s.newest[projectTarget{project, target}] = best[0]
 	list := make([]popularity.Release, len(best))
@@ -61,6 +69,9 @@ func (s *planner) offer(files []index.File, project string, place int, tag strin
 		option := s.candidate(best[at], target)
 		o := s.options[option]
 		o.hits += share.Hits
+		if at == 0 && e.Always {
+			o.hits = always
+		}
 		o.counted = o.counted || share.Counted
 		s.demand(demand{option, target, option, ""})
 	}
@@ -68,9 +79,9 @@ func (s *planner) offer(files []index.File, project string, place int, tag strin
 }
 
 // releases returns the best wheel for a target of each version that may be
-// stocked, newest version first.
-func releases(files []index.File, project string, t pypi.Tag, python string) ([]candidate, error) {
-	fit, err := fitting(files, project, t, python, nil)
+// stocked, newest version first; with a pin, of its versions.
+func releases(files []index.File, project string, t pypi.Tag, python string, pin *snapshot.Pin) ([]candidate, error) {
+	fit, err := fitting(files, project, t, python, pin)
 	if err != nil {
 		return nil, err
 	}

@@ -275,3 +275,31 @@ func TestBudgetBoundsWhatIsAsked(t *testing.T) {
 		t.Errorf("%d requests", n)
 	}
 }
+
+// What the operator includes comes first, whatever it weighs, with what it needs; a pin holds under a
+// budget, too; what is excluded is not stocked because others need it.
+func TestBudgetGoesByRules(t *testing.T) {
+	w := newWorld(t, pypitest.Options{})
+	w.add(
+		sized("cheap", "1.0", 90_000), sized("heavy", "1.0", 500_000, "leaf", "banned"), sized("leaf", "1.0", 2000), sized("banned", "1.0", 2000),
+		sized("pinned", "1.0", 2000), sized("pinned", "1.5", 2000), sized("pinned", "2.0", 2000), sized("asks", "1.0", 90_000, "pinned"),
+	)
+	rules := func(c *builder.Config) {
+		scores(map[string]int64{"cheap": 1000, "asks": 1})(c)
+		c.Entries["heavy"] = popularity.Entry{Project: "heavy", Score: 1, Always: true}
+		c.Entries["pinned"] = popularity.Entry{Project: "pinned", Score: 1, Always: true, Pins: []string{"1.0", "1.5"}}
+		c.Excluded = func(project string) bool { return project == "banned" }
+	}
+	all := ranking("cheap", "asks", "heavy", "pinned")
+	for _, c := range []struct {
+		budget int64
+		want   string
+	}{
+		{540_000, "heavy==1.0 leaf==1.0 pinned==1.0 pinned==1.5"},
+		{1 << 30, "asks==1.0 cheap==1.0 heavy==1.0 leaf==1.0 pinned==1.0 pinned==1.5"},
+	} {
+		if got := strings.Join(taken(w.must(all, rules, dryRun, withBudget(c.budget))), " "); got != c.want {
+			t.Errorf("budget %d: %s, want %s", c.budget, got, c.want)
+		}
+	}
+}

@@ -79,7 +79,7 @@ func NewSimulation(ctx context.Context, client *index.Client, target Target, cfg
 		return nil, err
 	}
 	for project, files := range s.files {
-		if best, err := releases(files, project, s.target.Tag, s.target.Python); err == nil {
+		if best, err := releases(files, project, s.target.Tag, s.target.Python, nil); err == nil {
 			s.best[project] = best
 		}
 	}
@@ -142,7 +142,7 @@ func (s *Simulation) Offer(ctx context.Context, entries []popularity.Entry) (sim
 	p := newPlanner(cfg, []Target{s.target}, guesser{s, cfg.Entries})
 	for i, project := range cfg.Ranking {
 		if page, err := p.pages.Project(ctx, project); err == nil {
-			_ = p.offer(page.Files, project, i+1, s.target.Tag.String()) // nothing fits: nothing is offered
+			_ = p.offer(page.Files, project, builder.Wish{Target: s.target.Tag.String(), Place: i + 1}) // nothing fits: nothing is offered
 		}
 	}
 	if err := p.offered(ctx); err != nil {
@@ -232,7 +232,7 @@ func (g guesser) Requires(ctx context.Context, f index.File) ([]string, error) {
 	if f.Index == guessed || err != nil {
 		return nil, nil // a guessed one needs nothing
 	}
-	best, err := releases(g.files[name.Project], name.Project, g.target.Tag, g.target.Python)
+	best, err := releases(g.files[name.Project], name.Project, g.target.Tag, g.target.Python, nil)
 	if err != nil {
 		return nil, index.ErrNotFound
 	}

@@ -73,7 +73,7 @@ func (w *world) Choose(ctx context.Context, project string, wishes []builder.Wis
 	choices := make([]builder.Choice, len(wishes))
 	for i, wish := range wishes {
 		if wish.Place > 0 && w.planner != nil {
-			choices[i].Err = w.planner.offer(page.Files, project, wish.Place, wish.Target)
+			choices[i].Err = w.planner.offer(page.Files, project, wish)
 			continue
 		}
 		choices[i].Pick, choices[i].Err = w.choose(page.Files, project, wish)

@@ -123,10 +123,12 @@ func rankAndBuild(c *cli.Context, cfg config.Config, b builder.Config) (*builder
 		if err != nil {
 			return nil, err
 		}
-		entries := ranking.Top(cfg.Rank.Top).Entries
+		entries := ranking.Stocked(cfg.Rank.Top)
 		if b.Budget > 0 {
 			entries = ranking.Candidates(cfg.Rank.Top)
 		}
+		rules := rulesOf(cfg.Rank)
+		b.Excluded = func(project string) bool { _, is := rules.Excluded(project); return is }
 		b.Entries = map[string]popularity.Entry{}
 		for _, e := range entries {
 			b.Ranking = append(b.Ranking, e.Project)

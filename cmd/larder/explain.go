@@ -23,6 +23,10 @@ type explanation struct {
 	Versions []popularity.Version `json:"versions"`
 	Stocked  []stockedWheel       `json:"stocked"` // in the current snapshot
 
+	Included *popularity.Rule `json:"included"` // what of the configuration always stocks it
+	Excluded *popularity.Rule `json:"excluded"` // what of it never does, but for a lock
+	Pins     []string         `json:"pins"`     // the versions it is pinned to
+
 	Budget  int64            `json:"budget"`            // 0: none
 	Planned *time.Time       `json:"planned,omitempty"` // when the options were looked at
 	Options []builder.Option `json:"options"`           // of the project
@@ -45,13 +49,9 @@ func explain(c *cli.Context, cfg config.Config, r popularity.Ranking, project st
 		return printJSON(c, e)
 	}
 	var b strings.Builder
-	switch {
-	case e.Rank == 0:
-		fmt.Fprintf(&b, "%s is in none of the rankings\n", project)
-	case e.Rank > e.Top:
-		fmt.Fprintf(&b, "%s is %d of %d, behind the %d that a build stocks\n", project, e.Rank, e.Of, e.Top)
-	default:
-		fmt.Fprintf(&b, "%s is %d of %d, among the %d that a build stocks\n", project, e.Rank, e.Of, e.Top)
+	fmt.Fprintln(&b, e.verdict())
+	if len(e.Pins) > 0 {
+		fmt.Fprintf(&b, "  pinned to %s\n", printable(strings.Join(e.Pins, ", ")))
 	}
 	for _, p := range e.Places {
 		fmt.Fprintf(&b, "  rank %d in %s\n", p.Rank, printable(p.Source))
@@ -70,9 +70,32 @@ func explain(c *cli.Context, cfg config.Config, r popularity.Ranking, project st
 	return err
 }
 
+// verdict says in a line whether a build stocks the project, and why.
+func (e *explanation) verdict() string {
+	switch {
+	case e.Excluded != nil:
+		return fmt.Sprintf("%s is never stocked but by a lock: %s of [rank] in the configuration; to stock it, take that out, or write its name into include", e.Project, e.Excluded)
+	case e.Included != nil:
+		return fmt.Sprintf("%s is %d of %d, and always stocked: %s of [rank] in the configuration", e.Project, e.Rank, e.Of, e.Included)
+	case e.Rank == 0:
+		return fmt.Sprintf("%s is in none of the rankings; to stock it, write include = [%q] under [rank] of the configuration", e.Project, e.Project)
+	case e.Rank > e.Top:
+		return fmt.Sprintf("%s is %d of %d, behind the %d that a build stocks", e.Project, e.Rank, e.Of, e.Top)
+	}
+	return fmt.Sprintf("%s is %d of %d, among the %d that a build stocks", e.Project, e.Rank, e.Of, e.Top)
+}
+
 func explanationOf(c *cli.Context, cfg config.Config, r popularity.Ranking, project string) (explanation, error) {
 	e := explanation{Project: project, Of: len(r.Entries), Top: cfg.Rank.Top, Budget: cfg.Rank.Budget.Bytes(), Places: []popularity.Place{},
 		Versions: []popularity.Version{}, Stocked: []stockedWheel{}, Options: []builder.Option{}}
+	rules := rulesOf(cfg.Rank)
+	e.Pins = append([]string{}, rules.Pins(project)...)
+	if by, is := rules.Excluded(project); is {
+		e.Excluded = &by
+	}
+	if by, _, is := rules.Included(project); is && e.Excluded == nil {
+		e.Included = &by
+	}
 	for _, entry := range r.Entries {
 		if entry.Project == project {
 			e.Rank = entry.Rank
@@ -120,6 +143,9 @@ func (e *explanation) budget(b *strings.Builder) {
 		why := fmt.Sprintf("%d hits expected, by the rule for versions", o.Hits)
 		if o.Counted {
 			why = fmt.Sprintf("%d hits expected, by its count", o.Hits)
+		}
+		if e.Included != nil {
+			why = "named in the configuration"
 		}
 		if o.NeededBy != "" {
 			why = "needed by " + o.NeededBy

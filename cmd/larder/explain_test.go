@@ -32,15 +32,15 @@ func TestRankConfiguredSources(t *testing.T) {
 	fleet := rankingFile(t, "ours\nsix\n")
 	absent := filepath.Join(t.TempDir(), "absent")
 	base := "[rank]\nranking = [" + quote(file) + "]\n"
-	out, err := configured(t, absent, base+"allow = [\"Mine\"]\ndeny = [\"flask\"]\n[[rank.source]]\nname = \"fleet\"\nweight = 5\nranking = ["+quote(fleet)+"]\n", "rank", "--explain", "six")
+	out, err := configured(t, absent, base+"include = [\"Mine\"]\nexclude = [\"flask\"]\n[[rank.source]]\nname = \"fleet\"\nweight = 5\nranking = ["+quote(fleet)+"]\n", "rank", "--explain", "six")
 	if err != nil || !strings.Contains(out, "six is 2 of 4") || !strings.Contains(out, "rank 2 in fleet") || !strings.Contains(out, "rank 2 in "+file) {
 		t.Errorf("%v\n%s", err, out)
 	}
-	_, err = configured(t, absent, base+"deny = [\"flask\", \"six\", \"numpy\"]\n", "rank")
-	if exitCode(err) != exitRefused || !strings.Contains(err.Error(), "deny list leaves nothing") {
-		t.Errorf("a deny list that leaves nothing: %v", err)
+	_, err = configured(t, absent, base+"exclude = [\"flask\", \"six\", \"numpy\"]\n", "rank")
+	if exitCode(err) != exitRefused || !strings.Contains(err.Error(), "excluded leaves nothing") {
+		t.Errorf("an exclude list that leaves nothing: %v", err)
 	}
-	_, err = configured(t, absent, base+"deny = [\"-x\"]\n", "rank")
+	_, err = configured(t, absent, base+"exclude = [\"-x\"]\n", "rank")
 	if exitCode(err) != exitUsage {
 		t.Errorf("a name that is none: %v", err)
 	}

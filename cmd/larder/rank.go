@@ -156,10 +156,10 @@ func rankingWeb(s *snapshot.Store) sources.Web {
 // replace all that the configuration names, but not the host's own misses.
 func blendOf(c *cli.Context, cfg config.Config, store *snapshot.Store) sources.Blend {
 	r := cfg.Rank
-	b := sources.Blend{Allow: r.Allow, Deny: r.Deny, OnlyMisses: c.String("source") == "misses"}
+	b := sources.Blend{Rules: rulesOf(r), OnlyMisses: c.String("source") == "misses"}
 	switch {
 	case b.OnlyMisses:
-		b.Allow = nil // seen, not planned from
+		b.Rules.Include, b.Rules.Pin = nil, nil // seen, not planned from
 	case c.IsSet("ranking"):
 		b.Sources = append(b.Sources, sources.Source{Weight: 1, Months: r.Ranking})
 	default:

@@ -109,7 +109,7 @@ func TestRankMissesAndExplain(t *testing.T) {
 		{[]string{"--source", "rankings", "--ranking", file}, "1  flask\n2  six\n"},
 		{[]string{"--ranking", file}, "1  flask\n2  six\n3  own-thing  1\n"},
 		{[]string{"--ranking", file, "--explain", "Own_Thing"}, "own-thing is 3 of 3, among the 1000 that a build stocks\n  rank 1 in misses\n  version 1.2\n  not stocked\n"},
-		{[]string{"--ranking", file, "--explain", "numpy"}, "numpy is in none of the rankings\n  not stocked\n"},
+		{[]string{"--ranking", file, "--explain", "numpy"}, "numpy is in none of the rankings; to stock it, write include = [\"numpy\"] under [rank] of the configuration\n  not stocked\n"},
 		{[]string{"--ranking", file, "--explain", "six", "--top", "1"}, "six is 2 of 3, behind the 1 that a build stocks\n  rank 2 in " + file + "\n  not stocked\n"},
 		{[]string{"--show-query"}, "FORMAT JSONEachRow\n"},
 	} {

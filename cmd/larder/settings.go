@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"larder/cmd/internal/config"
+	"larder/popularity"
 )
 
 // setting is a key of the configuration that is the default of a flag.
@@ -69,30 +71,60 @@ func (s setting) take(c *cli.Context) (err error) {
 	return nil
 }
 
+// effective is what a command goes by, and where it comes from.
+type effective struct {
+	config.Config
+	file               config.File
+	flags, environment map[string]string // by key: what set it
+}
+
 // loadConfig returns what a command goes by: its flags, else the environment, else the
 // operator's file (the one named by --config, else the default one if it is there).
 func loadConfig(c *cli.Context) (config.Config, error) {
-	cfg, err := config.Load(globalString(c, "config"))
-	if err != nil {
-		return cfg, err
+	e, err := loadEffective(c)
+	return e.Config, err
+}
+
+func loadEffective(c *cli.Context) (e effective, err error) {
+	if e.file, err = config.Open(globalString(c, "config")); err != nil {
+		return e, err
+	}
+	e.Config, e.flags, e.environment = e.file.Config, map[string]string{}, map[string]string{}
+	if err := e.checkRules(); err != nil {
+		return e, err
 	}
 	if dir := os.Getenv("LARDER_STORE"); dir != "" {
-		cfg.Store = dir
+		e.Store, e.environment["store"] = dir, "LARDER_STORE"
 	}
-	flags := map[string]string{} // by key
-	for _, s := range settings(&cfg) {
+	for _, s := range settings(&e.Config) {
 		if from := given(c, s.flag); from != nil && s.of(c.Command.Name) {
-			flags[s.key] = "--" + s.flag
+			e.flags[s.key] = "--" + s.flag
 			if err := s.take(from); err != nil {
-				return cfg, err
+				return e, err
 			}
 		}
 	}
 	// What the file says was checked when it was read, so a flag is to blame.
-	if err := cfg.Check(func(key string) string { return flags[key] }); err != nil {
-		return cfg, usagef("%v", err).hint("%s", hintOf(err))
+	if err := e.Check(func(key string) string { return e.flags[key] }); err != nil {
+		return e, usagef("%v", err).hint("%s", hintOf(err))
 	}
-	return cfg, nil
+	return e, nil
+}
+
+// checkRules refuses what the file includes, excludes or pins by names that are none. The hook goes
+// by no rules, so it does not look.
+func (e effective) checkRules() error {
+	list, at, err := rulesOf(e.Rank).Check()
+	if err == nil {
+		return nil
+	}
+	where := e.file.Where(fmt.Sprintf("rank.%s.%d", list, at))
+	return usagef("%s: %v", where, err).hint("larder config prints what the lists mean; larder rank --explain PROJECT says what they make of one")
+}
+
+// rulesOf are the operator's own words about projects.
+func rulesOf(r config.Rank) popularity.Rules {
+	return popularity.Rules{Include: r.Include, Exclude: r.Exclude, Pin: r.Pin}
 }
 
 // given returns the part of the command line on which a flag was given: before the

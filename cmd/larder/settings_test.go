@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -73,8 +74,9 @@ var keyless = map[string]string{
 
 // flagless are the keys without a flag, and why.
 var flagless = map[string]string{
-	"rank.allow": "part of what a site's ranking is, as are the next ones",
-	"rank.deny":  "", "rank.source": "",
+	"rank.include": "for every build to come: what a flag adds would be gone with the next, as with the next ones",
+	"rank.exclude": "", "rank.pin": "",
+	"rank.source":          "part of what a site's ranking is, as are the next ones",
 	"rank.weight.rankings": "", "rank.weight.misses": "", "rank.weight.clickhouse": "",
 	"rank.clickhouse.endpoint": "may hold credentials, which a command line shows to everyone",
 	"rank.clickhouse.projects": "of that server, as are the next ones",
@@ -306,22 +308,75 @@ func TestConfigCommand(t *testing.T) {
 	store := t.TempDir()
 	text := "[gc]\nkeep = 5\n[rank]\nbudget = \"20GB\"\n[profile.ml]\nviews = [\"pip\"]\n"
 	out, err := configured(t, store, text, "config")
-	for _, line := range []string{"store = '" + store + "'", "keep = 5", "budget = '20GB'", "timeout = '6h0m0s'", "[profile.ml]", "[profile.default]"} {
-		if err != nil || !strings.Contains(out, line+"\n") {
+	file := ""
+	for _, line := range []string{"store = '" + store + "'  # --store", "keep = 5  # FILE:2", "budget = '20GB'  # FILE:4", "timeout = '6h0m0s'  # default",
+		"[profile.ml]", "[profile.default]", "# files downloaded at once, 1 to 64", "views = ['pip']  # FILE:6"} {
+		at := strings.Index(out, "/config.toml:")
+		if at < 0 {
+			t.Fatalf("%v: no file in\n%s", err, out)
+		}
+		file = out[strings.LastIndex(out[:at], " ")+1:at] + "/config.toml"
+		if line = strings.ReplaceAll(line, "FILE", file); err != nil || !strings.Contains(out, "\n"+line+"\n") {
 			t.Errorf("%v: no line %s in\n%s", err, line, out)
 		}
 	}
-	if again, err := configured(t, store, out, "config"); err != nil || again != out {
+	again, err := configured(t, store, out, "config")
+	values := func(text string) (kept []string) {
+		for line := range strings.Lines(text) {
+			if line, _, _ = strings.Cut(line, "  # "); !strings.HasPrefix(line, "#") {
+				kept = append(kept, line)
+			}
+		}
+		return kept
+	}
+	if err != nil || !slices.Equal(values(again), values(out)) {
 		t.Errorf("%v: read back:\n%s", err, again)
 	}
-	if out, err := configured(t, store, text, "config", "--json"); err != nil || !strings.Contains(out, `"keep": 5`) || !strings.Contains(out, `"older_than": "0s"`) {
+	var doc struct {
+		Keys map[string]configKey `json:"keys"`
+	}
+	out, err = configured(t, store, text, "config", "--json")
+	if err != nil || json.Unmarshal([]byte(out), &doc) != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for key, want := range map[string]configKey{"gc.keep": {float64(5), "file", "", ""}, "gc.older_than": {"0s", "default", "", ""}, "store": {store, "flag", "--store", ""}} {
+		if got := doc.Keys[key]; got.Value != want.Value || got.Source != want.Source || want.From != "" && got.From != want.From || got.Meaning == "" {
+			t.Errorf("%s: %+v, want %+v", key, got, want)
+		}
+	}
+	if from := doc.Keys["profile.ml.views"].From; !strings.HasSuffix(from, "/config.toml:6") {
+		t.Errorf("profile.ml.views is from %q", from)
+	}
+	t.Setenv("LARDER_STORE", store)
+	if out, err := larderAlone(t, "config", "--json"); err != nil || !strings.Contains(out, `"from": "LARDER_STORE"`) {
 		t.Errorf("%v\n%s", err, out)
+	}
+	// Nothing is without a meaning, set or not.
+	for _, key := range configKeys(t) {
+		if config.Meaning(key) == "" || doc.Keys[key].Meaning == "" {
+			t.Errorf("%s has no meaning, or is not printed", key)
+		}
+	}
+	for key, k := range doc.Keys {
+		if k.Meaning == "" {
+			t.Errorf("%s has no meaning", key)
+		}
 	}
 	for _, bad := range [][]string{{"config", "gc"}, {"config", "--keep", "3"}} {
 		if _, err := configured(t, store, text, bad...); exitCode(err) != exitUsage {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
+}
+
+// larderAlone runs a command line as it is.
+func larderAlone(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	app := newApp()
+	app.Writer = &out
+	err := app.RunContext(t.Context(), append([]string{"larder"}, args...))
+	return out.String(), err
 }
 
 // A flag after a command's arguments is found, whatever a global flag's value is called.

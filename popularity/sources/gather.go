@@ -24,8 +24,7 @@ type Source struct {
 // Blend is everything a ranking is made of. The zero value is the starter ranking.
 type Blend struct {
 	Sources []Source
-	Allow   []string // always in, first
-	Deny    []string // never in
+	Rules   popularity.Rules
 	// OnlyMisses wants to see the misses, not to plan from them: the starter
 	// ranking does not stand in, and there may be none at all.
 	OnlyMisses bool
@@ -94,7 +93,7 @@ func Gather(ctx context.Context, b Blend, opts Options) (popularity.Ranking, []p
 			len(starter.Entries), starter.Origins[0].Updated.Format(time.DateOnly))})
 		parts = append(parts, popularity.Part{Name: starter.Origins[0].Source, Weight: 1, Ranking: starter})
 	}
-	r, err := popularity.Blend(parts, b.Allow, b.Deny)
+	r, err := popularity.Blend(parts, b.Rules)
 	if err == nil && b.OnlyMisses && len(r.Entries) == 0 {
 		warnings = append(warnings, popularity.Warning{Source: "misses", Text: "none that count"})
 	}

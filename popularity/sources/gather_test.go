@@ -89,7 +89,7 @@ func TestGatherUnreachable(t *testing.T) {
 
 func TestGatherBlends(t *testing.T) {
 	list := ranked(t, "boto3\nsix\nflask\n")
-	b := Blend{Sources: []Source{{Name: "list", Weight: 1, Months: list}, {Weight: 1, Misses: missed(t, "flask", "own")}}, Allow: []string{"always"}, Deny: []string{"six"}}
+	b := Blend{Sources: []Source{{Name: "list", Weight: 1, Months: list}, {Weight: 1, Misses: missed(t, "flask", "own")}}, Rules: popularity.Rules{Include: []string{"always"}, Exclude: []string{"six"}}}
 	r, warned, err := gather(t, b, Options{})
 	if err != nil || warned != "[]" || strings.Join(names(r), " ") != "always flask boto3 own" {
 		t.Errorf("%q %s %v", names(r), warned, err)
@@ -117,7 +117,7 @@ func TestGatherBlends(t *testing.T) {
 		"negative":           {Blend{Sources: []Source{{Weight: -1, Months: list}}}, popularity.ErrConfig},
 		"clickhouse days":    {Blend{Sources: []Source{{Weight: 1, Months: list}, {Weight: 1, ClickHouse: &ClickHouse{Endpoint: "http://db.example", Days: -4}}}}, popularity.ErrConfig},
 		"clickhouse address": {Blend{Sources: []Source{{Weight: 1, ClickHouse: &ClickHouse{Endpoint: "db.example"}}}}, popularity.ErrRefused},
-		"everything denied":  {Blend{Sources: []Source{{Weight: 1, Months: list}}, Deny: []string{"boto3", "six", "flask"}}, popularity.ErrRefused},
+		"everything denied":  {Blend{Sources: []Source{{Weight: 1, Months: list}}, Rules: popularity.Rules{Exclude: []string{"boto3", "six", "flask"}}}, popularity.ErrRefused},
 	} {
 		if _, _, err := gather(t, tc.b, Options{}); !errors.Is(err, tc.kind) {
 			t.Errorf("%s: %v", name, err)

@@ -45,8 +45,9 @@ type Rank struct {
 	Ranking    []string   `toml:"ranking"`
 	Top        int        `toml:"top"`
 	Budget     *Size      `toml:"budget"` // nil: none
-	Allow      []string   `toml:"allow"`
-	Deny       []string   `toml:"deny"`
+	Include    []string   `toml:"include"`
+	Exclude    []string   `toml:"exclude"`
+	Pin        []string   `toml:"pin"`
 	Weight     Weight     `toml:"weight"`
 	ClickHouse ClickHouse `toml:"clickhouse"`
 	Source     []Source   `toml:"source"`
@@ -126,29 +127,56 @@ func (c Config) TOML() ([]byte, error) {
 	return toml.Marshal(c)
 }
 
+// File is a file that was read, with every default filled in.
+type File struct {
+	Config
+	Path string // "" where there is none
+	data []byte
+}
+
+// Line is the line on which a dotted key is set, or a value of a list, as KEY.0; 0 where none is.
+func (f File) Line(key string) int { return Lines(f.data)[key] }
+
+// Where is the place of a key for messages, FILE:LINE; "" where the file does not set it.
+func (f File) Where(key string) string {
+	if n := f.Line(key); n > 0 {
+		return fmt.Sprintf("%s:%d", f.Path, n)
+	}
+	return ""
+}
+
 // Load reads the file at path, or the one at DefaultPath when path is empty.
 // Only then may it be missing.
 func Load(path string) (Config, error) {
-	return load(path, DefaultPath)
+	f, err := Open(path)
+	return f.Config, err
 }
 
+// Open is Load, for who asks where a value comes from.
+func Open(path string) (File, error) { return open(path, DefaultPath) }
+
 func load(path, fallback string) (Config, error) {
+	f, err := open(path, fallback)
+	return f.Config, err
+}
+
+func open(path, fallback string) (File, error) {
 	named := path != ""
 	if !named {
 		path = fallback
 	}
 	data, err := read(path)
 	if errors.Is(err, os.ErrNotExist) && !named {
-		return Default(), nil
+		return File{Config: Default()}, nil
 	}
 	if err != nil {
-		return Config{}, fmt.Errorf("%w: read %s: %w", ErrConfig, path, cause(err))
+		return File{}, fmt.Errorf("%w: read %s: %w", ErrConfig, path, cause(err))
 	}
 	c, err := parse(data)
 	if err != nil {
-		return Config{}, fmt.Errorf("%w: %s: %w", ErrConfig, path, err)
+		return File{}, fmt.Errorf("%w: %s: %w", ErrConfig, path, err)
 	}
-	return c, nil
+	return File{c, path, data}, nil
 }
 
 // read opens without waiting (a FIFO would block) and judges the open file,

@@ -58,6 +58,10 @@ func TestLoadRefuses(t *testing.T) {
 		{"mount point dots", "[profile.x]\nmount_points = {pip = \"/a/../b\"}\n", `profile.x.mount_points.pip: "/a/../b" has a .. in it`},
 		{"mount point client", "[profile.x]\nmount_points = {pipp = \"/a\"}\n", `no client "pipp"; did you mean pip?`},
 		{"lock relative", "[profile.x]\nlock = \"a.lock\"\n", `profile.x.lock: "a.lock" is not an absolute path`},
+		{"a list of names by another key", "[rank]\n\nallow = [\"x\"]\n", `line 3: unknown key "rank.allow"; did you mean rank.include?`},
+		{"a pin elsewhere", "[build]\npin = [\"x==1\"]\n", `did you mean rank.pin?`},
+		{"the line of a value", "[gc]\n# so few\nkeep = 0\n", "line 3: gc.keep: 0 is less than 1"},
+		{"the line in a profile", "[profile.x]\n\nviews = [\"pip\", \"pipp\"]\n", "line 3: profile.x.views: no view"},
 		{"large", strings.Repeat("#", maxSize+1), "larger than"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -235,8 +239,9 @@ func TestRankSources(t *testing.T) {
 	c, err := parse([]byte(`
 metrics = "/var/lib/metrics/larder.prom"
 [rank]
-allow = ["a"]
-deny = ["b"]
+include = ["a"]
+exclude = ["b*"]
+pin = ["c==1"]
 weight = { misses = 3 }
 clickhouse = { endpoint = "https://clickhouse.example/", days = 7 }
 [[rank.source]]
@@ -244,7 +249,7 @@ name = "fleet"
 weight = 2
 ranking = ["/srv/fleet.csv"]
 `))
-	if err != nil || c.Rank.Weight != (Weight{Rankings: 1, Misses: 3, ClickHouse: 1}) || c.Rank.ClickHouse.Days != 7 || c.Rank.Source[0].Weight != 2 || c.Rank.Deny[0] != "b" || c.Metrics == "" {
+	if err != nil || c.Rank.Weight != (Weight{Rankings: 1, Misses: 3, ClickHouse: 1}) || c.Rank.ClickHouse.Days != 7 || c.Rank.Source[0].Weight != 2 || c.Rank.Exclude[0] != "b*" || c.Metrics == "" {
 		t.Errorf("%+v, %v", c.Rank, err)
 	}
 	for text, want := range map[string]string{
@@ -289,5 +294,36 @@ func TestTOMLRoundTrip(t *testing.T) {
 		if got, want := fmt.Sprintf("%+v", back), fmt.Sprintf("%+v", c); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}
+	}
+}
+
+// Every key and every value of a list has the line where it stands.
+func TestLines(t *testing.T) {
+	f, err := Open(write(t, `# ours
+store = "/s"
+[rank]
+include = [
+  "one", # the first
+  "two",
+]
+clickhouse = { endpoint = "https://clickhouse.example/", days = 7 }
+weight.misses = 3
+[[rank.source]]
+name = "fleet"
+ranking = ["/f"]
+[profile."ml"]
+views = ["pip"]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]int{"store": 2, "rank.include": 4, "rank.include.0": 5, "rank.include.1": 6, "rank.clickhouse.days": 8,
+		"rank.weight.misses": 9, "rank.source.0.name": 11, "profile.ml.views": 14, "gc.keep": 0} {
+		if got := f.Line(key); got != want {
+			t.Errorf("%s: line %d, want %d", key, got, want)
+		}
+	}
+	if f.Where("store") != f.Path+":2" || f.Where("gc.keep") != "" {
+		t.Errorf("where: %q, %q", f.Where("store"), f.Where("gc.keep"))
 	}
 }

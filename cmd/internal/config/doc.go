@@ -11,8 +11,9 @@
 //	ranking = ["/srv/top.json"]     # files or URLs
 //	top     = 1000
 //	budget  = "50GB"                # none: the newest release of the first top
-//	allow   = ["our-tool"]          # always ranked, first
-//	deny    = ["too-large"]         # never stocked but by a lock
+//	include = ["our-tool", "acme-*"]        # always stocked, first; of a glob, what the rankings have
+//	exclude = ["torch*"]            # never stocked but by a lock, nor by a name that include has in full
+//	pin     = ["numpy==1.26.4"]     # always stocked, at these versions and no other
 //	weight  = { rankings = 1, misses = 1, clickhouse = 1 }  # 0: left out
 //	clickhouse = { endpoint = "https://clickhouse.example/?user=name", projects = 5000, days = 30, versions = 20, installers = ["pip", "uv"] }
 //

@@ -19,7 +19,15 @@ func parse(data []byte) (Config, error) {
 	if err := dec.Decode(&c); err != nil {
 		return Config{}, explain(err)
 	}
-	return c, c.checkFile(knownNames())
+	if err := c.checkFile(knownNames()); err != nil {
+		// What is wrong with a value begins with its key.
+		key, _, _ := strings.Cut(err.Error(), ":")
+		if line := Lines(data)[key]; line > 0 {
+			return Config{}, fmt.Errorf("line %d: %w", line, err)
+		}
+		return Config{}, err
+	}
+	return c, nil
 }
 
 // typeName is TOML's name of a Go type of Config.
@@ -99,8 +107,17 @@ func generic(key []string) string {
 	return strings.Join(key, ".")
 }
 
+// otherwise are keys that people try, whose spelling is near to nothing.
+var otherwise = map[string]string{
+	"rank.allow": "rank.include", "rank.add": "rank.include", "build.include": "rank.include", "build.add": "rank.include",
+	"rank.deny": "rank.exclude", "rank.block": "rank.exclude", "build.exclude": "rank.exclude", "build.pin": "rank.pin",
+}
+
 // nearest returns "; did you mean X?", or "" when nothing known is close to key.
 func nearest(key string, known []string) string {
+	if other := otherwise[key]; other != "" {
+		return fmt.Sprintf("; did you mean %s?", other)
+	}
 	if best := Nearest(key, known); best != "" {
 		return fmt.Sprintf("; did you mean %s?", best)
 	}
