@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
@@ -11,66 +14,137 @@ import (
 func doctorCommand() *cli.Command {
 	return &cli.Command{
 		Name:  "doctor",
-		Usage: "try what this host can do, and say how to fix what it can't",
+		Usage: "try what this host can do, look at what is set up, and say how to mend it",
 		Description: "Every mount that an attach needs is made, in a scratch directory beside the store, and\n" +
-			"removed again. Exit status 9 when something lacks that nothing works without.",
+			"removed again. Exit status 9 when something lacks that nothing works without.\n" +
+			"With --container: whether that container has its cache, and uses it; 8 when it does not.",
+		Flags: []cli.Flag{
+			&cli.StringFlag{Name: "container", Usage: "look at the container of this `ID` instead, as its runtime names it"},
+			runDirFlag(),
+		},
 		Action: runDoctor,
 	}
 }
 
+// finding is one thing that doctor looked at.
+type finding struct {
+	Group  string `json:"group"` // host, runtimes, clients, store or container
+	Name   string `json:"name"`
+	State  string `json:"state"`            // ok, warn, fail or unknown
+	Detail string `json:"detail,omitempty"` // what was seen
+	Why    string `json:"why,omitempty"`    // why it matters
+	Fix    string `json:"fix,omitempty"`    // what mends it, a command where there is one
+}
+
+// The states of a check. Only what nothing works without fails.
+const (
+	stateOK      = "ok"
+	stateWarn    = "warn"
+	stateFail    = "fail"
+	stateUnknown = "unknown"
+)
+
+// judge is a check that is ok without an error, else in a state that says how bad it is.
+func judge(group, name, detail, why string, err error, otherwise, fix string) finding {
+	if err == nil {
+		return finding{Group: group, Name: name, State: stateOK, Detail: detail, Why: why}
+	}
+	return finding{Group: group, Name: name, State: otherwise, Detail: err.Error(), Why: why, Fix: fix}
+}
+
 func runDoctor(c *cli.Context) error {
 	if c.Args().Present() {
-		return usagef("doctor takes no argument %q", c.Args().First())
+		return usagef("doctor takes no argument %q", c.Args().First()).hint("larder doctor --container ID looks at one container")
 	}
 	dir, err := storeDir(c)
 	if err != nil {
 		return err
 	}
-	checks, err := probe.Host(c.Context, dir)
+	var checks []finding
+	failed := exitUnsupported
+	if id := c.String("container"); id != "" {
+		checks, err = containerChecks(c, id)
+		failed = exitSkips
+	} else {
+		checks, err = hostChecks(c, dir)
+	}
 	if err != nil {
 		return err
 	}
-	checks = append(checks, probe.Program("python3", "install Python 3 with pip: larder build asks it for the index and the target"))
-	lacking := 0
-	for _, check := range checks {
-		if check.Needed && !check.OK {
-			lacking++
-		}
+	bad := slices.ContainsFunc(checks, func(k finding) bool { return k.State == stateFail })
+	if err := printChecks(c, dir, checks, !bad); err != nil {
+		return err
 	}
-	if jsonWanted(c) {
-		err = printJSON(c, struct {
-			OK     bool          `json:"ok"`
-			Store  string        `json:"store"`
-			Checks []probe.Check `json:"checks"`
-		}{lacking == 0, dir, checks})
-		if err != nil {
-			return err
-		}
-	} else {
-		for _, check := range checks {
-			printCheck(c, check)
-		}
-	}
-	if lacking > 0 {
-		return statusError(exitUnsupported)
+	if bad {
+		return statusError(failed)
 	}
 	return nil
 }
 
-func printCheck(c *cli.Context, check probe.Check) {
-	word := "ok"
+// hostChecks look at all that a host has to do with Larder.
+func hostChecks(c *cli.Context, dir string) ([]finding, error) {
+	probed, err := probe.Host(c.Context, dir)
+	if err != nil {
+		return nil, err
+	}
+	checks := []finding{kernelCheck()}
+	for _, p := range probed {
+		checks = append(checks, probeCheck(p))
+	}
+	checks = append(checks, namespacesCheck("/proc/sys/user/max_user_namespaces"))
+	checks = append(checks, runtimeChecks("/")...)
+	look := storeLook{c: c, dir: dir}
+	checks = append(checks, look.checks()...)
+	checks = append(checks, clientChecks(c.Context, look.manifest)...)
+	return append(checks, indexCheck(c.Context, look.manifest)), c.Context.Err()
+}
+
+// probeCheck is a probe of the kernel and the store's file system as doctor tells of it.
+func probeCheck(p probe.Check) finding {
+	k := finding{Group: "host", Name: p.Name, State: stateOK, Detail: p.Detail, Why: p.Why, Fix: p.Fix}
 	switch {
-	case !check.OK && check.Needed:
-		word = "NO"
-	case !check.OK:
-		word = "no"
+	case !p.OK && p.Needed:
+		k.State = stateFail
+	case !p.OK:
+		k.State = stateWarn
 	}
-	line := fmt.Sprintf("%-3s %s", word, check.Name)
-	if check.Detail != "" {
-		line += ": " + check.Detail
+	return k
+}
+
+func printChecks(c *cli.Context, dir string, checks []finding, ok bool) error {
+	if jsonWanted(c) {
+		return printJSON(c, struct {
+			OK     bool      `json:"ok"`
+			Store  string    `json:"store"`
+			Checks []finding `json:"checks"`
+		}{ok, dir, checks})
 	}
-	fmt.Fprintln(c.App.Writer, printable(line))
-	if !check.OK && check.Fix != "" {
-		fmt.Fprintf(c.App.Writer, "    fix: %s\n", printable(check.Fix))
+	var b strings.Builder
+	group := ""
+	for _, k := range checks {
+		if k.Group != group {
+			fmt.Fprintf(&b, "%s\n", k.Group)
+			group = k.Group
+		}
+		line := fmt.Sprintf("  %-7s %s", k.State, k.Name)
+		if k.Detail != "" {
+			line += ": " + k.Detail
+		}
+		fmt.Fprintln(&b, printable(line))
+		if k.State == stateOK {
+			continue
+		}
+		for _, more := range []struct{ word, text string }{{"why", k.Why}, {"fix", k.Fix}} {
+			if more.text != "" {
+				fmt.Fprintf(&b, "          %s: %s\n", more.word, printable(more.text))
+			}
+		}
 	}
+	_, err := fmt.Fprint(c.App.Writer, b.String())
+	return err
+}
+
+// shortly bounds what doctor asks of others: a host that does not answer is an answer.
+func shortly(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, doctorPatience)
 }

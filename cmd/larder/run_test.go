@@ -286,24 +286,27 @@ func TestMountDoctorCommand(t *testing.T) {
 	}
 	p := newProgram(t)
 	out, errs, status := p.try("larder", "doctor")
-	if status != 0 || errs != "" || !strings.Contains(out, "ok  view: ") || !strings.Contains(out, "ok  attach: ") {
+	if status != 0 || errs != "" || !strings.Contains(out, "  ok      view: ") || !strings.Contains(out, "  ok      attach: ") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
 	}
 	out, _, status = p.with("LARDER_STORE=/proc/nowhere").try("larder", "doctor", "--json")
 	var got struct {
 		OK     bool
-		Checks []struct {
-			Name        string
-			OK          bool
-			Fix, Detail string
-		}
+		Checks []finding
 	}
 	if err := json.Unmarshal([]byte(out), &got); err != nil || got.OK || status != exitUnsupported {
 		t.Errorf("status %d, %v:\n%s", status, err, out)
 	}
-	for _, c := range got.Checks {
-		if !c.OK && c.Fix == "" {
-			t.Errorf("%s: no fix", c.Name)
+	groups := map[string]bool{}
+	for _, k := range got.Checks {
+		groups[k.Group] = true
+		if k.State != stateOK && k.Fix == "" || k.Why == "" {
+			t.Errorf("%s: no fix, or no reason: %+v", k.Name, k)
+		}
+	}
+	for _, want := range []string{"host", "runtimes", "store", "clients"} {
+		if !groups[want] {
+			t.Errorf("nothing about %s", want)
 		}
 	}
 }

@@ -70,6 +70,8 @@ var keyless = map[string]string{
 
 	"stats since":      "of one question",
 	"stats prometheus": "of one question: the key metrics is for what changes the store",
+	"doctor run-dir":   "as above",
+	"doctor container": "of one question",
 }
 
 // flagless are the keys without a flag, and why.

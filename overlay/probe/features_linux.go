@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -105,22 +104,4 @@ func (h *host) settings() {
 	if v := param("/sys/fs/selinux/enforce"); v == "1" {
 		h.add(Check{Name: "selinux", OK: true, Detail: "enforcing: views of containers get the container's mount label"})
 	}
-}
-
-// runtimes says which container runtimes are there. larder run needs none.
-func runtimes() []Check {
-	var checks []Check
-	for _, name := range []string{"runc", "crun"} {
-		checks = append(checks, Program(name, "only needed to run containers with it: install "+name))
-	}
-	return checks
-}
-
-// Program says whether a program is on PATH.
-func Program(name, fix string) Check {
-	path, err := exec.LookPath(name)
-	if err != nil {
-		return Check{Name: name, Detail: "not on PATH", Fix: fix}
-	}
-	return Check{Name: name, OK: true, Detail: path}
 }

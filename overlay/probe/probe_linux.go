@@ -18,6 +18,7 @@ type Check struct {
 	OK     bool   `json:"ok"`
 	Needed bool   `json:"needed"` // nothing works without it
 	Detail string `json:"detail,omitempty"`
+	Why    string `json:"why,omitempty"` // it matters
 	Fix    string `json:"fix,omitempty"` // what to do when it is not OK
 }
 
@@ -38,7 +39,7 @@ func Host(ctx context.Context, dir string) ([]Check, error) {
 	h.user()
 	if err := h.scratch(dir); err != nil {
 		h.add(Check{Name: "scratch directory", Needed: true, Detail: err.Error(), Fix: "run as root, and name a store on a writable file system"})
-		return append(h.checks, runtimes()...), nil
+		return h.checks, nil
 	}
 	defer os.RemoveAll(h.dir)
 	if err := h.makeSnapshot(); err != nil {
@@ -53,10 +54,38 @@ func Host(ctx context.Context, dir string) ([]Check, error) {
 	for _, t := range h.trees {
 		t.Close()
 	}
-	return append(h.checks, runtimes()...), nil
+	return h.checks, nil
 }
 
-func (h *host) add(c Check) { h.checks = append(h.checks, c) }
+func (h *host) add(c Check) {
+	c.Why = whys[c.Name]
+	h.checks = append(h.checks, c)
+}
+
+// whys say what each check is for.
+var whys = map[string]string{
+	"root":                        "only root, or CAP_SYS_ADMIN outside of user namespaces, may mount",
+	"scratch directory":           "everything is tried in it",
+	"store's file system":         "uppers lie on it, and overlay takes no other for them",
+	"file types in directories":   "overlay refuses a file system without",
+	"writable":                    "a store is written to",
+	"trusted extended attributes": "a snapshot names its objects in them",
+	"write leases":                "without them nothing proves that a snapshot is unused, so gc keeps all",
+	"rename without replacing":    "a new lease or instance must never take another's place",
+	"limits of uppers":            "without them a container can fill the store's disk, down to min_free",
+	"immutable attribute":         "the one protection of objects against containers that open host files by handle",
+	"erofs from a file":           "a snapshot without kept mounts attaches fastest from its file",
+	"erofs from a loop device":    "kept mounts are made of one",
+	"tree":                        "every attach begins with it",
+	"view":                        "it is what a container sees",
+	"upper in use":                "without it nothing proves that a dead container's upper is unused",
+	"idmap":                       "files must belong to the user that a container runs as: pip turns its cache off otherwise",
+	"attach":                      "it puts a view into a container",
+	"redirect_always_follow":      "it would let an upper lead elsewhere, were it asked for",
+	"panic_on_warn":               "a warning would stop the machine",
+	"mounts in one namespace":     "each kept snapshot and each container's views are mounts",
+	"selinux":                     "a container reads only what has its label",
+}
 
 // try adds a check that is OK when err is nil.
 func (h *host) try(name string, needed bool, detail string, err error, fix string) bool {

@@ -33,6 +33,9 @@ func TestMountProbe(t *testing.T) {
 		if !c.OK && c.Fix == "" {
 			t.Errorf("%s is not ok and has no fix", c.Name)
 		}
+		if c.Why == "" {
+			t.Errorf("%s: nobody knows why it matters", c.Name)
+		}
 	}
 	for _, want := range []string{"tree", "view", "attach", "idmap", "upper in use", "erofs from a loop device"} {
 		if !names[want] {
