@@ -50,6 +50,9 @@ func (l *storeLook) current(s *snapshot.Store) finding {
 	if err == nil {
 		l.manifest, err = manifestOf(s, id)
 	}
+	if bad := s.Bad(id); err == nil && bad != nil {
+		err = fmt.Errorf("%s is marked bad, and containers get the newest good one: %s", id.Short(), bad)
+	}
 	if err != nil {
 		return judge("store", "current snapshot", "", why, err, stateWarn, "larder verify, which names what mends it")
 	}

@@ -121,3 +121,25 @@ func TestListingWithADamagedImage(t *testing.T) {
 		t.Errorf("freed by gc: %d", *du.Store.Freed)
 	}
 }
+
+// A snapshot that nothing new attaches is marked wherever snapshots are listed, with the reason.
+func TestListingOfABadSnapshot(t *testing.T) {
+	s, old, current := stockedStore(t)
+	text := `{"since":"2026-11-22T00:00:00Z","revoked":["evil 1.0 (it steals)"]}`
+	if err := os.WriteFile(s.BadPath(old), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out := says(t, s.Dir(), []string{"ls"}, "previous, bad: revoked: evil 1.0 (it steals)\n", "  current\n")
+	if strings.Count(out, "bad") != 1 {
+		t.Errorf("ls: %s", out)
+	}
+	says(t, s.Dir(), []string{"ls", "--json"}, `"revoked": [`)
+	says(t, s.Dir(), []string{"show", old.String()}, "bad: revoked: evil 1.0 (it steals)")
+	if err := os.Rename(s.BadPath(old), s.BadPath(current)); err != nil {
+		t.Fatal(err)
+	}
+	look := storeLook{dir: s.Dir()}
+	if k := look.current(s); k.State != stateWarn || !strings.Contains(k.Detail, "is marked bad") || look.manifest == nil {
+		t.Errorf("doctor: %+v", k)
+	}
+}

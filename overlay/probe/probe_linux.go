@@ -79,7 +79,7 @@ var whys = map[string]string{
 	"tree":                        "every attach begins with it",
 	"view":                        "it is what a container sees",
 	"upper in use":                "without it nothing proves that a dead container's upper is unused",
-	"idmap":                       "files must belong to the user that a container runs as: pip turns its cache off otherwise",
+	"idmap":                       "files must belong to the user that a container runs as: a client may turn its cache off otherwise",
 	"attach":                      "it puts a view into a container",
 	"redirect_always_follow":      "it would let an upper lead elsewhere, were it asked for",
 	"panic_on_warn":               "a warning would stop the machine",
