@@ -150,7 +150,7 @@ func (l *containerLook) mountinfo() ([]*mountinfo.Info, error) {
 	return mountinfo.GetMountsFromReader(bytes.NewReader(text), nil)
 }
 
-// points are the mounts' names and places: pip at /root/.cache/pip.
+// points are the mounts' names and places: pip at /cache/pip.
 func (l *containerLook) points() string {
 	var points []string
 	for _, m := range l.mounts {

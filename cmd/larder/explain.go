@@ -26,6 +26,7 @@ type explanation struct {
 	Included *popularity.Rule `json:"included"` // what of the configuration always stocks it
 	Excluded *popularity.Rule `json:"excluded"` // what of it never does, but for a lock
 	Pins     []string         `json:"pins"`     // the versions it is pinned to
+	Denied   []string         `json:"denied"`   // by larder revoke, as it takes them
 
 	Budget  int64            `json:"budget"`            // 0: none
 	Planned *time.Time       `json:"planned,omitempty"` // when the options were looked at
@@ -50,6 +51,9 @@ func explain(c *cli.Context, cfg config.Config, r popularity.Ranking, project st
 	}
 	var b strings.Builder
 	fmt.Fprintln(&b, e.verdict())
+	for _, name := range e.Denied {
+		fmt.Fprintf(&b, "  denied: %s, by larder revoke, for rankings and locks alike; larder revoke --list says why\n", printable(name))
+	}
 	if len(e.Pins) > 0 {
 		fmt.Fprintf(&b, "  pinned to %s\n", printable(strings.Join(e.Pins, ", ")))
 	}
@@ -87,7 +91,7 @@ func (e *explanation) verdict() string {
 
 func explanationOf(c *cli.Context, cfg config.Config, r popularity.Ranking, project string) (explanation, error) {
 	e := explanation{Project: project, Of: len(r.Entries), Top: cfg.Rank.Top, Budget: cfg.Rank.Budget.Bytes(), Places: []popularity.Place{},
-		Versions: []popularity.Version{}, Stocked: []stockedWheel{}, Options: []builder.Option{}}
+		Versions: []popularity.Version{}, Stocked: []stockedWheel{}, Options: []builder.Option{}, Denied: []string{}}
 	rules := rulesOf(cfg.Rank)
 	e.Pins = append([]string{}, rules.Pins(project)...)
 	if by, is := rules.Excluded(project); is {
@@ -114,6 +118,15 @@ func explanationOf(c *cli.Context, cfg config.Config, r popularity.Ranking, proj
 	for _, w := range wheels {
 		if w.Project == project {
 			e.Stocked = append(e.Stocked, stockedWheel{w.Filename, w.Size})
+		}
+	}
+	denials, err := store.Denials()
+	if err != nil {
+		return e, err
+	}
+	for _, d := range denials {
+		if d.Project == project {
+			e.Denied = append(e.Denied, d.Name())
 		}
 	}
 	if plan := builder.LoadPlan(store); plan != nil {

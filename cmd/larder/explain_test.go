@@ -105,3 +105,18 @@ func TestExplainByTheLastPlan(t *testing.T) {
 		t.Errorf("with a damaged plan: %s", out)
 	}
 }
+
+// What was revoked is said to be, with the name that takes it back.
+func TestExplainKnowsDenials(t *testing.T) {
+	s, err := snapshot.Create(filepath.Join(t.TempDir(), "store"))
+	if err == nil {
+		err = s.PutDenials([]snapshot.Denial{{Project: "six", Version: "1.0", Reason: "it steals"}, {Project: "flask"}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := configured(t, s.Dir(), "", "rank", "--ranking", rankingFile(t, "six\n"), "--explain", "six")
+	if err != nil || !strings.Contains(out, "  denied: six==1.0, by larder revoke") || strings.Contains(out, "flask") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
