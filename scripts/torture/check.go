@@ -54,7 +54,9 @@ func (w *world) recovers(ctx context.Context, s scenario) (f found) {
 	if s.name != "mount" && s.name != "unmount" {
 		f.unmounted(w, "after the fault")
 	}
-	f.verifies(ctx, w, "after the fault", slices.Contains(s.current, 0) && w.names(".") == nil)
+	if !s.damaged {
+		f.verifies(ctx, w, "after the fault", slices.Contains(s.current, 0) && w.names(".") == nil)
+	}
 	f.keeps(w, "after the fault", s)
 	if !slices.ContainsFunc(s.current, func(n int) bool { return w.ids[n] == w.current() }) {
 		f.add("after the fault: current is %.12q, not of builds %v", w.current(), s.current)

@@ -22,10 +22,10 @@ const viewBuild = 5
 
 // moreScenarios are those that only meet damage.
 var moreScenarios = []scenario{
-	{"build-view", "stocked", builds(3, "--view", "pip"), isCurrent(viewBuild), nil, nil},
-	{"build-after-use", "stocked", afterUse(func(w *world) invocation { return w.build(3) }), isCurrent(3), nil, nil},
-	{"gc-dry-run", "stocked", plain("gc", "--keep", "1", "--dry-run"), nothing, nil, nil},
-	{"use-current", "stocked", afterUse(func(w *world) invocation { return w.larder("use", w.ids[3]) }), isCurrent(3), nil, nil},
+	{"build-view", "stocked", builds(3, "--view", "pip"), isCurrent(viewBuild), nil, nil, false},
+	{"build-after-use", "stocked", afterUse(func(w *world) invocation { return w.build(3) }), isCurrent(3), nil, nil, false},
+	{"gc-dry-run", "stocked", plain("gc", "--keep", "1", "--dry-run"), nothing, nil, nil, false},
+	{"use-current", "stocked", afterUse(func(w *world) invocation { return w.larder("use", w.ids[3]) }), isCurrent(3), nil, nil, false},
 }
 
 // afterUse is a command on a store whose current snapshot is the second.
@@ -40,6 +40,9 @@ func (w *world) damagedCommands(ctx context.Context) (commands []damagedCommand,
 	}
 	judges := map[string]judge{"build": judgeBuild, "gc": judgeGC, "gc-dry-run": judgeDryRun, "use": judgeUse, "verify": judgeVerify}
 	for _, s := range append(slices.Clone(scenarios), moreScenarios...) {
+		if s.damaged || s.name == "revoke" || s.name == "build-held" {
+			continue // of what these do to damage their own tests tell
+		}
 		verb, _, _ := strings.Cut(s.name, "-")
 		c := damagedCommand{scenario: s, judge: judges[s.name]}
 		if c.judge == nil {

@@ -21,6 +21,7 @@ type scenario struct {
 	done    func(*world) error
 	current []int // which builds' snapshot may be current whatever happens; 0: none yet
 	keeps   []int // which must be there whatever happens
+	damaged bool  // the store is, until it is done
 }
 
 // hook says whether the command is the hook, which a container must not die of.
@@ -99,25 +100,72 @@ func releases(ctx context.Context, w *world) (invocation, error) {
 	return c.hook(w, "release"), nil
 }
 
+// uses makes the second build's snapshot current.
+func uses(args ...string) func(context.Context, *world) (invocation, error) {
+	return func(_ context.Context, w *world) (invocation, error) {
+		return w.larder(append([]string{"use", w.ids[2]}, args...)...), nil
+	}
+}
+
+// buildsBeside is the fourth build while the third's snapshot is held.
+func buildsBeside(ctx context.Context, w *world) (invocation, error) {
+	return w.build(4), w.must(ctx, "use", w.ids[3], "--hold")
+}
+
+func isBeside(w *world) error {
+	if !slices.Contains(w.snapshots(), w.ids[4]) {
+		return errors.New("the snapshot of build 4 is not there")
+	}
+	return isCurrent(3)(w)
+}
+
+// repairs mends a file of the current snapshot that is cut short.
+func repairs(_ context.Context, w *world) (invocation, error) {
+	object, err := objectAt("l", "alpha/part1.py")(w)
+	if err != nil {
+		return invocation{}, err
+	}
+	return w.larder("repair"), os.Truncate(w.store(object), 1)
+}
+
+// isRepaired: the manifest says what the file has to be.
+func isRepaired(w *world) error {
+	object, err := objectAt("l", "alpha/part1.py")(w)
+	if err != nil {
+		return err
+	}
+	if info, err := os.Stat(w.store(object)); err != nil || info.Size() == 1 {
+		return fmt.Errorf("%s is as it was (%v)", object, err)
+	}
+	return nil
+}
+
+// revokedBuild is the third build without gamma, among the world's ids.
+const revokedBuild = 6
+
 const see = "ls $HOME/.cache/pip"
 
 var scenarios = []scenario{
-	{"build-first", "empty", builds(1), isCurrent(1), []int{0, 1}, nil},
-	{"build-new", "stocked", builds(4), isCurrent(4), []int{3, 4}, []int{1, 2, 3}},
-	{"build-same", "stocked", builds(3), isCurrent(3), []int{3}, []int{1, 2, 3}},
-	{"gc", "stocked", plain("gc", "--keep", "1"), collected, []int{3}, []int{1, 3}},
-	{"use", "stocked", plain("use", "previous"), isCurrent(2), []int{2, 3}, []int{1, 2, 3}},
-	{"mount", "stocked", plain("mount"), (*world).isMounted, []int{3}, []int{1, 2, 3}},
-	{"unmount", "stocked", unmounts, (*world).isUnmounted, []int{3}, []int{1, 2, 3}},
-	{"run", "stocked", proves(see), proved("http-v2"), []int{3}, []int{1, 2, 3}},
-	{"run-required", "stocked", proves(see, "--required"), proved("http-v2"), []int{3}, []int{1, 2, 3}},
-	{"run-lock", "stocked", proves("python3 -c 'import alpha; alpha.main()'", "--required", "-r", "LOCK3"), proved("2.0"), []int{3}, []int{1, 2, 3}},
-	{"run-instance", "stocked", proves(see+"; cat $HOME/.cache/pip/mine", "--required", "--instance", "INST/kept"), proved("mine"), []int{3}, []int{1, 2, 3}},
-	{"run-instance-new", "stocked", proves(see, "--required", "--instance", "INST/new"), proved("http-v2"), []int{3}, []int{1, 2, 3}},
-	{"attach", "stocked", attaches(), isAttached, []int{3}, []int{1, 2, 3}},
-	{"attach-required", "stocked", attaches("--required"), isAttached, []int{3}, []int{1, 2, 3}},
-	{"release", "stocked", releases, released, []int{3}, []int{1, 2, 3}},
-	{"verify", "stocked", plain("verify", "--full"), nothing, []int{3}, []int{1, 2, 3}},
+	{"build-first", "empty", builds(1), isCurrent(1), []int{0, 1}, nil, false},
+	{"build-new", "stocked", builds(4), isCurrent(4), []int{3, 4}, []int{1, 2, 3}, false},
+	{"build-same", "stocked", builds(3), isCurrent(3), []int{3}, []int{1, 2, 3}, false},
+	{"gc", "stocked", plain("gc", "--keep", "1"), collected, []int{3}, []int{1, 3}, false},
+	{"use", "stocked", plain("use", "previous"), isCurrent(2), []int{2, 3}, []int{1, 2, 3}, false},
+	{"mount", "stocked", plain("mount"), (*world).isMounted, []int{3}, []int{1, 2, 3}, false},
+	{"unmount", "stocked", unmounts, (*world).isUnmounted, []int{3}, []int{1, 2, 3}, false},
+	{"run", "stocked", proves(see), proved("http-v2"), []int{3}, []int{1, 2, 3}, false},
+	{"run-required", "stocked", proves(see, "--required"), proved("http-v2"), []int{3}, []int{1, 2, 3}, false},
+	{"run-lock", "stocked", proves("python3 -c 'import alpha; alpha.main()'", "--required", "-r", "LOCK3"), proved("2.0"), []int{3}, []int{1, 2, 3}, false},
+	{"run-instance", "stocked", proves(see+"; cat $HOME/.cache/pip/mine", "--required", "--instance", "INST/kept"), proved("mine"), []int{3}, []int{1, 2, 3}, false},
+	{"run-instance-new", "stocked", proves(see, "--required", "--instance", "INST/new"), proved("http-v2"), []int{3}, []int{1, 2, 3}, false},
+	{"attach", "stocked", attaches(), isAttached, []int{3}, []int{1, 2, 3}, false},
+	{"attach-required", "stocked", attaches("--required"), isAttached, []int{3}, []int{1, 2, 3}, false},
+	{"release", "stocked", releases, released, []int{3}, []int{1, 2, 3}, false},
+	{"verify", "stocked", plain("verify", "--full"), nothing, []int{3}, []int{1, 2, 3}, false},
+	{"use-hold", "stocked", uses("--hold"), isCurrent(2), []int{2, 3}, []int{1, 2, 3}, false},
+	{"build-held", "stocked", buildsBeside, isBeside, []int{3}, []int{1, 2, 3}, false},
+	{"repair", "stocked", repairs, isRepaired, []int{3}, []int{1, 2, 3}, true},
+	{"revoke", "stocked", plain("revoke", "gamma==1.0"), isCurrent(revokedBuild), []int{3, revokedBuild}, []int{1, 2}, false},
 }
 
 // scenarios are those that cases may be of: all, or the one that the name of a case begins with.

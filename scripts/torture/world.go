@@ -40,7 +40,7 @@ const patience = 60 * time.Second
 // copy of a template.
 type world struct {
 	env []string
-	ids [6]string // of the snapshot that the n-th lock's build makes, from 1; see viewBuild
+	ids [7]string // of the snapshot that the n-th lock's build makes, from 1; see viewBuild, revokedBuild
 	options
 
 	classes map[string]map[string]int // of calls, by scenario: how many it makes of each
@@ -262,6 +262,10 @@ func (w *world) makeTemplates(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := errors.Join(w.load(ctx, "stocked"), w.must(ctx, "revoke", "gamma==1.0")); err != nil {
+		return err
+	}
+	w.ids[revokedBuild] = w.current()
 	return w.load(ctx, "stocked")
 }
 
