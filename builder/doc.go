@@ -33,6 +33,11 @@
 // made again; it is never a refusal. A changed byte in a file that is only reused is left
 // to verify: to find it, every build would read the whole pool.
 //
+// The manifest of a snapshot is a plan, too (again.go): the same steps over the picks that it lists
+// give the same bytes. Repair makes of it what a snapshot lacks, first of what is in the store, then
+// with artifacts fetched under their digests; Revoke makes another snapshot of it, without what is
+// denied and without an index. Repair and Revoke can be killed at any point, and run again.
+//
 // A lock is a promise: an artifact it names that cannot be had fails the build
 // (ErrRefused; ErrUnreachable when the index cannot be reached), and so does one of
 // which no layer can be made. A ranked project that cannot be had is skipped, with its

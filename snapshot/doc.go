@@ -37,6 +37,7 @@
 //     held, only Hold switches it.
 //   - A published snapshot never changes. An object's file holds the bytes its name says, or it
 //     is not there: content is hashed as it is written and gets its final name after it is on disk.
+//   - A snapshot that is marked bad is attached to nothing new (Usable). Its image stays as it is.
 //   - The same content has the same id. Time, order and machine leave no trace in an image.
 //   - One writer at a time (build, gc, use); readers take no lock and never wait.
 //   - A container's id never becomes a path: file names are its hash.

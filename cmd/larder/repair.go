@@ -68,8 +68,9 @@ func runRepair(c *cli.Context) error {
 	return statusError(exitDamage)
 }
 
-// remount lets go of the kept mounts that have looked up a file that was replaced: clones of them
-// would go on with the damaged one. Until the next larder mount, attaches make their own.
+// remount mounts anew what is kept mounted and may have looked up a file that was replaced: its
+// clones would go on with the damaged one. It is root's tree; for other owners attaches make their
+// own until the next larder mount --user.
 func remount(c *cli.Context, s *snapshot.Store, r *builder.RepairReport) {
 	dir := keep.Dir(c.String("run-dir"))
 	kept, err := dir.List(s.ObjectsDir())

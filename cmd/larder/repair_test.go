@@ -140,3 +140,56 @@ func damageAll(t *testing.T, store string) {
 	must(os.Chmod(s.ImagePath(id), 0o600))
 	must(os.Remove(s.CurrentPath()))
 }
+
+// A revocation that is killed at any of its steps is finished by the next one, and what it denied is
+// attached to nothing from the first mark on.
+func TestRevokeKilledAtEveryStep(t *testing.T) {
+	x := newScriptIndex(t, nil)
+	x.describe(t.Fatalf, os.ReadFile, "wheel alpha 1.0\nwheel evil 1.0\n")
+	dir := t.TempDir()
+	good, list := filepath.Join(dir, "good"), filepath.Join(dir, "ranking.txt")
+	if err := os.WriteFile(list, []byte("alpha\nevil\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	k := newKillable(t, append(x.server.Env(), "PATH="+scriptPath(pythonDir(t)), "HOME="+dir))
+	if status, out := k.run("", "--store", good, "build", "--ranking", list); status != 0 {
+		t.Fatal(out)
+	}
+	n := 0
+	store := func() string {
+		n++
+		store := filepath.Join(dir, fmt.Sprint("store", n))
+		if out, err := exec.Command("cp", "-a", good, store).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return store
+	}
+	steps := k.steps([]string{"revoke", "publish", "current"}, "--store", store(), "revoke", "evil")
+	if len(steps) < 8 {
+		t.Fatalf("only the steps %q", steps)
+	}
+	for _, step := range steps {
+		dir := store()
+		if status, out := k.run(step+"=kill", "--store", dir, "revoke", "evil"); status != -1 {
+			t.Errorf("at %q: exit %d, not killed: %s", step, status, out)
+		}
+		if status, out := k.run("", "--store", dir, "revoke", "evil"); status != 0 {
+			t.Errorf("after %q: exit %d: %s", step, status, out)
+		}
+		s, err := snapshot.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, instead, err := s.Usable("current")
+		if err != nil || instead != nil {
+			t.Errorf("after %q: %v, %v", step, instead, err)
+			continue
+		}
+		if m, err := manifestOf(s, id); err != nil || len(findWheels(m, "evil")) > 0 || len(findWheels(m, "alpha")) == 0 {
+			t.Errorf("after %q: %v, %+v", step, err, m)
+		}
+		if r, err := check.Run(t.Context(), s, nil, check.Options{Full: true}); err != nil || r.Damaged() {
+			t.Errorf("after %q: %v, %+v", step, err, r)
+		}
+	}
+}
