@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strings"
 	"testing/fstest"
+	"time"
 
 	"larder/builder"
 	"larder/snapshot"
@@ -68,9 +69,12 @@ func (locks) Read(files ecosystem.Files, paths []string, _ snapshot.Target) (*sn
 // boxes are environments: always new ones, with a file of their own below the parcels.
 type boxes struct{}
 
-func (boxes) Noun() string                                                  { return "toy box" }
-func (boxes) String() string                                                { return "toys" }
-func (boxes) Usual(string, func(string) string) []string                    { return nil }
+func (boxes) Noun() string                               { return "toy box" }
+func (boxes) String() string                             { return "toys" }
+func (boxes) Usual(string, func(string) string) []string { return nil }
+func (boxes) Installed(*os.File, string, func(string) string, time.Time) []ecosystem.Present {
+	return nil
+}
 func (b boxes) Open(ecosystem.Files, string) (ecosystem.Environment, error) { return b, nil }
 func (boxes) NeedsInstaller(*os.File, *snapshot.Requirements) (bool, error) { return false, nil }
 func (boxes) Mask(*os.File, []string) (func(string) error, error)           { return nil, nil }

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 
+	"golang.org/x/sys/unix"
+
 	"larder/cmd/internal/config"
 	"larder/cmd/internal/leftover"
 	"larder/overlay/instance"
@@ -42,6 +44,12 @@ func (j *job) release(stdin *os.File) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("nothing released: %w", err) // gc does it, once it can
 	}
+	dir := store.InstanceDir(state.ID)
+	note, unread := snapshot.ReadAttached(dir)
+	opened, unopened := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if unopened == nil {
+		defer opened.Close()
+	}
 	// The instance first: a lease without an instance is dropped by gc when
 	// its process is gone, an instance without a lease is nobody's.
 	failpoint.Here("release: lease read")
@@ -59,6 +67,10 @@ func (j *job) release(stdin *os.File) error {
 	if err == nil {
 		j.done = append(j.done, "released")
 		j.lap("release")
+		if unread == nil && unopened == nil {
+			j.look(opened, note, state)
+			j.lap("look")
+		}
 		j.clear(store, parked)
 	}
 	return err

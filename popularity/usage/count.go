@@ -183,8 +183,9 @@ func (t *tally) asked(p Part) {
 	}
 }
 
-// installed counts a project that was found installed, and says whether it is accounted for: it is
-// stocked, and a client's cache was attached that can have served it, or a download was seen.
+// installed counts a project that was found installed, as used where it is stocked and the cache of a
+// client was attached that can have served it. It says whether it is accounted for: stocked, or seen
+// before.
 func (t *tally) installed(u Use, i ecosystem.Present, by string) bool {
 	name := nameOf(i.Ecosystem, i.Project)
 	if !t.first(name) {
@@ -199,7 +200,7 @@ func (t *tally) installed(u Use, i ecosystem.Present, by string) bool {
 	}
 	if !stocked || client == "" {
 		t.client(by, Client{Downloaded: 1})
-		return false
+		return stocked
 	}
 	t.client(client, Client{Used: 1, SparedBytes: size})
 	return true

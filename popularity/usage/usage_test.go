@@ -79,7 +79,7 @@ func TestCount(t *testing.T) {
 		{"a container's own files", Use{Parts: []Part{{Client: "pip"}}, Installed: present("pip", "3.11", "beta==1.0", "gamma==1.0", "alpha==9.0")},
 			"pip 1 2 100", "gamma==1.0 alpha==9.0"},
 		{"for another interpreter", Use{Parts: []Part{{Client: "pip"}}, Installed: present("pip", "3.12", "beta==1.0")}, "pip 0 1 0", "beta==1.0"},
-		{"by a client without a cache here", Use{Parts: []Part{{Client: "pip"}}, Installed: present("uv", "", "beta==1.0")}, "pip 0 0 0, uv 0 1 0", "beta==1.0"},
+		{"by a client without a cache here", Use{Parts: []Part{{Client: "pip"}}, Installed: present("uv", "", "beta==1.0")}, "pip 0 0 0, uv 0 1 0", ""},
 		{"seen twice", Use{Parts: []Part{{Client: "pip", Asked: []string{page("beta")}, Got: got(ecosystem.Downloaded, "gamma==1.0")}},
 			Installed: present("pip", "3.11", "beta==1.0", "gamma==1.0")}, "pip 1 1 100", ""},
 	} {

@@ -55,15 +55,12 @@ func Of(note snapshot.Attached, found misses.Found, installed []ecosystem.Presen
 	return u
 }
 
-// InstalledName is the file in an instance with the projects that were found in its container's own
-// files: a list of [ecosystem.Present].
-const InstalledName = "installed.json"
+const maxInstalled = 1 << 20 // bytes; 1,000 projects are 150 kB
 
-const maxInstalled = 1 << 20
-
-// ReadInstalled reads that file; what cannot be read is nothing.
+// ReadInstalled reads what release has found in the own files of an instance's container
+// ([ecosystem.PresentName]); what cannot be read is nothing.
 func ReadInstalled(dir string) (all []ecosystem.Present) {
-	f, err := os.OpenFile(filepath.Join(dir, InstalledName), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	f, err := os.OpenFile(filepath.Join(dir, ecosystem.PresentName), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil
 	}

@@ -19,6 +19,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"larder/snapshot"
 )
@@ -69,6 +70,10 @@ type Environments interface {
 	// Open reads the environment at dir, which wraps fs.ErrNotExist where there is none. An empty
 	// dir is a new one, of a command's own.
 	Open(files Files, dir string) (Environment, error)
+	// Installed finds what was installed since a time below a root, in its own files, where programs
+	// that work in wd with env look. The root may be a hostile container's, which has ended: what is
+	// read is bounded, and nothing outside of it is.
+	Installed(root *os.File, wd string, env func(string) string, since time.Time) []Present
 }
 
 // Environment is a directory that gets, or has, the packages of locks.
@@ -162,6 +167,9 @@ type Miss struct {
 	Target    string `json:"target,omitempty"` // what it was for, where the evidence says, in the ecosystem's words
 	Kind      string `json:"kind"`
 }
+
+// PresentName is the file in an instance with what its container has installed: a list of [Present].
+const PresentName = "installed.json"
 
 // Present is a project that a container has installed in its own files, outside of what was mounted.
 // Whether it had to be downloaded depends on what was stocked.
