@@ -224,6 +224,7 @@ func (p *publication) renameSnapshot() error {
 	if err != nil {
 		return &fs.PathError{Op: "rename", Path: p.store.SnapshotDir(p.id), Err: err}
 	}
+	p.unsynced = true // until current has been decided: a store's first snapshot needs one
 	return nil
 }
 
@@ -256,8 +257,11 @@ func (p *publication) noteTurn() error {
 }
 
 func (p *publication) switchCurrent() error {
-	if !p.turn {
-		return nil
+	if p.turn {
+		if err := p.store.setCurrent(p.id); err != nil {
+			return err
+		}
 	}
-	return p.store.setCurrent(p.id)
+	p.unsynced = false
+	return nil
 }

@@ -159,6 +159,29 @@ func TestCurrentLost(t *testing.T) {
 	}
 }
 
+// A store's first publish that fails to make its snapshot current has not lost one: who locks the
+// store next does it.
+func TestFirstSwitchFails(t *testing.T) {
+	s := newStore(t)
+	must(t, os.Mkdir(s.CurrentPath(), 0o755)) // in the way of the rename
+	id, _, err := build(t.Context(), s, "one")
+	if err == nil {
+		t.Fatal("published", id.Short())
+	}
+	must(t, os.Remove(s.CurrentPath()))
+	if _, err := s.Current(); !errors.Is(err, ErrNoSnapshot) {
+		t.Error("before the next lock:", err)
+	}
+	lock, err := s.Lock()
+	must(t, err)
+	must(t, lock.Unlock())
+	if _, err := s.Current(); err != nil {
+		t.Error("after it:", err)
+	}
+	must(t, s.EmptyTrash(t.Context()))
+	checkTidy(t, s)
+}
+
 func TestPublish(t *testing.T) {
 	s := newStore(t)
 	if _, err := s.Current(); !errors.Is(err, ErrNoSnapshot) {

@@ -35,8 +35,8 @@ type Stage struct {
 	before *checked // what earlier builds know
 	hashed int64    // bytes of the pool that were read
 	serial int
-	// unsynced: objects have final names that may not last. Close then leaves the stage's
-	// directory, as a kill would, and the next holder of the lock syncs.
+	// unsynced: what was published has final names that may not last, or is not current yet. Close
+	// then leaves the stage's directory, as a kill would, and the next holder of the lock goes on.
 	unsynced bool
 }
 
