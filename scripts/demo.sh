@@ -185,7 +185,7 @@ PY
 unbundle() { umount "$work/bundles/$1/rootfs"; }
 
 hook_ms() { # what the hook itself noted, attach only
-  sed -nE 's/.*attach.*\(([0-9.]+) ms.*/\1/p' "$work/hook.log" 2>/dev/null | tail -n 1
+  sed -nE 's/.*attach.* ms=([0-9.]+).*/\1/p' "$work/hook.log" 2>/dev/null | tail -n 1
 }
 
 if [ -n "$why_not" ]; then

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"math/rand/v2"
@@ -85,11 +86,8 @@ func benchmarkRunc(b *testing.B, w *world) {
 	b.ReportMetric((p10[2]-p10[0])/(p10[1]-p10[0]), "larder/true")
 	b.ReportMetric(0, "ns/op") // of a sum of three, nobody's figure
 	laps := map[string][]float64{}
-	for _, m := range regexp.MustCompile(`[:,(] ?(\w+) ([0-9.]+)|\(([0-9.]+) ms:`).FindAllStringSubmatch(w.logged(), -1) {
-		name, value := m[1], m[2]
-		if m[3] != "" {
-			name, value = "attach in all", m[3]
-		}
+	for _, m := range regexp.MustCompile(` ms(?:\.(\w+))?=([0-9.]+)`).FindAllStringSubmatch(w.logged(), -1) {
+		name, value := cmp.Or(m[1], "attach in all"), m[2]
 		if v, err := strconv.ParseFloat(value, 64); err == nil {
 			laps[name] = append(laps[name], v)
 		}

@@ -6,10 +6,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -21,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/cmd/internal/config"
+	"larder/cmd/internal/event"
 	venv "larder/overlay/pypi"
 	leftovers "larder/popularity/pypi"
 	"larder/snapshot/ecosystem"
@@ -34,6 +37,9 @@ the container's state is read from standard input`
 
 // version is the release; the Makefile sets it from git.
 var version = "0.1.0-dev"
+
+// program is its name in the logs.
+const program = "larder-hook"
 
 const (
 	exitOK       = 0
@@ -127,11 +133,11 @@ func run(args []string, store string, stdin, stderr *os.File) int {
 		return exitOK
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "larder-hook:", oneLine(err.Error()))
+		event.New(event.Stderr(stderr, program, slog.LevelError)).Error(err.Error())
 		fmt.Fprintln(stderr, usage)
 		return exitUsage
 	}
-	j := &job{options: o, began: time.Now(), log: journal{stderr: stderr, file: o.log}}
+	j := &job{options: o, began: time.Now(), log: logger(stderr, o.log)}
 	alarm := time.AfterFunc(deadline, func() {
 		end(j.finish(fmt.Errorf("not done after %v", deadline)))
 	})
@@ -151,7 +157,7 @@ type job struct {
 	options
 	began  time.Time
 	last   time.Time // end of the last lap
-	log    journal
+	log    *slog.Logger
 	commit func() // no deadline from here on
 
 	mu      sync.Mutex
@@ -160,7 +166,7 @@ type job struct {
 	skipped []string // parts left out, each with its reason
 	notes   []string // what else an operator wants to know
 	done    []string // parts attached
-	laps    []string
+	laps    []slog.Attr
 	id      string // of the container
 }
 
@@ -183,14 +189,28 @@ func (j *job) finish(err error) int {
 			j.undo[i]()
 		}
 	}
-	j.log.write(j.line(err), err != nil || len(j.skipped)+len(j.notes) > 0)
+	level := slog.LevelInfo
+	if err != nil || len(j.skipped)+len(j.notes) > 0 {
+		level = slog.LevelWarn
+	}
+	j.log.LogAttrs(context.Background(), level, j.line(err), j.times()...)
 	if err != nil && j.required {
 		return exitRequired
 	}
 	return exitOK
 }
 
-// line is the one line that says how it went.
+// logger writes the hook's one line to the system log or to the file that takes its place, and trouble
+// to standard error too, which the runtime shows.
+func logger(stderr *os.File, file string) *slog.Logger {
+	shown := event.Stderr(stderr, program, slog.LevelWarn)
+	if file != "" {
+		return event.New(shown, event.File(file, shown))
+	}
+	return event.New(shown, event.Syslog(program))
+}
+
+// line says how it went.
 func (j *job) line(err error) string {
 	var b strings.Builder
 	b.WriteString(j.verb)
@@ -214,7 +234,6 @@ func (j *job) line(err error) string {
 	if err == nil && len(j.notes) > 0 {
 		b.WriteString("; " + strings.Join(j.notes, "; "))
 	}
-	fmt.Fprintf(&b, " (%s)", j.times())
 	return b.String()
 }
 
@@ -225,18 +244,14 @@ func (j *job) lap(name string) {
 		if last.IsZero() {
 			last = j.began
 		}
-		j.laps = append(j.laps, fmt.Sprintf("%s %.2f", name, milliseconds(now.Sub(last))))
+		j.laps = append(j.laps, slog.Float64(name, milliseconds(now.Sub(last))))
 		j.last = now
 	})
 }
 
 // times are the whole in milliseconds, and its steps.
-func (j *job) times() string {
-	total := fmt.Sprintf("%.2f ms", milliseconds(time.Since(j.began)))
-	if len(j.laps) == 0 {
-		return total
-	}
-	return total + ": " + strings.Join(j.laps, ", ")
+func (j *job) times() []slog.Attr {
+	return []slog.Attr{slog.Float64("ms", milliseconds(time.Since(j.began))), {Key: "ms", Value: slog.GroupValue(j.laps...)}}
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

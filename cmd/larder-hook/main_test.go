@@ -179,16 +179,6 @@ func TestChooseProfile(t *testing.T) {
 	}
 }
 
-func TestOneLine(t *testing.T) {
-	got := oneLine("a\nb\x1b[31m\xffc\u202ed\x00")
-	if strings.ContainsAny(got, "\n\x1b\x00\u202e") || !strings.Contains(got, `a\nb`) {
-		t.Errorf("%q", got)
-	}
-	if got := oneLine(strings.Repeat("x", 1<<20)); len(got) > 1600 {
-		t.Errorf("%d bytes", len(got))
-	}
-}
-
 func TestOverlaps(t *testing.T) {
 	for _, tc := range []struct {
 		a, b string

@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -122,6 +121,9 @@ func prepare(parent string, cmd *cli.Command) {
 	}
 	action := cmd.Action
 	cmd.Action = func(c *cli.Context) error {
+		if journal != nil {
+			journal = journal.With("command", strings.TrimPrefix(cmd.HelpName, "larder "))
+		}
 		// run has exit codes of its own, and looks for itself.
 		if err := refuseEmpty(c); err != nil && c.Command.Name != "run" {
 			return err
@@ -178,11 +180,6 @@ func printJSON(c *cli.Context, v any) error {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
-}
-
-// warnf prints one warning line on standard error.
-func warnf(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, "larder: warning: %s\n", printable(fmt.Sprintf(format, args...)))
 }
 
 // hoistFlags moves flags given after a command's arguments in front of them

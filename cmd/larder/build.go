@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -204,7 +205,7 @@ func printReport(c *cli.Context, r *builder.Report) error {
 		if s.Target != "" {
 			name += " for " + s.Target
 		}
-		fmt.Fprintf(os.Stderr, "larder: skipped %s: %s\n", name, printable(s.Reason))
+		say(os.Stderr, slog.LevelInfo, "skipped "+name+": "+s.Reason)
 	}
 	_, err := fmt.Fprintf(out, "snapshot %s\n%s: %d wheels, %d layers, %d files of %s; %s fetched, %s reused, %d skipped, %.1f s\n",
 		r.Snapshot, stateOf(r), r.Wheels, r.Layers, r.Objects, humanize.Bytes(uint64(r.Bytes)),

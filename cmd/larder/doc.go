@@ -8,6 +8,7 @@
 //	  internal/report    the page of larder report
 //	cmd/larder-hook      the OCI hook: attach and release; links no network code
 //	cmd/internal/config  the operator's file, read by both
+//	cmd/internal/event   log/slog, as lines of the host's journal
 //	cmd/internal/leftover  what containers and runs left: read, then removed
 //
 //	popularity           what to stock: rankings and their blend
@@ -68,5 +69,6 @@
 //
 // Data goes to standard output (with --json as JSON with stable field names,
 // errors included), everything else to standard error as "larder: …", lower
-// case, without a full stop, advice on a line of its own as "hint: …".
+// case, without a full stop, advice on a line of its own as "hint: …". Where standard error is the
+// journal ($JOURNAL_STREAM), each event is one line of log/slog there instead, with its priority.
 package main

@@ -104,7 +104,7 @@ func lastBuildCheck(history string, now time.Time) finding {
 	var last builder.Run
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		var run builder.Run
-		if json.Unmarshal(lines.Bytes(), &run) == nil {
+		if json.Unmarshal(lines.Bytes(), &run) == nil && (run.Command == "" || run.Command == "build") {
 			last = run
 		}
 	}

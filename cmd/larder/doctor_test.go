@@ -109,6 +109,7 @@ func TestDoctorTimerAndLastBuild(t *testing.T) {
 		{`{"time":"2026-11-20T00:00:00Z","exit":8,"wheels":7,"skipped":2}` + "\n{", stateOK, "2 skipped"},
 		{`{"time":"2026-11-20T00:00:00Z","exit":0}` + "\n" + `{"time":"2026-11-21T00:00:00Z","exit":10,"error":"the index is silent"}`, stateWarn, "with 10: the index is silent"},
 		{`{"time":"2026-10-20T00:00:00Z","exit":0}`, stateWarn, "33 days ago"},
+		{`{"time":"2026-11-20T00:00:00Z","command":"build","exit":0,"wheels":7}` + "\n" + `{"time":"2026-11-21T00:00:00Z","command":"gc","exit":0}`, stateOK, "7 wheels"},
 	} {
 		path := filepath.Join(below(t, map[string]string{"history": tc.history}), "history")
 		if k := lastBuildCheck(path, now); k.State != tc.state || !strings.Contains(k.Detail, tc.text) {

@@ -8,8 +8,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -210,10 +208,7 @@ func report(stdout, stderr io.Writer, asJSON bool, err error) int {
 		return code
 	}
 	text, hint := printable(err.Error()), printable(hintOf(err))
-	fmt.Fprintf(stderr, "larder: %s\n", text)
-	if hint != "" {
-		fmt.Fprintf(stderr, "hint: %s\n", hint)
-	}
+	tellFailure(stderr, err.Error(), hintOf(err), code)
 	if asJSON {
 		enc := json.NewEncoder(stdout)
 		enc.SetEscapeHTML(false)
@@ -246,23 +241,4 @@ func wantsJSON(args []string) bool {
 		}
 	}
 	return false
-}
-
-// printable escapes what could move a terminal's cursor or break a line, so
-// that one message stays one line whatever names it quotes.
-func printable(s string) string {
-	var b strings.Builder
-	for len(s) > 0 {
-		r, n := utf8.DecodeRuneInString(s)
-		switch {
-		case r != utf8.RuneError && unicode.IsPrint(r):
-			b.WriteString(s[:n])
-		case n == 1:
-			fmt.Fprintf(&b, `\x%02x`, s[0])
-		default:
-			fmt.Fprintf(&b, `\u%04x`, r)
-		}
-		s = s[n:]
-	}
-	return b.String()
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -101,16 +102,18 @@ func noteCommand(s *snapshot.Store, command string, id snapshot.ID, detail strin
 	noteRun(s, run)
 }
 
-// noteRun appends to the history. What goes wrong with it is a warning: what was done is done.
+// noteRun tells the journal and appends to the history. What goes wrong with it is a warning: what was
+// done is done.
 func noteRun(s *snapshot.Store, run builder.Run) {
+	logRun(run)
 	if err := builder.AppendHistory(s, run); err != nil {
 		warnf("%v", err)
 	}
 }
 
-// failureOf is what the history says of an error.
+// failureOf is what the history says of an error; a status says nothing but itself.
 func failureOf(err error) string {
-	if err == nil || exitCode(err) == exitSkips {
+	if err == nil || errors.As(err, new(statusError)) {
 		return ""
 	}
 	return printable(err.Error())

@@ -36,6 +36,7 @@ func init() {
 func mainCode(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM)
 	defer stop()
+	openJournal(os.Stderr, os.Getenv("JOURNAL_STREAM"))
 	app := newApp()
 	out := &output{w: app.Writer}
 	app.Writer = out

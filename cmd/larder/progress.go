@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"sync/atomic"
 	"time"
@@ -48,7 +49,7 @@ func (p *progress) event(e builder.Event) {
 		p.bar(e)
 	case e.Stage != p.stage && e.Stage != "unpack" || e.Done == e.Total || time.Since(p.last) > lineEvery:
 		p.stage, p.last = e.Stage, time.Now()
-		fmt.Fprintf(p.out, "larder: %s\n", line(e))
+		say(p.out, slog.LevelInfo, line(e))
 	}
 }
 
@@ -90,7 +91,7 @@ func (p *progress) warn(text string) {
 	if p.bars != nil {
 		w = p.bars
 	}
-	fmt.Fprintf(w, "larder: warning: %s\n", printable(text))
+	say(w, slog.LevelWarn, text)
 }
 
 // done leaves the terminal as it was.

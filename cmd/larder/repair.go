@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -48,24 +49,40 @@ func runRepair(c *cli.Context) error {
 	if !jsonWanted(c) {
 		b.Read, done = verifyProgress(os.Stderr)
 	}
+	start := time.Now()
 	r, err := builder.Repair(c.Context, b)
 	done()
 	if err != nil {
 		return err
 	}
 	remount(c, s, r)
+	noteRepair(s, r, start)
 	if jsonWanted(c) {
 		err = printJSON(c, r)
 	} else {
 		err = printRepair(c, r)
 	}
+	return cmp.Or(err, repaired(r))
+}
+
+// repaired is nil when nothing stays damaged.
+func repaired(r *builder.RepairReport) error {
 	switch {
-	case err != nil || len(r.Left) == 0:
-		return err
+	case len(r.Left) == 0:
+		return nil
 	case r.Unreachable != "":
 		return statusError(exitNetwork)
 	}
 	return statusError(exitDamage)
+}
+
+// noteRepair notes a repair that found something to do.
+func noteRepair(s *snapshot.Store, r *builder.RepairReport, start time.Time) {
+	if r.DryRun || len(r.Mended)+len(r.Left)+len(r.MarkedBad)+len(r.MarkedGood) == 0 {
+		return
+	}
+	detail := fmt.Sprintf("mended %d files; %d findings stay, %d snapshots marked bad, %d good again", len(r.Mended), len(r.Left), len(r.MarkedBad), len(r.MarkedGood))
+	noteCommand(s, "repair", snapshot.ID{}, detail, repaired(r), start)
 }
 
 // remount mounts anew what is kept mounted and may have looked up a file that was replaced: its

@@ -47,10 +47,12 @@ func runRevoke(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	start := time.Now()
 	r, err := builder.Revoke(c.Context, builder.Config{Store: s, DryRun: c.Bool("dry-run"), Warn: func(line string) { warnf("%s", line) }}, d, c.Bool("undo"))
 	if err != nil {
 		return err
 	}
+	noteRevoke(s, r, start)
 	if jsonWanted(c) {
 		err = printJSON(c, r)
 	} else {
@@ -60,6 +62,19 @@ func runRevoke(c *cli.Context) error {
 		return statusError(exitSkips)
 	}
 	return err
+}
+
+// noteRevoke notes a revocation, or that one was taken back.
+func noteRevoke(s *snapshot.Store, r *builder.RevokeReport, start time.Time) {
+	if r.DryRun {
+		return
+	}
+	detail := fmt.Sprintf("revoked %s: %d artifacts, in %d snapshots, held by %d", r.Denial.Name(), len(r.Artifacts), len(r.HadBy), len(r.Holders))
+	if r.Undone {
+		detail = fmt.Sprintf("%s is not revoked any more", r.Denial.Name())
+	}
+	id, _ := snapshot.ParseDigest(r.Snapshot) // zero where none was needed
+	noteCommand(s, "revoke", id, detail, nil, start)
 }
 
 func listRevoked(c *cli.Context) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"time"
 
@@ -122,7 +123,7 @@ func verifyLines(out io.Writer, every time.Duration) func(done, total int64) {
 	return func(done, total int64) {
 		if time.Since(last) >= every {
 			last = time.Now()
-			fmt.Fprintf(out, "larder: verify %s of %s\n", humanize.Bytes(uint64(done)), humanize.Bytes(uint64(total)))
+			say(out, slog.LevelInfo, "verify "+humanize.Bytes(uint64(done))+" of "+humanize.Bytes(uint64(total)))
 		}
 	}
 }
