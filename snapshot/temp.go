@@ -12,7 +12,7 @@ import (
 
 // tempDirs are the directories that files are written into by rename, below their own names
 // too. A file in there whose name begins with a dot is being written, or its writer was killed.
-var tempDirs = []string{leasesName, pagesName, rankingsName}
+var tempDirs = []string{leasesName, pagesName, rankingsName, usageName}
 
 // newTemp makes a file that is to be renamed once it is whole. It is locked until it is closed,
 // which tells a writer that lives from one that was killed.

@@ -12,7 +12,7 @@ import (
 // to rename stays.
 func TestTempsOfKilledWritersAreSwept(t *testing.T) {
 	s := newStore(t)
-	for _, dir := range []string{leasesName, pagesName, pagesName + "/pages/ab", rankingsName} {
+	for _, dir := range []string{leasesName, pagesName, pagesName + "/pages/ab", rankingsName, usageName} {
 		must(t, os.MkdirAll(s.join(dir), 0o700))
 		must(t, os.WriteFile(s.join(dir, ".new-killed"), nil, 0o600))
 		must(t, os.WriteFile(s.join(dir, "kept"), nil, 0o600))
@@ -22,7 +22,7 @@ func TestTempsOfKilledWritersAreSwept(t *testing.T) {
 	lock, err := s.Lock()
 	must(t, err)
 	must(t, lock.Unlock())
-	for _, dir := range []string{leasesName, pagesName, pagesName + "/pages/ab", rankingsName} {
+	for _, dir := range []string{leasesName, pagesName, pagesName + "/pages/ab", rankingsName, usageName} {
 		if _, err := os.Lstat(s.join(dir, ".new-killed")); !os.IsNotExist(err) {
 			t.Errorf("%s: a killed writer's file: %v", dir, err)
 		}
