@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"fmt"
 	"maps"
 	"os"
@@ -16,7 +15,6 @@ import (
 
 	"larder/builder"
 	page "larder/cmd/larder/internal/report"
-	"larder/overlay/probe"
 	"larder/popularity"
 	"larder/popularity/misses"
 	"larder/popularity/usage"
@@ -93,7 +91,7 @@ func reportPage(c *cli.Context, s *snapshot.Store) (p page.Page, err error) {
 	if err := reportUsers(&p, s); err != nil {
 		return p, err
 	}
-	if err := reportProblems(c.Context, &p, s); err != nil {
+	if err := reportProblems(c, &p, s); err != nil {
 		return p, err
 	}
 	reportRanking(c, &p, s)
@@ -168,14 +166,15 @@ func reportUsers(p *page.Page, s *snapshot.Store) error {
 	return nil
 }
 
-func reportProblems(ctx context.Context, p *page.Page, s *snapshot.Store) error {
-	checks, err := probe.Host(ctx, s.Dir())
+// reportProblems are what doctor does not find in order. What it cannot know is no problem.
+func reportProblems(c *cli.Context, p *page.Page, s *snapshot.Store) error {
+	checks, err := hostChecks(c, s.Dir())
 	if err != nil {
 		return err
 	}
-	for _, check := range checks {
-		if !check.OK {
-			p.Problems = append(p.Problems, page.Problem{Needed: check.Needed, Name: check.Name, Detail: check.Detail, Fix: check.Fix})
+	for _, k := range checks {
+		if k.State == stateFail || k.State == stateWarn {
+			p.Problems = append(p.Problems, page.Problem{Needed: k.State == stateFail, Name: k.Name, Detail: k.Detail, Why: k.Why, Fix: k.Fix})
 		}
 	}
 	return nil

@@ -58,11 +58,12 @@ func TestReport(t *testing.T) {
 		}
 	}
 	for section, want := range map[string][]string{
-		"disk":    {current.String()[:12], old.String()[:12], "current", "objects", "would free"},
-		"stock":   {"flask", "numpy"},
-		"ranking": {"1 of the first 2", "2 not-stocked"},
-		"builds":  {"the <index> is down"},
-		"time":    {"week of 2026-11-16: 0 %, 0 of 1", "week of 2026-11-16: 1 downloaded"},
+		"problems": {"timer", "failed at", "the <index> is down", "without builds the snapshot ages", "larder build"},
+		"disk":     {current.String()[:12], old.String()[:12], "current", "objects", "would free"},
+		"stock":    {"flask", "numpy"},
+		"ranking":  {"1 of the first 2", "2 not-stocked"},
+		"builds":   {"the <index> is down"},
+		"time":     {"week of 2026-11-16: 0 %, 0 of 1", "week of 2026-11-16: 1 downloaded"},
 	} {
 		for _, w := range want {
 			if !strings.Contains(text[section], w) {

@@ -30,8 +30,9 @@ type Page struct {
 
 // Problem is something that an operator should see to. Fix is the command that mends it.
 type Problem struct {
-	Needed            bool // nothing works without
-	Name, Detail, Fix string
+	Needed       bool // nothing works without
+	Name, Detail string
+	Why, Fix     string // why it matters, and what mends it
 }
 
 // Share is a part of a whole, in bytes.
