@@ -43,6 +43,7 @@ func buildCommand() *cli.Command {
 			metricsFlag(),
 			&cli.BoolFlag{Name: "no-use", Usage: "publish, and leave the current snapshot as it is: larder use SNAPSHOT makes it current"},
 			&cli.BoolFlag{Name: "force", Usage: "publish though most of the ranking failed, or lost most of its rows"},
+			runDirFlag(),
 		},
 		Action: runBuild,
 	}
@@ -80,6 +81,9 @@ func runBuild(c *cli.Context) error {
 	}
 	if exitCode(err) != exitOK && exitCode(err) != exitSkips {
 		return err
+	}
+	if !b.DryRun {
+		followCurrent(c, store)
 	}
 	report.Seconds["total"] = time.Since(start).Seconds()
 	if report.Held != "" {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"larder/cmd/internal/config"
 	"larder/cmd/larder/internal/help"
 )
 
@@ -46,7 +47,7 @@ func writeDocs(dir, prefix string) error {
 	for _, s := range help.Shells {
 		files[filepath.Join("completions", s.Name, s.File)] = s.Script
 	}
-	for _, u := range (command{global: []string{filepath.Join(prefix, "bin/larder")}}).units() {
+	for _, u := range (command{global: []string{filepath.Join(prefix, "bin/larder")}, store: config.DefaultStore}).units() {
 		files[filepath.Join("units", u.name)] = u.text
 	}
 	for name, text := range files {

@@ -68,6 +68,9 @@ func runGC(c *cli.Context) error {
 	if r == nil {
 		return err
 	}
+	if !opts.DryRun {
+		followCurrent(c, s) // the last container of an old snapshot may have gone
+	}
 	for _, w := range r.Warnings {
 		warnf("%s", w)
 	}

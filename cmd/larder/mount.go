@@ -19,7 +19,9 @@ func mountCommand() *cli.Command {
 		Usage:     "keep a snapshot mounted, so that attaches take microseconds",
 		ArgsUsage: "[SNAPSHOT]",
 		Description: "The snapshot's image and tree are mounted below /run/larder/snapshots, the tree once more\n" +
-			"for each --user. What is mounted already stays; what is half mounted is repaired.",
+			"for each --user. What is mounted already stays; what is half mounted is repaired.\n" +
+			"Without SNAPSHOT it is the current one, and older ones that nobody uses are let go of; from\n" +
+			"then on builds and larder use do that by themselves. One that is named stays until unmount.",
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "user", Usage: "also for containers and commands of user `NAME`, or a number; may be repeated"},
 			runDirFlag(),
@@ -73,9 +75,13 @@ func runMount(c *cli.Context) error {
 		warnf("%v", instead)
 	}
 	dir := keep.Dir(c.String("run-dir"))
-	s := keep.Snapshot{ID: id.String(), Image: store.ImagePath(id), Objects: store.ObjectsDir()}
+	s := toKeep(store, id)
+	s.Stays = ref != "current"
 	if err := dir.Mount(c.Context, s, owners...); err != nil {
 		return unsupportedHint(err)
+	}
+	if ref == "current" {
+		followCurrent(c, store)
 	}
 	return printMounted(c, dir, store.ObjectsDir(), id.String())
 }

@@ -55,8 +55,11 @@ func runRepair(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	remount(c, s, r)
 	noteRepair(s, r, start)
+	if !r.DryRun {
+		remount(c, s, r)
+		followCurrent(c, s)
+	}
 	if jsonWanted(c) {
 		err = printJSON(c, r)
 	} else {
@@ -85,9 +88,7 @@ func noteRepair(s *snapshot.Store, r *builder.RepairReport, start time.Time) {
 	noteCommand(s, "repair", snapshot.ID{}, detail, repaired(r), start)
 }
 
-// remount mounts anew what is kept mounted and may have looked up a file that was replaced: its
-// clones would go on with the damaged one. It is root's tree; for other owners attaches make their
-// own until the next larder mount --user.
+// remount mounts anew what is kept mounted and may have looked up a file that was replaced.
 func remount(c *cli.Context, s *snapshot.Store, r *builder.RepairReport) {
 	dir := keep.Dir(c.String("run-dir"))
 	kept, err := dir.List(s.ObjectsDir())
@@ -95,12 +96,8 @@ func remount(c *cli.Context, s *snapshot.Store, r *builder.RepairReport) {
 		if !r.Replaced[id] {
 			continue
 		}
-		if uerr := dir.Unmount(c.Context, id, s.ObjectsDir()); uerr != nil {
-			err = errors.Join(err, uerr)
-			continue
-		}
 		if full, perr := snapshot.ParseDigest(id); perr == nil {
-			err = errors.Join(err, dir.Mount(c.Context, keep.Snapshot{ID: id, Image: s.ImagePath(full), Objects: s.ObjectsDir()}))
+			err = errors.Join(err, dir.Again(c.Context, toKeep(s, full)))
 		}
 	}
 	if err != nil {

@@ -24,6 +24,7 @@ func revokeCommand() *cli.Command {
 			&cli.BoolFlag{Name: "list", Usage: "list what is revoked"},
 			&cli.BoolFlag{Name: "undo", Usage: "take it back: builds may stock it again"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "say what has it, and change nothing"},
+			runDirFlag(),
 		},
 		Action: runRevoke,
 	}
@@ -53,6 +54,9 @@ func runRevoke(c *cli.Context) error {
 		return err
 	}
 	noteRevoke(s, r, start)
+	if !r.DryRun {
+		followCurrent(c, s)
+	}
 	if jsonWanted(c) {
 		err = printJSON(c, r)
 	} else {

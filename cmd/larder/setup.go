@@ -21,11 +21,12 @@ func setupCommand() *cli.Command {
 		Usage: "write what this host needs to run larder by itself",
 		Subcommands: []*cli.Command{{
 			Name:  "timer",
-			Usage: "write systemd services and timers: a build once a week, dead containers' leftovers every hour",
+			Usage: "write systemd units: a build a week, what is left behind each hour, mounts at boot",
 			Description: "Prints what it wrote and how to switch it on. With --cron nothing is written: lines\n" +
 				"for root's crontab are printed. Two builds never run at once: the second exits 5. When\n" +
 				"the index fails half-way the snapshot stays as it was (exit 10), and the next run goes\n" +
-				"on from what was fetched. Each run appends a line to history.jsonl in the store.",
+				"on from what was fetched. Each run appends a line to history.jsonl in the store.\n" +
+				"At boot, before containers start, the current snapshot is mounted; it stays so.",
 			Flags: []cli.Flag{
 				&cli.BoolFlag{Name: "cron", Usage: "print a crontab line instead"},
 				&cli.StringFlag{Name: "dir", Value: "/etc/systemd/system", Usage: "write the units into `DIR`"},
@@ -38,10 +39,11 @@ func setupCommand() *cli.Command {
 
 // The names of the units.
 const (
-	serviceName   = "larder-build.service"
-	timerName     = "larder-build.timer"
-	gcServiceName = "larder-gc.service"
-	gcTimerName   = "larder-gc.timer"
+	serviceName      = "larder-build.service"
+	timerName        = "larder-build.timer"
+	gcServiceName    = "larder-gc.service"
+	gcTimerName      = "larder-gc.timer"
+	mountServiceName = "larder-mount.service"
 )
 
 func runSetupTimer(c *cli.Context) error {
@@ -59,7 +61,7 @@ func runSetupTimer(c *cli.Context) error {
 	if st, err := os.Stat(dir); err != nil || !st.IsDir() {
 		return usagef("%s is no directory", dir).hint("does this host run systemd? --cron prints a crontab line instead; --dir writes elsewhere")
 	}
-	r := setupReport{Enable: "systemctl daemon-reload && systemctl enable --now " + timerName + " " + gcTimerName}
+	r := setupReport{Enable: "systemctl daemon-reload && systemctl enable --now " + timerName + " " + gcTimerName + " " + mountServiceName}
 	for _, u := range larder.units() {
 		path := filepath.Join(dir, u.name)
 		err := snapshot.WriteFile(path, []byte(u.text), 0o644)
@@ -97,8 +99,12 @@ func printSetup(c *cli.Context, r setupReport) (err error) {
 	return err
 }
 
-// command is what a unit runs: the program, its global flags, and those of a build.
-type command struct{ global, build []string }
+// command is what a unit runs: the program, its global flags, and those of a build; and where the
+// store is.
+type command struct {
+	global, build []string
+	store         string
+}
 
 // larderLine is this program with the store and the configuration of this command
 // line, all by absolute paths.
@@ -114,7 +120,7 @@ func larderLine(c *cli.Context) (command, error) {
 	if store, err = filepath.Abs(store); err != nil {
 		return command{}, err
 	}
-	line := command{global: []string{exe, "--store", store}}
+	line := command{global: []string{exe, "--store", store}, store: store}
 	if config := globalString(c, "config"); config != "" {
 		if config, err = filepath.Abs(config); err != nil {
 			return command{}, err
@@ -148,13 +154,16 @@ func (line command) buildWords() []string {
 	return slices.Concat(line.global, []string{"build"}, line.build)
 }
 func (line command) gcWords() []string {
-	return slices.Concat(line.global, []string{"gc", "--leftovers"})
+	return line.words("gc", "--leftovers")
 }
+
+// words are those of another command, which takes no flags of a build.
+func (line command) words(command ...string) []string { return slices.Concat(line.global, command) }
 
 // unit is a file for systemd.
 type unit struct{ name, text string }
 
-// units are the two services and their timers.
+// units are the two services and their timers, and what mounts at boot.
 func (line command) units() []unit {
 	service := func(description, unit, start string, limit string) string {
 		return "# Written by larder setup timer; changes here are lost when it is run again.\n" +
@@ -168,8 +177,11 @@ func (line command) units() []unit {
 	return []unit{
 		{serviceName, service("stock the Python packages people install", "Wants=network-online.target\nAfter=network-online.target\n",
 			"ExecStart="+unitLine(line.buildWords())+`
-# What no snapshot kept needs any more. That it could not is no failure of the build.
-ExecStartPost=-`+unitLine(append(slices.Clone(line.global), "gc"))+`
+# Neither is a failure of the build when it fails. A build keeps mounted what is, and this mounts
+# the first snapshot of a host, too.
+ExecStartPost=-`+unitLine(line.words("mount"))+`
+# What no snapshot kept needs any more.
+ExecStartPost=-`+unitLine(line.words("gc"))+`
 # 8: published, with skips that are named in the journal.
 SuccessExitStatus=8
 `, fmt.Sprint(buildHours, "h"))},
@@ -181,8 +193,38 @@ Persistent=yes
 `)},
 		{gcServiceName, service("remove what containers left behind", "", "ExecStart="+unitLine(line.gcWords())+"\n", fmt.Sprint(gcMinutes, "min"))},
 		{gcTimerName, timer("give back the space of containers that are gone", "OnCalendar=hourly\nRandomizedDelaySec=10min\n")},
+		{mountServiceName, line.mountUnit()},
 	}
 }
+
+// runtimes start containers at boot: none of them before its snapshot is mounted, and at shutdown
+// they end before it is let go of. One that a host does not have is no matter.
+const runtimes = "containerd.service docker.service crio.service kubelet.service podman.service podman-restart.service"
+
+// mountUnit mounts at boot, /run being empty. It has no sandbox, which would be a mount namespace of
+// its own, and none of the niceness of the others: the boot waits for it, some milliseconds.
+func (line command) mountUnit() string {
+	return "# Written by larder setup timer; changes here are lost when it is run again.\n" +
+		"[Unit]\nDescription=Larder: keep the current snapshot mounted\n" +
+		"After=local-fs.target\nRequiresMountsFor=" + unitPath(line.store) + "\nBefore=" + runtimes + `
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+# A store that has no snapshot yet has nothing to mount: the first build does.
+ExecCondition=` + unitLine(line.words("ls", "current:")) + `
+ExecStart=` + unitLine(line.words("mount")) + `
+# Before the store's disk is unmounted. Containers that run keep what they have.
+ExecStop=` + unitLine(line.words("unmount", "--all")) + `
+TimeoutStartSec=1min
+
+[Install]
+WantedBy=multi-user.target
+`
+}
+
+// unitPath quotes a path where systemd wants one that is no command: there $ is a character.
+func unitPath(path string) string { return strings.ReplaceAll(unitLine([]string{path}), "$$", "$") }
 
 // unitLine quotes words as systemd reads them: % and $ would be replaced.
 func unitLine(words []string) string {
@@ -197,13 +239,14 @@ func unitLine(words []string) string {
 	return strings.Join(quoted, " ")
 }
 
-// crontab is the same for cron, at times that are this host's own. cron sends by mail what a
+// crontab is the same for cron: the mount at boot, and the two jobs at times that are this host's own. cron sends by mail what a
 // job says, and these say only what somebody has to look at.
 func (line command) crontab() []string {
 	hours, minutes := fmt.Sprint(buildHours, "h"), fmt.Sprint(gcMinutes, "m")
 	build := cronCommand(hours, append(line.buildWords(), "--quiet"))
-	collect := cronCommand(minutes, append(slices.Clone(line.global), "gc"))
+	collect := cronCommand(minutes, line.words("gc"))
 	return []string{
+		"@reboot " + cronCommand("1m", line.words("mount")),
 		fmt.Sprintf("%d %d * * %d %s; %s", rand.IntN(60), rand.IntN(6), rand.IntN(7), build, collect),
 		fmt.Sprintf("%d * * * * %s", rand.IntN(60), cronCommand(minutes, line.gcWords())),
 	}

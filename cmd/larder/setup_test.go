@@ -33,14 +33,14 @@ func TestCronLine(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "a store, 100%")
 	out, err := larder(t, store, "setup", "timer", "--cron", "--metrics", "/m.prom")
 	const job = `nice -n 10 ionice -c 3 timeout \d+[hm] \S+ --store '.*a store, 100\\%' `
-	want := regexp.MustCompile(`^[0-5]?\d [0-5] \* \* [0-6] ` + job + `build --metrics /m.prom --quiet >/dev/null; ` + job + `gc >/dev/null\n` +
+	want := regexp.MustCompile(`^@reboot ` + job + `mount >/dev/null\n[0-5]?\d [0-5] \* \* [0-6] ` + job + `build --metrics /m.prom --quiet >/dev/null; ` + job + `gc >/dev/null\n` +
 		`[0-5]?\d \* \* \* \* ` + job + `gc --leftovers >/dev/null\n$`)
 	if err != nil || !want.MatchString(out) {
 		t.Errorf("%v: %q", err, out)
 	}
 	out, err = larder(t, store, "setup", "timer", "--cron", "--json")
 	var r setupReport
-	if jerr := json.Unmarshal([]byte(out), &r); err != nil || jerr != nil || len(r.Crontab) != 2 || r.Enable != "" {
+	if jerr := json.Unmarshal([]byte(out), &r); err != nil || jerr != nil || len(r.Crontab) != 3 || r.Enable != "" {
 		t.Errorf("%v, %v: %q", err, jerr, out)
 	}
 }
@@ -56,7 +56,8 @@ func TestScriptCronIsQuiet(t *testing.T) {
 		t.Fatal(err)
 	}
 	p = p.with(world.Env()...).with("PIP_RETRIES=0")
-	for _, line := range strings.Split(strings.TrimSpace(p.must("larder", "--config", config, "setup", "timer", "--cron")), "\n") {
+	lines := strings.Split(strings.TrimSpace(p.must("larder", "--config", config, "setup", "timer", "--cron")), "\n")
+	for _, line := range lines[1:] { // the first is of the boot: TestMountAtBoot
 		job := strings.Join(strings.Fields(line)[5:], " ")
 		if out, errs, status := p.try("sh", "-c", job); status != 0 || out+errs != "" {
 			t.Errorf("%s: status %d, and said %s%s", job, status, out, errs)
@@ -90,7 +91,7 @@ func TestScriptSetupUnprivileged(t *testing.T) {
 	}
 	out = p.must(bin, "--store", "/nowhere", "setup", "timer", "--dir", units, "--json")
 	var r setupReport
-	if err := json.Unmarshal([]byte(out), &r); err != nil || len(r.Wrote) != 4 || !strings.HasPrefix(r.Enable, "systemctl ") {
+	if err := json.Unmarshal([]byte(out), &r); err != nil || len(r.Wrote) != 5 || !strings.HasPrefix(r.Enable, "systemctl ") {
 		t.Errorf("%v: %s", err, out)
 	}
 }
@@ -118,7 +119,7 @@ func TestScriptSetupTimer(t *testing.T) {
 		t.Fatal(err)
 	}
 	out, errs, status := p.try("larder", "--store", store, "--config", config, "setup", "timer", "--dir", dir, "--metrics", metrics)
-	if status != 0 || !strings.Contains(out, "systemctl enable --now larder-build.timer larder-gc.timer") {
+	if status != 0 || !strings.Contains(out, "systemctl enable --now larder-build.timer larder-gc.timer larder-mount.service") {
 		t.Fatalf("status %d: %s%s", status, out, errs)
 	}
 	service, err := os.ReadFile(filepath.Join(dir, serviceName))
@@ -135,7 +136,7 @@ func TestScriptSetupTimer(t *testing.T) {
 	}
 	if analyze, err := exec.LookPath("systemd-analyze"); err == nil {
 		out, err := exec.Command(analyze, "verify", filepath.Join(dir, serviceName), filepath.Join(dir, timerName),
-			filepath.Join(dir, gcServiceName), filepath.Join(dir, gcTimerName)).CombinedOutput()
+			filepath.Join(dir, gcServiceName), filepath.Join(dir, gcTimerName), filepath.Join(dir, mountServiceName)).CombinedOutput()
 		if err != nil || strings.Contains(string(out), "larder-") {
 			t.Errorf("systemd-analyze verify: %v\n%s", err, out)
 		}

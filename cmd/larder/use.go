@@ -22,6 +22,7 @@ func useCommand() *cli.Command {
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "hold", Usage: "keep it current through later builds, which publish and leave it so"},
 			&cli.BoolFlag{Name: "release", Usage: "end the hold: the next build's snapshot is current again"},
+			runDirFlag(),
 		},
 		Action: runUse,
 	}
@@ -53,6 +54,7 @@ func runUse(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	followCurrent(c, s)
 	return printUsed(c, s)
 }
 

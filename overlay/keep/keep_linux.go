@@ -7,6 +7,7 @@
 //	  <id>/image                 the image, through a loop device
 //	  <id>/pool                  a link that names the pool below the trees, and its path
 //	  <id>/source                a link that names the file of the image
+//	  <id>/stay                  there when the snapshot was asked for by its own name
 //	  <id>/tree                  the tree, root's
 //	  <id>/tree-<uid>-<gid>      the tree for another owner
 //	RUN/lock                     flock of mount and unmount
@@ -19,6 +20,8 @@
 //     nothing else keeps them or the loop device busy.
 //   - [Open] needs no lock and never fails because of a concurrent Unmount: it
 //     gets a clone that works, or makes its own tree.
+//   - [Dir.Follow] keeps the host as it is: where snapshots are kept mounted, what is current is,
+//     and where none are, none is.
 //
 // # The limits
 //
@@ -54,6 +57,7 @@ type Snapshot struct {
 	ID      string
 	Image   string // path of the image
 	Objects string // path of the pool
+	Stays   bool   // Follow does not let go of it
 }
 
 // isID says whether s is an id of a snapshot, or a part of one: 8 to 64 hexadecimal digits.
@@ -107,6 +111,11 @@ func (d Dir) Mount(ctx context.Context, s Snapshot, owners ...overlay.Owner) err
 	dir := d.snapshot(s.ID)
 	if err := d.claim(s); err != nil {
 		return err
+	}
+	if s.Stays {
+		if err := d.stay(s.ID); err != nil {
+			return err
+		}
 	}
 	failpoint.Here("mount: directory claimed")
 	image, err := d.cloneImage(s)

@@ -76,7 +76,7 @@ func (d Dir) unmount(id string) error {
 	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(b.Name(), a.Name()) })
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
-		if e.Name() == "pool" || e.Name() == sourceName {
+		if e.Name() == "pool" || e.Name() == sourceName || e.Name() == stayName {
 			if err := os.Remove(path); err != nil {
 				return fmt.Errorf("let go of snapshot %.12s: %w", id, err)
 			}
