@@ -118,7 +118,11 @@ func build(ctx context.Context, cfg Config, log *log) error {
 	}
 	failpoint.Here("build: planned")
 	if cfg.DryRun {
-		return estimate(ctx, cfg, picks, log)
+		if err := estimate(ctx, cfg, picks, log); err != nil {
+			return err
+		}
+		log.report.Changes = previous.changes(planned(worlds, picks))
+		return nil
 	}
 	s := &stocking{cfg: cfg, stage: stage, previous: previous, until: deadline, log: log, start: time.Now()}
 	items, err := s.stock(ctx, worlds, picks)
@@ -129,17 +133,18 @@ func build(ctx context.Context, cfg Config, log *log) error {
 	if err := guard(cfg, &log.report); err != nil {
 		return err
 	}
-	return seal(ctx, cfg, worlds, items, stage, log)
+	return seal(ctx, cfg, worlds, items, previous, stage, log)
 }
 
 // seal lays the image out and publishes it.
-func seal(ctx context.Context, cfg Config, worlds []*world, items []*Item, stage *snapshot.Stage, log *log) error {
+func seal(ctx context.Context, cfg Config, worlds []*world, items []*Item, previous *previous, stage *snapshot.Stage, log *log) error {
 	r := &log.report
 	l := newLayout(stage)
 	if err := log.timed("seal", func() error { return l.layOut(ctx, cfg, worlds, items, log) }); err != nil {
 		return err
 	}
 	failpoint.Here("build: laid out")
+	r.Changes = previous.changes(&l.manifest)
 	r.Objects, r.Bytes = l.tree.Objects()
 	return log.timed("publish", func() error {
 		log.begin("publish")

@@ -208,14 +208,21 @@ func ViewNames() (names []string) {
 }
 
 // FindTargets resolves target tags for the ecosystems of locks, and for the ranking's when ranked.
-func FindTargets(ctx context.Context, locks []string, ranked bool, tags []string) ([]Target, error) {
+// Without any, an ecosystem has those of its own among had, else what the host has.
+func FindTargets(ctx context.Context, locks []string, ranked bool, tags []string, had []snapshot.Target) ([]Target, error) {
 	var all []Target
 	for i, e := range registered {
 		mine := slices.ContainsFunc(locks, func(path string) bool { return ecosystem.ForLock(rows(registered), path) == i })
 		if !mine && (i > 0 || !ranked && len(locks) > 0) {
 			continue
 		}
-		found, err := e.Targets(ctx, tags)
+		wanted := tags
+		for _, t := range had {
+			if len(tags) == 0 && t.Ecosystem == e.Name {
+				wanted = append(wanted, t.Tag)
+			}
+		}
+		found, err := e.Targets(ctx, wanted)
 		if err != nil {
 			return nil, err
 		}

@@ -59,6 +59,29 @@ func estimate(ctx context.Context, cfg Config, picks []*Pick, log *log) error {
 	return nil
 }
 
+// planned is the manifest of a plan, as far as it is compared with another one.
+func planned(worlds []*world, picks []*Pick) *snapshot.Manifest {
+	m := &snapshot.Manifest{}
+	for _, w := range worlds {
+		for _, t := range w.cfg.Targets {
+			m.Targets = append(m.Targets, t.Target)
+		}
+		for _, v := range wantedViews(w.cfg, w.Ecosystem) {
+			m.Views = append(m.Views, v.Name)
+		}
+		for _, k := range w.locks {
+			if len(k.Pins) > 0 {
+				m.Environments = append(m.Environments, snapshot.ManifestEnvironment{Target: k.target.Tag, Lock: k.Digest, Name: k.name()})
+			}
+		}
+	}
+	for _, p := range picks {
+		m.Artifacts = append(m.Artifacts, snapshot.ManifestArtifact{Ecosystem: p.world.Name, Project: p.Project, Version: p.Version,
+			SHA256: p.Object.Digest, Size: p.item.Size, Targets: []string{p.Target}})
+	}
+	return m
+}
+
 // stocks says whether the store has an artifact of that size.
 func stocks(s *snapshot.Store, a Artifact) bool {
 	f, err := s.OpenObject(a.Object)

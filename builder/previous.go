@@ -15,6 +15,7 @@ import (
 // artifacts by digest, layers by name, view entries by path. It may be nil: all its
 // methods then find nothing.
 type previous struct {
+	id        snapshot.ID
 	image     *image.Image
 	manifest  *snapshot.Manifest
 	artifacts map[string]snapshot.ManifestArtifact    // by ecosystem and index's digest
@@ -50,7 +51,9 @@ func openStocked(s *snapshot.Store, id snapshot.ID, ecosystems []Ecosystem) (*pr
 		img.Close()
 		return nil, fmt.Errorf("snapshot %s: %w", id.Short(), err)
 	}
-	return newPrevious(img, m, ecosystems), nil
+	p := newPrevious(img, m, ecosystems)
+	p.id = id
+	return p, nil
 }
 
 // newPrevious is what a manifest tells. Without an image the bytes of layers and views are unknown.
@@ -94,6 +97,14 @@ func (p *previous) names(target, project string) map[string][]string {
 		}
 	}
 	return names
+}
+
+// changes is how another manifest differs from its own.
+func (p *previous) changes(now *snapshot.Manifest) *Changes {
+	if p == nil {
+		return compare("", &snapshot.Manifest{}, now)
+	}
+	return compare(p.id.String(), p.manifest, now)
 }
 
 // object returns the object at a path of the previous image, if it is there.

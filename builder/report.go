@@ -31,6 +31,7 @@ type Report struct {
 	Published bool          `json:"published"`        // false: nothing new, the store has this snapshot already
 	Current   bool          `json:"current"`          // it is the current one
 	Held      string        `json:"held,omitempty"`   // id of the snapshot that is held as current instead
+	Changes   *Changes      `json:"changes"`          // against what was current; of a dry run, by its plan
 	Plan      []PlanItem    `json:"plan,omitempty"`   // of a dry run
 	Budget    *BudgetReport `json:"budget,omitempty"` // of a build with one
 

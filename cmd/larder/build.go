@@ -34,7 +34,7 @@ func buildCommand() *cli.Command {
 			&cli.IntFlag{Name: "top", Usage: "stock the first `N` projects of the ranking (default: 1000)"},
 			&cli.StringFlag{Name: "budget", Usage: "choose among the first N, with older versions and what they need, what takes `SIZE` on disk, such as 50GB"},
 			&cli.StringSliceFlag{Name: "lock", Usage: "stock what lock `FILE` names, as an environment"},
-			&cli.StringSliceFlag{Name: "target", Usage: "stock for `TAG`, such as cp311-manylinux_2_36_x86_64 (default: the python3 on PATH)"},
+			&cli.StringSliceFlag{Name: "target", Usage: "stock for `TAG`, such as cp311-manylinux_2_36_x86_64 (default: those of the current snapshot, else the python3 on PATH)"},
 			&cli.StringSliceFlag{Name: "view", Usage: "write view `NAME`: " + strings.Join(builder.ViewNames(), ", ") + " (default: all)"},
 			&cli.BoolFlag{Name: "layers", Value: true, Usage: "unpack the ranked wheels too (what a lock names always is)"},
 			&cli.IntFlag{Name: "jobs", Usage: "download `N` files at once (default: 8)"},
@@ -88,6 +88,9 @@ func runBuild(c *cli.Context) error {
 	report.Seconds["total"] = time.Since(start).Seconds()
 	if report.Held != "" {
 		warnf("snapshot %.12s is held as current, so containers do not get this one; larder use --release ends that", report.Held)
+	}
+	if report.Changes != nil {
+		sayChanges(c, report)
 	}
 	show := printReport
 	if jsonWanted(c) {
@@ -166,8 +169,36 @@ func buildConfig(c *cli.Context, cfg config.Config) (b builder.Config, err error
 		Budget: cfg.Rank.Budget.Bytes(), FetchTime: time.Duration(cfg.Build.Timeout), DryRun: c.Bool("dry-run"), Force: c.Bool("force"), NoUse: c.Bool("no-use"), UserAgent: userAgent(),
 		Warn: func(line string) { warnf("%s", line) },
 	}
-	b.Targets, err = builder.FindTargets(c.Context, cfg.Build.Locks, ranks(c), cfg.Build.Targets)
+	var had []snapshot.Target
+	if len(cfg.Build.Targets) == 0 {
+		had = storeTargets(cfg.Store)
+	}
+	b.Targets, err = builder.FindTargets(c.Context, cfg.Build.Locks, ranks(c), cfg.Build.Targets, had)
+	for _, t := range b.Targets {
+		if len(had) > 0 && t.Program == "" {
+			warnf("no interpreter for target %s of the store is on this host, so its new layers have no bytecode", t.Tag)
+		}
+	}
 	return b, err
+}
+
+// storeTargets are what the current snapshot is for: a job with another PATH must not stock for
+// another interpreter. None is known where there is no snapshot, or none that can be read.
+func storeTargets(dir string) []snapshot.Target {
+	s, err := snapshot.Open(dir)
+	if err != nil {
+		return nil // the build says why
+	}
+	id, err := s.Current()
+	if err != nil {
+		return nil
+	}
+	m, err := manifestOf(s, id)
+	if err != nil {
+		warnf("which targets the current snapshot is for nobody knows, so it is those of this host: %v", err)
+		return nil
+	}
+	return m.Targets
 }
 
 // findLocks refuses locks that are not there.
@@ -215,6 +246,27 @@ func printReport(c *cli.Context, r *builder.Report) error {
 		r.Snapshot, stateOf(r), r.Wheels, r.Layers, r.Objects, humanize.Bytes(uint64(r.Bytes)),
 		humanize.Bytes(uint64(r.FetchedBytes)), humanize.Bytes(uint64(r.ReusedBytes)), len(r.Skipped), r.Seconds["total"])
 	return err
+}
+
+// sayChanges says what is new against what was current, and what is lost in a line of its own: a job
+// at night should neither drop a target unseen nor stop updating because of it.
+func sayChanges(c *cli.Context, r *builder.Report) {
+	changes, from := r.Changes, "nothing"
+	if changes.From != "" {
+		from = fmt.Sprintf("%.12s", changes.From)
+	}
+	if !jsonWanted(c) && !c.Bool("quiet") {
+		fmt.Fprintf(os.Stderr, "larder: changes against %s: %s; %s more, %s gone\n", from, printable(changes.Text()),
+			humanize.Bytes(uint64(changes.AddedBytes)), humanize.Bytes(uint64(changes.GoneBytes)))
+	}
+	if len(changes.Lost) == 0 {
+		return
+	}
+	back := "larder use " + from + " goes back"
+	if c.Bool("dry-run") {
+		back = "nothing is published yet"
+	}
+	warnf("LOST against %s: %s; %s", from, strings.Join(changes.Lost, "; "), back)
 }
 
 // stateOf says what became of the snapshot.
