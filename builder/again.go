@@ -59,7 +59,7 @@ func (a *again) world(ctx context.Context, e Ecosystem) (*world, error) {
 	if len(tags) == 0 {
 		return nil, nil
 	}
-	found, err := e.Targets(ctx, tags)
+	found, err := e.Targets(ctx, tags, nil)
 	if err != nil {
 		return nil, err
 	}

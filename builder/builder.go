@@ -121,7 +121,7 @@ func build(ctx context.Context, cfg Config, log *log) error {
 		if err := estimate(ctx, cfg, picks, log); err != nil {
 			return err
 		}
-		log.report.Changes = previous.changes(planned(worlds, picks))
+		log.report.Changes = previous.changes(planned(worlds, picks, previous))
 		return nil
 	}
 	s := &stocking{cfg: cfg, stage: stage, previous: previous, until: deadline, log: log, start: time.Now()}

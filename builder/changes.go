@@ -1,6 +1,8 @@
 package builder
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -25,18 +27,19 @@ type Changes struct {
 	Lost []string `json:"lost"`
 }
 
-// Change is what was added to a list of names, and what is gone from it.
+// Change is what was added to a list of names, what is gone from it, and which mean something else.
 type Change struct {
-	Added []string `json:"added"`
-	Gone  []string `json:"gone"`
+	Added   []string `json:"added"`
+	Changed []string `json:"changed"`
+	Gone    []string `json:"gone"`
 }
 
 // compare tells two manifests apart. Where nothing was current, old is empty.
 func compare(from string, old, now *snapshot.Manifest) *Changes {
 	c := &Changes{From: from, Projects: image.Artifacts(old, now), Lost: []string{}}
-	c.Targets = changed(targetTags(old), targetTags(now))
-	c.Environments = changed(environmentNames(old), environmentNames(now))
-	c.Views = changed(old.Views, now.Views)
+	c.Targets = changed(targets(old), targets(now))
+	c.Environments = changed(environments(old), environments(now))
+	c.Views = changed(named(old.Views), named(now.Views))
 	had, has := sizes(old), sizes(now)
 	for digest, size := range has {
 		if _, ok := had[digest]; !ok {
@@ -54,7 +57,7 @@ func compare(from string, old, now *snapshot.Manifest) *Changes {
 	for _, name := range c.Environments.Gone {
 		c.Lost = append(c.Lost, "the environment of "+name)
 	}
-	for _, tag := range targetTags(now) {
+	for _, tag := range slices.Sorted(maps.Keys(targets(now))) {
 		before, after := projectsFor(old, tag), projectsFor(now, tag)
 		if gone := len(changed(before, after).Gone); gone*10 > len(before) {
 			c.Lost = append(c.Lost, fmt.Sprintf("%d of %d projects for %s", gone, len(before), tag))
@@ -63,44 +66,62 @@ func compare(from string, old, now *snapshot.Manifest) *Changes {
 	return c
 }
 
-func changed(old, now []string) Change {
-	lacks := func(list []string, from []string) []string {
-		out := []string{}
-		for _, name := range list {
-			if !slices.Contains(from, name) && !slices.Contains(out, name) {
-				out = append(out, name)
-			}
+// changed compares two sets of names, each with what it stands for.
+func changed(old, now map[string]string) Change {
+	c := Change{Added: []string{}, Changed: []string{}, Gone: []string{}}
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		was, ok := old[name]
+		switch {
+		case !ok:
+			c.Added = append(c.Added, name)
+		case was != now[name]:
+			c.Changed = append(c.Changed, name)
 		}
-		slices.Sort(out)
-		return out
 	}
-	return Change{Added: lacks(now, old), Gone: lacks(old, now)}
+	for _, name := range slices.Sorted(maps.Keys(old)) {
+		if _, ok := now[name]; !ok {
+			c.Gone = append(c.Gone, name)
+		}
+	}
+	return c
 }
 
-func targetTags(m *snapshot.Manifest) (tags []string) {
+// targets are the tags; what they stand for may be another release of an interpreter.
+func targets(m *snapshot.Manifest) map[string]string {
+	all := map[string]string{}
 	for _, t := range m.Targets {
-		tags = append(tags, t.Tag)
+		var detail bytes.Buffer
+		json.Compact(&detail, t.Detail) // what is no JSON does not get into a manifest
+		all[t.Tag] = detail.String()
 	}
-	return tags
+	return all
 }
 
-// environmentNames tell environments apart as a person does: by their lock's name and the target.
-// One whose lock pins something else by now is neither gone nor added.
-func environmentNames(m *snapshot.Manifest) (names []string) {
+// environments are told apart as a person does: by their lock's name and the target.
+func environments(m *snapshot.Manifest) map[string]string {
+	all := map[string]string{}
 	for _, e := range m.Environments {
-		names = append(names, e.Name+" for "+e.Target)
+		all[e.Name+" for "+e.Target] += e.Lock // several locks may have one name
 	}
-	return names
+	return all
 }
 
-func projectsFor(m *snapshot.Manifest, tag string) []string {
-	projects := map[string]bool{}
+func named(list []string) map[string]string {
+	all := map[string]string{}
+	for _, name := range list {
+		all[name] = ""
+	}
+	return all
+}
+
+func projectsFor(m *snapshot.Manifest, tag string) map[string]string {
+	projects := map[string]string{}
 	for _, a := range m.Artifacts {
 		if slices.Contains(a.Targets, tag) {
-			projects[a.Ecosystem+" "+a.Project] = true
+			projects[a.Ecosystem+" "+a.Project] = ""
 		}
 	}
-	return slices.Sorted(maps.Keys(projects))
+	return projects
 }
 
 // sizes are those of the artifacts, by digest.
@@ -110,6 +131,15 @@ func sizes(m *snapshot.Manifest) map[snapshot.Digest]int64 {
 		all[a.SHA256] = max(0, a.Size)
 	}
 	return all
+}
+
+// None says that nothing is new, and nothing gone.
+func (c *Changes) None() bool {
+	n := len(c.Projects)
+	for _, list := range []Change{c.Targets, c.Environments, c.Views} {
+		n += len(list.Added) + len(list.Changed) + len(list.Gone)
+	}
+	return n == 0 && c.AddedBytes == 0 && c.GoneBytes == 0
 }
 
 // Text is all of it as one line.
@@ -132,6 +162,9 @@ func (c *Changes) Text() string {
 	}{{"targets", c.Targets}, {"environments", c.Environments}, {"views", c.Views}} {
 		if len(list.Added) > 0 {
 			parts = append(parts, list.what+" added: "+strings.Join(list.Added, ", "))
+		}
+		if len(list.Changed) > 0 {
+			parts = append(parts, list.what+" changed: "+strings.Join(list.Changed, ", "))
 		}
 		if len(list.Gone) > 0 {
 			parts = append(parts, list.what+" gone: "+strings.Join(list.Gone, ", "))

@@ -28,10 +28,10 @@ func TestCompare(t *testing.T) {
 		lost string
 		text string
 	}{
-		"the same but a tenth": {m("one two", ten[1:]...), "the environment of x.lock for one|the environment of y.lock for one", "0 projects added, 0 changed, 1 gone"},
+		"the same but a tenth": {m("one two", ten[1:]...), "the environment of x.lock for one|the environment of y.lock for one", "0 projects added, 0 changed, 1 gone; environments gone: x.lock for one, y.lock for one"},
 		"more than a tenth":    {m("one two", ten[2:]...), "2 of 10 projects for one|2 of 10 projects for two", "2 gone"},
 		"a target":             {m("one three", ten...), "target two", "targets added: three; targets gone: two"},
-		"a version":            {m("one two", append([]string{"a==2", "k==1"}, ten[1:]...)...), "", "1 projects added, 1 changed, 0 gone"},
+		"a version":            {m("one two", append([]string{"a==2", "k==1"}, ten[1:]...)...), "", "1 projects added, 1 changed, 0 gone; environments changed: x.lock for one"},
 	} {
 		if name != "the same but a tenth" {
 			tc.now.Environments = []snapshot.ManifestEnvironment{{Name: "x.lock", Target: "one", Lock: "other"}, {Name: "y.lock", Target: "one", Lock: "2"}}
@@ -40,6 +40,9 @@ func TestCompare(t *testing.T) {
 		if got := strings.Join(c.Lost, "|"); got != tc.lost || !strings.Contains(c.Text(), tc.text) {
 			t.Errorf("%s: lost %q, want %q; %s", name, got, tc.lost, c.Text())
 		}
+	}
+	if c := compare("id", old, old); !c.None() {
+		t.Errorf("the same: %+v", c)
 	}
 	c := compare("", &snapshot.Manifest{}, old)
 	if len(c.Lost) != 0 || c.AddedBytes != 40 || c.GoneBytes != 0 || len(c.Targets.Added) != 2 || c.Targets.Gone == nil {

@@ -23,7 +23,9 @@
 // index published. (One exception in provenance: where the index has no installer, the one that a
 // target brings with it is stocked.)
 // The same inputs give the same snapshot, whatever the number of jobs, the time, the
-// locale or the umask. A build that fails leaves the published snapshot as it was;
+// locale or the umask. What was stocked before is not among them: a build of a lock alone replaces what
+// was ranked, instead of adding to it, so that two hosts with one command have one snapshot; Changes
+// says what that loses. A build that fails leaves the published snapshot as it was;
 // artifacts it fetched whole stay in the pool for the next one.
 //
 // Damage is not passed on. The current snapshot's image is compared with its id before

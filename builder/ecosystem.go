@@ -17,8 +17,9 @@ type Ecosystem struct {
 	Writers             []View // of its views
 	Installer           string // project of its own installer, stocked wherever layers are; "" is none
 
-	// Targets resolves the tags that people name; none stands for what the host has.
-	Targets func(ctx context.Context, tags []string) ([]Target, error)
+	// Targets resolves the tags that people name; none stands for what the host has. The programs, by
+	// tag, are those to take where they are still what they were.
+	Targets func(ctx context.Context, tags []string, programs map[string]string) ([]Target, error)
 	// Digest is the index's digest of an artifact of a snapshot; nil where that is its SHA-256.
 	Digest func(row snapshot.ManifestArtifact) string
 	// Open begins a build. Targets, locks and ranking of cfg are this ecosystem's own; Warn may be
@@ -208,21 +209,21 @@ func ViewNames() (names []string) {
 }
 
 // FindTargets resolves target tags for the ecosystems of locks, and for the ranking's when ranked.
-// Without any, an ecosystem has those of its own among had, else what the host has.
-func FindTargets(ctx context.Context, locks []string, ranked bool, tags []string, had []snapshot.Target) ([]Target, error) {
+// Without any, an ecosystem has those of its own among had, with their programs, else what the host has.
+func FindTargets(ctx context.Context, locks []string, ranked bool, tags []string, had []Target) ([]Target, error) {
 	var all []Target
 	for i, e := range registered {
 		mine := slices.ContainsFunc(locks, func(path string) bool { return ecosystem.ForLock(rows(registered), path) == i })
 		if !mine && (i > 0 || !ranked && len(locks) > 0) {
 			continue
 		}
-		wanted := tags
+		wanted, programs := tags, map[string]string{}
 		for _, t := range had {
 			if len(tags) == 0 && t.Ecosystem == e.Name {
-				wanted = append(wanted, t.Tag)
+				wanted, programs[t.Tag] = append(wanted, t.Tag), t.Program
 			}
 		}
-		found, err := e.Targets(ctx, wanted)
+		found, err := e.Targets(ctx, wanted, programs)
 		if err != nil {
 			return nil, err
 		}

@@ -35,8 +35,10 @@ func estimate(ctx context.Context, cfg Config, picks []*Pick, log *log) error {
 		return err
 	}
 	r := &log.report
+	r.Disk = &Disk{Free: -1}
 	for _, it := range items {
 		it.reused = stocks(cfg.Store, it.Artifact)
+		r.Disk.Needed += needs(cfg, it)
 		switch tool := !slices.ContainsFunc(it.Picks, func(p *Pick) bool { return !p.Tool }); {
 		case tool || it.Size < 0:
 		case it.reused:
@@ -59,8 +61,21 @@ func estimate(ctx context.Context, cfg Config, picks []*Pick, log *log) error {
 	return nil
 }
 
-// planned is the manifest of a plan, as far as it is compared with another one.
-func planned(worlds []*world, picks []*Pick) *snapshot.Manifest {
+// needs is what an item that the store lacks adds to it.
+func needs(cfg Config, it *Item) int64 {
+	e, ok := it.world.World.(Estimator)
+	if !ok || it.reused {
+		return 0
+	}
+	layers := 0
+	for _, p := range it.Picks {
+		layers += p.layers()
+	}
+	return e.Disk(it.Size, layers, Copies(cfg, it.world.Ecosystem))
+}
+
+// planned is the manifest of a plan, as far as it is compared with the previous one.
+func planned(worlds []*world, picks []*Pick, previous *previous) *snapshot.Manifest {
 	m := &snapshot.Manifest{}
 	for _, w := range worlds {
 		for _, t := range w.cfg.Targets {
@@ -78,6 +93,14 @@ func planned(worlds []*world, picks []*Pick) *snapshot.Manifest {
 	for _, p := range picks {
 		m.Artifacts = append(m.Artifacts, snapshot.ManifestArtifact{Ecosystem: p.world.Name, Project: p.Project, Version: p.Version,
 			SHA256: p.Object.Digest, Size: p.item.Size, Targets: []string{p.Target}})
+	}
+	if previous == nil {
+		return m
+	}
+	for _, a := range previous.manifest.Artifacts {
+		if a.URL == "" { // an installer that no index has: it is stocked without a plan
+			m.Artifacts = append(m.Artifacts, a)
+		}
 	}
 	return m
 }

@@ -12,11 +12,12 @@ import (
 
 // Report says what a build did. Its JSON form is a contract for those who script against it.
 type Report struct {
-	Snapshot string `json:"snapshot"` // id; empty when nothing was published
-	Wheels   int    `json:"wheels"`   // distinct artifacts the ranking and the locks brought in
-	Layers   int    `json:"layers"`   // layers of those, one per artifact and target
-	Objects  int    `json:"objects"`  // distinct files the snapshot refers to
-	Bytes    int64  `json:"bytes"`    // and their size
+	Snapshot string   `json:"snapshot"` // id; empty when nothing was published
+	Targets  []string `json:"targets"`  // tags of what it is for
+	Wheels   int      `json:"wheels"`   // distinct artifacts the ranking and the locks brought in
+	Layers   int      `json:"layers"`   // layers of those, one per artifact and target
+	Objects  int      `json:"objects"`  // distinct files the snapshot refers to
+	Bytes    int64    `json:"bytes"`    // and their size
 
 	ReusedBytes  int64 `json:"reused_bytes"`  // bytes of artifacts the store had already
 	FetchedBytes int64 `json:"fetched_bytes"` // bytes of artifacts downloaded
@@ -33,6 +34,7 @@ type Report struct {
 	Held      string        `json:"held,omitempty"`   // id of the snapshot that is held as current instead
 	Changes   *Changes      `json:"changes"`          // against what was current; of a dry run, by its plan
 	Plan      []PlanItem    `json:"plan,omitempty"`   // of a dry run
+	Disk      *Disk         `json:"disk,omitempty"`   // of a dry run
 	Budget    *BudgetReport `json:"budget,omitempty"` // of a build with one
 
 	unreachable int // skips because the index did not answer
@@ -55,6 +57,12 @@ type PlanItem struct {
 	Size     int64  `json:"size"` // bytes; -1 when the index does not tell
 	Disk     int64  `json:"disk"` // estimate of what it adds to the pool
 	Stocked  bool   `json:"stocked"`
+}
+
+// Disk is what a plan needs of a file system, and what is free there for its user, in bytes.
+type Disk struct {
+	Needed int64 `json:"needed_bytes"` // estimate: what the store has already counts nothing
+	Free   int64 `json:"free_bytes"`   // -1 when nobody knows
 }
 
 // place says whether what was published is current.
@@ -123,7 +131,10 @@ func newLog(cfg Config) *log {
 	if l.print == nil {
 		l.print = func(string) {}
 	}
-	l.report.Seconds = map[string]float64{}
+	l.report.Seconds, l.report.Targets = map[string]float64{}, []string{}
+	for _, t := range cfg.Targets {
+		l.report.Targets = append(l.report.Targets, t.Tag)
+	}
 	return l
 }
 

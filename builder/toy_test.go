@@ -46,7 +46,7 @@ func (t *toy) lock(lines ...string) string {
 
 func (t *toy) build(locks ...string) (*builder.Report, error) {
 	e := toytest.Ecosystem(func() string { return t.index })
-	targets, err := e.Targets(t.Context(), nil)
+	targets, err := e.Targets(t.Context(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -94,7 +94,7 @@ func BenchmarkPlan(b *testing.B) {
 		b.Fatal(err)
 	}
 	host = strings.TrimSpace(host)
-	targets, err := pypi.Ecosystem().Targets(b.Context(), []string{"cp311-manylinux_2_36_x86_64"})
+	targets, err := pypi.Ecosystem().Targets(b.Context(), []string{"cp311-manylinux_2_36_x86_64"}, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

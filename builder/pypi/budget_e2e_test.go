@@ -25,7 +25,7 @@ func TestE2EBudgetInstallsAlone(t *testing.T) {
 	if w.store, err = snapshot.Create(filepath.Join(t.TempDir(), "store")); err != nil {
 		t.Fatal(err)
 	}
-	if w.cfg.Targets, err = pypi.Ecosystem().Targets(t.Context(), nil); err != nil {
+	if w.cfg.Targets, err = pypi.Ecosystem().Targets(t.Context(), nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	pip, err := index.FromPip(t.Context(), []string{"python3"})

@@ -39,7 +39,7 @@ func newWorld(t *testing.T, options pypitest.Options) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, index: pypitest.NewIndex(t, options), store: store}
-	targets, err := pypi.Ecosystem().Targets(t.Context(), nil)
+	targets, err := pypi.Ecosystem().Targets(t.Context(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

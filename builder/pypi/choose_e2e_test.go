@@ -21,7 +21,7 @@ func TestE2EChoiceAgreesWithPip(t *testing.T) {
 	if os.Getenv("LARDER_E2E") == "" {
 		t.Skip("needs the package index: LARDER_E2E=1")
 	}
-	targets, err := FindTargets(t.Context(), nil)
+	targets, err := FindTargets(t.Context(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

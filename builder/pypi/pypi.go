@@ -21,8 +21,8 @@ type opener = func(context.Context, builder.Config) (client *index.Client, close
 func ecosystem(open opener) builder.Ecosystem {
 	return builder.Ecosystem{
 		Ecosystem: pypi.Ecosystem, Writers: view.All, Installer: "pip",
-		Targets: func(ctx context.Context, tags []string) ([]builder.Target, error) {
-			found, err := FindTargets(ctx, tags)
+		Targets: func(ctx context.Context, tags []string, programs map[string]string) ([]builder.Target, error) {
+			found, err := FindTargets(ctx, tags, programs)
 			all := make([]builder.Target, len(found))
 			for i, t := range found {
 				all[i] = t.Builder()

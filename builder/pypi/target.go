@@ -42,8 +42,9 @@ func (t Target) layerID(wheel string) string {
 
 // FindTargets resolves --target tags. Without any, the target is the python3 on
 // PATH. A tag whose interpreter is not on this host is taken as it is, its first
-// release standing for the version: its layers get no bytecode.
-func FindTargets(ctx context.Context, wanted []string) ([]Target, error) {
+// release standing for the version: its layers get no bytecode. An interpreter that programs has for a
+// tag goes before those on PATH.
+func FindTargets(ctx context.Context, wanted []string, programs map[string]string) ([]Target, error) {
 	if len(wanted) == 0 {
 		t, err := probe(ctx, "python3")
 		if err != nil {
@@ -62,9 +63,12 @@ func FindTargets(ctx context.Context, wanted []string) ([]Target, error) {
 			continue
 		}
 		seen[parsed.String()] = true
-		t, err := probe(ctx, "python"+parsed.Python())
-		if err != nil || !sameInterpreter(t.Tag, parsed) {
-			t = Target{Python: parsed.Python() + ".0"}
+		t := Target{Python: parsed.Python() + ".0"}
+		for _, name := range []string{programs[tag], "python" + parsed.Python()} {
+			if found, err := probe(ctx, name); err == nil && sameInterpreter(found.Tag, parsed) {
+				t = found
+				break
+			}
 		}
 		// The interpreter compiles and tells its version; the platform is the one asked for.
 		t.Tag = parsed

@@ -36,7 +36,7 @@ func newWeek(t testing.TB, projects, files int) *week {
 		t.Fatal(err)
 	}
 	w := &week{t: t, index: pypitest.NewIndex(t, pypitest.Options{}), store: store, hits: map[string]popularity.Entry{}}
-	if w.targets, err = pypi.Ecosystem().Targets(t.Context(), nil); err != nil {
+	if w.targets, err = pypi.Ecosystem().Targets(t.Context(), nil, nil); err != nil {
 		t.Fatal(err)
 	}
 	for i := range projects {

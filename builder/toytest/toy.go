@@ -36,7 +36,7 @@ func Ecosystem(index func() string) builder.Ecosystem {
 			Clients: []ecosystem.Client{{Name: "toy", Variable: "TOY_CACHE", Dir: "toy", Views: []string{"toy"}}},
 		},
 		Writers: []builder.View{{Name: "toy", Entries: entries, Pages: pages}},
-		Targets: func(context.Context, []string) ([]builder.Target, error) {
+		Targets: func(context.Context, []string, map[string]string) ([]builder.Target, error) {
 			return []builder.Target{{Target: snapshot.Target{Ecosystem: "toy", Tag: "toy"}}}, nil
 		},
 		Digest: digestOf,

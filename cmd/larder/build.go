@@ -2,17 +2,14 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/urfave/cli/v2"
 	"golang.org/x/sys/unix"
 
@@ -28,7 +25,9 @@ func buildCommand() *cli.Command {
 		Name:  "build",
 		Usage: "rank, fetch, check, seal and publish a snapshot",
 		Description: "With --lock and neither --ranking nor --top, exactly what the locks name is stocked.\n" +
-			"Else the best projects of the ranking are, and the locks besides.",
+			"Else the best projects of the ranking are, and the locks besides.\n" +
+			"What was stocked before is no input: the same inputs give the same snapshot, on every host.\n" +
+			"So a build of a lock alone replaces what was ranked; it says what is lost, and how to go back.",
 		Flags: []cli.Flag{
 			&cli.StringSliceFlag{Name: "ranking", Usage: "rank by `FILE|URL`; several are merged as months of one ranking"},
 			&cli.IntFlag{Name: "top", Usage: "stock the first `N` projects of the ranking (default: 1000)"},
@@ -86,11 +85,14 @@ func runBuild(c *cli.Context) error {
 		followCurrent(c, store)
 	}
 	report.Seconds["total"] = time.Since(start).Seconds()
+	if report.Disk != nil {
+		report.Disk.Free = freeFor(cfg.Store)
+	}
 	if report.Held != "" {
 		warnf("snapshot %.12s is held as current, so containers do not get this one; larder use --release ends that", report.Held)
 	}
 	if report.Changes != nil {
-		sayChanges(c, report)
+		sayChanges(c, report, ranks(c))
 	}
 	show := printReport
 	if jsonWanted(c) {
@@ -169,22 +171,27 @@ func buildConfig(c *cli.Context, cfg config.Config) (b builder.Config, err error
 		Budget: cfg.Rank.Budget.Bytes(), FetchTime: time.Duration(cfg.Build.Timeout), DryRun: c.Bool("dry-run"), Force: c.Bool("force"), NoUse: c.Bool("no-use"), UserAgent: userAgent(),
 		Warn: func(line string) { warnf("%s", line) },
 	}
-	var had []snapshot.Target
+	var had []builder.Target
 	if len(cfg.Build.Targets) == 0 {
 		had = storeTargets(cfg.Store)
 	}
 	b.Targets, err = builder.FindTargets(c.Context, cfg.Build.Locks, ranks(c), cfg.Build.Targets, had)
-	for _, t := range b.Targets {
-		if len(had) > 0 && t.Program == "" {
-			warnf("no interpreter for target %s of the store is on this host, so its new layers have no bytecode", t.Tag)
-		}
+	if err == nil && len(cfg.Build.Targets) == 0 && len(had) == 0 && !jsonWanted(c) && !c.Bool("quiet") {
+		say(os.Stderr, slog.LevelInfo, "no target is named, so it is this host's: "+strings.Join(tagsOf(b.Targets), ", "))
 	}
 	return b, err
 }
 
+func tagsOf(targets []builder.Target) (tags []string) {
+	for _, t := range targets {
+		tags = append(tags, t.Tag)
+	}
+	return tags
+}
+
 // storeTargets are what the current snapshot is for: a job with another PATH must not stock for
 // another interpreter. None is known where there is no snapshot, or none that can be read.
-func storeTargets(dir string) []snapshot.Target {
+func storeTargets(dir string) (had []builder.Target) {
 	s, err := snapshot.Open(dir)
 	if err != nil {
 		return nil // the build says why
@@ -198,7 +205,11 @@ func storeTargets(dir string) []snapshot.Target {
 		warnf("which targets the current snapshot is for nobody knows, so it is those of this host: %v", err)
 		return nil
 	}
-	return m.Targets
+	programs := interpreters(s, id)
+	for _, t := range m.Targets {
+		had = append(had, builder.Target{Target: t, Program: programs[t.Tag]})
+	}
+	return had
 }
 
 // findLocks refuses locks that are not there.
@@ -226,83 +237,3 @@ func noteBuild(s *snapshot.Store, metrics string, r *builder.Report, err error, 
 }
 
 func userAgent() string { return "larder/" + version }
-
-func printReport(c *cli.Context, r *builder.Report) error {
-	out := c.App.Writer
-	if len(r.Plan) > 0 {
-		return printPlan(c, r)
-	}
-	for _, s := range r.Skipped {
-		name := s.Project
-		if s.Version != "" {
-			name += "==" + s.Version
-		}
-		if s.Target != "" {
-			name += " for " + s.Target
-		}
-		say(os.Stderr, slog.LevelInfo, "skipped "+name+": "+s.Reason)
-	}
-	_, err := fmt.Fprintf(out, "snapshot %s\n%s: %d wheels, %d layers, %d files of %s; %s fetched, %s reused, %d skipped, %.1f s\n",
-		r.Snapshot, stateOf(r), r.Wheels, r.Layers, r.Objects, humanize.Bytes(uint64(r.Bytes)),
-		humanize.Bytes(uint64(r.FetchedBytes)), humanize.Bytes(uint64(r.ReusedBytes)), len(r.Skipped), r.Seconds["total"])
-	return err
-}
-
-// sayChanges says what is new against what was current, and what is lost in a line of its own: a job
-// at night should neither drop a target unseen nor stop updating because of it.
-func sayChanges(c *cli.Context, r *builder.Report) {
-	changes, from := r.Changes, "nothing"
-	if changes.From != "" {
-		from = fmt.Sprintf("%.12s", changes.From)
-	}
-	if !jsonWanted(c) && !c.Bool("quiet") {
-		fmt.Fprintf(os.Stderr, "larder: changes against %s: %s; %s more, %s gone\n", from, printable(changes.Text()),
-			humanize.Bytes(uint64(changes.AddedBytes)), humanize.Bytes(uint64(changes.GoneBytes)))
-	}
-	if len(changes.Lost) == 0 {
-		return
-	}
-	back := "larder use " + from + " goes back"
-	if c.Bool("dry-run") {
-		back = "nothing is published yet"
-	}
-	warnf("LOST against %s: %s; %s", from, strings.Join(changes.Lost, "; "), back)
-}
-
-// stateOf says what became of the snapshot.
-func stateOf(r *builder.Report) string {
-	switch {
-	case r.Held != "":
-		return fmt.Sprintf("published, not current: snapshot %.12s is held", r.Held)
-	case !r.Current:
-		return "published, not current: larder use makes it so"
-	case !r.Published:
-		return "already current, nothing new to publish"
-	}
-	return "published and current"
-}
-
-// printPlan lists what a dry run would stock, the largest first.
-func printPlan(c *cli.Context, r *builder.Report) error {
-	tw := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
-	for _, p := range r.Plan {
-		size, state := "?", ""
-		if p.Size >= 0 {
-			size = humanize.Bytes(uint64(p.Size))
-		}
-		if p.Stocked {
-			state = "in the store"
-		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", size, p.Filename, p.Target, state)
-	}
-	fmt.Fprintf(tw, "%s\t%d wheels, %s to fetch\n", humanize.Bytes(uint64(r.Bytes)), r.Wheels, humanize.Bytes(uint64(r.FetchedBytes)))
-	if err := tw.Flush(); err != nil {
-		return err
-	}
-	if r.Budget == nil {
-		return nil
-	}
-	_, err := fmt.Fprintf(c.App.Writer, "about %s on disk of a budget of %s; %d wheels looked at are left out\n",
-		humanize.Bytes(uint64(r.Budget.Disk)), humanize.Bytes(uint64(r.Budget.Budget)), r.Budget.LeftOut)
-	return err
-}

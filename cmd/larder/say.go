@@ -40,6 +40,15 @@ func warnf(format string, args ...any) {
 	say(os.Stderr, slog.LevelWarn, fmt.Sprintf(format, args...))
 }
 
+// tellLoss says what a command that went well took away, and how to have it back.
+func tellLoss(stderr io.Writer, text, hint string) {
+	if journal != nil {
+		journal.Log(context.Background(), slog.LevelWarn, text, "hint", hint)
+		return
+	}
+	fmt.Fprintf(stderr, "larder: %s\nhint: %s\n", printable(text), printable(hint))
+}
+
 // tellFailure says why a command failed, and what to do about it.
 func tellFailure(stderr io.Writer, text, hint string, code int) {
 	switch {

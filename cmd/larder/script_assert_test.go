@@ -64,7 +64,7 @@ func noSecrets(ts *testscript.TestScript) {
 }
 
 var (
-	asideLine   = regexp.MustCompile(`^larder: (warning: |skipped |changes against |(plan|fetch|unpack|seal|publish) \d+ of \d+)`)
+	asideLine   = regexp.MustCompile(`^larder: (warning: |skipped |changes against |no target is named|LOST against |(plan|fetch|unpack|seal|publish) \d+ of \d+)`)
 	messageLine = regexp.MustCompile(`^larder: .`)
 )
 
@@ -72,9 +72,13 @@ var (
 // at most one error, each hint on a line of its own below it.
 func voice(ts *testscript.TestScript) (errorLine, hint string) {
 	var errorLines []string
+	lost := false // the line before, which has a hint of its own
 	for line := range strings.Lines(ts.ReadFile("stderr")) {
 		line = strings.TrimSuffix(line, "\n")
+		undo := lost && strings.HasPrefix(line, "hint: ")
+		lost = strings.HasPrefix(line, "larder: LOST against ")
 		switch {
+		case undo:
 		case asideLine.MatchString(line):
 		case messageLine.MatchString(line):
 			errorLines = append(errorLines, strings.TrimPrefix(line, "larder: "))
