@@ -26,6 +26,7 @@ type RevokeReport struct {
 	GoodAgain []snapshot.ID     `json:"marked_good"`
 
 	Snapshot     string   `json:"snapshot"`     // the new current one; empty when none was needed
+	Held         bool     `json:"held"`         // a hold on the one before moved to it
 	Environments []string `json:"environments"` // of locks, that are not in it
 	Skipped      []Skip   `json:"skipped"`      // what else is not in it: damaged, and no index is asked
 	Holders      []Holder `json:"holders"`      // containers and commands that have it
@@ -185,12 +186,17 @@ func (r *revoker) without(ctx context.Context, stage *snapshot.Stage, id snapsho
 	if err != nil {
 		return err
 	}
+	held, err := r.store.Held()
+	if err != nil {
+		return err
+	}
+	stage.MoveHold = true // what is held is what has the package: containers must not keep getting it
 	made, _, err := stage.Publish(func(f *os.File) error { return l.tree.Write(f) }, programs)
 	if err != nil {
 		return err
 	}
 	failpoint.Here("revoke: published")
-	r.report.Snapshot = made.String()
+	r.report.Snapshot, r.report.Held = made.String(), held == id
 	return nil
 }
 

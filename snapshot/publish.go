@@ -237,7 +237,7 @@ func (p *publication) syncSnapshots() error {
 
 // noteTurn decides whether current is switched, and writes down what it names before it is.
 func (p *publication) noteTurn() error {
-	leave := false
+	leave, held := false, false
 	if cur, err := p.store.Current(); err == nil { // a link that is lost or damaged is replaced
 		if cur == p.id {
 			p.new = p.worse
@@ -247,13 +247,14 @@ func (p *publication) noteTurn() error {
 		if err != nil {
 			return err
 		}
-		leave = p.LeaveCurrent || t.Held == cur
+		held = t.Held == cur
+		leave = p.LeaveCurrent || held && !p.MoveHold
 	}
 	if p.new = !leave || !p.known; leave {
 		return nil
 	}
 	p.turn = true
-	return p.store.noteTurn(p.id, false)
+	return p.store.noteTurn(p.id, held)
 }
 
 func (p *publication) switchCurrent() error {

@@ -28,6 +28,8 @@ type Stage struct {
 	// LeaveCurrent has Publish leave current as it is. A store without one gets it all the same:
 	// what is published there would else be nobody's.
 	LeaveCurrent bool
+	// MoveHold has Publish replace a snapshot that is held, and hold the new one in its place.
+	MoveHold bool
 
 	mu     sync.Mutex
 	staged map[Object]stagedObject

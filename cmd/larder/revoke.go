@@ -147,7 +147,10 @@ func printRevoked(c *cli.Context, r *builder.RevokeReport) error {
 	case r.DryRun:
 		current = "nothing was changed"
 	}
-	_, err := fmt.Fprintf(out, "%s; %s\n", current, denied(r))
+	if _, err := fmt.Fprintf(out, "%s; %s\n", current, denied(r)); err != nil || !r.Held {
+		return err
+	}
+	_, err := fmt.Fprintln(out, "the one before was held; the hold moved to the new one: larder use --release ends it")
 	return err
 }
 

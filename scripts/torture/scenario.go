@@ -112,6 +112,16 @@ func buildsBeside(ctx context.Context, w *world) (invocation, error) {
 	return w.build(4), w.must(ctx, "use", w.ids[3], "--hold")
 }
 
+// buildsUnused is the fourth build, of which nobody makes use yet.
+func buildsUnused(_ context.Context, w *world) (invocation, error) {
+	return w.build(4, "--no-use"), nil
+}
+
+// letsGo ends the hold of the current snapshot.
+func letsGo(ctx context.Context, w *world) (invocation, error) {
+	return w.larder("use", "--release"), w.must(ctx, "use", w.ids[3], "--hold")
+}
+
 func isBeside(w *world) error {
 	if !slices.Contains(w.snapshots(), w.ids[4]) {
 		return errors.New("the snapshot of build 4 is not there")
@@ -163,6 +173,8 @@ var scenarios = []scenario{
 	{"release", "stocked", releases, released, []int{3}, []int{1, 2, 3}, false},
 	{"verify", "stocked", plain("verify", "--full"), nothing, []int{3}, []int{1, 2, 3}, false},
 	{"use-hold", "stocked", uses("--hold"), isCurrent(2), []int{2, 3}, []int{1, 2, 3}, false},
+	{"use-release", "stocked", letsGo, isCurrent(3), []int{3}, []int{1, 2, 3}, false},
+	{"build-no-use", "stocked", buildsUnused, isBeside, []int{3}, []int{1, 2, 3}, false},
 	{"build-held", "stocked", buildsBeside, isBeside, []int{3}, []int{1, 2, 3}, false},
 	{"repair", "stocked", repairs, isRepaired, []int{3}, []int{1, 2, 3}, true},
 	{"revoke", "stocked", plain("revoke", "gamma==1.0"), isCurrent(revokedBuild), []int{3, revokedBuild}, []int{1, 2}, false},
