@@ -122,9 +122,8 @@ def link(w: World):
     store = w.path("link-store")
     built = w.timed(w.larder, "--store", store, "build", "--lock", w.lock, "--view", "pip", env=env)
     run_dir = w.new_run_dir("link")
-    w.call(w.larder, "--store", store, "mount", "--run-dir", run_dir)
-    inside = lambda *command, options=(): w.in_lock(*command, run_dir=run_dir, store=store, options=options)
-    larder_pip = inside()[:inside().index("-r")]
+    w.keep(store, run_dir)
+    in_larder = [w.larder, "--store", store, "run", "--run-dir", run_dir, "--required", "--"]
 
     def cold(name, *options):
         def one():
@@ -140,9 +139,9 @@ def link(w: World):
         return one
 
     got = interleave(w.rounds(3, 1), {
-        "larder run -r LOCK": lambda: w.timed(*inside("true"), env=env),
+        "larder run -r LOCK": lambda: w.timed(*w.in_lock("true", run_dir=run_dir, store=store), env=env),
         "uv pip sync, cold": cold("link"), "uv pip sync --compile-bytecode, cold": cold("link", "--compile-bytecode"),
-        "larder run -- pip install": pip((*larder_pip, "--")), "pip install, cold": pip((), "--cache-dir", w.path("pip-link")),
+        "larder run -- pip install": pip(in_larder), "pip install, cold": pip((), "--cache-dir", w.path("pip-link")),
     }, w.say)
     index.shutdown()
     for d in ("uv-link", "pip-link", "venvs/link"):

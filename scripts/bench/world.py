@@ -31,7 +31,7 @@ class World:
         self.cache, self.work, self.quick, self.say = cache, work, quick, say
         self.larder = os.path.join(binaries, "larder")
         self.hook = os.path.join(binaries, "larder-hook")
-        self.mounts, self.run_dirs = [], []
+        self.mounts, self.kept = [], []
         self.env = clean_environment(work)
         found = shutil.which("python3")
         if not found:
@@ -150,11 +150,11 @@ class World:
     def new_run_dir(self, name):
         d = self.path("run", name)
         os.makedirs(d)
-        self.run_dirs.append(d)
         return d
 
-    def keep(self, store):
-        self.call(self.larder, "--store", store, "mount", "--run-dir", self.run_dir)
+    def keep(self, store, run_dir=None):
+        self.kept.append((store, run_dir or self.run_dir))
+        self.call(self.larder, "--store", store, "mount", "--run-dir", run_dir or self.run_dir)
 
     def in_lock(self, *command, lock=None, run_dir=None, store=None, options=()):
         """The words of a larder run in the lock's environment."""
@@ -196,8 +196,8 @@ class World:
         return d
 
     def close(self):
-        for d in self.run_dirs:
-            subprocess.run([self.larder, "unmount", "--all", "--run-dir", d], stdout=subprocess.DEVNULL, check=False)
+        for store, d in self.kept:
+            subprocess.run([self.larder, "--store", store, "unmount", "--all", "--run-dir", d], stdout=subprocess.DEVNULL, check=False)
         for m in self.mounts:
             subprocess.run(["umount", m], check=False)
         left = [line.split()[4] for line in open("/proc/self/mountinfo") if line.split()[4].startswith(self.work)]
