@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 
 	"larder/builder"
@@ -40,7 +41,7 @@ func (t Target) layerID(wheel string) string {
 	return snapshot.Sum([]byte(strings.Join([]string{layer.Format, t.Tag.String(), python, wheel}, "\n"))).Short()
 }
 
-// FindTargets resolves --target tags. Without any, the target is the python3 on
+// FindTargets resolves --target tags, and Pythons ("3.12") on this host's platform. Without any, the target is the python3 on
 // PATH. A tag whose interpreter is not on this host is taken as it is, its first
 // release standing for the version: its layers get no bytecode. An interpreter that programs has for a
 // tag goes before those on PATH.
@@ -54,7 +55,11 @@ func FindTargets(ctx context.Context, wanted []string, programs map[string]strin
 	}
 	var targets []Target
 	seen := map[string]bool{}
-	for _, tag := range wanted {
+	for _, word := range wanted {
+		tag, err := tagOf(ctx, word)
+		if err != nil {
+			return nil, err
+		}
 		parsed, err := pypi.ParseTag(tag)
 		if err != nil {
 			return nil, err
@@ -76,6 +81,27 @@ func FindTargets(ctx context.Context, wanted []string, programs map[string]strin
 		targets = append(targets, t)
 	}
 	return targets, nil
+}
+
+// tagOf is the tag of a Python on this host: its own where it is installed, else with the platform of
+// python3. Any other word is a tag itself.
+func tagOf(ctx context.Context, word string) (string, error) {
+	if word == "" || word[0] < '0' || word[0] > '9' {
+		return word, nil
+	}
+	minor, ok := strings.CutPrefix(word, "3.")
+	if _, err := strconv.ParseUint(strings.TrimSuffix(minor, "t"), 10, 8); err != nil || !ok {
+		return "", fmt.Errorf("%w: Python %q: write it as 3.12", pypi.ErrTag, word)
+	}
+	if own, err := probe(ctx, "python"+word); err == nil {
+		return own.Tag.String(), nil
+	}
+	host, err := probe(ctx, "python3")
+	if err != nil {
+		return "", fmt.Errorf("find the platform to stock for: %w", err)
+	}
+	_, platform, _ := strings.Cut(host.Tag.String(), "-")
+	return "cp3" + minor + "-" + platform, nil
 }
 
 // sameInterpreter says whether the bytecode of one target's interpreter serves the

@@ -34,6 +34,7 @@ func buildCommand() *cli.Command {
 			&cli.StringFlag{Name: "budget", Usage: "choose among the first N, with older versions and what they need, what takes `SIZE` on disk, such as 50GB"},
 			&cli.StringSliceFlag{Name: "lock", Usage: "stock what lock `FILE` names, as an environment"},
 			&cli.StringSliceFlag{Name: "target", Usage: "stock for `TAG`, such as cp311-manylinux_2_36_x86_64 (default: those of the current snapshot, else the python3 on PATH)"},
+			&cli.StringSliceFlag{Name: "python", Usage: "stock for Python `X.Y` on this host's platform, beside the targets"},
 			&cli.StringSliceFlag{Name: "view", Usage: "write view `NAME`: " + strings.Join(builder.ViewNames(), ", ") + " (default: all)"},
 			&cli.BoolFlag{Name: "layers", Value: true, Usage: "unpack the ranked wheels too (what a lock names always is)"},
 			&cli.IntFlag{Name: "jobs", Usage: "download `N` files at once (default: 8)"},
@@ -172,11 +173,12 @@ func buildConfig(c *cli.Context, cfg config.Config) (b builder.Config, err error
 		Warn: func(line string) { warnf("%s", line) },
 	}
 	var had []builder.Target
-	if len(cfg.Build.Targets) == 0 {
+	tags := slices.Concat(cfg.Build.Targets, cfg.Build.Pythons)
+	if len(tags) == 0 {
 		had = storeTargets(cfg.Store)
 	}
-	b.Targets, err = builder.FindTargets(c.Context, cfg.Build.Locks, ranks(c), cfg.Build.Targets, had)
-	if err == nil && len(cfg.Build.Targets) == 0 && len(had) == 0 && !jsonWanted(c) && !c.Bool("quiet") {
+	b.Targets, err = builder.FindTargets(c.Context, cfg.Build.Locks, ranks(c), tags, had)
+	if err == nil && len(tags) == 0 && len(had) == 0 && !jsonWanted(c) && !c.Bool("quiet") {
 		say(os.Stderr, slog.LevelInfo, "no target is named, so it is this host's: "+strings.Join(tagsOf(b.Targets), ", "))
 	}
 	return b, err

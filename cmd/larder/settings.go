@@ -29,6 +29,7 @@ func settings(c *config.Config) []setting {
 		{"rank.top", "top", "rank build", &c.Rank.Top},
 		{"rank.budget", "budget", "rank build", &c.Rank.Budget},
 		{"build.targets", "target", "rank build", &c.Build.Targets},
+		{"build.pythons", "python", "build", &c.Build.Pythons},
 		{"build.views", "view", "build", &c.Build.Views},
 		{"build.locks", "lock", "build", &c.Build.Locks},
 		{"build.layers", "layers", "build", &c.Build.Layers},

@@ -81,6 +81,7 @@ type Source struct {
 // Build holds the defaults of larder build. Timeout 0 is for ever.
 type Build struct {
 	Targets []string `toml:"targets"`
+	Pythons []string `toml:"pythons"`
 	Views   []string `toml:"views"`
 	Locks   []string `toml:"locks"`
 	Layers  bool     `toml:"layers"`

@@ -24,6 +24,7 @@
 //
 //	[build]
 //	targets = ["cp311-manylinux_2_36_x86_64"]
+//	pythons = ["3.12"]                             # the same for this host's platform
 //	views   = ["pip", "pip-old", "simple"]
 //	locks   = ["/srv/app/requirements.lock"]
 //	layers  = true
