@@ -70,7 +70,7 @@ func sayChanges(c *cli.Context, r *builder.Report, ranked bool) {
 	if len(changes.Lost) > 0 {
 		lost := strings.Join(changes.Lost, "; ")
 		if !ranked {
-			lost += "; a build of locks alone replaces what was ranked"
+			lost += "; a build of locks alone replaces all that was stocked"
 		}
 		tellLoss(os.Stderr, "LOST against "+from+": "+lost, undo(r, from, ranked))
 	}
