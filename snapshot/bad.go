@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Bad is why a snapshot is not attached any more. It is a mark beside the image: the image itself
@@ -22,7 +25,8 @@ type Bad struct {
 	// Revoked are the artifacts in it that are denied, each with the reason.
 	Revoked []string `json:"revoked,omitempty"`
 
-	unreadable bool // nobody knows what it says
+	// Unreadable is why the mark could not be read: nobody knows what it says.
+	Unreadable error `json:"-"`
 }
 
 // maxBad bounds the mark: 100,000 objects make a tenth of it.
@@ -44,6 +48,8 @@ func (b Bad) String() string {
 	return strings.Join(why, "; ")
 }
 
+var errSaysNothing = errors.New("it says nothing")
+
 func (b Bad) good() bool { return b.Damage == "" && len(b.Revoked) == 0 }
 
 // Bad reads the mark of a snapshot; nil when it has none. One that cannot be read is one.
@@ -57,7 +63,7 @@ func (s *Store) Bad(id ID) *Bad {
 		err = json.Unmarshal(raw, &b)
 	}
 	if err != nil || b.good() {
-		return &Bad{Damage: fmt.Sprintf("its mark %s cannot be read (%v)", badName, err), unreadable: true}
+		return &Bad{Damage: fmt.Sprintf("its mark %s cannot be read (%v)", badName, cmp.Or(err, errSaysNothing)), Unreadable: cmp.Or(err, errSaysNothing)}
 	}
 	return &b
 }
@@ -114,14 +120,18 @@ func (s *Store) MarkRevoked(id ID, has []string) error {
 	return s.mark(id, func(b *Bad) { b.Revoked = slices.Clone(has) })
 }
 
-// mark changes the mark of a snapshot durably, by one rename. One that would say nothing goes.
+// mark changes the mark of a snapshot durably, by one rename. One that would say nothing goes. One
+// that the host cannot read now stays as it is: what it says would be lost.
 func (s *Store) mark(id ID, change func(*Bad)) error {
 	var b Bad
 	old := s.Bad(id)
 	if old != nil {
+		if e := HostFault(old.Unreadable); e != 0 && e != unix.ELOOP { // a link is no file of ours
+			return &problem{kind: ErrHost, msg: "read the mark of snapshot " + id.Short(), err: e}
+		}
 		b = *old
 	}
-	b.unreadable = false
+	b.Unreadable = nil
 	change(&b)
 	switch {
 	case b.good() && old == nil, old != nil && reflect.DeepEqual(b, *old):
@@ -153,7 +163,7 @@ func (s *Store) MendMarks() error {
 		return err
 	}
 	for _, p := range all {
-		if p.Bad == nil || p.Bad.Damage == "" || p.Bad.unreadable {
+		if p.Bad == nil || p.Bad.Damage == "" || p.Bad.Unreadable != nil {
 			continue
 		}
 		if whole, err := s.hasAgain(p.ID, p.Bad.Objects); err != nil {

@@ -1,10 +1,13 @@
 package snapshot
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestBadIsNotUsed(t *testing.T) {
@@ -56,6 +59,24 @@ func TestUnreadableMark(t *testing.T) {
 	must(t, s.MarkDamaged(two, "", nil)) // somebody looked at all of it
 	if b := s.Bad(two); b != nil {
 		t.Errorf("still %v", b)
+	}
+}
+
+// A read error that passes changes no mark.
+func TestMarkThatCannotBeReadNow(t *testing.T) {
+	s := newStore(t)
+	id := publish(t, s, "one")
+	must(t, s.MarkDamaged(id, "it lacks something", nil))
+	withoutFiles(t, func() {
+		if err := s.MarkRevoked(id, []string{"one 1"}); !errors.Is(err, unix.EMFILE) {
+			t.Errorf("marked: %v", err)
+		}
+		if b := s.Bad(id); b == nil || !errors.Is(b.Unreadable, unix.EMFILE) {
+			t.Errorf("read as %v", b)
+		}
+	})
+	if b := s.Bad(id); b == nil || b.Damage != "it lacks something" {
+		t.Errorf("the mark is %v", b)
 	}
 }
 

@@ -101,11 +101,9 @@ func TestUnreadableLeaseHoldsEverything(t *testing.T) {
 func TestDeadUntold(t *testing.T) {
 	l, err := ProcessLease("c", ID{1}, os.Getpid())
 	must(t, err)
-	var before unix.Rlimit
-	must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &before))
-	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 0, Max: before.Max}))
-	dead, why := l.Dead()
-	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &before))
+	var dead bool
+	var why string
+	withoutFiles(t, func() { dead, why = l.Dead() })
 	if dead || !strings.Contains(why, "cannot be told") {
 		t.Errorf("dead=%v (%q)", dead, why)
 	}
@@ -198,6 +196,22 @@ func TestLockRestoresALeasedSnapshot(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// A lease that cannot be read once it is out of sight goes back, and its container is not done.
+func TestReapCannotRead(t *testing.T) {
+	s := newStore(t)
+	must(t, s.AcquireLease(Lease{Container: "c", Snapshot: publish(t, s, "one"), PID: 1}))
+	l, err := s.Lease("c")
+	must(t, err)
+	withoutFiles(t, func() {
+		if done, err := s.Reap(l); done || !errors.Is(err, unix.EMFILE) || !strings.Contains(err.Error(), `lease of "c"`) {
+			t.Errorf("reaped: %v, %v", done, err)
+		}
+	})
+	if got, err := s.Lease("c"); err != nil || !sameLease(got, l) {
+		t.Errorf("the lease is %v, %v", got, err)
 	}
 }
 

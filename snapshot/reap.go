@@ -33,9 +33,14 @@ func (s *Store) Reap(l Lease) (done bool, err error) {
 }
 
 func (s *Store) reap(l Lease) (done bool, err error) {
+	var unread error
 	done, err = s.takeLease(filepath.Base(s.leasePath(l.Container)), func(got Lease) bool {
-		return got.Unreadable == nil && sameLease(got, l)
+		unread = got.Unreadable
+		return unread == nil && sameLease(got, l)
 	})
+	if err == nil && HostFault(unread) != 0 {
+		err = fmt.Errorf("reap lease of %q: it stays: %w", clip(l.Container), unread)
+	}
 	if !done || err != nil {
 		return false, err
 	}

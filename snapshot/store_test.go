@@ -248,6 +248,16 @@ func TestBeginRefusesABrokenStore(t *testing.T) {
 	}
 }
 
+// withoutFiles runs what may open no file: the process has no descriptor left for it.
+func withoutFiles(t *testing.T, run func()) {
+	t.Helper()
+	var before unix.Rlimit
+	must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &before))
+	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 0, Max: before.Max}))
+	run()
+	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &before))
+}
+
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
