@@ -118,8 +118,19 @@ func (r *revoker) revoke(ctx context.Context, stage *snapshot.Stage, undo bool) 
 		return err
 	}
 	cur, err := r.store.Current()
-	if err != nil || r.store.Bad(cur) == nil || len(r.store.Bad(cur).Revoked) == 0 {
+	if errors.Is(err, snapshot.ErrNoSnapshot) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	switch bad := r.store.Bad(cur); {
+	case bad == nil:
 		return nil // nothing is current that has it
+	case bad.Unreadable != nil:
+		return fmt.Errorf("whether the current snapshot has it cannot be told: %w", bad.Unreadable)
+	case len(bad.Revoked) == 0:
+		return nil
 	}
 	r.cfg.denials = all
 	if err := r.without(ctx, stage, cur); err != nil {
