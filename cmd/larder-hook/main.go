@@ -16,13 +16,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"larder/cmd/internal/config"
+	"larder/cmd/internal/container"
 	"larder/cmd/internal/event"
 	venv "larder/overlay/pypi"
 	leftovers "larder/popularity/pypi"
@@ -137,14 +137,15 @@ func run(args []string, store string, stdin, stderr *os.File) int {
 		fmt.Fprintln(stderr, usage)
 		return exitUsage
 	}
-	j := &job{options: o, began: time.Now(), log: logger(stderr, o.log)}
+	j := &job{options: o, Record: container.NewRecord(), log: logger(stderr, o.log)}
 	alarm := time.AfterFunc(deadline, func() {
 		end(j.finish(fmt.Errorf("not done after %v", deadline)))
 	})
-	j.commit = func() {
+	j.commit = func() error {
 		if !alarm.Stop() {
 			select {} // the alarm is undoing everything, and ends the process
 		}
+		return nil
 	}
 	if o.verb == "release" {
 		return j.finish(j.release(stdin))
@@ -152,22 +153,15 @@ func run(args []string, store string, stdin, stderr *os.File) int {
 	return j.finish(j.attach(stdin))
 }
 
-// job is one run of the hook, and how to undo it.
+// job is one run of the hook.
 type job struct {
 	options
-	began  time.Time
-	last   time.Time // end of the last lap
+	*container.Record
 	log    *slog.Logger
-	commit func() // no deadline from here on
+	commit func() error // no deadline from here on
 
-	mu      sync.Mutex
-	undo    []func()
-	ended   bool
-	skipped []string // parts left out, each with its reason
-	notes   []string // what else an operator wants to know
-	done    []string // parts attached
-	laps    []slog.Attr
-	id      string // of the container
+	mu    sync.Mutex
+	ended bool
 }
 
 // finish reports, undoes what a failure leaves, and decides the exit status.
@@ -181,19 +175,13 @@ func (j *job) finish(err error) int {
 	}
 	j.ended = true
 	defer j.mu.Unlock()
-	if err == nil && j.required && len(j.skipped) > 0 {
-		err = errors.New(strings.Join(j.skipped, "; "))
+	if err == nil && j.required {
+		err = j.LeftOut()
 	}
 	if err != nil {
-		for i := len(j.undo) - 1; i >= 0; i-- {
-			j.undo[i]()
-		}
+		j.Rollback()
 	}
-	level := slog.LevelInfo
-	if err != nil || len(j.skipped)+len(j.notes) > 0 {
-		level = slog.LevelWarn
-	}
-	j.log.LogAttrs(context.Background(), level, j.line(err), j.times()...)
+	j.log.LogAttrs(context.Background(), j.Level(err), j.Line(j.verb, err), j.Times()...)
 	if err != nil && j.required {
 		return exitRequired
 	}
@@ -208,71 +196,4 @@ func logger(stderr *os.File, file string) *slog.Logger {
 		return event.New(shown, event.File(file, shown))
 	}
 	return event.New(shown, event.Syslog(program))
-}
-
-// line says how it went.
-func (j *job) line(err error) string {
-	var b strings.Builder
-	b.WriteString(j.verb)
-	if j.id != "" {
-		fmt.Fprintf(&b, " %.80s", j.id)
-	}
-	b.WriteString(": ")
-	switch {
-	case err != nil && j.verb == "attach":
-		b.WriteString("nothing attached: " + err.Error())
-	case err != nil:
-		b.WriteString(err.Error())
-	case len(j.done) == 0 && j.verb == "attach":
-		b.WriteString("nothing attached")
-	default:
-		b.WriteString(strings.Join(j.done, ", "))
-	}
-	if err == nil && len(j.skipped) > 0 {
-		b.WriteString("; left out: " + strings.Join(j.skipped, "; "))
-	}
-	if err == nil && len(j.notes) > 0 {
-		b.WriteString("; " + strings.Join(j.notes, "; "))
-	}
-	return b.String()
-}
-
-// lap notes how long the step that ends here took.
-func (j *job) lap(name string) {
-	j.locked(func() {
-		now, last := time.Now(), j.last
-		if last.IsZero() {
-			last = j.began
-		}
-		j.laps = append(j.laps, slog.Float64(name, milliseconds(now.Sub(last))))
-		j.last = now
-	})
-}
-
-// times are the whole in milliseconds, and its steps.
-func (j *job) times() []slog.Attr {
-	return []slog.Attr{slog.Float64("ms", milliseconds(time.Since(j.began))), {Key: "ms", Value: slog.GroupValue(j.laps...)}}
-}
-
-func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// locked changes what the deadline may be reporting at the same time.
-func (j *job) locked(change func()) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	change()
-}
-
-// onFailure remembers how to undo a step.
-func (j *job) onFailure(f func()) { j.locked(func() { j.undo = append(j.undo, f) }) }
-
-// note records what is worth a line, though the part is attached.
-func (j *job) note(what string) { j.locked(func() { j.notes = append(j.notes, what) }) }
-
-func (j *job) attached(part, path string) {
-	j.locked(func() { j.done = append(j.done, fmt.Sprintf("%s at %.200q", part, path)) })
-}
-
-func (j *job) skip(what string, err error) {
-	j.locked(func() { j.skipped = append(j.skipped, what+": "+err.Error()) })
 }

@@ -179,17 +179,6 @@ func TestChooseProfile(t *testing.T) {
 	}
 }
 
-func TestOverlaps(t *testing.T) {
-	for _, tc := range []struct {
-		a, b string
-		want bool
-	}{{"/a", "/a", true}, {"/a/b", "/a", true}, {"/a", "/a/b", true}, {"/a", "/ab", false}, {"/a/b", "/a/c", false}} {
-		if got := overlaps(tc.a, tc.b); got != tc.want {
-			t.Errorf("%s and %s: %v", tc.a, tc.b, got)
-		}
-	}
-}
-
 // Whatever is wrong before the container is looked at: best effort lets it
 // start and says one line, --required does not.
 func TestAttachRefuses(t *testing.T) {

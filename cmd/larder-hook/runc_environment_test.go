@@ -124,7 +124,7 @@ missing = "fail"
 	must(t, os.WriteFile(root("opt/hostile.lock"), []byte("../../../manifest.json==1.0\n"), 0o644))
 	must(t, os.WriteFile(root("opt/version.lock"), []byte("one==../../one/1.0\n"), 0o644))
 	must(t, os.WriteFile(root("opt/large.lock"), nil, 0o644))
-	must(t, os.Truncate(root("opt/large.lock"), maxLock+1))
+	must(t, os.Truncate(root("opt/large.lock"), 4<<20+1))
 	must(t, os.MkdirAll(root("opt/novenv"), 0o755))
 	must(t, os.WriteFile(root("opt/file"), nil, 0o644))
 	for _, tc := range []struct{ profile, lock, venv, want string }{

@@ -8,6 +8,7 @@
 //	  internal/report    the page of larder report
 //	cmd/larder-hook      the OCI hook: attach and release; links no network code
 //	cmd/internal/config  the operator's file, read by both
+//	cmd/internal/container  one container's attach and release, of the hook and of the NRI plugin
 //	cmd/internal/event   log/slog, as lines of the host's journal
 //	cmd/internal/leftover  what containers and runs left: read, then removed
 //

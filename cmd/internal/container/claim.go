@@ -1,4 +1,4 @@
-package main
+package container
 
 import (
 	"crypto/sha256"
@@ -17,9 +17,10 @@ import (
 	"larder/snapshot"
 )
 
-var errProvisioned = errors.New("already provisioned")
+// ErrProvisioned means that the container has an attach already, or that another one is at it.
+var ErrProvisioned = errors.New("already provisioned")
 
-// lockContainer excludes another hook for the same container, without a file
+// lockContainer excludes another attach to the same container, without a file
 // for each: the lock is one byte of a common file, chosen by the id. The kernel
 // drops it with the process.
 func lockContainer(id string) (unlock func(), err error) {
@@ -35,7 +36,7 @@ func lockContainer(id string) (unlock func(), err error) {
 	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &byteOf); err != nil {
 		f.Close()
 		if err == unix.EAGAIN || err == unix.EACCES {
-			return nil, fmt.Errorf("%w: another hook is at it", errProvisioned)
+			return nil, fmt.Errorf("%w: another attach is at it", ErrProvisioned)
 		}
 		return nil, fmt.Errorf("lock container: %w", err)
 	}
@@ -45,8 +46,8 @@ func lockContainer(id string) (unlock func(), err error) {
 // unprovisioned refuses a container that has a lease whose process lives: this
 // is a state that was replayed, or an id used twice. A lease that cannot be
 // read may be such a one.
-func (s *session) unprovisioned() error {
-	l, err := s.store.Lease(s.state.ID)
+func (a *Attach) unprovisioned() error {
+	l, err := a.Store.Lease(a.State.ID)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, snapshot.ErrTorn) {
 		return nil
 	}
@@ -56,7 +57,7 @@ func (s *session) unprovisioned() error {
 	if dead, _ := l.Dead(); dead {
 		return nil
 	}
-	return fmt.Errorf("%w: process %d has a lease on snapshot %s", errProvisioned, l.PID, l.Snapshot.Short())
+	return fmt.Errorf("%w: process %d has a lease on snapshot %s", ErrProvisioned, l.PID, l.Snapshot.Short())
 }
 
 // released says whether a container's lease can go: nil, or why it must stay.

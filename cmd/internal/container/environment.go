@@ -1,4 +1,4 @@
-package main
+package container
 
 import (
 	"fmt"
@@ -11,18 +11,17 @@ import (
 
 // locks says what the container gets as an environment, and where; nil when it gets none. The path
 // of a container's own lock is followed inside the container only.
-func (s *session) locks() (*attach.Locks, error) {
-	l := &attach.Locks{Dir: s.profile.Venv, Target: s.profile.Target, Files: ecosystem.Host{}, Getenv: s.spec.Getenv, Found: s.found}
-	path := s.profile.Lock
-	asked, dir := s.annotation(lockAnnotation), s.annotation(venvAnnotation)
-	if (asked != "" || dir != "") && !s.profile.AllowContainerLock {
-		return nil, fmt.Errorf("the container asks for one, and profile %s does not allow it", s.name)
+func (a *Attach) locks() (*attach.Locks, error) {
+	l := &attach.Locks{Dir: a.Profile.Venv, Target: a.Profile.Target, Files: ecosystem.Host{}, Getenv: a.Spec.Getenv, Found: a.found}
+	path := a.Profile.Lock
+	if (a.Lock != "" || a.Venv != "") && !a.Profile.AllowContainerLock {
+		return nil, fmt.Errorf("the container asks for one, and profile %s does not allow it", a.Name)
 	}
-	if asked != "" {
-		path, l.Files = asked, s.ns
+	if a.Lock != "" {
+		path, l.Files = a.Lock, a.ns
 	}
-	if dir != "" {
-		l.Dir = dir
+	if a.Venv != "" {
+		l.Dir = a.Venv
 	}
 	if path == "" {
 		return nil, nil
@@ -34,18 +33,18 @@ func (s *session) locks() (*attach.Locks, error) {
 }
 
 // found judges what the snapshot has of the container's lock.
-func (s *session) found(target snapshot.Target, want *snapshot.Requirements, found snapshot.Environment) ([]snapshot.Pin, error) {
+func (a *Attach) found(target snapshot.Target, want *snapshot.Requirements, found snapshot.Environment) ([]snapshot.Pin, error) {
 	if len(found.Missing) > 0 {
 		err := missing(found.Missing)
-		if s.profile.Missing == "fail" {
+		if a.Profile.Missing == "fail" {
 			return nil, err
 		}
 		if len(found.Lowers) > 0 {
-			s.note("environment without " + err.Error())
+			a.Note("environment without " + err.Error())
 		}
 	}
 	if len(found.Lowers) == 0 {
-		return nil, fmt.Errorf("snapshot %s has none of the %d packages of the lock for %s", s.held.ID.Short(), len(want.Pins), target.Tag)
+		return nil, fmt.Errorf("snapshot %s has none of the %d packages of the lock for %s", a.held.ID.Short(), len(want.Pins), target.Tag)
 	}
 	return nil, nil
 }

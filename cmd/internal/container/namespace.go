@@ -1,4 +1,4 @@
-package main
+package container
 
 import (
 	"errors"
@@ -15,7 +15,7 @@ import (
 // maxLock bounds a lock in a container; the largest seen has 3 MB.
 const maxLock = 4 << 20
 
-// namespace is a container's, where the mounts go. It is an attach.Namespace.
+// namespace is a container's, where the mounts go. It is an [attach.Namespace].
 type namespace struct {
 	c       *oci.Container
 	spec    oci.Spec

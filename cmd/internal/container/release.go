@@ -1,0 +1,62 @@
+package container
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"larder/overlay/instance"
+	"larder/overlay/oci"
+	"larder/snapshot"
+	"larder/snapshot/failpoint"
+)
+
+// Released is what a container left.
+type Released struct {
+	Parked string            // its instance's name in the trash, "" for none
+	Dir    *os.File          // the same, open; nil for none. The caller closes it.
+	Note   snapshot.Attached // of what was attached
+}
+
+// Release lets go of a container that has ended, in constant time whatever it wrote. What a process
+// that it left behind still uses stays until gc finds it free. Nothing to release is not an error:
+// runtimes ask after a failed attach too, and twice.
+func (r *Record) Release(store *snapshot.Store, state oci.State) (Released, error) {
+	l, err := store.Lease(state.ID)
+	if err == nil {
+		err = released(l, state)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Released{}, fmt.Errorf("nothing released: %w", err) // gc does it, once it can
+	}
+	left := Released{}
+	dir := store.InstanceDir(state.ID)
+	note, unread := snapshot.ReadAttached(dir)
+	if unread == nil {
+		left.Note = note
+		if f, err := os.OpenFile(dir, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0); err == nil {
+			left.Dir = f
+		}
+	}
+	// The instance first: a lease without an instance is dropped by gc when
+	// its process is gone, an instance without a lease is nobody's.
+	failpoint.Here("release: lease read")
+	kept, err := store.PutInstanceAway(state.ID, instance.Mounted, func(path string) (err error) {
+		left.Parked, err = store.Park(path)
+		return err
+	})
+	if kept != "" {
+		r.Note(kept + ": larder gc takes it once it is free")
+	}
+	failpoint.Here("release: instance away")
+	err = errors.Join(err, store.DropLease(state.ID))
+	failpoint.Here("release: lease dropped")
+	if err == nil {
+		r.Done("released")
+		r.Lap("release")
+	}
+	return left, err
+}
