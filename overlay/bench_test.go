@@ -96,7 +96,7 @@ func benchViews(b *testing.B, tree *os.File, lowers []string, fresh func(*testin
 
 func viewOnTree(b *testing.B, tree *os.File, lowers []string, dir string) *os.File {
 	// As an attach does it: a clone of the kept tree first.
-	clone, err := overlay.Clone(tree)
+	clone, err := overlay.Chosen().Clone(tree)
 	must(b, err)
 	defer clone.Close()
 	m, err := overlay.Chosen().NewView(overlay.View{Tree: clone, Lowers: lowers, Instance: dir, Source: "larder:bench"})

@@ -31,12 +31,30 @@
 //
 // [View] is the plan: which lowers, in which order, with which name. It is
 // checked by [View.Check] without a kernel. A [Construction] has the kernel make
-// it: image, tree, view. There is one, with file descriptors and detached
-// mounts, which needs kernel 6.15. Another takes the same plan, is one more file,
-// and is for [Chosen] to choose.
+// it: image, tree, view. There are three, one plan and one snapshot for all:
 //
-// Until [Attach] nothing appears in any mount table, so an error or a kill in
-// the middle leaves nothing behind: the descriptors are all there is.
+//   - descriptors: layers by descriptor, of mounts that are attached nowhere.
+//     Kernels from 6.15.
+//   - data-only: layers by name, in a mount namespace for one call; the pool is a
+//     data-only lower of the tree, as above. Kernels from 6.8.
+//   - ordinary: the same with the pool as an ordinary lower. Its 256 directories
+//     are then at the tree's root, and [Construction.Show] hides them by a lower of
+//     whiteouts. Kernels from 5.15.
+//
+// The last two differ by one colon and by what Show has to do, so data-only costs
+// no room of its own, and spares a host that has it the whiteouts. [Chosen] takes the first that
+// works, by trying: numbers of versions say little about a kernel that a
+// distribution patches. The first does not look for what others left behind, so a
+// new kernel pays nothing for the old ones.
+//
+// By name nothing is lost: a name is an open descriptor's number, and 500 of them
+// fit into the page of options that mount(2) takes. What an old kernel has not is
+// said by an error: an image by its file needs 6.12 (a loop device is made
+// instead), files that belong to another owner need idmapped EROFS (5.19).
+//
+// Until [Attach] nothing appears in any mount table but that of a call's own
+// namespace, so an error or a kill in the middle leaves nothing behind: the
+// descriptors are all there is.
 //
 // # The promises
 //
@@ -49,7 +67,8 @@
 //     stored under another. There redirect_dir=on, so that moving a directory
 //     of the lowers copies nothing. nosuid and nodev always.
 //   - mountinfo shows no path of the host: upper, work, mask, pool and lowers are
-//     opened below detached clones and print as /u, /w, /m, /objects, /l/….
+//     opened below detached clones and print as /u, /w, /m, /objects, /l/…, or as
+//     numbers.
 //   - A view that the kernel silently made read-only is an error.
 //   - A view is read-only and noexec where the volume below it is ([FlagsBelow]).
 //   - An error carries the operation, what it was about, the errno, and what

@@ -73,11 +73,18 @@ func (c *fsContext) fail(op, value string, err error) error {
 	if op != "mount" && op != "fsmount" {
 		return newError("mount "+c.kind+" "+c.source+": set "+op, value, "", c.log(), err)
 	}
-	e := newError(op, c.kind+" "+c.source, "", c.log(), err)
-	if c.kind == "overlay" && e.Kernel == "" && err == unix.EINVAL {
-		// The depth is the one thing overlayfs refuses without a word to the
-		// caller (6.18: only the kernel's log has it) that our plans can meet:
-		// upper and work are on one mount, and apart.
+	if c.kind == "overlay" {
+		return overlayError(op, c.source, c.log(), err)
+	}
+	return newError(op, c.kind+" "+c.source, "", c.log(), err)
+}
+
+// overlayError names the one thing that overlayfs refuses without a word to the caller (6.18: only
+// the kernel's log has it) and that our plans can meet: the depth. Upper and work are on one mount,
+// and apart.
+func overlayError(op, source, kernel string, err error) error {
+	e := newError(op, "overlay "+source, "", kernel, err)
+	if e.Kernel == "" && errors.Is(err, unix.EINVAL) {
 		e.kind, e.Kernel = ErrDepth, "too many stacked file systems?"
 	}
 	return e

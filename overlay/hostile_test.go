@@ -160,7 +160,7 @@ func TestMountTreeStaysReadOnly(t *testing.T) {
 		imageDir := attach(t, image.File)
 		image.Close()
 		tree := openTree(t, s, backing, 0, 0)
-		clone, err := overlay.Clone(tree)
+		clone, err := overlay.Chosen().Show(tree)
 		must(t, err)
 		treeDir := attach(t, clone)
 		clone.Close()

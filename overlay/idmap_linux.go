@@ -49,14 +49,15 @@ func (o Owner) userNS() (*os.File, error) {
 }
 
 // idmap gives a detached mount an id mapping, once.
-func idmap(m, userns *os.File) error {
+func idmap(m, userns *os.File, to Owner) error {
 	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(fdOf(userns))}
-	if err := unix.MountSetattr(fdOf(m), "", unix.AT_EMPTY_PATH, &attr); err != nil {
-		e := newError("idmap", m.Name(), "", "", err)
-		if err == unix.EINVAL {
-			e.kind = ErrUnsupported // the file system has no idmapped mounts
-		}
-		return e
+	err := unix.MountSetattr(fdOf(m), "", unix.AT_EMPTY_PATH, &attr)
+	if err == unix.EINVAL {
+		return &Problem{Kind: ErrUnsupported, Text: fmt.Sprintf("this kernel has no idmapped EROFS mounts: a snapshot's files can be root's only, not user %d's", to.UID),
+			Advice: "run as root on this host, or boot a kernel with them"}
+	}
+	if err != nil {
+		return newError("idmap", m.Name(), "", "", err)
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ const (
 	BackedByLoop
 )
 
-func (descriptors) OpenImage(path string, want Backing) (image Image, err error) {
+func (images) OpenImage(path string, want Backing) (image Image, err error) {
 	image.Path = path
 	defer func() {
 		if err != nil {

@@ -3,6 +3,7 @@ package overlay
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,6 +13,20 @@ import (
 // (EINVAL), and writes only after that. So nothing is changed, on a full disk either. It takes
 // 0.8 ms and leaves a line in the kernel's log. No mount table knows all uppers, the kernel does.
 func (descriptors) UpperInUse(dir string) (bool, error) {
+	return upperInUse(dir, func(c *fsContext, key string, fd int) error {
+		return layerError(c.setFd(key, dir, fd))
+	})
+}
+
+// UpperInUse asks in the same way, by name: a directory of the caller's mount namespace needs no
+// other to be found in.
+func (byName) UpperInUse(dir string) (bool, error) {
+	return upperInUse(dir, func(c *fsContext, key string, fd int) error {
+		return c.set(strings.TrimSuffix(key, "+"), "/proc/thread-self/fd/"+name(fd))
+	})
+}
+
+func upperInUse(dir string, set func(c *fsContext, key string, fd int) error) (bool, error) {
 	fd, err := retry(func() (int, error) {
 		return unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	})
@@ -28,7 +43,7 @@ func (descriptors) UpperInUse(dir string) (bool, error) {
 	}
 	defer c.close()
 	for _, key := range []string{"lowerdir+", "upperdir", "workdir"} {
-		if err := c.setFd(key, dir, fd); err != nil {
+		if err := set(c, key, fd); err != nil {
 			return false, err
 		}
 	}

@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,7 +12,7 @@ import (
 // SourcePrefix begins the source of everything Larder mounts, in mountinfo.
 const SourcePrefix = "larder:"
 
-func (descriptors) OpenTree(image Image, objects string, owner Owner) (*os.File, error) {
+func (d descriptors) OpenTree(image Image, objects string, owner Owner) (*os.File, error) {
 	lower := image.File
 	if owner != (Owner{}) {
 		userns, err := owner.userNS()
@@ -21,12 +22,12 @@ func (descriptors) OpenTree(image Image, objects string, owner Owner) (*os.File,
 		defer userns.Close()
 		// An idmap can only be given to a mount that was never attached and
 		// has none yet: a fresh clone.
-		clone, err := Clone(image.File)
+		clone, err := d.Clone(image.File)
 		if err != nil {
 			return nil, err
 		}
 		defer clone.Close()
-		if err := idmap(clone, userns); err != nil {
+		if err := idmap(clone, userns, owner); err != nil {
 			return nil, err
 		}
 		lower = clone
@@ -66,29 +67,38 @@ func (descriptors) OpenTree(image Image, objects string, owner Owner) (*os.File,
 	return c.mount(unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV)
 }
 
-// Clone makes a detached copy of a mount (not of what is mounted below it).
-// m may be detached itself, or any open directory of a mount.
-func Clone(m *os.File) (*os.File, error) {
-	fd, err := retry(func() (int, error) {
-		return unix.OpenTree(fdOf(m), "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)
-	})
-	if err != nil {
-		return nil, newError("open_tree", m.Name(), "", "", err)
+func (descriptors) Clone(m *os.File) (*os.File, error) {
+	clone, err := Clone(m)
+	if errors.Is(err, unix.EINVAL) {
+		err.(*Error).kind = ErrUnsupported // before 6.15 only what is attached can be cloned
 	}
-	return os.NewFile(uintptr(fd), m.Name()), nil
+	return clone, err
+}
+
+// Show is a clone: the pool shows nowhere in the tree.
+func (d descriptors) Show(tree *os.File) (*os.File, error) { return d.Clone(tree) }
+
+// Clone makes a detached copy of the mount that an open directory is on, with that directory as its
+// root, and not of what is mounted below it. The directory must be in the calling thread's mount
+// namespace; for one of a detached mount see [Construction].
+func Clone(dir *os.File) (*os.File, error) {
+	return openTree(fdOf(dir), "", unix.AT_EMPTY_PATH, dir.Name())
 }
 
 // CloneDir makes a detached mount of a directory by path. A symbolic link as
 // the last component is not followed.
 func CloneDir(path string) (*os.File, error) {
+	return openTree(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, path)
+}
+
+func openTree(at int, path string, flags uint, name string) (*os.File, error) {
 	fd, err := retry(func() (int, error) {
-		return unix.OpenTree(unix.AT_FDCWD, path,
-			unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_SYMLINK_NOFOLLOW)
+		return unix.OpenTree(at, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|flags)
 	})
 	if err != nil {
-		return nil, newError("open_tree", path, "", "", err)
+		return nil, newError("open_tree", name, "", "", err)
 	}
-	return os.NewFile(uintptr(fd), path), nil
+	return os.NewFile(uintptr(fd), name), nil
 }
 
 // below is how a directory inside an open one is opened: no symbolic links, no
@@ -109,7 +119,7 @@ func openBelow(dir *os.File, path string) (int, error) {
 }
 
 // layerError names the reason behind a kernel that knows layers, but not by
-// descriptor (before 6.13) or not detached ones (before 6.15).
+// descriptor (before 6.13).
 func layerError(err error) error {
 	if e, ok := err.(*Error); ok && e.kind == nil && e.Err == unix.EINVAL {
 		e.kind = ErrUnsupported

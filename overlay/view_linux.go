@@ -29,18 +29,31 @@ func (descriptors) NewView(v View) (*os.File, error) {
 	if err := c.setOptions(v, instance); err != nil {
 		return nil, err
 	}
-	m, err := c.mount(unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | v.Flags)
+	m, err := c.mount(v.attrs())
 	if err != nil {
-		if v.Volatile {
-			// The marker that keeps a volatile upper from a second mount is
-			// made before the kernel looks at the lowers. Nothing was mounted.
-			_ = unix.Unlink(v.Instance + "/w/work/incompat/volatile/dirty")
-			for _, d := range []string{"/w/work/incompat/volatile", "/w/work/incompat"} {
-				_ = unix.Rmdir(v.Instance + d)
-			}
-		}
+		v.unmark()
 		return nil, err
 	}
+	return v.checked(m)
+}
+
+// attrs are the view's flags (MOUNT_ATTR_*), all of them.
+func (v View) attrs() int { return unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | v.Flags }
+
+// unmark takes away the marker that keeps a volatile upper from a second mount: it is made before
+// the kernel looks at the lowers. Nothing was mounted.
+func (v View) unmark() {
+	if !v.Volatile {
+		return
+	}
+	_ = unix.Unlink(v.Instance + "/w/work/incompat/volatile/dirty")
+	for _, d := range []string{"/w/work/incompat/volatile", "/w/work/incompat"} {
+		_ = unix.Rmdir(v.Instance + d)
+	}
+}
+
+// checked is the view's mount if it came out as planned.
+func (v View) checked(m *os.File) (*os.File, error) {
 	if err := checkWritable(m); err != nil && v.Flags&unix.MOUNT_ATTR_RDONLY == 0 {
 		m.Close()
 		return nil, err
@@ -80,9 +93,28 @@ func (c *fsContext) setLayers(v View, instance *os.File) error {
 }
 
 func (c *fsContext) setOptions(v View, instance *os.File) error {
-	redirect, err := redirectDir(v, instance)
+	options, err := v.options(instance)
 	if err != nil {
 		return err
+	}
+	for _, o := range options {
+		if o[1] == "" {
+			err = c.setFlag(o[0])
+		} else {
+			err = c.set(o[0], o[1])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// options are all but the layers; those without a value are flags.
+func (v View) options(instance *os.File) ([][2]string, error) {
+	redirect, err := redirectDir(v, instance)
+	if err != nil {
+		return nil, err
 	}
 	options := [][2]string{
 		{"redirect_dir", redirect},
@@ -94,15 +126,10 @@ func (c *fsContext) setOptions(v View, instance *os.File) error {
 	if v.Label != "" {
 		options = append(options, [2]string{"context", v.Label})
 	}
-	for _, o := range options {
-		if err := c.set(o[0], o[1]); err != nil {
-			return err
-		}
-	}
 	if v.Volatile {
-		return c.setFlag("volatile")
+		options = append(options, [2]string{"volatile", ""})
 	}
-	return nil
+	return options, nil
 }
 
 // redirectDir chooses whether the view may move a directory of its lowers: with

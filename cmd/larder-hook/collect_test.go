@@ -29,7 +29,7 @@ var heldPrograms = sync.OnceValues(func() (dir string, err error) {
 	if dir, err = os.MkdirTemp("", "larder-held"); err != nil {
 		return "", err
 	}
-	build := exec.Command("go", "build", "-tags", "urfave_cli_no_docs,failpoint", "-o", dir+"/", "larder/cmd/larder", "larder/cmd/larder-hook")
+	build := exec.Command("go", "build", "-tags", "urfave_cli_no_docs,failpoint", "-ldflags", overlaytest.LinkFlags(), "-o", dir+"/", "larder/cmd/larder", "larder/cmd/larder-hook")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return dir, fmt.Errorf("%w\n%s", err, out)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"larder/cmd/internal/config"
+	"larder/overlay/overlaytest"
 )
 
 // built builds the hook as it is shipped, once.
@@ -27,7 +28,7 @@ var built = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "larder-hook")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w"+guardFlag(), "-o", path, ".")
+	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w"+guardFlag()+overlaytest.LinkFlags(), "-o", path, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return string(out), err

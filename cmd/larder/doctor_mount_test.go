@@ -30,7 +30,7 @@ func newContainers(t *testing.T, p *program, config string) *containers {
 	t.Helper()
 	r := &containers{program: p, t: t, dir: t.TempDir()}
 	r.hook = filepath.Join(r.dir, "larder-hook")
-	build := exec.Command("go", "build", "-o", r.hook, "../larder-hook")
+	build := exec.Command("go", "build", "-ldflags", overlaytest.LinkFlags(), "-o", r.hook, "../larder-hook")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)

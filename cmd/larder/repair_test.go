@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"larder/overlay/overlaytest"
 	"larder/snapshot"
 	"larder/snapshot/check"
 )
@@ -23,7 +24,7 @@ type killable struct {
 
 func newKillable(t *testing.T, env []string) killable {
 	path := filepath.Join(t.TempDir(), "larder")
-	if out, err := exec.Command("go", "build", "-tags", "urfave_cli_no_docs,failpoint", "-o", path, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-tags", "urfave_cli_no_docs,failpoint", "-ldflags", overlaytest.LinkFlags(), "-o", path, ".").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
 	return killable{t, path, env}

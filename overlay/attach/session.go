@@ -232,7 +232,7 @@ func (s *Session) clone(at *overlay.Point) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := overlay.Clone(t.file)
+	m, err := overlay.Chosen().Show(t.file)
 	if err != nil {
 		return nil, err
 	}

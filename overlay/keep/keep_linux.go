@@ -50,7 +50,7 @@ import (
 )
 
 // DefaultDir is the run directory of a host.
-const DefaultDir = "/run/larder"
+const DefaultDir = overlay.RunDir
 
 // Snapshot is what there is to mount.
 type Snapshot struct {
@@ -125,7 +125,7 @@ func (d Dir) Mount(ctx context.Context, s Snapshot, owners ...overlay.Owner) err
 			return fmt.Errorf("keep snapshot %.12s: %w", s.ID, err)
 		}
 		// Attaching moves the mount: what follows works on a clone.
-		own, err := overlay.Clone(image.File)
+		own, err := overlay.Chosen().Clone(image.File)
 		if err == nil {
 			err = attach(own, filepath.Join(dir, "image"))
 		}

@@ -56,10 +56,10 @@ func list(t *testing.T, dir string) string {
 }
 
 const look = `cd $VIRTUAL_ENV && ls bin lib/python3.11/site-packages lib/python3.11/site-packages/ns && cat lib/python3.11/site-packages/one.py
-	test -f $VIRTUAL_ENV/bin/one && cat bin/one; grep -o 'lowerdir+=/m,' /proc/self/mountinfo`
+	test -f $VIRTUAL_ENV/bin/one && cat bin/one`
 
 const lookedAt = "bin:\none\n\nlib/python3.11/site-packages:\nmine-1.dist-info\nns\none-1.0.dist-info\none.py\n\n" +
-	"lib/python3.11/site-packages/ns:\nmine.py\nprint('one')\none 1.0\nlowerdir+=/m,\n"
+	"lib/python3.11/site-packages/ns:\nmine.py\nprint('one')\none 1.0\n"
 
 func maskWorld(t *testing.T) (*world, string) {
 	files["l/000000000001/bin/one*"] = "one 1.0\n"

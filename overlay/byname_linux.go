@@ -1,0 +1,235 @@
+package overlay
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// byName is what the constructions in a scratch namespace have in common.
+type byName struct{ images }
+
+// openTree makes a tree, with join between the image and the pool.
+func (byName) openTree(image Image, objects string, owner Owner, join string) (tree *os.File, err error) {
+	parent, err := CloneDir(filepath.Dir(objects))
+	if err != nil {
+		return nil, err
+	}
+	defer parent.Close()
+	var userns *os.File
+	if owner != (Owner{}) {
+		if userns, err = owner.userNS(); err != nil {
+			return nil, err
+		}
+		defer userns.Close()
+	}
+	err = inScratch(func(s *scratch) error {
+		if err := s.lend(image.File); err != nil {
+			return err
+		}
+		lower := image.File
+		if userns != nil {
+			if lower, err = s.idmapped(image.File, userns, owner); err != nil {
+				return err
+			}
+			defer lower.Close()
+		}
+		if err := s.place(parent); err != nil {
+			return err
+		}
+		pool, err := openBelow(parent, filepath.Base(objects))
+		if err != nil {
+			return fmt.Errorf("open pool %s: %w", objects, err)
+		}
+		defer unix.Close(pool)
+		tree, err = s.overlay(SourcePrefix+"tree", readOnly, [][2]string{
+			{"lowerdir", name(fdOf(lower)) + join + name(pool)}, {"metacopy", "on"}, {"redirect_dir", "follow"},
+		})
+		return err
+	})
+	return tree, err
+}
+
+// readOnly are the flags of a tree.
+const readOnly = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
+
+// idmapped places a clone of a placed mount for another owner.
+func (s *scratch) idmapped(m, userns *os.File, owner Owner) (*os.File, error) {
+	clone, err := Clone(m)
+	if err != nil {
+		return nil, err
+	}
+	if err = idmap(clone, userns, owner); err == nil {
+		err = s.place(clone)
+	}
+	if err != nil {
+		clone.Close()
+		return nil, err
+	}
+	return clone, nil
+}
+
+func (byName) Clone(m *os.File) (clone *os.File, err error) {
+	err = inScratch(func(s *scratch) error {
+		if err := s.lend(m); err != nil {
+			return err
+		}
+		clone, err = Clone(m)
+		return err
+	})
+	return clone, err
+}
+
+// Show hides the pool where it is an ordinary lower of the tree, whoever made that: below an overlay
+// whose topmost lower has a whiteout for each directory that a pool can have.
+func (c byName) Show(tree *os.File) (m *os.File, err error) {
+	if shows, err := showsPool(tree); err != nil {
+		return nil, err
+	} else if !shows {
+		return c.Clone(tree)
+	}
+	err = inScratch(func(s *scratch) error {
+		if err := s.lend(tree); err != nil {
+			return err
+		}
+		hide, err := s.whiteouts()
+		if err != nil {
+			return err
+		}
+		defer unix.Close(hide)
+		m, err = s.overlay(SourcePrefix+"tree", readOnly, [][2]string{
+			{"lowerdir", name(hide) + ":" + name(fdOf(tree))}, {"metacopy", "off"}, {"redirect_dir", "nofollow"},
+		})
+		return err
+	})
+	return m, err
+}
+
+// showsPool says whether the tree's root has a directory of a pool's.
+func showsPool(tree *os.File) (bool, error) {
+	fd, err := unix.Openat(fdOf(tree), ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false, &os.PathError{Op: "open", Path: tree.Name(), Err: err}
+	}
+	dir := os.NewFile(uintptr(fd), tree.Name())
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	for _, n := range names {
+		if len(n) == 2 && strings.Trim(n, "0123456789abcdef") == "" {
+			return true, nil
+		}
+	}
+	return false, err
+}
+
+// whiteouts makes a directory with a whiteout for each directory that a pool can have.
+func (s *scratch) whiteouts() (int, error) {
+	dir, err := s.mkdir()
+	if err != nil {
+		return -1, err
+	}
+	fd, err := openBelow(s.root, dir)
+	if err != nil {
+		return -1, err
+	}
+	for n := range 256 {
+		if err := unix.Mknodat(fd, fmt.Sprintf("%02x", n), unix.S_IFCHR, 0); err != nil {
+			unix.Close(fd)
+			return -1, newError("make whiteout", "scratch", "", "", err)
+		}
+	}
+	return fd, nil
+}
+
+func (byName) NewView(v View) (m *os.File, err error) {
+	if err := v.Check(); err != nil {
+		return nil, err
+	}
+	instance, err := CloneDir(v.Instance)
+	if err != nil {
+		return nil, err
+	}
+	defer instance.Close()
+	options, err := v.options(instance)
+	if err != nil {
+		return nil, err
+	}
+	err = inScratch(func(s *scratch) error {
+		layers, err := s.layers(v, instance)
+		defer layers.close()
+		if err != nil {
+			return err
+		}
+		m, err = s.overlay(v.Source, v.attrs(), append(layers.options(), options...))
+		return err
+	})
+	if err != nil {
+		v.unmark()
+		return nil, err
+	}
+	return v.checked(m)
+}
+
+// layers are open directories of a view.
+type layers struct {
+	lowers      []int // topmost first
+	upper, work int
+	lowest      *os.File
+}
+
+// layers opens a view's directories below mounts that are placed for it.
+func (s *scratch) layers(v View, instance *os.File) (l *layers, err error) {
+	l = &layers{upper: -1, work: -1, lowest: v.Lowest}
+	if err := s.place(instance); err != nil {
+		return l, err
+	}
+	for _, m := range []*os.File{v.Tree, v.Lowest} {
+		if m == nil {
+			continue
+		}
+		if err := s.lend(m); err != nil {
+			return l, err
+		}
+	}
+	open := func(what string, dir *os.File, name string) int {
+		if err != nil {
+			return -1
+		}
+		fd, failed := openBelow(dir, name)
+		if failed != nil {
+			err = fmt.Errorf("open %s of %s: %w", what, dir.Name(), failed)
+		}
+		return fd
+	}
+	for _, name := range v.Lowers {
+		l.lowers = append(l.lowers, open("lower", v.Tree, name))
+	}
+	if v.Mask {
+		l.lowers = append(l.lowers, open("mask", instance, "m"))
+	}
+	l.upper = open("upper", instance, "u")
+	l.work = open("work directory", instance, "w")
+	return l, err
+}
+
+func (l *layers) options() [][2]string {
+	names := make([]string, 0, len(l.lowers)+1)
+	for _, fd := range l.lowers {
+		names = append(names, name(fd))
+	}
+	if l.lowest != nil {
+		names = append(names, name(fdOf(l.lowest)))
+	}
+	return [][2]string{{"lowerdir", strings.Join(names, ":")}, {"upperdir", name(l.upper)}, {"workdir", name(l.work)}}
+}
+
+func (l *layers) close() {
+	for _, fd := range append(l.lowers, l.upper, l.work) {
+		if fd >= 0 {
+			_ = unix.Close(fd)
+		}
+	}
+}

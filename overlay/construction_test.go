@@ -1,0 +1,91 @@
+//go:build linux
+
+package overlay_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"larder/overlay"
+	"larder/overlay/overlaytest"
+)
+
+// Every construction that the kernel has makes the same of one snapshot, over and over with the same
+// mounts, and leaves nothing in the mount table.
+func TestMountConstructionsAgree(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	s := overlaytest.New(t, t.TempDir(), small)
+	before := digest(t, s.Dir)
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	must(t, err)
+	for _, c := range overlay.Constructions() {
+		for _, owner := range []overlay.Owner{{}, {UID: 1234, GID: 4321}} {
+			image, err := c.OpenImage(s.Image, overlay.BackedByLoop)
+			must(t, err)
+			for range 2 {
+				tree, err := c.OpenTree(image, s.Objects, owner)
+				must(t, err)
+				defer tree.Close()
+				checkConstruction(t, c, tree, owner)
+				checkConstruction(t, c, tree, owner)
+			}
+			image.Close()
+		}
+	}
+	after, err := os.ReadFile("/proc/self/mountinfo")
+	must(t, err)
+	if string(after) != string(table) {
+		t.Errorf("mount table before:\n%s\nafter:\n%s", table, after)
+	}
+	if digest(t, s.Dir) != before {
+		t.Error("image or pool changed")
+	}
+}
+
+// checkConstruction has c use a tree in every way.
+func checkConstruction(t *testing.T, c overlay.Construction, tree *os.File, owner overlay.Owner) {
+	t.Helper()
+	shown, err := c.Show(tree)
+	must(t, err)
+	if got := names(t, shown); got != "l manifest.json views" {
+		t.Errorf("%s shows %s", c.Name(), got)
+	}
+	shown.Close()
+	clone, err := c.Clone(tree)
+	must(t, err)
+	if got := names(t, clone); !strings.Contains(got, "views") {
+		t.Errorf("%s clones %s", c.Name(), got)
+	}
+	clone.Close()
+	v := overlay.View{Tree: tree, Lowers: []string{"views/pip", "l/000000000002"}, Instance: newInstance(t, owner.UID, owner.GID), Source: "larder:test"}
+	m, err := c.NewView(v)
+	must(t, err)
+	defer m.Close()
+	dir := fmt.Sprintf("/proc/self/fd/%d", m.Fd())
+	if got, err := os.ReadFile(filepath.Join(dir, "http-v2/a/b")); err != nil || string(got) != "body" {
+		t.Errorf("%s: %q, %v", c.Name(), got, err)
+	}
+	fi, err := os.Stat(filepath.Join(dir, "bin/two"))
+	must(t, err)
+	if st := fi.Sys().(*syscall.Stat_t); (overlay.Owner{UID: int(st.Uid), GID: int(st.Gid)}) != owner {
+		t.Errorf("%s: a file belongs to %d:%d, want %v", c.Name(), st.Uid, st.Gid, owner)
+	}
+}
+
+// names are those in the root of a mount, sorted.
+func names(t *testing.T, m *os.File) string {
+	t.Helper()
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/self/fd/%d", m.Fd()))
+	must(t, err)
+	var all []string
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	return strings.Join(all, " ")
+}
