@@ -3,6 +3,7 @@ package overlay
 import (
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -115,11 +116,12 @@ func (c *choice) recall(all []Construction) []Construction {
 	return append([]Construction{all[0], all[at]}, rest...)
 }
 
-// remember is best effort: without a run directory the next one tries again.
+// remember is best effort: where it cannot, the next one tries again.
 func (c *choice) remember(name string) {
 	if had, err := os.Readlink(c.memory); err == nil && had == name {
 		return
 	}
+	_ = os.Mkdir(filepath.Dir(c.memory), 0o755)
 	_ = os.Remove(c.memory)
 	_ = os.Symlink(name, c.memory)
 }

@@ -62,7 +62,7 @@ func (e *Error) Unwrap() []error {
 func newError(op, source, target, kernel string, err error) *Error {
 	e := &Error{Op: op, Source: source, Target: target, Kernel: kernel, Err: err}
 	switch {
-	case errors.Is(err, syscall.ENOSYS), errors.Is(err, syscall.ENODEV), errors.Is(err, syscall.EOPNOTSUPP):
+	case errors.Is(err, syscall.ENOSYS), errors.Is(err, syscall.ENODEV), errors.Is(err, syscall.EOPNOTSUPP), errors.Is(err, syscall.ENOTBLK):
 		e.kind = ErrUnsupported
 	case errors.Is(err, syscall.EBUSY):
 		e.kind = ErrBusy

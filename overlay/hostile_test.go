@@ -154,7 +154,7 @@ func TestMountTreeStaysReadOnly(t *testing.T) {
 	}
 	s := overlaytest.New(t, t.TempDir(), small)
 	before := digest(t, s.Dir)
-	for _, backing := range []overlay.Backing{overlay.BackedByFile, overlay.BackedByLoop} {
+	for _, backing := range overlaytest.Backings() {
 		image, err := overlay.Chosen().OpenImage(s.Image, backing)
 		must(t, err)
 		imageDir := attach(t, image.File)
@@ -344,7 +344,7 @@ func TestMountBadImages(t *testing.T) {
 	must(t, unix.Mkfifo(filepath.Join(dir, "fifo"), 0o644))
 	must(t, os.Mkdir(filepath.Join(dir, "dir"), 0o755))
 	for _, name := range []string{"empty", "junk", "short", "cut", "link", "fifo", "dir", "missing"} {
-		for _, backing := range []overlay.Backing{overlay.AnyBacking, overlay.BackedByFile, overlay.BackedByLoop} {
+		for _, backing := range append(overlaytest.Backings(), overlay.AnyBacking) {
 			m, err := overlay.Chosen().OpenImage(filepath.Join(dir, name), backing)
 			if err == nil {
 				m.Close()
@@ -364,7 +364,7 @@ func TestMountBadImages(t *testing.T) {
 	long := filepath.Join(t.TempDir(), strings.Repeat("d", 200), strings.Repeat("e", 200))
 	must(t, os.MkdirAll(long, 0o755))
 	must(t, os.WriteFile(filepath.Join(long, "image"), good, 0o644))
-	for _, backing := range []overlay.Backing{overlay.BackedByFile, overlay.BackedByLoop} {
+	for _, backing := range overlaytest.Backings() {
 		m, err := overlay.Chosen().OpenImage(filepath.Join(long, "image"), backing)
 		must(t, err)
 		m.Close()

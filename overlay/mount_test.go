@@ -77,7 +77,7 @@ func TestMountViewFromFileAndLoop(t *testing.T) {
 		return
 	}
 	s := overlaytest.New(t, t.TempDir(), small)
-	for _, backing := range []overlay.Backing{overlay.BackedByFile, overlay.BackedByLoop} {
+	for _, backing := range overlaytest.Backings() {
 		t.Run(fmt.Sprint("backing ", backing), func(t *testing.T) {
 			tree := openTree(t, s, backing, 0, 0)
 			instance := newInstance(t, 0, 0)

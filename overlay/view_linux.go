@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -46,9 +47,10 @@ func (v View) unmark() {
 	if !v.Volatile {
 		return
 	}
-	_ = unix.Unlink(v.Instance + "/w/work/incompat/volatile/dirty")
-	for _, d := range []string{"/w/work/incompat/volatile", "/w/work/incompat"} {
-		_ = unix.Rmdir(v.Instance + d)
+	marks := filepath.Join(v.Instance, "w", "work", "incompat")
+	_ = unix.Unlink(marks + "/volatile/dirty")
+	for _, d := range []string{marks + "/volatile", marks} {
+		_ = unix.Rmdir(d)
 	}
 }
 
