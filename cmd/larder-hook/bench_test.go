@@ -85,19 +85,26 @@ func benchmarkRunc(b *testing.B, w *world) {
 	}
 	b.ReportMetric((p10[2]-p10[0])/(p10[1]-p10[0]), "larder/true")
 	b.ReportMetric(0, "ns/op") // of a sum of three, nobody's figure
+	logLaps(b, w.logged())
+}
+
+// logLaps shows what the hook's own log says of its steps.
+func logLaps(b *testing.B, log string) {
+	if b.N == 1 {
+		return // the trial before the real run
+	}
 	laps := map[string][]float64{}
-	for _, m := range regexp.MustCompile(` ms(?:\.(\w+))?=([0-9.]+)`).FindAllStringSubmatch(w.logged(), -1) {
-		name, value := cmp.Or(m[1], "attach in all"), m[2]
-		if v, err := strconv.ParseFloat(value, 64); err == nil {
-			laps[name] = append(laps[name], v)
+	for _, m := range regexp.MustCompile(` (attach|release) .* ms=.*`).FindAllStringSubmatch(log, -1) {
+		for _, lap := range regexp.MustCompile(` ms(?:\.(\w+))?=([0-9.]+)`).FindAllStringSubmatch(m[0], -1) {
+			name := m[1] + " " + cmp.Or(lap[1], "in all")
+			if v, err := strconv.ParseFloat(lap[2], 64); err == nil {
+				laps[name] = append(laps[name], v)
+			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(laps)) {
-		if b.N == 1 {
-			break // the trial before the real run
-		}
 		v := laps[name]
 		slices.Sort(v)
-		b.Logf("%-14s p10 %6.2f  p50 %6.2f  p90 %6.2f ms of %d", name, v[len(v)/10], v[len(v)/2], v[len(v)*9/10], len(v))
+		b.Logf("%-18s p10 %6.2f  p50 %6.2f  p90 %6.2f ms of %d", name, v[len(v)/10], v[len(v)/2], v[len(v)*9/10], len(v))
 	}
 }

@@ -44,16 +44,8 @@ type fake struct {
 func start(t testing.TB, store, id string, base int) *fake {
 	t.Helper()
 	runtime.LockOSThread()
-	f := &fake{t: t, bundle: t.TempDir(), store: store, id: id}
-	for d := f.bundle; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
-		must(t, os.Chmod(d, 0o755))
-	}
-	f.rootfs = filepath.Join(f.bundle, "rootfs")
-	for _, d := range []string{"", "proc", "etc", "home", "home/a", "mnt"} {
-		must(t, os.Mkdir(filepath.Join(f.rootfs, d), 0o755))
-		must(t, os.Chown(filepath.Join(f.rootfs, d), base, base))
-	}
-	f.spec(specs.Spec{Root: &specs.Root{Path: "rootfs"}, Process: &specs.Process{Env: []string{"HOME=/home/a"}}})
+	f := &fake{t: t, store: store, id: id}
+	f.bundleFor(base)
 	f.cmd = exec.Command("/bin/sh", "-c", `mount --make-rprivate / && mount --rbind $R $R && while read -r line; do eval "$line"; echo "= $?"; done`)
 	f.cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "R=" + f.rootfs}
 	f.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL, Credential: &syscall.Credential{}}
@@ -74,6 +66,21 @@ func start(t testing.TB, store, id string, base int) *fake {
 	t.Cleanup(f.stop)
 	f.sh(":")
 	return f
+}
+
+// bundleFor makes a bundle with a root that belongs to base.
+func (f *fake) bundleFor(base int) {
+	f.t.Helper()
+	f.bundle = f.t.TempDir()
+	for d := f.bundle; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
+		must(f.t, os.Chmod(d, 0o755))
+	}
+	f.rootfs = filepath.Join(f.bundle, "rootfs")
+	for _, d := range []string{"", "proc", "etc", "home", "home/a", "mnt"} {
+		must(f.t, os.Mkdir(filepath.Join(f.rootfs, d), 0o755))
+		must(f.t, os.Chown(filepath.Join(f.rootfs, d), base, base))
+	}
+	f.spec(specs.Spec{Root: &specs.Root{Path: "rootfs"}, Process: &specs.Process{Env: []string{"HOME=/home/a"}}})
 }
 
 func (f *fake) stop() {
