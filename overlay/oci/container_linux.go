@@ -20,8 +20,8 @@ import (
 var ErrContainer = errors.New("container")
 
 // Container is a container being created, held by descriptors: its process,
-// its root, and a thread of ours that has entered its mount namespace. It is
-// for one goroutine.
+// its root, and a thread of ours that has entered its mount namespace, or goes
+// there for each look. It is for one goroutine.
 type Container struct {
 	pid       int
 	pidfd     *os.File
@@ -30,7 +30,8 @@ type Container struct {
 	root      *os.File
 	rootPath  string // as the thread inside sees it
 	rootMount uint64
-	work      chan func()
+	work      chan func() // of a thread of its own; nil without
+	here      *visitor    // nil with a thread of its own
 
 	// Reads is what may still be read of the container's files, by whoever does.
 	Reads overlay.Budget
@@ -39,7 +40,18 @@ type Container struct {
 // Enter enters the mount namespace of pid and pins its root, which must be the
 // root of a mount there, as every runtime makes it before createRuntime.
 func Enter(pid int, rootfs string) (*Container, error) {
-	c := &Container{pid: pid, work: make(chan func())}
+	return open(&Container{pid: pid, work: make(chan func())}, rootfs)
+}
+
+// EnterHere is Enter on the caller's thread, which goes into the namespace for
+// each look and comes back: a thread of its own has to be made, and woken each
+// time. The goroutine must be locked to its thread until Close. Its working
+// directory becomes the root.
+func EnterHere(pid int, rootfs string) (*Container, error) {
+	return open(&Container{pid: pid, here: &visitor{}}, rootfs)
+}
+
+func open(c *Container, rootfs string) (*Container, error) {
 	if err := c.open(rootfs); err != nil {
 		c.Close()
 		return nil, err
@@ -65,9 +77,14 @@ func (c *Container) open(rootfs string) (err error) {
 	if err := c.identify(); err != nil {
 		return err
 	}
-	ready := make(chan error)
-	go c.thread(ready)
-	if err := <-ready; err != nil {
+	if c.here != nil {
+		err = c.here.prepare(c)
+	} else {
+		ready := make(chan error)
+		go c.thread(ready)
+		err = <-ready
+	}
+	if err != nil {
 		return err
 	}
 	return c.inside(func() error { return c.pinRoot(rootfs) })
@@ -142,36 +159,67 @@ func (c *Container) enter() error {
 	if err != nil {
 		return err
 	}
-	// Threads share root and working directory until told otherwise, and
-	// setns(2) refuses a thread that does.
-	if err := unix.Unshare(unix.CLONE_FS); err != nil {
-		return fmt.Errorf("%w: unshare: %w", ErrContainer, err)
+	defer before.Close()
+	if err := unshare(); err != nil {
+		return err
 	}
-	if err := unix.Setns(int(c.pidfd.Fd()), unix.CLONE_NEWNS); err != nil {
-		if err == unix.ESRCH {
-			return fmt.Errorf("%w: process %d has exited", ErrContainer, c.pid)
-		}
-		return fmt.Errorf("%w: enter mount namespace of %d: %w", ErrContainer, c.pid, err)
-	}
-	after, err := c.namespace()
-	if err == nil && os.SameFile(before, after) {
-		err = fmt.Errorf("%w: process %d has no mount namespace of its own", ErrContainer, c.pid)
+	after, err := c.setns(before)
+	if err == nil {
+		after.Close()
 	}
 	return err
 }
 
+// unshare gives the calling thread a root and a working directory of its own. Threads share them
+// until told otherwise, and setns(2) refuses a thread that does.
+func unshare() error {
+	if err := unix.Unshare(unix.CLONE_FS); err != nil {
+		return fmt.Errorf("%w: unshare: %w", ErrContainer, err)
+	}
+	return nil
+}
+
+// setns enters the namespace with the calling thread, which is in before.
+func (c *Container) setns(before *os.File) (after *os.File, err error) {
+	if err := unix.Setns(int(c.pidfd.Fd()), unix.CLONE_NEWNS); err != nil {
+		if err == unix.ESRCH {
+			return nil, fmt.Errorf("%w: process %d has exited", ErrContainer, c.pid)
+		}
+		return nil, fmt.Errorf("%w: enter mount namespace of %d: %w", ErrContainer, c.pid, err)
+	}
+	if after, err = c.namespace(); err != nil {
+		return nil, err
+	}
+	if same, err := sameFile(before, after); same || err != nil {
+		after.Close()
+		return nil, errors.Join(fmt.Errorf("%w: process %d has no mount namespace of its own", ErrContainer, c.pid), err)
+	}
+	return after, nil
+}
+
 // namespace is the calling thread's mount namespace.
-func (c *Container) namespace() (os.FileInfo, error) {
+func (c *Container) namespace() (*os.File, error) {
 	f, err := c.openProc("thread-self/ns/mnt", unix.O_RDONLY)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrContainer, err)
 	}
-	defer f.Close()
-	return f.Stat()
+	return f, nil
 }
 
-// inside runs f on the thread in the container's mount namespace.
+func sameFile(a, b *os.File) (bool, error) {
+	one, err := a.Stat()
+	if err != nil {
+		return false, err
+	}
+	other, err := b.Stat()
+	return err == nil && os.SameFile(one, other), err
+}
+
+// inside runs f in the container's mount namespace.
 func (c *Container) inside(f func() error) error {
+	if c.here != nil {
+		return c.here.visit(f)
+	}
 	result := make(chan error)
 	c.work <- func() { result <- f() }
 	return <-result
@@ -235,7 +283,11 @@ func (c *Container) kernelFilesystem(dir *os.File) (string, error) {
 
 // Close lets go of the container. What was attached stays.
 func (c *Container) Close() {
-	close(c.work)
+	if c.here != nil {
+		c.here.close()
+	} else {
+		close(c.work)
+	}
 	for _, f := range []*os.File{c.root, c.proc, c.pidfd} {
 		if f != nil {
 			f.Close()
