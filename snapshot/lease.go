@@ -25,6 +25,9 @@ type Lease struct {
 	BootID    string `json:"boot_id"`   // /proc/sys/kernel/random/boot_id
 	// PIDNamespace is where PID counts, as /proc/self/ns/pid has it; elsewhere it proves nothing.
 	PIDNamespace string `json:"pid_ns,omitempty"`
+	// Alone says that PID is the first process of a process namespace of its own: the kernel ends
+	// all of a container's processes before that one (pid_namespaces(7)).
+	Alone bool `json:"alone,omitempty"`
 
 	Instance string    `json:"instance"` // directory of the writable part, "" if none
 	Time     time.Time `json:"time"`

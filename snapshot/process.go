@@ -26,7 +26,7 @@ func ProcessLease(container string, id ID, pid int) (Lease, error) {
 		return Lease{}, fmt.Errorf("lease for process %d: %w", pid, err)
 	}
 	return Lease{Container: container, Snapshot: id, PID: pid, PIDStart: start, BootID: boot,
-		PIDNamespace: pidNamespace(), Time: time.Now().UTC().Truncate(time.Second)}, nil
+		PIDNamespace: pidNamespace(), Alone: firstOfNamespace(pid), Time: time.Now().UTC().Truncate(time.Second)}, nil
 }
 
 // InstanceLease is the lease of a kept instance, which is there already.
@@ -168,6 +168,19 @@ func processStart(pid int) (uint64, error) {
 		return 0, fmt.Errorf("read /proc/%d/stat: %w", pid, err)
 	}
 	return start, nil
+}
+
+// firstOfNamespace says whether a process is number 1 in a process namespace below the caller's
+// (NSpid in proc_pid_status(5)); false where that cannot be told.
+func firstOfNamespace(pid int) bool {
+	b, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return false
+	}
+	_, rest, _ := bytes.Cut(b, []byte("\nNSpid:"))
+	line, _, _ := bytes.Cut(rest, []byte("\n"))
+	numbers := bytes.Fields(line)
+	return len(numbers) > 1 && string(numbers[len(numbers)-1]) == "1"
 }
 
 func parseStat(b []byte) (start uint64, err error) {

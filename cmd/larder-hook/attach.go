@@ -41,7 +41,7 @@ func (j *job) attach(stdin *os.File) error {
 	if err != nil {
 		return err
 	}
-	c, err := oci.Enter(a.state.PID, rootfs)
+	c, err := oci.EnterHere(a.state.PID, rootfs)
 	if err != nil {
 		return err
 	}

@@ -43,12 +43,18 @@ type fake struct {
 // thread must outlive it, because the kernel kills it with that.
 func start(t testing.TB, store, id string, base int) *fake {
 	t.Helper()
+	return startIn(t, store, id, base, syscall.CLONE_NEWNS)
+}
+
+// startIn is start in more new namespaces.
+func startIn(t testing.TB, store, id string, base int, namespaces uintptr) *fake {
+	t.Helper()
 	runtime.LockOSThread()
 	f := &fake{t: t, store: store, id: id}
 	f.bundleFor(base)
 	f.cmd = exec.Command("/bin/sh", "-c", `mount --make-rprivate / && mount --rbind $R $R && while read -r line; do eval "$line"; echo "= $?"; done`)
 	f.cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "R=" + f.rootfs}
-	f.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL, Credential: &syscall.Credential{}}
+	f.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces, Pdeathsig: syscall.SIGKILL, Credential: &syscall.Credential{}}
 	if base != 0 {
 		ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: base, Size: 65536}}
 		f.cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -206,5 +207,41 @@ func TestMountReleaseLeavesWhatIsStillMounted(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// With a process namespace of its own a container leaves no process: what it started has ended with
+// its first one, and release need not ask the kernel, nor leave a line in its log.
+func TestMountReleaseOfAProcessNamespace(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	store := filepath.Join(t.TempDir(), "store")
+	publish(t, store, nil)
+	s, err := snapshot.Open(store)
+	must(t, err)
+	for _, own := range []bool{true, false} {
+		namespaces := uintptr(syscall.CLONE_NEWNS)
+		if own {
+			namespaces |= syscall.CLONE_NEWPID
+		}
+		f := startIn(t, store, "c1", 0, namespaces)
+		if status, stderr := f.attach("--required"); status != 0 {
+			t.Fatalf("attach: exit %d, %q", status, stderr)
+		}
+		l, err := s.Lease("c1")
+		if must(t, err); l.Alone != own {
+			t.Errorf("process namespace of its own %v: the lease says %v", own, l.Alone)
+		}
+		f.sh(`cd $R/home/a/.cache/pip && { while sleep 0.05; do [ -e ` + f.bundle + `/end ] && exit; done & }`)
+		f.stop()
+		status, stderr := f.poststop()
+		if status != 0 || strings.Contains(stderr, "still uses its instance") == own {
+			t.Errorf("process namespace of its own %v: exit %d, %q", own, status, stderr)
+		}
+		must(t, os.WriteFile(filepath.Join(f.bundle, "end"), nil, 0o600))
+		if got := left(t, store); own && got != "0 leases 0 instances 0 trash" {
+			t.Errorf("left: %s", got)
+		}
 	}
 }

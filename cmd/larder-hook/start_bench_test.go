@@ -54,7 +54,7 @@ func benchmarkStart(b *testing.B, kept bool) {
 		f.id = fmt.Sprint("c", n)
 		f.cmd = exec.Command("/bin/sh", "-c", `mount --make-rprivate / && mount --rbind $R $R && echo && read x`)
 		f.cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "R=" + f.rootfs}
-		f.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+		f.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID}
 		in, err := f.cmd.StdinPipe()
 		must(b, err)
 		out, err := f.cmd.StdoutPipe()

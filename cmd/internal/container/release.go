@@ -44,7 +44,7 @@ func (r *Record) Release(store *snapshot.Store, state oci.State) (Released, erro
 	// The instance first: a lease without an instance is dropped by gc when
 	// its process is gone, an instance without a lease is nobody's.
 	failpoint.Here("release: lease read")
-	kept, err := store.PutInstanceAway(state.ID, instance.Mounted, func(path string) (err error) {
+	kept, err := store.PutInstanceAway(state.ID, mounted(l), func(path string) (err error) {
 		left.Parked, err = store.Park(path)
 		return err
 	})
@@ -59,4 +59,14 @@ func (r *Record) Release(store *snapshot.Store, state oci.State) (Released, erro
 		r.Lap("release")
 	}
 	return left, err
+}
+
+// mounted asks whether something still uses an instance. To ask the kernel takes a millisecond and
+// leaves a line in its log, so it is not asked where the answer is known: a container with a process
+// namespace of its own leaves no process behind.
+func mounted(l snapshot.Lease) func(dir string) (bool, error) {
+	if l.Alone {
+		return func(string) (bool, error) { return false, nil }
+	}
+	return instance.Mounted
 }
