@@ -95,7 +95,7 @@ func (c byName) Show(tree *os.File) (m *os.File, err error) {
 		if err := s.lend(tree); err != nil {
 			return err
 		}
-		hide, err := s.whiteouts()
+		hide, err := s.whiteouts(tree)
 		if err != nil {
 			return err
 		}
@@ -125,23 +125,42 @@ func showsPool(tree *os.File) (bool, error) {
 	return false, err
 }
 
-// whiteouts makes a directory with a whiteout for each directory that a pool can have.
-func (s *scratch) whiteouts() (int, error) {
+// whiteouts makes a directory with a whiteout for each directory that a pool can have. As the
+// topmost lower it is what the root looks like, so it takes after the tree's.
+func (s *scratch) whiteouts(tree *os.File) (fd int, err error) {
 	dir, err := s.mkdir()
 	if err != nil {
 		return -1, err
 	}
-	fd, err := openBelow(s.root, dir)
-	if err != nil {
+	if fd, err = openBelow(s.root, dir); err != nil {
 		return -1, err
 	}
-	for n := range 256 {
-		if err := unix.Mknodat(fd, fmt.Sprintf("%02x", n), unix.S_IFCHR, 0); err != nil {
-			unix.Close(fd)
-			return -1, newError("make whiteout", "scratch", "", "", err)
-		}
+	for n := 0; n < 256 && err == nil; n++ {
+		err = unix.Mknodat(fd, fmt.Sprintf("%02x", n), unix.S_IFCHR, 0)
+	}
+	if err == nil {
+		err = likeRoot(tree, fdOf(s.root), dir)
+	}
+	if err != nil {
+		unix.Close(fd)
+		return -1, newError("make whiteouts", "scratch", "", "", err)
 	}
 	return fd, nil
+}
+
+// likeRoot gives a directory the owner, mode and times of a mount's root.
+func likeRoot(m *os.File, at int, name string) error {
+	var st unix.Stat_t
+	if err := unix.Fstatat(fdOf(m), "", &st, unix.AT_EMPTY_PATH); err != nil {
+		return err
+	}
+	if err := unix.Fchownat(at, name, int(st.Uid), int(st.Gid), unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return err
+	}
+	if err := unix.Fchmodat(at, name, st.Mode&0o7777, 0); err != nil {
+		return err
+	}
+	return unix.UtimesNanoAt(at, name, []unix.Timespec{st.Atim, st.Mtim}, unix.AT_SYMLINK_NOFOLLOW)
 }
 
 func (byName) NewView(v View) (m *os.File, err error) {

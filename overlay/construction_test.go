@@ -3,12 +3,15 @@
 package overlay_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"larder/overlay"
 	"larder/overlay/overlaytest"
@@ -20,11 +23,16 @@ func TestMountConstructionsAgree(t *testing.T) {
 	if !overlaytest.Inside(t) {
 		return
 	}
+	defer unix.Umask(unix.Umask(0o077)) // a hook's
 	s := overlaytest.New(t, t.TempDir(), small)
 	before := digest(t, s.Dir)
 	table, err := os.ReadFile("/proc/self/mountinfo")
 	must(t, err)
 	for _, c := range overlay.Constructions() {
+		if !overlaytest.Has(c.Name()) {
+			checkLacks(t, c, s)
+			continue
+		}
 		for _, owner := range []overlay.Owner{{}, {UID: 1234, GID: 4321}} {
 			image, err := c.OpenImage(s.Image, overlay.BackedByLoop)
 			must(t, err)
@@ -56,6 +64,12 @@ func checkConstruction(t *testing.T, c overlay.Construction, tree *os.File, owne
 	if got := names(t, shown); got != "l manifest.json views" {
 		t.Errorf("%s shows %s", c.Name(), got)
 	}
+	var is, want unix.Stat_t
+	must(t, unix.Fstat(int(shown.Fd()), &is))
+	must(t, unix.Fstat(int(tree.Fd()), &want))
+	if is.Uid != want.Uid || is.Gid != want.Gid || is.Mode != want.Mode || is.Mtim != want.Mtim || int(is.Uid) != owner.UID {
+		t.Errorf("%s shows a root of %d:%d %o %v, not of %d:%d %o %v", c.Name(), is.Uid, is.Gid, is.Mode, is.Mtim, want.Uid, want.Gid, want.Mode, want.Mtim)
+	}
 	shown.Close()
 	clone, err := c.Clone(tree)
 	must(t, err)
@@ -75,6 +89,17 @@ func checkConstruction(t *testing.T, c overlay.Construction, tree *os.File, owne
 	must(t, err)
 	if st := fi.Sys().(*syscall.Stat_t); (overlay.Owner{UID: int(st.Uid), GID: int(st.Gid)}) != owner {
 		t.Errorf("%s: a file belongs to %d:%d, want %v", c.Name(), st.Uid, st.Gid, owner)
+	}
+}
+
+// checkLacks finds that this kernel cannot, as it is said to.
+func checkLacks(t *testing.T, c overlay.Construction, s overlaytest.Snapshot) {
+	t.Helper()
+	image, err := c.OpenImage(s.Image, overlay.BackedByLoop)
+	must(t, err)
+	defer image.Close()
+	if _, err := c.OpenTree(image, s.Objects, overlay.Owner{}); !errors.Is(err, overlay.ErrUnsupported) && !errors.Is(err, overlay.ErrDepth) {
+		t.Errorf("%s: %v, want that it is not supported", c.Name(), err)
 	}
 }
 

@@ -41,7 +41,7 @@
 //
 // # Limits
 //
-// createRuntime and poststop only; kernel 6.15 or later; not rootless; not
+// createRuntime and poststop only; kernel 5.15 or later; not rootless; not
 // with checkpoint and restore. release is told of nothing but an id and a bundle, and
 // always exits 0: runtimes ignore its failure, and gc does what it could not.
 //

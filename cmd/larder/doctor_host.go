@@ -21,7 +21,7 @@ import (
 var doctorPatience = 10 * time.Second
 
 func kernelCheck() finding {
-	const why = "attaches by descriptor are what 6.15 brought; each part is tried below, and nothing is guessed from the number"
+	const why = "attaches need 5.15, and cost least from 6.15 on; each part is tried below, and nothing is guessed from the number"
 	var name unix.Utsname
 	if err := unix.Uname(&name); err != nil {
 		return judge("host", "kernel", "", why, err, stateUnknown, "uname -a")

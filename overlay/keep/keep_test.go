@@ -74,6 +74,14 @@ func openHow(t testing.TB, d keep.Dir, s keep.Snapshot, o overlay.Owner, want ke
 	}
 }
 
+// fromFile is where a tree comes from that nobody kept.
+func fromFile() keep.How {
+	if overlaytest.Has("file images") {
+		return keep.FromFile
+	}
+	return keep.FromLoop
+}
+
 func TestMountKeepAndLetGo(t *testing.T) {
 	if !overlaytest.Inside(t) {
 		return
@@ -86,7 +94,7 @@ func TestMountKeepAndLetGo(t *testing.T) {
 	if _, err := os.Stat(string(d)); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("unmount made the run directory: %v", err)
 	}
-	openHow(t, d, s, overlay.Owner{}, keep.FromFile)
+	openHow(t, d, s, overlay.Owner{}, fromFile())
 
 	must(t, d.Mount(t.Context(), s))
 	openHow(t, d, s, overlay.Owner{}, keep.FromTree)
@@ -149,7 +157,7 @@ func TestMountKeepRepairs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			damage()
-			openHow(t, d, s, overlay.Owner{UID: 7, GID: 7}, map[bool]keep.How{true: keep.FromImage, false: keep.FromFile}[name == "tree gone" || name == "a stranger's"])
+			openHow(t, d, s, overlay.Owner{UID: 7, GID: 7}, map[bool]keep.How{true: keep.FromImage, false: fromFile()}[name == "tree gone" || name == "a stranger's"])
 			must(t, d.Mount(t.Context(), s))
 			openHow(t, d, s, overlay.Owner{}, keep.FromTree)
 			must(t, d.UnmountAll(t.Context(), s.Objects))
@@ -214,7 +222,7 @@ func TestMountKeepOtherPool(t *testing.T) {
 	must(t, d.Mount(t.Context(), s))
 	_, other := fixture(t)
 	must(t, os.RemoveAll(s.Objects))
-	openHow(t, d, other, overlay.Owner{}, keep.FromFile)
+	openHow(t, d, other, overlay.Owner{}, fromFile())
 	must(t, d.Mount(t.Context(), other))
 	openHow(t, d, other, overlay.Owner{}, keep.FromTree)
 	if m := kept(t, d); len(m) != 3 {

@@ -25,7 +25,7 @@ func TestMountLetsGoOfAReplacedImage(t *testing.T) {
 	must(t, err)
 	must(t, os.WriteFile(s.Image+".new", b, 0o444))
 	must(t, os.Rename(s.Image+".new", s.Image))
-	openHow(t, d, s, overlay.Owner{}, keep.FromFile)
+	openHow(t, d, s, overlay.Owner{}, fromFile())
 	must(t, d.Mount(t.Context(), s))
 	openHow(t, d, s, overlay.Owner{}, keep.FromTree)
 	must(t, d.UnmountAll(t.Context(), s.Objects))

@@ -13,6 +13,62 @@ import (
 	"larder/overlay/instance"
 )
 
+// oldest is the advice where nothing works.
+const oldest = "a kernel of 5.15 or later with overlay and EROFS (modprobe overlay erofs)"
+
+// about says how each construction goes about it.
+var about = map[string]string{
+	"descriptors": "layers by descriptor",
+	"data-only":   "layers by name, the pool as a data-only lower",
+	"ordinary":    "layers by name, the pool as an ordinary lower: a snapshot's files keep its 256 directories hidden",
+}
+
+// construction tries each way of making the mounts; the first that works is what the rest is tried
+// with, as an attach does.
+func (h *host) construction() {
+	var refused []string
+	for n, c := range overlay.Constructions() {
+		err := h.attempt(c, n)
+		if err == nil {
+			h.by = c
+			h.try("construction", true, strings.Join(append([]string{c.Name() + ": " + about[c.Name()]}, refused...), "; not "), nil, "")
+			return
+		}
+		refused = append(refused, c.Name()+": "+err.Error())
+	}
+	h.by = overlay.Constructions()[0]
+	h.try("construction", true, "", errors.New(strings.Join(refused, "; ")), oldest)
+}
+
+// attempt makes both mounts and reads through them.
+func (h *host) attempt(c overlay.Construction, n int) error {
+	image, err := openAny(c, h.image)
+	if err != nil {
+		return err
+	}
+	defer image.Close()
+	tree, err := c.OpenTree(image, h.pool, overlay.Owner{})
+	if err != nil {
+		return err
+	}
+	defer tree.Close()
+	m, err := h.newView(c, tree, fmt.Sprintf("construction-%d", n), overlay.Owner{})
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	return errors.Join(readAt(m, "a"), readAt(m, "b"))
+}
+
+// openAny prefers the loop device, which is no level of the stack on any kernel.
+func openAny(c overlay.Construction, path string) (overlay.Image, error) {
+	image, err := c.OpenImage(path, overlay.BackedByLoop)
+	if err != nil {
+		return c.OpenImage(path, overlay.AnyBacking)
+	}
+	return image, nil
+}
+
 // images mounts the image both ways, and the tree over each.
 func (h *host) images() {
 	fix := "load the module: modprobe erofs; or a kernel with CONFIG_EROFS_FS"
@@ -22,18 +78,18 @@ func (h *host) images() {
 		if b == overlay.BackedByLoop {
 			name, advice = "erofs from a loop device", "load the module: modprobe loop"
 		}
-		image, err := overlay.Chosen().OpenImage(h.image, b)
+		image, err := h.by.OpenImage(h.image, b)
 		if err != nil {
 			h.try(name, false, "", err, advice)
 			continue
 		}
 		works = true
-		tree, err := overlay.Chosen().OpenTree(image, h.pool, overlay.Owner{})
+		tree, err := h.by.OpenTree(image, h.pool, overlay.Owner{})
 		image.Close()
 		if err == nil {
 			err = readAt(tree, "l/one/a")
 		}
-		if h.try(name, false, "", err, "a kernel of 6.15 or later") {
+		if h.try(name, false, "", err, oldest) {
 			h.trees = append(h.trees, tree)
 		} else if tree != nil {
 			tree.Close()
@@ -44,7 +100,7 @@ func (h *host) images() {
 	case !works:
 		err = errors.New("no image can be mounted")
 	case len(h.trees) == 0:
-		err, fix = errors.New("no tree can be mounted: see above"), "a kernel of 6.15 or later"
+		err, fix = errors.New("no tree can be mounted: see above"), oldest
 	}
 	h.try("tree", true, "overlay 1: the image over the pool", err, fix)
 }
@@ -64,7 +120,7 @@ func readAt(dir *os.File, name string) error {
 }
 
 // newView makes a view over the tree in an instance of its own.
-func (h *host) newView(tree *os.File, name string, o overlay.Owner) (*os.File, error) {
+func (h *host) newView(by overlay.Construction, tree *os.File, name string, o overlay.Owner) (*os.File, error) {
 	i, err := instance.Create(filepath.Join(h.dir, name))
 	if err != nil {
 		return nil, err
@@ -74,7 +130,7 @@ func (h *host) newView(tree *os.File, name string, o overlay.Owner) (*os.File, e
 	if err != nil {
 		return nil, err
 	}
-	return overlay.Chosen().NewView(overlay.View{Tree: tree, Lowers: []string{"l/one", "l/two"}, Instance: dir, Source: "larder:doctor"})
+	return by.NewView(overlay.View{Tree: tree, Lowers: []string{"l/one", "l/two"}, Instance: dir, Source: "larder:doctor"})
 }
 
 func writeAt(dir *os.File, name string) error {
@@ -95,7 +151,7 @@ func (h *host) view() {
 	var last error = errors.New("no tree")
 	var works []*os.File
 	for n, tree := range h.trees {
-		m, err := h.newView(tree, fmt.Sprintf("view-%d", n), overlay.Owner{})
+		m, err := h.newView(h.by, tree, fmt.Sprintf("view-%d", n), overlay.Owner{})
 		if err == nil {
 			err = errors.Join(readAt(m, "a"), readAt(m, "b"), writeAt(m, "a"), writeAt(m, "c"), readAt(tree, "l/one/a"))
 			m.Close()
@@ -112,7 +168,7 @@ func (h *host) view() {
 		last = nil
 	}
 	h.try("view", true, "overlay 2: two lowers of the tree, and an upper", last,
-		"a kernel of 6.15 or later, and a store on ext4, xfs or btrfs (not on an overlay)")
+		oldest+", and a store on ext4, xfs or btrfs (not on an overlay)")
 	h.inUse()
 }
 
@@ -122,7 +178,7 @@ func (h *host) inUse() {
 		if len(h.trees) == 0 {
 			return errors.New("no view")
 		}
-		m, err := h.newView(h.trees[0], "in-use", overlay.Owner{})
+		m, err := h.newView(h.by, h.trees[0], "in-use", overlay.Owner{})
 		if err != nil {
 			return err
 		}
@@ -133,7 +189,7 @@ func (h *host) inUse() {
 		}
 		return err
 	}()
-	h.try("upper in use", true, "gc asks with a mount whether a process still needs an upper", err, "a kernel of 6.15 or later")
+	h.try("upper in use", true, "gc asks with a mount whether a process still needs an upper", err, oldest)
 }
 
 // idmap gives the tree to another user.
@@ -143,17 +199,17 @@ func (h *host) idmap() {
 		if len(h.trees) == 0 {
 			return errors.New("no tree")
 		}
-		image, err := overlay.Chosen().OpenImage(h.image, overlay.AnyBacking)
+		image, err := h.by.OpenImage(h.image, overlay.AnyBacking)
 		if err != nil {
 			return err
 		}
 		defer image.Close()
-		tree, err := overlay.Chosen().OpenTree(image, h.pool, overlay.Owner{UID: uid, GID: gid})
+		tree, err := h.by.OpenTree(image, h.pool, overlay.Owner{UID: uid, GID: gid})
 		if err != nil {
 			return err
 		}
 		defer tree.Close()
-		m, err := h.newView(tree, "idmap", overlay.Owner{UID: uid, GID: gid})
+		m, err := h.newView(h.by, tree, "idmap", overlay.Owner{UID: uid, GID: gid})
 		if err != nil {
 			return err
 		}
@@ -183,7 +239,7 @@ func (h *host) attach() {
 		if err := unix.Mount("", "/", "", unix.MS_SLAVE|unix.MS_REC, ""); err != nil {
 			return fmt.Errorf("make mounts slave: %w", err)
 		}
-		m, err := h.newView(h.trees[0], "attach", overlay.Owner{})
+		m, err := h.newView(h.by, h.trees[0], "attach", overlay.Owner{})
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	"github.com/erofs/go-erofs"
+
+	"larder/overlay"
 )
 
 // Check is one thing a host can or cannot do.
@@ -28,6 +30,7 @@ type host struct {
 	checks []Check
 	image  string
 	pool   string
+	by     overlay.Construction
 	trees  []*os.File // one that works is enough for what follows
 }
 
@@ -45,7 +48,7 @@ func Host(ctx context.Context, dir string) ([]Check, error) {
 	if err := h.makeSnapshot(); err != nil {
 		return nil, fmt.Errorf("make a snapshot to try: %w", err)
 	}
-	for _, step := range []func(){h.fileSystem, h.images, h.view, h.idmap, h.attach, h.settings} {
+	for _, step := range []func(){h.fileSystem, h.construction, h.images, h.view, h.idmap, h.attach, h.settings} {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -76,6 +79,7 @@ var whys = map[string]string{
 	"immutable attribute":         "the one protection of objects against containers that open host files by handle",
 	"erofs from a file":           "a snapshot without kept mounts attaches fastest from its file",
 	"erofs from a loop device":    "kept mounts are made of one",
+	"construction":                "how the mounts of a snapshot are made; older kernels have fewer ways, and slower ones",
 	"tree":                        "every attach begins with it",
 	"view":                        "it is what a container sees",
 	"upper in use":                "without it nothing proves that a dead container's upper is unused",
