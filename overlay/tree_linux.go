@@ -118,10 +118,10 @@ func openBelow(dir *os.File, path string) (int, error) {
 	return fd, nil
 }
 
-// layerError names the reason behind a kernel that knows layers, but not by
-// descriptor (before 6.13).
+// layerError names the reason behind a kernel that knows layers, but not by descriptor (before 6.13):
+// it takes the parameter for one without a value, or looks for a name.
 func layerError(err error) error {
-	if e, ok := err.(*Error); ok && e.kind == nil && e.Err == unix.EINVAL {
+	if e, ok := err.(*Error); ok && e.kind == nil && (e.Err == unix.EINVAL || e.Err == unix.EBADF) {
 		e.kind = ErrUnsupported
 	}
 	return err
