@@ -15,7 +15,7 @@ HOOKFLAGS  := -trimpath -ldflags '-s -w -X main.version=$(VERSION) $(HOOK_$(shel
 
 export CGO_ENABLED := 0
 
-.PHONY: help build docs dist demo test test-pure test-store test-script test-mount test-fuzz test-e2e test-torture bench torture soak races lint install uninstall clean
+.PHONY: help build docs dist demo test test-pure test-store test-script test-mount test-constructions test-fuzz test-e2e test-torture kernels bench torture soak races lint install uninstall clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,8 +37,11 @@ demo: ## the main job on real packages, in a scratch store (root)
 test: ## every tier, counted one by one; root, Python and the package indexes needed
 	@scripts/test.sh pure store script mount fuzz e2e torture
 
-test-pure test-store test-script test-mount test-fuzz test-e2e test-torture: ## one tier
+test-pure test-store test-script test-mount test-constructions test-fuzz test-e2e test-torture: ## one tier
 	@scripts/test.sh $(@:test-%=%)
+
+kernels: ## boot older kernels in qemu and mount there; KERNELS="5.15 6.1 6.8 6.12" says which
+	@KERNELS="$(KERNELS)" scripts/test.sh kernels
 
 bench: build ## ratios measured side by side (root, Python, the package indexes); BENCH="--only run --quick" says which and how
 	@python3 scripts/bench $(BENCH)

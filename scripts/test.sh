@@ -8,6 +8,9 @@
 #   mount   real EROFS and overlay mounts (root)
 #   fuzz    every fuzz target, a fixed number of executions each
 #   e2e     real pip, real packages, a real runtime (root, the package indexes)
+#   constructions
+#           the mounts as older kernels make them, on this one (root)
+#   kernels older kernels themselves, in qemu's emulation: KERNELS="6.1 6.12" names them
 #   torture kills, power cuts and failing calls: a fixed sample (root); make soak plays more
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -61,6 +64,36 @@ fuzz() {
   rm -f "$log"
 }
 
+# constructions: the tests that matter to how mounts are made, for each way that this kernel would
+# not choose. The two ways by name differ in the tree only.
+constructions() {
+  local by='-X larder/overlay.Only='
+  tier data-only -ldflags "${by}data-only" -run '^TestMount' ./overlay ./overlay/keep ./overlay/oci
+  tier ordinary -ldflags "${by}ordinary" -run '^TestMount' ./overlay/...
+  tier ordinary-hook -ldflags "${by}ordinary" -run '^TestMount(Hook|Commands|Release|AttachBesideGC)' ./cmd/larder-hook
+  tier ordinary-command -ldflags "${by}ordinary" -run '^TestMountScript$/^(run_(instance|lock|user|views|pip_install)|build_kept|use_kept|gc_keeps_used)$' ./cmd/larder
+  LARDER_E2E=1 tier ordinary-runc -ldflags "${by}ordinary" -run '^TestE2ERunc(Environment)?$' ./cmd/larder-hook
+}
+
+# kernels: what the booted kernels say of their tests.
+kernels() {
+  local log started=$SECONDS passed failed
+  log=$(mktemp)
+  # shellcheck disable=SC2086
+  scripts/kernels/run.sh ${KERNELS:-6.1 6.12} >"$log" 2>&1
+  local rc=$?
+  passed=$(grep -cE '^ *--- PASS' "$log")
+  failed=$(grep -cE '^ *--- (FAIL|SKIP)' "$log")
+  if ((rc != 0 || failed > 0 || passed == 0)); then
+    status=1
+    tail -n 200 "$log"
+  fi
+  grep '^=== KERNEL' "$log" | sed 's/^=== /kernels: /'
+  printf 'kernels: %d passed, %d failed, 0 skipped (%d s)\n' "$passed" "$failed" $((SECONDS - started))
+  total_passed=$((${total_passed:-0} + passed)) total_failed=$((${total_failed:-0} + failed + (rc != 0 && failed == 0)))
+  rm -f "$log"
+}
+
 for name in "$@"; do
   case $name in
     fuzz)   fuzz ;;
@@ -68,9 +101,11 @@ for name in "$@"; do
     store)  tier store -skip '^Test(Mount|E2E|Script)' $(packages | grep -E "$stores") ;;
     script) tier script -run '^TestScript' ./cmd/... ;;
     mount)  tier mount -run '^TestMount' ./... ;;
+    constructions) constructions ;;
+    kernels) kernels ;;
     torture) tier torture -timeout 40m -run '^TestTorture' ./scripts/torture ;;
     e2e)    LARDER_E2E=1 tier e2e -timeout 40m -p 1 -run '^TestE2E' ./... ;;
-    *) echo "test.sh: no tier $name (pure, store, script, mount, fuzz, e2e, torture)" >&2; exit 2 ;;
+    *) echo "test.sh: no tier $name (pure, store, script, mount, constructions, kernels, fuzz, e2e, torture)" >&2; exit 2 ;;
   esac
 done
 echo "${total_passed:-0} passed, ${total_failed:-0} failed, ${total_skipped:-0} skipped"

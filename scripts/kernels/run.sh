@@ -1,0 +1,114 @@
+#!/usr/bin/env bash
+# Boots kernels that people run, in qemu's emulation, and runs the tests that mount on each. What it
+# prints of a kernel are its tests' results, one a line, as go test -v does.
+#
+#   scripts/kernels/run.sh VERSION...     such as 6.1 6.12: the newest of the distribution's packages
+#
+# Packages are kept in LARDER_KERNELS (~/.cache/larder-test/kernels). Needs apt, qemu-system-x86_64,
+# mkfs.ext4, xz, busybox and runc; not root.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+cache=${LARDER_KERNELS:-$HOME/.cache/larder-test/kernels}
+patience=${LARDER_KERNELS_PATIENCE:-600} # seconds a kernel may take
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$cache"
+
+# What the tests start, beside the shell's own. The libraries they name are found by ldd.
+programs=(bash sh cat chmod chown cp cut dd df env false find findmnt flock getent grep head id kill ldd ln ls mkdir mkfifo mknod mktemp mount mountpoint
+  mv nsenter printf ps readlink rm rmdir sed setpriv sh sha256sum sleep sort stat sync tail test timeout touch tr true truncate umount uname unshare wc xargs busybox runc)
+
+# kernel VERSION prints the directory of an unpacked kernel, which it gets where it is not there.
+kernel() {
+  local name dir release modules one
+  name=$(apt-cache pkgnames linux-image- | grep -E "^linux-image-(unsigned-)?${1//./\\.}\..*-(cloud-amd64|generic)\$" | sort -V | tail -n 1)
+  if [ -z "$name" ]; then
+    dir=$(find "$cache" -maxdepth 1 -name "linux-image-*" | grep -E -- "-${1//./\\.}\." | sort -V | tail -n 1)
+    [ -n "$dir" ] || { echo "kernels: apt knows no package of kernel $1; apt-get update, or let APT_CONFIG name a release that has it" >&2; return 1; }
+    echo "$dir"
+    return
+  fi
+  dir=$cache/$name
+  if [ ! -d "$dir" ]; then
+    release=${name#linux-image-} release=${release#unsigned-}
+    modules=$(apt-cache pkgnames linux-modules- | grep -xE "linux-modules-(extra-)?$release" || true) # some distributions have these
+    rm -rf "$dir.new" && mkdir "$dir.new"
+    # shellcheck disable=SC2086
+    (cd "$dir.new" && apt-get download -qq "$name" $modules >&2 && for one in ./*.deb; do dpkg -x "$one" .; rm "$one"; done)
+    mv "$dir.new" "$dir"
+  fi
+  echo "$dir"
+}
+
+# program ROOT NAME: a program of this host, with its libraries.
+program() {
+  local path; path=$(type -P "$2") || { echo "kernels: no $2 here" >&2; return 1; }
+  local file; for file in "$path" $(ldd "$path" 2>/dev/null | grep -o '/[^ ]*' || true); do
+    mkdir -p "$1$(dirname "$file")"
+    cp -Ln "$file" "$1$file"
+  done
+}
+
+# module NAME: a module of the kernel at $modules, into the initramfs, after those that it depends on.
+module() {
+  local file depends one
+  file=$(find "$modules" -name "$1.ko" -o -name "$1.ko.xz" -o -name "$1.ko.zst" | head -n 1)
+  [ -n "$file" ] || return 0 # built in
+  [ -z "$(find "$work/init/modules" -name "*-$1.ko")" ] || return 0
+  depends=$(unpacked "$file" | tr '\0' '\n' | sed -n 's/^depends=//p' | tr , ' ')
+  for one in $depends; do module "$one"; done
+  unpacked "$file" >"$work/init/modules/$(printf %02d "$(find "$work/init/modules" -type f | wc -l)")-$1.ko"
+}
+
+unpacked() { case $1 in *.xz) xz -dc "$1" ;; *.zst) zstd -qdc "$1" ;; *) cat "$1" ;; esac; }
+
+# initramfs finds the disk and starts what is on it.
+initramfs() {
+  rm -rf "$work/init" && mkdir -p "$work/init"/{usr/bin,usr/lib,usr/lib64,dev,proc,sys,modules,disk}
+  modules=$1
+  ln -s usr/bin usr/lib usr/lib64 "$work/init/"
+  local m; for m in crc32c_generic crc32c virtio_pci virtio_blk loop erofs overlay; do module "$m"; done
+  program "$work/init" busybox
+  cp scripts/kernels/init "$work/init/init" && chmod 755 "$work/init/init"
+  (cd "$work/init" && find . | busybox cpio -o -H newc 2>/dev/null) | gzip -1 >"$work/initrd"
+}
+
+
+# disk makes the file system that the tests run on, once for all kernels.
+disk() {
+  local root=$work/root d one
+  mkdir -p "$root"/{usr/bin,usr/sbin,usr/lib,usr/lib64,proc,sys,dev,run,tmp,root,etc,tests,mnt}
+  for d in bin sbin lib lib64; do ln -s "usr/$d" "$root/$d"; done
+  chmod 1777 "$root/tmp"
+  for one in "${programs[@]}"; do program "$root" "$one"; done
+  printf 'root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n' >"$root/etc/passwd"
+  printf 'root:x:0:\nnogroup:x:65534:\n' >"$root/etc/group"
+  cp scripts/kernels/guest scripts/kernels/tests "$root/tests/"
+  make -s build BIN="$root/tests/bin"
+  local package
+  for package in $(sed '/^#/d' scripts/kernels/tests | cut -d ' ' -f 1 | sort -u); do
+    CGO_ENABLED=0 go test -tags urfave_cli_no_docs -ldflags '-s -w' -c -o "$root/tests/${package//\//_}" "./$package"
+    mkdir -p "$root/tests/src/$package"
+    [ ! -d "$package/testdata" ] || cp -r "$package/testdata" "$root/tests/src/$package/"
+  done
+  truncate -s 2G "$work/disk"
+  mkfs.ext4 -q -F -E lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0 -d "$root" "$work/disk"
+}
+
+# boot VERSION prints what the guest says of its tests.
+boot() {
+  local dir; dir=$(kernel "$1")
+  initramfs "$dir/lib/modules"
+  cp --sparse=always "$work/disk" "$work/disk.run"
+  timeout "$patience" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 1536 -nodefaults -no-reboot -display none -serial stdio \
+    -kernel "$dir"/boot/vmlinuz-* -initrd "$work/initrd" -append "console=ttyS0 quiet panic=-1 loglevel=${LARDER_KERNELS_LOG:-1}" \
+    -drive "file=$work/disk.run,if=virtio,format=raw,cache=unsafe" </dev/null | sed -u 's/\r//' | tee "$work/said" || true
+  grep -q '^=== END' "$work/said" || { echo "--- FAIL: kernel $1 did not come to the end of its tests"; return 1; }
+  ! grep -q -- '^ *--- FAIL' "$work/said"
+}
+
+disk
+status=0
+for version in "$@"; do boot "$version" || status=1; done
+exit $status
