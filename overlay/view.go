@@ -36,6 +36,9 @@ type View struct {
 	// refuses it a second time. Directories of the lowers can be moved in it
 	// without a copy; elsewhere that is EXDEV.
 	Volatile bool
+	// User is for a mount that is made in a user namespace, where only attributes called user.*
+	// can be written: the overlay's own are (userxattr), and nothing is redirected.
+	User bool
 	// Flags are the mount's (MOUNT_ATTR_*) besides nosuid and nodev, which every
 	// view has: what its mount point asks, see [FlagsBelow].
 	Flags int

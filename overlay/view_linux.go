@@ -128,6 +128,9 @@ func (v View) options(instance *os.File) ([][2]string, error) {
 	if v.Label != "" {
 		options = append(options, [2]string{"context", v.Label})
 	}
+	if v.User {
+		options = append(options, [2]string{"userxattr", ""})
+	}
 	if v.Volatile {
 		options = append(options, [2]string{"volatile", ""})
 	}
@@ -141,7 +144,7 @@ func (v View) options(instance *os.File) ([][2]string, error) {
 // never mounted again holds no redirect but the kernel's own: what is set through
 // a view under that name is stored under another.
 func redirectDir(v View, instance *os.File) (string, error) {
-	if !v.Volatile {
+	if !v.Volatile || v.User { // where attributes are the user's, so might redirects be
 		return "nofollow", nil
 	}
 	fd, err := unix.Openat(fdOf(instance), "u", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)

@@ -11,8 +11,13 @@ import (
 	"larder/snapshot/ecosystem"
 )
 
-// environment says what of the locks is mounted, and where.
-func (r *running) environment(locks []string) (*attach.Locks, error) {
+// environment says what of the locks is mounted, and where; nil without locks. made is what the
+// snapshot's targets were built with, by tag.
+func (r *running) environment(made map[string]string) (*attach.Locks, error) {
+	locks := r.c.StringSlice("requirement")
+	if len(locks) == 0 {
+		return nil, nil
+	}
 	e, err := ecosystem.ForLocks(locks)
 	if err != nil {
 		return nil, attach.Fatal(err)
@@ -24,7 +29,7 @@ func (r *running) environment(locks []string) (*attach.Locks, error) {
 		}
 	}
 	return &attach.Locks{
-		Ecosystem: e, Paths: locks, Files: ecosystem.Host{}, Dir: dir, Flag: "--venv", Target: r.settings.Target, Made: interpreters(r.store, r.id),
+		Ecosystem: e, Paths: locks, Files: ecosystem.Host{}, Dir: dir, Flag: "--venv", Target: r.settings.Target, Made: made,
 		Getenv: func(string) string { return "" }, // one that the caller's shell activated is not the command's
 		Found:  r.found,
 	}, nil

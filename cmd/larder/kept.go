@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 
 	"github.com/urfave/cli/v2"
@@ -11,7 +12,13 @@ import (
 
 // toKeep is a snapshot as package keep mounts it.
 func toKeep(s *snapshot.Store, id snapshot.ID) keep.Snapshot {
-	return keep.Snapshot{ID: id.String(), Image: s.ImagePath(id), Objects: s.ObjectsDir()}
+	note, _ := json.Marshal(keptNote{interpreters(s, id)}) // of strings: it cannot fail
+	return keep.Snapshot{ID: id.String(), Image: s.ImagePath(id), Objects: s.ObjectsDir(), Note: note}
+}
+
+// keptNote is what a user without root needs of the store.
+type keptNote struct {
+	Interpreters map[string]string `json:"interpreters"`
 }
 
 // followCurrent has what containers get by now kept mounted, where this host keeps snapshots of the

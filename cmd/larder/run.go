@@ -100,29 +100,59 @@ type running struct {
 	throwAway string           // instance to trash, "" when kept
 	lacked    []ecosystem.Miss // of the locks, not in the snapshot
 	left      []int            // processes that outlived the command
+	inside    *inside          // nil: not in a user namespace of its own
 }
 
 func runRun(c *cli.Context) (int, error) {
 	r := &running{c: c}
+	status, err := r.do()
+	if r.inside != nil {
+		err = r.inside.report(err)
+	}
+	return status, err
+}
+
+func (r *running) do() (int, error) {
 	if err := r.options(); err != nil {
 		return 0, err
 	}
+	if r.inside == nil && os.Geteuid() != 0 {
+		if status, done, err := r.again(); done || err != nil {
+			return status, err
+		}
+		return r.run()
+	}
 	defer r.finish()
 	if err := r.open(); err != nil {
-		// Without a store, a snapshot or root the command runs as it would
-		// have without us. What was asked for by name is not passed over.
-		if r.Required || c.IsSet("snapshot") || c.IsSet("instance") || attach.IsFatal(err) {
+		if err := r.without(err); err != nil {
 			return 0, err
 		}
-		warnf("%v; the command runs without larder", err)
-		r.Snapshot.ID = ""
 	}
-	result, err := run.Run(c.Context, r.Config)
+	return r.run()
+}
+
+// without has the command run as it would have without us, where there is no store, no snapshot or
+// no right to mount. What was asked for by name is not passed over.
+func (r *running) without(err error) error {
+	if r.Required || r.c.IsSet("snapshot") || r.c.IsSet("instance") || attach.IsFatal(err) {
+		return err
+	}
+	text := err.Error()
+	if hint := hintOf(err); hint != "" {
+		text += " (" + hint + ")"
+	}
+	warnf("%s; the command runs without larder", text)
+	r.Snapshot.ID = ""
+	return nil
+}
+
+func (r *running) run() (int, error) {
+	result, err := run.Run(r.c.Context, r.Config)
 	r.left = result.Left
 	if err != nil {
 		return 0, err
 	}
-	if err := writeRunReport(c.String("report"), r.id, result); err != nil {
+	if err := writeRunReport(r.c.String("report"), r.id, result); err != nil {
 		warnf("%v", err)
 	}
 	return result.Status, nil
@@ -134,11 +164,9 @@ func (r *running) options() error {
 	if err := refuseEmpty(c); err != nil {
 		return err
 	}
-	cfg, err := loadConfig(c)
-	if err != nil {
+	if err := r.takeSettings(); err != nil {
 		return err
 	}
-	r.settings = cfg.Run
 	if !c.Args().Present() {
 		return usagef("run: no command").hint("larder run [OPTIONS] -- COMMAND [ARG...]")
 	}

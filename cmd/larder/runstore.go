@@ -19,6 +19,9 @@ import (
 
 // open finds the snapshot, takes a lease on it, and makes the instance.
 func (r *running) open() (err error) {
+	if r.inside != nil {
+		return r.openInside()
+	}
 	if r.store, err = openStore(r.c); err != nil {
 		return err
 	}
@@ -47,9 +50,7 @@ func (r *running) open() (err error) {
 		return err
 	}
 	r.Snapshot = held.Snapshot(r.store)
-	if locks := r.c.StringSlice("requirement"); len(locks) > 0 {
-		r.Locks, err = r.environment(locks)
-	}
+	r.Locks, err = r.environment(interpreters(r.store, r.id))
 	return err
 }
 
@@ -61,6 +62,10 @@ func (r *running) finish() {
 	}
 	if len(r.left) > 0 {
 		r.leave()
+	}
+	if r.inside != nil {
+		r.finishInside()
+		return
 	}
 	if r.container == "" {
 		if r.Instance != nil && r.Instance.Kept() {

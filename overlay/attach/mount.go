@@ -44,7 +44,7 @@ func (s *Session) mount(v mount) error {
 	}
 	failpoint.Here("attach: upper made")
 	plan := overlay.View{
-		Lowers: v.lowers, Mask: masked, Lowest: v.at.Below, Instance: dir, Volatile: !s.Instance.Kept(),
+		Lowers: v.lowers, Mask: masked, Lowest: v.at.Below, Instance: dir, Volatile: !s.Instance.Kept(), User: s.User,
 		Flags: v.at.Flags | s.Flags, Label: s.Label, Source: fmt.Sprintf("larder:%.12s:%s", s.Snapshot.ID, v.name),
 	}
 	m, err := s.makeView(plan, v.at.Owner)

@@ -54,6 +54,7 @@ type Session struct {
 	Profile     string            // its name, for the note; "" for a command
 	Label       string            // SELinux mount label
 	Flags       int               // of every mount, MOUNT_ATTR_*, beside those of its mount point
+	User        bool              // it attaches in a user namespace
 
 	// Required makes an error of what is otherwise said by Note.
 	Required bool

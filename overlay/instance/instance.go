@@ -80,6 +80,20 @@ func Keep(dir string) (*Instance, error) {
 	return i, nil
 }
 
+// Inherit is the instance at dir that another process made or opened, and locked: its descriptor is
+// f, and the lock goes on. It is for a process in a user namespace, where nobody can tell whose the
+// directories above are.
+func Inherit(f *os.File, dir string, kept bool) (*Instance, error) {
+	i := &Instance{dir: dir, lock: f}
+	if !kept {
+		return i, nil
+	}
+	return i, i.read()
+}
+
+// File is the instance's directory, locked, for [Inherit].
+func (i *Instance) File() *os.File { return i.lock }
+
 // lock opens the instance name in parent and locks it. A link is not followed,
 // and a directory that another user could change is not used: its content
 // becomes files of root's. All that follows is done below this descriptor.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -36,6 +37,21 @@ func (i *Instance) Recorded(name string) (lowers []string, there bool) {
 	}
 	lowers, there = i.record.Mounts[name]
 	return lowers, there
+}
+
+// Snapshot is the snapshot that a kept instance was made with, "" when it has nothing of one yet.
+func (i *Instance) Snapshot() string {
+	if i.record == nil {
+		return ""
+	}
+	for _, lowers := range i.record.Mounts {
+		for _, l := range lowers {
+			if id, _, ok := strings.Cut(l, "/"); ok && id != "" {
+				return id
+			}
+		}
+	}
+	return ""
 }
 
 // read reads the record of a kept instance.

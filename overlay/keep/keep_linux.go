@@ -3,21 +3,28 @@
 //
 // # What it is
 //
-//	RUN/snapshots/               0700, a private mount of its own
+//	RUN/snapshots/               0700, a shared mount of its own
 //	  <id>/image                 the image, through a loop device
 //	  <id>/pool                  a link that names the pool below the trees, and its path
 //	  <id>/source                a link that names the file of the image
 //	  <id>/stay                  there when the snapshot was asked for by its own name
 //	  <id>/tree                  the tree, root's
 //	  <id>/tree-<uid>-<gid>      the tree for another owner
+//	RUN/users/                   0711, on a shared mount
+//	  <uid>/                     that user's, and nobody else's, to read
+//	    <id>/tree                a clone of the owner's tree
+//	    <id>/pool, note.json     over which pool, and the caller's note
+//	    current                  a link to the <id> that was asked for as current
 //	RUN/lock                     flock of mount and unmount
 //
 // # The promises
 //
 //   - Mount and Unmount can be repeated, run at once, and be killed anywhere:
 //     the next one repairs what is half made.
-//   - The mounts are private: they show in no other mount namespace, so
-//     nothing else keeps them or the loop device busy.
+//   - What is let go of goes from every mount namespace that got it from the host's, the locked
+//     ones of user namespaces too, so that none of them keeps the loop device busy: the mounts are
+//     shared. (Private ones would stay in every namespace that was made meanwhile.)
+//   - A user gets at a tree of that user's own and at nothing else ([Dir.Shared]).
 //   - [Open] needs no lock and never fails because of a concurrent Unmount: it
 //     gets a clone that works, or makes its own tree.
 //   - [Dir.Follow] keeps the host as it is: where snapshots are kept mounted, what is current is,
@@ -58,6 +65,10 @@ type Snapshot struct {
 	Image   string // path of the image
 	Objects string // path of the pool
 	Stays   bool   // Follow does not let go of it
+	Note    []byte // what a user has to know of it who cannot read the store
+
+	// Tree is where a tree is kept for the caller, who is not root and gets no other; "" for root.
+	Tree string
 }
 
 // isID says whether s is an id of a snapshot, or a part of one: 8 to 64 hexadecimal digits.
@@ -102,11 +113,8 @@ func (d Dir) Mount(ctx context.Context, s Snapshot, owners ...overlay.Owner) err
 	if err := os.MkdirAll(d.snapshots(), 0o700); err != nil {
 		return fmt.Errorf("keep snapshot: %w", err)
 	}
-	// On most hosts / is shared, and what is mounted below would show up in
-	// every other namespace. A mount of its own, made private, stops that.
-	// (MakePrivate binds the directory on itself when it is no mount yet.)
-	if err := mount.MakePrivate(d.snapshots()); err != nil {
-		return fmt.Errorf("keep snapshot: make %s private: %w", d.snapshots(), err)
+	if err := ownGroup(d.snapshots()); err != nil {
+		return fmt.Errorf("keep snapshot: %w", err)
 	}
 	dir := d.snapshot(s.ID)
 	if err := d.claim(s); err != nil {
@@ -137,20 +145,46 @@ func (d Dir) Mount(ctx context.Context, s Snapshot, owners ...overlay.Owner) err
 	failpoint.Here("mount: image mounted")
 	defer image.Close()
 	for _, o := range append([]overlay.Owner{{}}, owners...) {
-		if have, err := d.clone(s.ID, treeName(o), unix.OVERLAYFS_SUPER_MAGIC); err == nil {
-			have.Close()
-			continue
+		if err := d.keepTree(s, image, o); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// keepTree mounts the tree for an owner, who gets at it unless that is root.
+func (d Dir) keepTree(s Snapshot, image overlay.Image, o overlay.Owner) error {
+	if have, err := d.clone(s.ID, treeName(o), unix.OVERLAYFS_SUPER_MAGIC); err == nil {
+		have.Close()
+	} else {
 		tree, err := overlay.Chosen().OpenTree(image, s.Objects, o)
 		if err != nil {
 			return fmt.Errorf("keep snapshot %.12s: %w", s.ID, err)
 		}
-		if err := attach(tree, filepath.Join(dir, treeName(o))); err != nil {
+		if err := attach(tree, filepath.Join(d.snapshot(s.ID), treeName(o))); err != nil {
 			return err
 		}
 		failpoint.Here("mount: tree mounted")
 	}
-	return nil
+	if o.UID == 0 {
+		return nil
+	}
+	return d.share(s, o)
+}
+
+// ownGroup makes a directory a shared mount, whose peers are the copies that namespaces get of it
+// from now on, and not what it lies on: that would get all of it a second time.
+func ownGroup(dir string) error {
+	at, err := os.OpenFile(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer at.Close()
+	if is, err := overlay.IsMountPoint(at); err != nil || is {
+		return errors.Join(err, mount.MakeShared(dir))
+	}
+	// MakePrivate binds the directory on itself when it is no mount yet.
+	return errors.Join(mount.MakePrivate(dir), mount.MakeShared(dir))
 }
 
 // openLoop prefers the loop device, and takes the file where there is none.
@@ -185,14 +219,18 @@ func attach(m *os.File, path string) error {
 // clone clones a kept mount and makes sure that it is one: between a look and
 // the clone it may have been unmounted, and the clone be of an empty directory.
 func (d Dir) clone(id, name string, magic int64) (*os.File, error) {
-	m, err := overlay.CloneDir(filepath.Join(d.snapshot(id), name))
+	return cloneOf(filepath.Join(d.snapshot(id), name), magic)
+}
+
+func cloneOf(path string, magic int64) (*os.File, error) {
+	m, err := overlay.CloneDir(path)
 	if err != nil {
 		return nil, err
 	}
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(int(m.Fd()), &st); err != nil || int64(st.Type) != magic {
 		m.Close()
-		return nil, fmt.Errorf("clone kept mount %s: %w", name, fs.ErrNotExist)
+		return nil, fmt.Errorf("clone kept mount %s: %w", filepath.Base(path), fs.ErrNotExist)
 	}
 	return m, nil
 }

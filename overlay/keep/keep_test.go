@@ -103,12 +103,12 @@ func TestMountKeepAndLetGo(t *testing.T) {
 	openHow(t, d, s, alice, keep.FromTree)
 	must(t, d.Mount(t.Context(), s, alice))
 	m := kept(t, d)
-	if len(m) != 4 || m["image"] == nil || m["tree"] == nil || m["tree-1000-100"] == nil {
+	if len(m) != 5 || m["image"] == nil || m["tree"] == nil || m["tree-1000-100"] == nil || m[string(d)+"/users/1000/"+id+"/tree"] == nil {
 		t.Errorf("mounted: %v", m)
 	}
 	for name, i := range m {
-		if i.Optional != "" {
-			t.Errorf("%s propagates: %s", name, i.Optional)
+		if !strings.HasPrefix(i.Optional, "shared:") || strings.Contains(i.Optional, " ") {
+			t.Errorf("%s would stay in other namespaces: %s", name, i.Optional)
 		}
 		if strings.Contains(i.Source+i.VFSOptions, s.Image) || strings.Contains(i.VFSOptions, s.Objects) {
 			t.Errorf("%s shows a path of the store: %s %s", name, i.Source, i.VFSOptions)

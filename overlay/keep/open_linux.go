@@ -23,6 +23,10 @@ const (
 // level a view over the tree fails with ErrDepth; backing BackedByLoop avoids
 // that.
 func (d Dir) Open(s Snapshot, owner overlay.Owner, backing overlay.Backing) (*os.File, How, error) {
+	if s.Tree != "" {
+		tree, err := cloneOf(s.Tree, unix.OVERLAYFS_SUPER_MAGIC)
+		return tree, FromTree, err
+	}
 	if d.keeps(s) {
 		if tree, err := d.clone(s.ID, treeName(owner), unix.OVERLAYFS_SUPER_MAGIC); err == nil {
 			return tree, FromTree, nil

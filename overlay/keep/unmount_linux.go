@@ -55,14 +55,17 @@ func (d Dir) unmountThose(ctx context.Context, objects string, wanted func(id st
 		return err
 	}
 	failpoint.Here("unmount: snapshots let go")
-	// With the last one goes the private mount they were on.
+	// With the last one go the mounts they were on.
 	if all, err := d.ids(); err != nil || len(all) > 0 {
 		return err
 	}
-	return unmountAll(d.snapshots())
+	return errors.Join(unmountAll(d.users()), unmountAll(d.snapshots()))
 }
 
 func (d Dir) unmount(id string) error {
+	if err := d.unshare(id); err != nil {
+		return err
+	}
 	dir := d.snapshot(id)
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -84,6 +84,9 @@ func (m mask) makeDir(fd int, dir string, made map[string]bool) error {
 	err := unix.Mkdirat(fd, dir, 0o700)
 	if err == nil {
 		err = unix.Fchownat(fd, dir, int(st.Uid), int(st.Gid), unix.AT_SYMLINK_NOFOLLOW)
+		if err == unix.EINVAL {
+			err = nil // in a user namespace that does not know the group
+		}
 	}
 	if err == nil {
 		err = unix.Fchmodat(fd, dir, st.Mode&0o7777, 0)

@@ -21,6 +21,9 @@ import (
 func (s *session) enter() error {
 	s.cwd, _ = os.Getwd()
 	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS); err != nil {
+		if s.Unprivileged {
+			return namespaceProblem("/proc/sys", err)
+		}
 		if errors.Is(err, unix.EPERM) {
 			return &overlay.Problem{Kind: overlay.ErrUnsupported, Text: "not permitted", Advice: "run as root, or with CAP_SYS_ADMIN"}
 		}
@@ -47,9 +50,12 @@ func (s *session) coverRunDir() error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	err := unix.Unmount(filepath.Join(dir, "snapshots"), unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
-	if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("let go of kept mounts: %w", err)
+	for _, name := range []string{"snapshots", "users"} {
+		// In a user namespace they are locked (EINVAL), and go when the host lets go of them.
+		err := unix.Unmount(filepath.Join(dir, name), unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+		if err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("let go of kept mounts: %w", err)
+		}
 	}
 	failpoint.Here("run: kept mounts let go")
 	// The source is named: with "none" moby's Mount takes this for a remount
@@ -75,7 +81,7 @@ func (s *session) leftOut(what string, err error) error {
 func (s *session) attachAll() error {
 	s.attached = &attach.Session{
 		Namespace: namespace{s}, Snapshot: s.Snapshot, RunDir: s.RunDir, Instance: s.Instance,
-		Views: s.Views, Locks: s.Locks, Required: s.Required, Note: s.Warn,
+		Views: s.Views, Locks: s.Locks, Required: s.Required, Note: s.Warn, User: s.Unprivileged,
 		LeftOut: func(part string, err error) error {
 			switch part {
 			case "view":

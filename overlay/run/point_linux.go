@@ -21,7 +21,7 @@ import (
 //
 // Links: only those that root made are followed (/home -> /var/home). The path
 // goes through directories of the user's, we are root, and what comes out gets
-// a writable copy mounted on it.
+// a writable copy mounted on it. Who is not root follows any: there is nothing to gain.
 func openPoint(path string, u User, create bool, means string) (*overlay.Point, error) {
 	dir, err := walk(path, u, create, means)
 	if err != nil {
@@ -55,6 +55,9 @@ func describe(p *overlay.Point, u User, means string) error {
 		return &overlay.Problem{Kind: overlay.ErrRefused,
 			Text:   fmt.Sprintf("%s belongs to user %d, and the command runs as user %d", real, p.Owner.UID, u.Owner.UID),
 			Advice: "give the directory to that user, or name another with " + means}
+	}
+	if os.Geteuid() != 0 {
+		p.Owner.GID = u.Owner.GID // the one group that is known in the user's own namespace
 	}
 	if err := checkMounts(real); err != nil {
 		return err
@@ -157,7 +160,7 @@ func linkTarget(fd int, path, name, means string) (target string, err error) {
 		return "", nil
 	case st.Mode&unix.S_IFMT != unix.S_IFLNK:
 		err = unix.ENOTDIR
-	case st.Uid != 0:
+	case st.Uid != 0 && os.Geteuid() == 0:
 		unix.Close(fd)
 		return "", &overlay.Problem{Kind: overlay.ErrRefused,
 			Text:   fmt.Sprintf("%q in %s is a symbolic link of user %d: not followed", name, path, st.Uid),

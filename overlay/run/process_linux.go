@@ -39,13 +39,15 @@ func start(ctx context.Context, command, env []string, u User, files []*os.File)
 	if err != nil {
 		return 0, false, err
 	}
-	attr := &os.ProcAttr{
-		Env:   env,
-		Files: files,
-		// The parent is this thread, which waits: if the process is killed, so
-		// is the command, and with it the namespace.
-		Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
-	}
+	return startAs(ctx, path, command, env, u, files, &syscall.SysProcAttr{})
+}
+
+// startAs starts the program at path as sys says, and waits.
+func startAs(ctx context.Context, path string, command, env []string, u User, files []*os.File, sys *syscall.SysProcAttr) (status int, signaled bool, err error) {
+	// The parent is this thread, which waits: if the process is killed, so
+	// is the command, and with it the namespace.
+	sys.Pdeathsig = syscall.SIGKILL
+	attr := &os.ProcAttr{Env: env, Files: files, Sys: sys}
 	j := job{apart: u.Switch}
 	passed := forwarded
 	if j.apart {

@@ -33,6 +33,12 @@ type Config struct {
 	Views []string
 	Locks *attach.Locks // nil: no environment
 
+	// Unprivileged is for a user namespace of the user's own ([Again]).
+	Unprivileged bool
+	// Ready is told, before the command starts, whether anything is attached. With an error the
+	// command does not start. Nil: nobody wants to know.
+	Ready func(attached bool) error
+
 	// Measure counts what the command left in the uppers.
 	Measure bool
 	// Required makes every part that cannot be attached an error.
@@ -102,6 +108,16 @@ func (s *session) run(ctx context.Context) error {
 		}
 		s.report.Attach = time.Since(begin)
 		failpoint.Here("run: attached")
+	}
+	if s.Unprivileged {
+		if err := dropMounting(); err != nil {
+			return err
+		}
+	}
+	if s.Ready != nil {
+		if err := s.Ready(len(s.mounted) > 0); err != nil {
+			return err
+		}
 	}
 	if s.cwd != "" {
 		// Again by its path: the directory may be below a mount point.
