@@ -19,7 +19,8 @@ func mountCommand() *cli.Command {
 		Usage:     "keep a snapshot mounted, so that attaches take microseconds",
 		ArgsUsage: "[SNAPSHOT]",
 		Description: "The snapshot's image and tree are mounted below /run/larder/snapshots, the tree once more\n" +
-			"for each --user. What is mounted already stays; what is half mounted is repaired.\n" +
+			"for each --user, who alone can read it: larder run without root and rootless Podman find it at\n" +
+			"/run/larder/users/UID/current/tree. What is mounted already stays; what is half mounted is repaired.\n" +
 			"Without SNAPSHOT it is the current one, and older ones that nobody uses are let go of; from\n" +
 			"then on builds and larder use do that by themselves. One that is named stays until unmount.",
 		Flags: []cli.Flag{

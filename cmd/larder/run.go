@@ -37,6 +37,8 @@ func runCommand() *cli.Command {
 			"there; with -r the packages of a lock are installed, in --venv, in .venv, or in a new\n" +
 			"virtual environment of its own. What it writes there is thrown away, or kept with --instance.\n" +
 			"What it leaves running keeps all of that until it ends; larder gc then takes it away.\n" +
+			"Without root it needs a snapshot that root keeps mounted for you (larder mount --user NAME);\n" +
+			"it has no lease then, is in no list of larder ps, and what it downloads is not counted.\n" +
 			"The exit status is the command's: 125 if larder itself failed, 126 and 127 as a shell's.\n" +
 			"What cannot be attached is a warning, unless --required.",
 		Flags: []cli.Flag{

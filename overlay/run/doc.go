@@ -32,6 +32,8 @@
 //     made, must belong to the user the command runs as, and directories on the
 //     way are made with that user's rights. Otherwise a user who plants a link
 //     could have root put a writable copy of /etc under a command.
+//   - Without root: the same in a user namespace of the user's own ([Again]), over a tree that root
+//     keeps mounted for that user. The command has the user's own rights there, and no other.
 //   - Best effort unless Required: a part that cannot be attached is one
 //     warning, and the command runs without it.
 //
@@ -39,7 +41,9 @@
 //
 // A set-user-ID command is not killed with us. For another user's command ^Z
 // stops what a shell in it started, not the command; the keyboard is not relayed
-// when its standard output is no terminal (standard input is then empty). Needs
-// root. A mount point with another mount below it is refused: that mount would
+// when its standard output is no terminal (standard input is then empty). In a user
+// namespace there are the user and the user's group only: files of others belong to nobody, programs
+// with the set-user-ID bit (sudo) do not work, and what is below a view cannot be changed where it
+// belongs to another group. A mount point with another mount below it is refused: that mount would
 // vanish under the view.
 package run
