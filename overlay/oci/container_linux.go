@@ -24,11 +24,12 @@ var ErrContainer = errors.New("container")
 // there for each look. It is for one goroutine.
 type Container struct {
 	pid       int
+	created   bool // its process has its root already, and waits to be started
 	pidfd     *os.File
 	proc      *os.File // the host's /proc: no path of it is known inside
 	ids       user.IdentityMapping
 	root      *os.File
-	rootPath  string // as the thread inside sees it
+	rootPath  string // as the thread inside sees it; "" for that thread's own root
 	rootMount uint64
 	work      chan func() // of a thread of its own; nil without
 	here      *visitor    // nil with a thread of its own
@@ -49,6 +50,12 @@ func Enter(pid int, rootfs string) (*Container, error) {
 // directory becomes the root.
 func EnterHere(pid int, rootfs string) (*Container, error) {
 	return open(&Container{pid: pid, here: &visitor{}}, rootfs)
+}
+
+// EnterCreated is EnterHere for a container that is created and not yet started: its process has
+// pivoted, so its root is the namespace's, and where it is to be read-only it is.
+func EnterCreated(pid int) (*Container, error) {
+	return open(&Container{pid: pid, created: true, here: &visitor{}}, "/")
 }
 
 func open(c *Container, rootfs string) (*Container, error) {
@@ -155,7 +162,7 @@ func (c *Container) thread(ready chan<- error) {
 }
 
 func (c *Container) enter() error {
-	before, err := c.namespace()
+	before, err := c.namespace("thread-self")
 	if err != nil {
 		return err
 	}
@@ -187,19 +194,35 @@ func (c *Container) setns(before *os.File) (after *os.File, err error) {
 		}
 		return nil, fmt.Errorf("%w: enter mount namespace of %d: %w", ErrContainer, c.pid, err)
 	}
-	if after, err = c.namespace(); err != nil {
+	if after, err = c.namespace("thread-self"); err != nil {
 		return nil, err
 	}
-	if same, err := sameFile(before, after); same || err != nil {
+	same, err := sameFile(before, after)
+	if err == nil && !same && c.created {
+		same = c.isHosts(after)
+	}
+	if same || err != nil {
 		after.Close()
 		return nil, errors.Join(fmt.Errorf("%w: process %d has no mount namespace of its own", ErrContainer, c.pid), err)
 	}
 	return after, nil
 }
 
-// namespace is the calling thread's mount namespace.
-func (c *Container) namespace() (*os.File, error) {
-	f, err := c.openProc("thread-self/ns/mnt", unix.O_RDONLY)
+// isHosts says whether a mount namespace is that of the first process. A resident program may be in a
+// container of its own: the host's namespace is not its own, then.
+func (c *Container) isHosts(namespace *os.File) bool {
+	first, err := c.namespace("1")
+	if err != nil {
+		return false
+	}
+	defer first.Close()
+	same, _ := sameFile(first, namespace)
+	return same
+}
+
+// namespace is the mount namespace of a process, or of the calling thread.
+func (c *Container) namespace(process string) (*os.File, error) {
+	f, err := c.openProc(process+"/ns/mnt", unix.O_RDONLY)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrContainer, err)
 	}
@@ -239,6 +262,9 @@ func (c *Container) pinRoot(rootfs string) (err error) {
 	c.rootMount = st.Mnt_id
 	if c.rootPath, err = c.pathOf(c.root); err != nil {
 		return err
+	}
+	if c.created {
+		c.rootPath = strings.TrimSuffix(c.rootPath, "/")
 	}
 	if c.rootPath == "/" {
 		return fmt.Errorf("%w: root file system %s is the root of its mount namespace", ErrContainer, rootfs)

@@ -458,3 +458,49 @@ func TestMountPointRace(t *testing.T) {
 		t.Error("the race was not run both ways")
 	}
 }
+
+// A container that is created has pivoted, and its root may be read-only: what is missing is made
+// all the same, for the mount and nothing else.
+func TestMountCreated(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	const pivot = `for d in bin sbin lib lib64 usr proc; do mkdir -p $R/$d; mount --rbind /$d $R/$d; done
+mkdir -p $R/old; cd $R; pivot_root . old; umount -l /old; `
+	for name, after := range map[string]string{"writable": "", "read-only": "mount -o remount,bind,ro /"} {
+		t.Run(name, func(t *testing.T) {
+			rootfs := t.TempDir()
+			f := start(t, rootfs, pivot+after, false)
+			defer f.stop()
+			if _, err := Enter(f.pid, "/"); !errors.Is(err, ErrContainer) {
+				t.Errorf("as one that is being created: %v", err)
+			}
+			c, err := EnterCreated(f.pid)
+			must(t, err)
+			defer c.Close()
+			p, err := c.Point("/home/a/.cache/pip", PointOptions{Make: true, Owner: overlay.Owner{UID: 7, GID: 7}})
+			must(t, err)
+			if p.Path != "/home/a/.cache/pip" || p.Owner.UID != 7 {
+				t.Errorf("%+v", p)
+			}
+			if _, err := os.Stat(filepath.Join(rootfs, "home/a/.cache/pip")); err != nil {
+				t.Error(err)
+			}
+			if got := isReadOnly(p.Dir); got != (name == "read-only") {
+				t.Errorf("read-only %v", got)
+			}
+			for _, refused := range []string{"/etc", "/proc/1", "/../x", "/"} {
+				if _, err := c.Point(refused, PointOptions{Make: true}); !errors.Is(err, ErrPoint) {
+					t.Errorf("%s: %v", refused, err)
+				}
+			}
+			p.Abandon()
+			if _, err := os.Stat(filepath.Join(rootfs, "home")); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("left: %v", err)
+			}
+		})
+	}
+	if _, err := EnterCreated(os.Getpid()); err == nil {
+		t.Error("a process of the host's own was entered")
+	}
+}

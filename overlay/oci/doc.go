@@ -1,6 +1,7 @@
 // Package oci is a container being created, as an OCI hook sees it at
 // createRuntime: its mount namespace is there, its mounts are made, its process
-// has not been started. The package reads what the runtime tells, finds where a
+// has not been started. Or one that is created and waits for its start, as a plugin of
+// the runtime sees it: its process has pivoted into the container's root, too. The package reads what the runtime tells, finds where a
 // client of the container keeps its cache, judges mount points and attaches.
 //
 // # Words

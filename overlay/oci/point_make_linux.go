@@ -35,6 +35,10 @@ func (c *Container) makeAll(p *overlay.Point, want string, o PointOptions) error
 	if err == nil && st.Mnt_id != c.rootMount && !o.Cover {
 		err = errors.New("it would have to be made in a volume")
 	}
+	readOnly := err == nil && c.created && st.Mnt_id == c.rootMount && isReadOnly(dir)
+	if readOnly {
+		dir, err = writable(dir)
+	}
 	if err != nil {
 		dir.Close()
 		return err
@@ -54,8 +58,34 @@ func (c *Container) makeAll(p *overlay.Point, want string, o PointOptions) error
 		}
 		dir = child
 	}
-	p.Dir = dir
-	return nil
+	if !readOnly {
+		p.Dir = dir
+		return nil
+	}
+	dir.Close()
+	p.Dir, err = overlay.Resolve(c.root, want)
+	return err
+}
+
+func isReadOnly(dir *os.File) bool {
+	var st unix.Statfs_t
+	return unix.Fstatfs(int(dir.Fd()), &st) == nil && st.Flags&unix.ST_RDONLY != 0
+}
+
+// writable is the same directory where it can be written: a root that is to be read-only is so by a
+// flag of its mount, which the runtime sets after createRuntime. A mount that nobody sees does
+// without. A file system that is itself read-only stays so.
+func writable(dir *os.File) (*os.File, error) {
+	clone, err := overlay.Clone(dir)
+	if err != nil {
+		return dir, err
+	}
+	dir.Close()
+	attr := unix.MountAttr{Attr_clr: unix.MOUNT_ATTR_RDONLY}
+	if err := unix.MountSetattr(int(clone.Fd()), "", unix.AT_EMPTY_PATH, &attr); err != nil {
+		return clone, fmt.Errorf("mount_setattr: %w", err)
+	}
+	return clone, nil
 }
 
 // judgeParent refuses to make anything in the kernel's directories: a mkdir in

@@ -18,7 +18,7 @@ func (v *visitor) prepare(c *Container) (err error) {
 	if v.root, err = openPath("/"); err != nil {
 		return err
 	}
-	if v.home, err = c.namespace(); err != nil {
+	if v.home, err = c.namespace("thread-self"); err != nil {
 		return err
 	}
 	if err := unshare(); err != nil {
