@@ -30,6 +30,7 @@ tree() {
   local prefix=$1 into=$2
   install -D -m 0755 "$work/$arch/larder" "$into/bin/larder"
   install -D -m 0755 "$work/$arch/larder-hook" "$into/libexec/larder/larder-hook"
+  install -D -m 0755 "$work/$arch/larder-nri" "$into/libexec/larder/larder-nri"
   make -s docs DOCS="$work/docs" VERSION="$version" PREFIX="$prefix"
   local page
   for page in "$work"/docs/man/*/*; do

@@ -7,6 +7,7 @@
 //	  internal/help      what the command line says of itself: pages, manuals, completion
 //	  internal/report    the page of larder report
 //	cmd/larder-hook      the OCI hook: attach and release; links no network code
+//	cmd/larder-nri       the NRI plugin: the same for pods of Kubernetes, without a process for each
 //	cmd/internal/config  the operator's file, read by both
 //	cmd/internal/container  one container's attach and release, of the hook and of the NRI plugin
 //	cmd/internal/event   log/slog, as lines of the host's journal

@@ -89,7 +89,7 @@ func readAll(f *os.File, limit int, timeout time.Duration) ([]byte, error) {
 func ParseState(data []byte) (State, error) {
 	s, err := parseState(data)
 	if err == nil {
-		err = s.check()
+		err = s.Check()
 	}
 	if err != nil {
 		return State{}, fmt.Errorf("%w: %w", ErrState, err)
@@ -117,9 +117,9 @@ func parseState(data []byte) (State, error) {
 	return s, err
 }
 
-// check refuses an id by the rules of runc, though no path is ever built from
+// Check refuses an id by the rules of runc, though no path is ever built from
 // it: it is printed and it names a lease.
-func (s State) check() error {
+func (s State) Check() error {
 	if s.ID == "" {
 		return errors.New("no id")
 	}

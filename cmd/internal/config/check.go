@@ -127,6 +127,11 @@ func (p Profile) check(name string, known names) error {
 			return err
 		}
 	}
+	for _, namespace := range p.Namespaces {
+		if !validNamespace(namespace) {
+			return fmt.Errorf("%snamespaces: %q is no namespace of Kubernetes: a-z, 0-9 and -, and a * at the end for any rest", key, namespace)
+		}
+	}
 	for _, client := range slices.Sorted(maps.Keys(p.MountPoints)) {
 		if err := checkPath(key+"mount_points."+client, p.MountPoints[client]); err != nil {
 			return err

@@ -327,3 +327,31 @@ views = ["pip"]
 		t.Errorf("where: %q, %q", f.Where("store"), f.Where("gc.keep"))
 	}
 }
+
+// Which namespace may ask for which profile is the operator's list; nothing is on it by itself.
+func TestRequestedBy(t *testing.T) {
+	c := Default()
+	c.Profile = map[string]Profile{"ml": {Namespaces: []string{"ci", "team-*"}}, "all": {Namespaces: []string{"*"}}, "hooks": {Requestable: true}}
+	for _, tc := range []struct {
+		namespace, name string
+		ok              bool
+	}{
+		{"ci", "ml", true}, {"team-a", "ml", true}, {"team-", "ml", true}, {"ci2", "ml", false}, {"team", "ml", false}, {"", "ml", false}, {"CI", "ml", false}, {"team-*", "ml", true},
+		{"anything", "all", true}, {"", "all", false}, {"ci", "hooks", false}, {"ci", "default", false}, {"ci", "", false}, {"ci", "none", false},
+		{"ci", "../ml", false}, {"ci", strings.Repeat("m", 1<<20), false}, {strings.Repeat("c", 1<<20), "ml", false},
+	} {
+		p, err := c.RequestedBy(tc.namespace, tc.name)
+		if (err == nil) != tc.ok || err != nil && (!errors.Is(err, ErrConfig) || len(err.Error()) > 300) || err == nil && p.Snapshot != "current" {
+			t.Errorf("%.20q of %.20q: %v", tc.name, tc.namespace, err)
+		}
+	}
+	for namespace, ok := range map[string]bool{"ci": true, "*": true, "a-b*": true, "a-*": true, "": false, "A": false, "a b": false, "-a": false, "a-": false, "*a": false, "a*b": false, strings.Repeat("a", 64): false} {
+		if validNamespace(namespace) != ok {
+			t.Errorf("%q: %v", namespace, !ok)
+		}
+	}
+	path := write(t, "[profile.ml]\nnamespaces = [\"Team A\"]\n")
+	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), `profile.ml.namespaces: "Team A" is no namespace`) {
+		t.Errorf("%v", err)
+	}
+}

@@ -55,6 +55,7 @@
 //	missing              = "warn"                  # or "fail"
 //	allow_container_lock = false    # honour the dev.larder.lock and .venv annotations
 //	requestable          = false    # a container may name it: dev.larder.profile
+//	namespaces           = ["ci", "team-*"]        # whose pods may name it: larder-nri; none by default
 //	override             = false    # cover a volume mounted on exactly that place
 //	noexec               = false    # nothing in a view is executed, nor loaded as a library
 //	upper_limit          = "10GB"   # as for run; none by default

@@ -51,6 +51,7 @@ var meanings = []struct{ key, text string }{
 	{"profile.NAME.missing", "what the hook does where the snapshot lacks something of a lock: warn or fail"},
 	{"profile.NAME.allow_container_lock", "honour the container's annotations dev.larder.lock and dev.larder.venv"},
 	{"profile.NAME.requestable", "a container may name this profile, by the annotation dev.larder.profile"},
+	{"profile.NAME.namespaces", "Kubernetes namespaces whose pods may name this profile, by the same annotation; team-* is any that begins so; none: no pod"},
 	{"profile.NAME.override", "cover a volume that is mounted on exactly that place"},
 	{"profile.NAME.noexec", "nothing in a view can be executed, nor loaded as a library"},
 	{"profile.NAME.upper_limit", "what a container may write into its views, where the file system has project quotas; 0: all there is"},

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"larder/snapshot/ecosystem"
 )
@@ -30,6 +31,7 @@ type Profile struct {
 	Missing            string            `toml:"missing"`
 	AllowContainerLock bool              `toml:"allow_container_lock"`
 	Requestable        bool              `toml:"requestable"`
+	Namespaces         []string          `toml:"namespaces"`
 	Override           bool              `toml:"override"`
 	NoExec             bool              `toml:"noexec"`
 	UpperLimit         Size              `toml:"upper_limit"`
@@ -94,6 +96,36 @@ func (c Config) Requested(name string) (Profile, error) {
 		return Profile{}, fmt.Errorf("%w: the container asks for profile %q, which is not requestable", ErrConfig, name)
 	}
 	return p.defaults(), nil
+}
+
+// RequestedBy returns the profile that a pod of a Kubernetes namespace named. The name is the pod's
+// word, the namespace the runtime's, so the operator's list decides: a profile whose namespaces the
+// pod's is not among is answered as one that does not exist.
+func (c Config) RequestedBy(namespace, name string) (Profile, error) {
+	if !ValidProfileName(name) {
+		return Profile{}, fmt.Errorf("%w: the pod asks for a profile by a name that is none", ErrConfig)
+	}
+	p := c.Profile[name]
+	if !slices.ContainsFunc(p.Namespaces, func(pattern string) bool { return matches(pattern, namespace) }) {
+		return Profile{}, fmt.Errorf("%w: the pod asks for profile %q, which is not for its namespace %.80q", ErrConfig, name, namespace)
+	}
+	return p.defaults(), nil
+}
+
+// matches says whether a namespace is one that a pattern means: a name, or one with a * for the rest.
+func matches(pattern, namespace string) bool {
+	start, rest := strings.CutSuffix(pattern, "*")
+	return namespace == pattern || namespace != "" && rest && strings.HasPrefix(namespace, start)
+}
+
+// validNamespace says whether a pattern can mean a namespace: a DNS label (RFC 1123), which may end
+// in a *.
+func validNamespace(pattern string) bool {
+	name, rest := strings.CutSuffix(pattern, "*")
+	if len(name) > 63 || name == "" && !rest || strings.HasPrefix(name, "-") || strings.HasSuffix(name, "-") && !rest {
+		return false
+	}
+	return strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
 }
 
 // ValidProfileName reports whether name matches
