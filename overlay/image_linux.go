@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 
@@ -39,6 +40,7 @@ func (images) OpenImage(path string, want Backing) (image Image, err error) {
 		return image, err
 	}
 	defer unix.Close(fd)
+	defer func() { tooOld(err, fd) }()
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return image, err
@@ -99,6 +101,25 @@ func checkLength(fd int, size int64) error {
 		return fmt.Errorf("%w: it has %d bytes of %d", ErrDamaged, size, want)
 	}
 	return nil
+}
+
+// tooOld says that the kernel is, where it has but the word for a bad image: before 5.15 an EROFS has
+// no files of chunks, which is how an image says that it has no bytes of a file. What an EROFS has,
+// kernels tell from 5.17 on; between the two a bad image is taken for one of a newer kernel.
+func tooOld(err error, fd int) {
+	const at, magic, incompatible, chunks = 1024, 0, 80, 4
+	var refused *Error
+	if !errors.As(err, &refused) || refused.Err != unix.EINVAL {
+		return
+	}
+	var sb [84]byte
+	if n, err := unix.Pread(fd, sb[:], at); err != nil || n < len(sb) ||
+		binary.LittleEndian.Uint32(sb[magic:]) != unix.EROFS_SUPER_MAGIC_V1 || binary.LittleEndian.Uint32(sb[incompatible:])&chunks == 0 {
+		return
+	}
+	if _, err := os.Stat("/sys/fs/erofs/features/chunked_file"); errors.Is(err, fs.ErrNotExist) {
+		refused.kind, refused.Kernel = ErrUnsupported, "EROFS files of chunks need kernel 5.15"
+	}
 }
 
 // backingRefused tells a kernel or file system that wants a block device from

@@ -108,7 +108,9 @@ boot() {
   ! grep -q -- '^ *--- FAIL' "$work/said"
 }
 
-disk
-status=0
-for version in "$@"; do boot "$version" || status=1; done
-exit $status
+{ # read whole before it runs, so that the file may change meanwhile
+  disk
+  status=0
+  for version in "$@"; do boot "$version" || status=1; done
+  exit $status
+}
