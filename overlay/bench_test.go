@@ -130,3 +130,16 @@ func bareCalls(b *testing.B, tree *os.File, lowers []string, dir string) *os.Fil
 	}
 	return os.NewFile(uintptr(m), "bench")
 }
+
+// BenchmarkShow is what the read-only view costs, where the pool has to be hidden and where not.
+func BenchmarkShow(b *testing.B) {
+	if os.Geteuid() != 0 {
+		b.Skip("needs root")
+	}
+	tree := openTree(b, overlaytest.New(b, b.TempDir(), small), overlay.BackedByLoop, 0, 0)
+	for b.Loop() {
+		m, err := overlay.Chosen().Show(tree)
+		must(b, err)
+		m.Close()
+	}
+}

@@ -135,8 +135,9 @@ func (s *scratch) whiteouts(tree *os.File) (fd int, err error) {
 	if fd, err = openBelow(s.root, dir); err != nil {
 		return -1, err
 	}
-	for n := 0; n < 256 && err == nil; n++ {
-		err = unix.Mknodat(fd, fmt.Sprintf("%02x", n), unix.S_IFCHR, 0)
+	err = unix.Mknodat(fd, "00", unix.S_IFCHR, 0)
+	for n := 1; n < 256 && err == nil; n++ {
+		err = unix.Linkat(fd, "00", fd, fmt.Sprintf("%02x", n), 0)
 	}
 	if err == nil {
 		err = likeRoot(tree, fdOf(s.root), dir)

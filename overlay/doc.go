@@ -41,16 +41,23 @@
 //     are then at the tree's root, and [Construction.Show] hides them by a lower of
 //     whiteouts. Kernels from 5.15.
 //
-// The last two differ by one colon and by what Show has to do, so data-only costs
-// no room of its own, and spares a host that has it the whiteouts. [Chosen] takes the first that
-// works, by trying: numbers of versions say little about a kernel that a
-// distribution patches. The first does not look for what others left behind, so a
-// new kernel pays nothing for the old ones.
+// The last would do for every kernel that the second is for. They differ by one
+// colon and by Show: measured on one kernel, kept trees and fresh ones cost both the
+// same, and showing a tree 0.3 ms with a data-only pool, 2.5 ms with an ordinary
+// one, whose whiteouts are made each time (0.04 ms by descriptor). That is worth a
+// file of twenty lines. Views cost 0.3 to 0.5 ms more by name than by descriptor,
+// for the namespace, and up to twice as much with hundreds of lowers.
 //
-// By name nothing is lost: a name is an open descriptor's number, and 500 of them
-// fit into the page of options that mount(2) takes. What an old kernel has not is
-// said by an error: an image by its file needs 6.12 (a loop device is made
-// instead), files that belong to another owner need idmapped EROFS (5.19).
+// [Chosen] takes the first that works, by trying: numbers of versions say little
+// about a kernel that a distribution patches. The first one does not look for what
+// is remembered, so a new kernel pays nothing for the old ones.
+//
+// By name no list of lowers is cut: a name is an open descriptor's number, and 500
+// of them fit into the page of options that mount(2) takes. What an old kernel has
+// not is said by an error: an image by its file needs 6.12 (a loop device is made
+// instead), and files that belong to another owner need idmapped EROFS (5.19). An
+// image with other owners written into it would do there; it is not made, so such
+// a container or command gets nothing, and is told why.
 //
 // Until [Attach] nothing appears in any mount table but that of a call's own
 // namespace, so an error or a kill in the middle leaves nothing behind: the

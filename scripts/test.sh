@@ -70,7 +70,7 @@ constructions() {
   local by='-X larder/overlay.Only='
   tier data-only -ldflags "${by}data-only" -run '^TestMount' ./overlay ./overlay/keep ./overlay/oci
   tier ordinary -ldflags "${by}ordinary" -run '^TestMount' ./overlay/...
-  tier ordinary-hook -ldflags "${by}ordinary" -run '^TestMount(Hook|Commands|Release|AttachBesideGC)' ./cmd/larder-hook
+  tier ordinary-hook -ldflags "${by}ordinary" -run '^TestMount(Commands|ReleaseLeaves|Hook(BadSnapshot|Depth|HidesOtherVersions|KeepsWhatWasThere|SeveralTargets|ViewOfTheUser)?$)' ./cmd/larder-hook
   tier ordinary-command -ldflags "${by}ordinary" -run '^TestMountScript$/^(run_(instance|lock|user|views|pip_install)|build_kept|use_kept|gc_keeps_used)$' ./cmd/larder
   LARDER_E2E=1 tier ordinary-runc -ldflags "${by}ordinary" -run '^TestE2ERunc(Environment)?$' ./cmd/larder-hook
 }

@@ -98,7 +98,8 @@ disk() {
 
 # boot VERSION prints what the guest says of its tests.
 boot() {
-  local dir; dir=$(kernel "$1")
+  local dir
+  dir=$(kernel "$1") || return 1
   initramfs "$dir/lib/modules"
   cp --sparse=always "$work/disk" "$work/disk.run"
   timeout "$patience" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 1536 -nodefaults -no-reboot -display none -serial stdio \
