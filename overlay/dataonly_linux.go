@@ -8,7 +8,7 @@ import (
 )
 
 // dataOnly is the construction in a scratch namespace with the pool as a data-only lower, in kernels
-// from 6.8.
+// from 6.5.
 type dataOnly struct{ byName }
 
 func (dataOnly) Name() string { return "data-only" }

@@ -36,7 +36,7 @@
 //   - descriptors: layers by descriptor, of mounts that are attached nowhere.
 //     Kernels from 6.15.
 //   - data-only: layers by name, in a mount namespace for one call; the pool is a
-//     data-only lower of the tree, as above. Kernels from 6.8.
+//     data-only lower of the tree, as above. Kernels from 6.5.
 //   - ordinary: the same with the pool as an ordinary lower. Its 256 directories
 //     are then at the tree's root, and [Construction.Show] hides them by a lower of
 //     whiteouts. Kernels from 5.15.
