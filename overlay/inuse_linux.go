@@ -9,7 +9,7 @@ import (
 )
 
 // UpperInUse asks with a mount that cannot be made, the upper being its own work directory: with
-// index=on the kernel first looks whether the upper is taken (EBUSY), then at the work directory
+// index=on, which it then does without, the kernel first looks whether the upper is taken (EBUSY), then at the work directory
 // (EINVAL), and writes only after that. So nothing is changed, on a full disk either. It takes
 // 0.8 ms and leaves a line in the kernel's log. No mount table knows all uppers, the kernel does.
 func (descriptors) UpperInUse(dir string) (bool, error) {

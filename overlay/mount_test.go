@@ -3,12 +3,16 @@
 package overlay_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"larder/overlay"
 	"larder/overlay/overlaytest"
@@ -70,6 +74,37 @@ var small = map[string]string{
 	"l/000000000002/bin/two*":                "#!/bin/sh\n",
 	"l/000000000002/lib/python3.11/__init__": "",
 	"manifest.json":                          "{}",
+}
+
+// A fresh upper is mounted without a word in the kernel's log: a host starts thousands a day.
+func TestMountViewIsQuiet(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	lower := fmt.Sprintf("views/quiet-%d-%d", os.Getpid(), time.Now().UnixNano()) // the kernel's lines name lowers
+	s := overlaytest.New(t, t.TempDir(), map[string]string{lower + "/a": "a"})
+	tree := openTree(t, s, overlay.AnyBacking, 0, 0)
+	for _, volatile := range []bool{true, false} {
+		m, err := overlay.Chosen().NewView(overlay.View{Tree: tree, Lowers: []string{lower}, Instance: newInstance(t, 0, 0), Source: "larder:test", Volatile: volatile})
+		must(t, err)
+		m.Close()
+	}
+	fd, err := unix.Open("/dev/kmsg", unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	must(t, err)
+	defer unix.Close(fd)
+	line := make([]byte, 8192)
+	for {
+		n, err := unix.Read(fd, line)
+		if err == unix.EPIPE {
+			continue // older lines were overwritten meanwhile
+		}
+		if err != nil {
+			return
+		}
+		if bytes.Contains(line[:n], []byte(lower)) {
+			t.Errorf("the kernel says: %s", line[:n])
+		}
+	}
 }
 
 func TestMountViewFromFileAndLoop(t *testing.T) {

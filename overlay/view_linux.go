@@ -122,8 +122,7 @@ func (v View) options(instance *os.File) ([][2]string, error) {
 		{"redirect_dir", redirect},
 		// A metacopy planted in the upper would show other files' bytes.
 		{"metacopy", "off"},
-		// A second mount of the same upper is EBUSY, not undefined.
-		{"index", "on"},
+		{"index", index(instance)},
 	}
 	if v.Label != "" {
 		options = append(options, [2]string{"context", v.Label})
@@ -135,6 +134,18 @@ func (v View) options(instance *os.File) ([][2]string, error) {
 		options = append(options, [2]string{"volatile", ""})
 	}
 	return options, nil
+}
+
+// index chooses what the kernel does about an upper that another mount has. It looks for one before it
+// looks at the lowers, so that asking for an index makes a second mount EBUSY, though there is none: the
+// tree gives no file handles, so the kernel goes on without, and says so in its log. A work directory
+// that no mount has filled is of an upper that nobody has, and is mounted without the question.
+func index(instance *os.File) string {
+	var st unix.Stat_t
+	if unix.Fstatat(fdOf(instance), "w/work", &st, unix.AT_SYMLINK_NOFOLLOW) == unix.ENOENT {
+		return "off"
+	}
+	return "on"
 }
 
 // redirectDir chooses whether the view may move a directory of its lowers: with

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// definition is a hook as hooks.d (1.0.0) and CDI (0.5.0, which Podman 4.3 reads too) both write it.
+// definition is a hook as hooks.d (1.0.0) and CDI (0.3.0, the oldest that any reader knows) both write it.
 type definition struct {
 	HookName string   `json:"hookName"` // CDI
 	Path     string   `json:"path"`
@@ -100,7 +100,7 @@ func TestHooksD(t *testing.T) {
 func TestCDI(t *testing.T) {
 	var c cdi
 	readDefinition(t, "larder-cdi.json", &c)
-	if c.Version != "0.5.0" || !regexp.MustCompile(`^[a-z][a-z0-9.-]*[a-z0-9]/[a-z][a-z0-9_-]*$`).MatchString(c.Kind) || len(c.Devices) == 0 {
+	if c.Version != "0.3.0" || !regexp.MustCompile(`^[a-z][a-z0-9.-]*[a-z0-9]/[a-z][a-z0-9_-]*$`).MatchString(c.Kind) || len(c.Devices) == 0 {
 		t.Errorf("%+v", c)
 	}
 	for _, d := range c.Devices {

@@ -18,7 +18,7 @@
 //     is one in a parent where others could exchange it; everything below is
 //     made, given away and read from the descriptor that is locked.
 //   - One user at a time: the directory is locked (flock) until Close. The
-//     kernel's own lock on an upper (index=on) covers a holder that died and
+//     kernel's own lock on an upper covers a holder that died and
 //     left processes behind.
 //   - A kept instance can be used again after a crash at any point.
 //

@@ -109,17 +109,20 @@ func TestHome(t *testing.T) {
 		{Spec{}, "/root"},
 		{Spec{UID: 1000}, "/home/alice"},
 		{Spec{UID: 8}, "/last"},
-		{Spec{UID: 7}, ""},
-		{Spec{UID: 9}, ""},
+		{Spec{UID: 7}, "/"},
+		{Spec{UID: 9}, "/"},
+		{Spec{UID: 9, Env: []string{"HOME=/h"}}, "/h"},
 	} {
 		got, err := tc.spec.Home(read)
-		if got != tc.want || errors.Is(err, ErrNoHome) != (tc.want == "") {
+		if got != tc.want || err != nil {
 			t.Errorf("%+v: %q, %v; want %q", tc.spec, got, err, tc.want)
 		}
 	}
-	_, err := Spec{}.Home(func(string, int64) ([]byte, error) { return nil, os.ErrNotExist })
-	if !errors.Is(err, ErrNoHome) || !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("no passwd: %v", err)
+	if got, err := (Spec{}).Home(func(string, int64) ([]byte, error) { return nil, os.ErrNotExist }); got != "/" || err != nil {
+		t.Errorf("no passwd: %q, %v", got, err)
+	}
+	if _, err := (Spec{}).Home(func(string, int64) ([]byte, error) { return nil, os.ErrPermission }); !errors.Is(err, ErrNoHome) || !errors.Is(err, os.ErrPermission) {
+		t.Errorf("a passwd that cannot be read: %v", err)
 	}
 }
 
