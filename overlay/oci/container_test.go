@@ -209,7 +209,8 @@ func TestMountPointRefuses(t *testing.T) {
 		{"mount below it", "mkdir -p $R" + pip + "/http; mount -t tmpfs vol $R" + pip + "/http", "another mount below it"},
 		{"ours already", "mkdir -p $R" + pip + "; mount -t tmpfs larder:x $R" + pip, "already provisioned"},
 		{"shared volume", "mount -t tmpfs vol $R/home; mount --make-shared $R/home; mkdir -p $R" + pip, "shared with others"},
-		{"missing in a volume", "mount -t tmpfs vol $R/home; mkdir $R/home/a", "have to be made in a volume"},
+		{"missing in a volume", "mkdir -p $R/srv/home/a; mount --bind $R/srv/home $R/home", "have to be made in a volume that is in use"},
+		{"missing on the host's disk in memory", "mount -t tmpfs vol $R/opt; mkdir -p $R/opt/run/a; mount --bind $R/opt/run $R/home", "have to be made in a volume that is in use"},
 		{"read-only root", "mount -o remount,ro,bind $R", "read-only"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -345,6 +346,33 @@ func TestMountCover(t *testing.T) {
 		t.Fatal(err)
 	}
 	q.Abandon()
+}
+
+// A home on a volume has no cache yet: it is made where nobody else's files are.
+func TestMountPointMadeInVolume(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	for _, tc := range []struct{ name, setup string }{
+		{"tmpfs", "mount -t tmpfs vol $R/home; mkdir $R/home/a; echo > $R/home/a/.profile"},
+		{"empty volume", "mkdir $R/srv; mount --bind $R/srv $R/home/a"},
+		{"new disk", "mkdir -p $R/srv/lost+found; mount --bind $R/srv $R/home/a"},
+		{"engine's volume", "mkdir -p $R/srv/volumes/home/_data; echo > $R/srv/volumes/home/_data/.profile; mount --bind $R/srv/volumes/home/_data $R/home/a"},
+		{"pod's volume", "mkdir -p $R/srv/volumes/kubernetes.io~empty-dir/home; echo > $R/srv/volumes/kubernetes.io~empty-dir/home/x; mount --bind $R/srv/volumes/kubernetes.io~empty-dir/home $R/home/a"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := enter(t, start(t, root(t, 0), tc.setup, false))
+			p, err := c.Point("/home/a/.cache/pip", PointOptions{Make: true, Keep: true, Owner: overlay.Owner{UID: 1000, GID: 1000}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.Abandon()
+			if p.Path != "/home/a/.cache/pip" || p.Owner.UID != 1000 {
+				t.Errorf("made %+v", p)
+			}
+			must(t, c.Attach([]Mount{{tmpfs(t, "larder:one"), p}}))
+		})
+	}
 }
 
 func TestMountReadFile(t *testing.T) {

@@ -43,5 +43,5 @@
 //
 // A file system in the container that never answers (FUSE, NFS) holds the
 // calling thread; the caller needs a deadline of its own. Directories are made
-// on the container's own root only, not in volumes.
+// on the container's own root, and in volumes that are empty or containers' only.
 package oci

@@ -72,7 +72,7 @@ func (c *Container) resolve(p *overlay.Point, want string, o PointOptions) (err 
 	if !o.Keep || p.Undo != nil {
 		return nil
 	}
-	switch empty, err := c.empty(p.Dir); {
+	switch empty, err := c.empty(p.Dir, ""); {
 	case err != nil:
 		return pointError(want, err)
 	case empty:
@@ -121,18 +121,18 @@ func (c *Container) mounts() ([]*mountinfo.Info, error) {
 	return table, nil
 }
 
-// empty says whether a directory has nothing in it.
-func (c *Container) empty(dir *os.File) (bool, error) {
+// empty says whether a directory has nothing in it but, at most, an entry called except.
+func (c *Container) empty(dir *os.File, except string) (bool, error) {
 	f, err := c.openProc("thread-self/fd/"+strconv.Itoa(int(dir.Fd())), unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return false, err
 	}
 	defer f.Close()
-	_, err = f.Readdirnames(1)
-	if err == io.EOF {
-		return true, nil
+	names, err := f.Readdirnames(2)
+	if err != nil && err != io.EOF {
+		return false, err
 	}
-	return false, err
+	return len(names) == 0 || len(names) == 1 && names[0] == except, nil
 }
 
 // pointError says in words what openat2 and its kin say in errnos.

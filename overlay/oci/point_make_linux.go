@@ -6,8 +6,10 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
+	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 
 	"larder/overlay"
@@ -33,7 +35,7 @@ func (c *Container) makeAll(p *overlay.Point, want string, o PointOptions) error
 		err = c.judgeParent(dir, want)
 	}
 	if err == nil && st.Mnt_id != c.rootMount && !o.Cover {
-		err = errors.New("it would have to be made in a volume")
+		err = c.judgeVolume(dir, st)
 	}
 	readOnly := err == nil && c.created && st.Mnt_id == c.rootMount && isReadOnly(dir)
 	if readOnly {
@@ -86,6 +88,24 @@ func writable(dir *os.File) (*os.File, error) {
 		return clone, fmt.Errorf("mount_setattr: %w", err)
 	}
 	return clone, nil
+}
+
+// judgeVolume refuses to make directories among files that the container may share with others: the
+// host's, or somebody's home. st is dir's.
+func (c *Container) judgeVolume(dir *os.File, st unix.Statx_t) error {
+	table, err := c.mounts()
+	if err != nil {
+		return err
+	}
+	if at := slices.IndexFunc(table, func(m *mountinfo.Info) bool { return m.ID == int(st.Mnt_id) }); at >= 0 && containersOwn(table[at]) {
+		return nil
+	}
+	if st.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0 {
+		if empty, err := c.empty(dir, "lost+found"); err != nil || empty {
+			return err
+		}
+	}
+	return errors.New("it would have to be made in a volume that is in use: make it there (mkdir -p), or set override in the profile")
 }
 
 // judgeParent refuses to make anything in the kernel's directories: a mkdir in

@@ -40,3 +40,15 @@ func checkTable(table []*mountinfo.Info, id int, path, inRoot string, cover bool
 	}
 	return nil
 }
+
+// containersOwn says whether what is mounted holds only what containers write: a file system in memory
+// that was made for this one, a volume that an engine made (Docker, Podman: volumes/NAME/_data), or a
+// pod's (Kubernetes: volumes/kubernetes.io~empty-dir/NAME).
+func containersOwn(m *mountinfo.Info) bool {
+	if m.FSType == "tmpfs" && m.Root == "/" {
+		return true
+	}
+	parts := strings.Split(m.Root, "/")
+	n := len(parts)
+	return n > 3 && parts[n-3] == "volumes" && (parts[n-1] == "_data" || parts[n-2] == "kubernetes.io~empty-dir")
+}
