@@ -90,11 +90,11 @@ func (s *Store) Park(path string) (name string, err error) {
 	}
 }
 
-// PutInstanceAway takes a container's instance out of its name: with discard (Trash, in constant
+// PutInstanceAway takes a holder's instance out of its name: with discard (Trash, in constant
 // time, or Destroy), unless mounted says that something may still need it. Then it gets a name of
 // no container, where every gc looks at it again, and kept says why. None is not an error.
-func (s *Store) PutInstanceAway(container string, mounted func(dir string) (bool, error), discard func(path string) error) (kept string, err error) {
-	dir := s.InstanceDir(container)
+func (s *Store) PutInstanceAway(holder string, mounted func(dir string) (bool, error), discard func(path string) error) (kept string, err error) {
+	dir := s.InstanceDir(holder)
 	used, err := mounted(dir)
 	switch {
 	case err != nil:

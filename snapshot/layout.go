@@ -119,9 +119,9 @@ func (s *Store) TurnsPath() string   { return s.join(turnsName) }
 // BadPath is the mark of a snapshot that is not attached any more. Good ones have none.
 func (s *Store) BadPath(id ID) string { return s.join(snapshotsName, id.String(), badName) }
 
-// InstanceDir is where a container's writable part belongs: take the lease first, then make it.
-func (s *Store) InstanceDir(container string) string {
-	return s.join(instancesName, containerHash(container))
+// InstanceDir is where a holder's writable part belongs: take the lease first, then make it.
+func (s *Store) InstanceDir(holder string) string {
+	return s.join(instancesName, holderHash(holder))
 }
 
 // MissesDir holds the names containers had to download.
@@ -152,10 +152,19 @@ func (s *Store) join(elem ...string) string {
 	return filepath.Join(append([]string{s.dir}, elem...)...)
 }
 
-// containerHash turns a container's id, which is not ours to trust, into a file name: 128 bits
+// HolderName is the name under which a container holds a snapshot: ids are unique in one root of a
+// runtime only, so its bundle belongs to it. A command, or a kept instance, has no bundle.
+func HolderName(container, bundle string) string {
+	if bundle == "" {
+		return container
+	}
+	return container + "\x00" + filepath.Clean(bundle)
+}
+
+// holderHash turns a holder's name, which is not ours to trust, into a file name: 128 bits
 // of its SHA-256, so that "..", slashes and 5,000 bytes are all just hexadecimal digits.
-func containerHash(container string) string {
-	h := sha256.Sum256([]byte(container))
+func holderHash(holder string) string {
+	h := sha256.Sum256([]byte(holder))
 	return hex.EncodeToString(h[:16])
 }
 

@@ -41,6 +41,9 @@ type Lease struct {
 	// Bundle is the container's, as its runtime named it: the same id in another root of a
 	// runtime is another container.
 	Bundle string `json:"bundle,omitempty"`
+	// Engine can start the container again, with what it wrote. Without one, its end is the end of
+	// its process.
+	Engine *EngineRecord `json:"engine,omitempty"`
 
 	// Unreadable is why the file could not be read. Such a lease names no snapshot, so it counts
 	// as one on every snapshot. File is the lease's file name.
@@ -58,9 +61,9 @@ var ErrTorn = errors.New("empty, or nothing but zeros")
 // takes a snapshot away first and looks for leases after, so one of the two sees the other.
 // ErrNoSnapshot means: gone since it was looked up; resolve again and retry.
 //
-// The lease of a kept instance is durable. That of a process is not synced, which would be a
-// quarter of an attach: the power cut that tears the file ends the process too, and whoever
-// locks the store next removes such a file (dropTornLeases).
+// The lease of what outlives its process, a kept instance or an engine's container, is durable. That of
+// a process is not synced, which would be a quarter of an attach: the power cut that tears the file ends
+// the process too, and whoever locks the store next removes such a file (dropTornLeases).
 func (s *Store) AcquireLease(l Lease) error {
 	// JSON would change bytes that are not UTF-8, and the file's name would no longer be theirs.
 	if l.Container == "" || !utf8.ValidString(l.Container) {
@@ -73,9 +76,9 @@ func (s *Store) AcquireLease(l Lease) error {
 	if err != nil {
 		return fmt.Errorf("acquire lease: %w", err)
 	}
-	path := s.leasePath(l.Container)
+	path := s.leasePath(l.Holder())
 	replace := replaceFile
-	if l.PID != 0 {
+	if l.PID != 0 && l.Engine == nil {
 		replace = WriteFile
 	}
 	if err := replace(path, append(b, '\n'), 0o600); err != nil {
@@ -89,18 +92,21 @@ func (s *Store) AcquireLease(l Lease) error {
 	return err
 }
 
-// DropLease forgets a container's lease. None is not an error: release may run twice.
-func (s *Store) DropLease(container string) error {
-	err := removeFile(s.leasePath(container))
+// Holder is the name of who holds the lease.
+func (l Lease) Holder() string { return HolderName(l.Container, l.Bundle) }
+
+// DropLease forgets a holder's lease. None is not an error: release may run twice.
+func (s *Store) DropLease(holder string) error {
+	err := removeFile(s.leasePath(holder))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("drop lease: %w", err)
 	}
 	return nil
 }
 
-// Lease reads one container's lease; fs.ErrNotExist when it has none.
-func (s *Store) Lease(container string) (Lease, error) {
-	l := readLease(s.leasePath(container))
+// Lease reads one holder's lease; fs.ErrNotExist when it has none.
+func (s *Store) Lease(holder string) (Lease, error) {
+	l := readLease(s.leasePath(holder))
 	return l, l.Unreadable
 }
 
@@ -142,11 +148,19 @@ func readLeaseAs(path, name string) Lease {
 	if err := json.Unmarshal(b, &l); err != nil {
 		return Lease{File: l.File, Unreadable: fmt.Errorf("lease %s: %w", l.File, err)}
 	}
-	if l.Snapshot.IsZero() || l.Container == "" || containerHash(l.Container)+".json" != l.File {
+	if l.Snapshot.IsZero() || l.Container == "" || !l.isNamed(l.File) {
 		return Lease{File: l.File, Unreadable: fmt.Errorf("lease %s: it names no snapshot, or another container's", l.File)}
 	}
 	return l
 }
+
+// isNamed says whether a file is the lease's. Up to 0.1 the bundle was not part of the name.
+func (l Lease) isNamed(file string) bool {
+	return file == holderHash(l.Holder())+".json" || file == holderHash(l.Container)+".json"
+}
+
+// instanceName is the instance directory's that belongs to a lease that was read.
+func (l Lease) instanceName() string { return strings.TrimSuffix(l.File, ".json") }
 
 // Leased says whether a lease holds the snapshot; an unreadable one holds them all.
 func Leased(leases []Lease, id ID) bool {
@@ -189,6 +203,6 @@ func (s *Store) dropTornLeases() error {
 	return nil
 }
 
-func (s *Store) leasePath(container string) string {
-	return s.join(leasesName, containerHash(container)+".json")
+func (s *Store) leasePath(holder string) string {
+	return s.join(leasesName, holderHash(holder)+".json")
 }

@@ -291,3 +291,106 @@ func TestTornLeases(t *testing.T) {
 		t.Errorf("left %v, want %v", got, want)
 	}
 }
+
+// A container's bundle is part of its name: each root of a runtime has ids of its own. What an earlier
+// version wrote under the id alone still counts.
+func TestLeaseOfBundle(t *testing.T) {
+	s := newStore(t)
+	id := publish(t, s, "one")
+	for _, bundle := range []string{"/run/a/c", "/run/b/c/"} {
+		must(t, s.AcquireLease(Lease{Container: "c", Bundle: bundle, Snapshot: id, PID: 1}))
+	}
+	for _, bundle := range []string{"/run/a/c", "/run/a/../b/c"} {
+		l, err := s.Lease(HolderName("c", bundle))
+		if err != nil || l.Holder() != HolderName("c", bundle) {
+			t.Error(l, err)
+		}
+	}
+	if _, err := s.Lease("c"); !errors.Is(err, os.ErrNotExist) {
+		t.Error("without a bundle:", err)
+	}
+	must(t, os.Rename(s.leasePath(HolderName("c", "/run/a/c")), s.leasePath("c")))
+	old, err := s.Lease("c")
+	if err != nil || old.Bundle != "/run/a/c" {
+		t.Fatal("an earlier version's:", old, err)
+	}
+	must(t, os.MkdirAll(s.InstanceDir("c")+"/u", 0o700))
+	if done, err := s.Reap(old); !done || err != nil {
+		t.Error("reaped:", done, err)
+	}
+	if left := listing(t, s.join(leasesName)); len(left) != 1 || len(listing(t, s.join(instancesName))) != 0 {
+		t.Error("left:", left)
+	}
+}
+
+// Whoever was in a process namespace has ended when no process is in it any more. Only the host's own
+// namespace tells.
+func TestEndedNamespace(t *testing.T) {
+	cmd := exec.Command("unshare", "-p", "-f", "--kill-child", "sleep", "100")
+	must(t, cmd.Start())
+	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
+	inside := ""
+	for end := time.Now().Add(10 * time.Second); inside == "" || inside == pidNamespace(); time.Sleep(time.Millisecond) {
+		inside, _ = os.Readlink(fmt.Sprintf("/proc/%d/ns/pid_for_children", cmd.Process.Pid))
+		if time.Now().After(end) {
+			t.Fatal("no namespace")
+		}
+	}
+	boot, err := BootID()
+	must(t, err)
+	l := Lease{Container: "c", Snapshot: ID{1}, PID: 2, PIDStart: 1, BootID: boot, PIDNamespace: inside}
+	was := initialPIDNamespace
+	defer func() { initialPIDNamespace = was }()
+	initialPIDNamespace = pidNamespace()
+	for end := time.Now().Add(10 * time.Second); emptyNamespace(inside); time.Sleep(time.Millisecond) { // until the child is in it
+		if time.Now().After(end) {
+			t.Fatal("nobody in the namespace")
+		}
+	}
+	if dead, why := l.Dead(); dead {
+		t.Error("dead while its namespace lives:", why)
+	}
+	must(t, cmd.Process.Kill())
+	_ = cmd.Wait()
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		if dead, why := l.Dead(); dead && why == "no process is left in its process namespace" {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("not dead though its namespace is")
+		}
+	}
+	initialPIDNamespace = "pid:[1]"
+	if dead, _ := l.Dead(); dead {
+		t.Error("told from a namespace that does not see all")
+	}
+}
+
+// A container that its engine has not removed can come again; that its disk is gone removes nothing.
+func TestDeadEngine(t *testing.T) {
+	containers := filepath.Join(t.TempDir(), "containers")
+	dir := filepath.Join(containers, "c")
+	if _, err := NewEngineRecord("podman", dir); err == nil {
+		t.Error("a record of nothing")
+	}
+	must(t, os.MkdirAll(dir, 0o700))
+	record, err := NewEngineRecord("podman", dir)
+	must(t, err)
+	l := Lease{Container: "c", Snapshot: ID{1}, PID: 1 << 22, BootID: "another", Engine: record}
+	check := func(what string, want bool) {
+		t.Helper()
+		ended, _ := l.Ended()
+		if dead, why := l.Dead(); !ended || dead != want || want && !strings.Contains(why, "podman has removed") {
+			t.Errorf("%s: dead=%v (%q), ended=%v", what, dead, why, ended)
+		}
+	}
+	check("stopped", false)
+	must(t, os.Rename(containers, containers+".away"))
+	check("disk not mounted", false)
+	must(t, os.MkdirAll(containers, 0o700))
+	check("another disk", false)
+	must(t, os.Remove(containers))
+	must(t, os.Rename(containers+".away", containers))
+	must(t, os.Remove(dir))
+	check("removed", true)
+}

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -41,8 +42,20 @@ func InstanceLease(container string, id ID, dir string) (Lease, error) {
 
 // Dead says whether the lease's holder is gone for certain, and why. What cannot be proven is
 // alive: another process namespace, a /proc that hides processes, a file that cannot be read. The
-// last is said in why, though dead is false.
+// last is said in why, though dead is false. A container that its engine can start again is not dead.
 func (l Lease) Dead() (dead bool, why string) {
+	ended, why := l.Ended()
+	if !ended || l.Engine == nil {
+		return ended, why
+	}
+	if !l.Engine.removed() {
+		return false, ""
+	}
+	return true, why + ", and " + l.Engine.Engine + " has removed the container"
+}
+
+// Ended says whether the lease's process has ended for certain, and why.
+func (l Lease) Ended() (ended bool, why string) {
 	if l.Unreadable != nil {
 		return false, ""
 	}
@@ -52,7 +65,10 @@ func (l Lease) Dead() (dead bool, why string) {
 	if l.OtherBoot() {
 		return true, "the host was started again"
 	}
-	if l.PIDNamespace != "" && l.PIDNamespace != pidNamespace() {
+	if !l.OfThisNamespace() {
+		if emptyNamespace(l.PIDNamespace) {
+			return true, "no process is left in its process namespace"
+		}
 		return l.unlocked()
 	}
 	if boot, err := BootID(); err != nil || boot != l.BootID {
@@ -68,6 +84,11 @@ func (l Lease) Dead() (dead bool, why string) {
 		return true, fmt.Sprintf("process %d is another one by now", l.PID)
 	}
 	return false, ""
+}
+
+// OfThisNamespace says whether the lease's PID counts as the caller sees processes.
+func (l Lease) OfThisNamespace() bool {
+	return l.PIDNamespace == "" || l.PIDNamespace == pidNamespace()
 }
 
 // OtherBoot says that the host was started again since the lease of a process was taken: nothing
@@ -109,24 +130,9 @@ func InstanceLocked(dir string) (bool, error) {
 	return false, err
 }
 
-// instanceGone: a lease without a process lives as long as its instance directory. Where the
-// directory that held it is another one now, or nobody noted which one it was, its absence
-// proves nothing: its disk may not be mounted.
+// instanceGone: a lease without a process lives as long as its instance directory.
 func (l Lease) instanceGone() (bool, string) {
-	if !filepath.IsAbs(l.Instance) || l.Parent == nil {
-		return false, ""
-	}
-	parent, err := unix.Open(filepath.Dir(l.Instance), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return false, ""
-	}
-	defer unix.Close(parent)
-	if id, err := dirIDOf(parent); err != nil || !id.same(*l.Parent) {
-		return false, ""
-	}
-	var st unix.Stat_t
-	err = unix.Fstatat(parent, filepath.Base(l.Instance), &st, unix.AT_SYMLINK_NOFOLLOW)
-	if !errors.Is(err, unix.ENOENT) {
+	if !filepath.IsAbs(l.Instance) || l.Parent == nil || !absent(l.Instance, *l.Parent) {
 		return false, ""
 	}
 	return true, "its instance directory was removed"
@@ -145,6 +151,51 @@ var BootID = sync.OnceValues(func() (string, error) {
 func pidNamespace() string {
 	ns, _ := os.Readlink("/proc/self/ns/pid")
 	return ns
+}
+
+// initialPIDNamespace is the one that has every process of a host in it (the kernel's
+// include/linux/proc_ns.h, PROC_PID_INIT_INO).
+var initialPIDNamespace = "pid:[4026531836]"
+
+// emptyNamespace says whether no process is in a process namespace, for certain: its first one has
+// ended then, and with it all of those below. Only the host's own namespace sees them all.
+func emptyNamespace(ns string) bool {
+	if pidNamespace() != initialPIDNamespace {
+		return false
+	}
+	proc, err := os.Open("/proc")
+	if err != nil {
+		return false
+	}
+	defer proc.Close()
+	names, err := proc.Readdirnames(-1)
+	if err != nil || !slices.Contains(names, "1") { // a /proc that hides processes
+		return false
+	}
+	return !slices.ContainsFunc(names, func(name string) bool {
+		pid, err := strconv.Atoi(name)
+		return err == nil && inNamespace(pid, ns)
+	})
+}
+
+// inNamespace says whether a process may be in a process namespace.
+func inNamespace(pid int, ns string) bool {
+	dir := "/proc/" + strconv.Itoa(pid)
+	in, err := os.Readlink(dir + "/ns/pid")
+	switch {
+	case err == nil && in != ns:
+		return false
+	case err == nil:
+		_, err = processStart(pid) // a zombie has ended
+		return !errors.Is(err, fs.ErrNotExist)
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ESRCH):
+		return false
+	}
+	// Its links are for whoever may trace it. One with a single number is in the namespace of /proc.
+	status, err := os.ReadFile(dir + "/status")
+	_, numbers, found := strings.Cut(string(status), "\nNSpid:")
+	numbers, _, _ = strings.Cut(numbers, "\n")
+	return err != nil || !found || len(strings.Fields(numbers)) != 1
 }
 
 // processStart is when a process began, in clock ticks since the boot: field 22 of

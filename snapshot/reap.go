@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 
@@ -21,10 +20,9 @@ import (
 // put back when they are somebody else's by then. done is false in that case. The caller holds
 // the writer lock.
 func (s *Store) Reap(l Lease) (done bool, err error) {
-	name := containerHash(l.Container)
 	done, err = s.reap(l)
-	if isSpace(err) && s.emptyInstance(name, func() bool {
-		got := readLease(s.leasePath(l.Container))
+	if isSpace(err) && s.emptyInstance(l.instanceName(), func() bool {
+		got := readLease(s.join(leasesName, l.File))
 		return got.Unreadable == nil && sameLease(got, l)
 	}) == nil {
 		return s.reap(l)
@@ -34,7 +32,7 @@ func (s *Store) Reap(l Lease) (done bool, err error) {
 
 func (s *Store) reap(l Lease) (done bool, err error) {
 	var unread error
-	done, err = s.takeLease(filepath.Base(s.leasePath(l.Container)), func(got Lease) bool {
+	done, err = s.takeLease(l.File, func(got Lease) bool {
 		unread = got.Unreadable
 		return unread == nil && sameLease(got, l)
 	})
@@ -45,7 +43,7 @@ func (s *Store) reap(l Lease) (done bool, err error) {
 		return false, err
 	}
 	failpoint.Here("gc: lease removed")
-	if _, err := s.ReapInstance(containerHash(l.Container)); err != nil {
+	if _, err := s.ReapInstance(l.instanceName()); err != nil {
 		return false, err
 	}
 	return true, nil

@@ -72,7 +72,7 @@ func (a *arena) reset() {
 		a.f.sh(`for p in $R/mnt/cacache $R/home/a/.cache/pip; do umount -l $p 2>/dev/null; done; :`)
 	}
 	must(a.t, keep.Dir(keep.DefaultDir).UnmountAll(a.t.Context(), a.s.ObjectsDir()))
-	must(a.t, a.s.DropLease(a.id()))
+	must(a.t, a.s.DropLease(a.holder()))
 	a.round++
 	for _, dir := range a.instances() {
 		must(a.t, a.s.Trash(dir))
@@ -153,6 +153,9 @@ func (a *arena) profile(ref string) string {
 	return path
 }
 
+// holder is the round's container's name in the store.
+func (a *arena) holder() string { return snapshot.HolderName(a.id(), a.f.bundle) }
+
 // judge says what is wrong with what a round left, and what it came to.
 func (a *arena) judge(attach, gc *actor) (came string, wrong []string) {
 	bad := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
@@ -160,7 +163,7 @@ func (a *arena) judge(attach, gc *actor) (came string, wrong []string) {
 		bad("gc: %v: %s", gc.err, &gc.said)
 	}
 	root := fmt.Sprintf("/proc/%d/root%s", a.f.cmd.Process.Pid, a.f.rootfs)
-	lease, lerr := a.s.Lease(a.id())
+	lease, lerr := a.s.Lease(a.holder())
 	_, gone := os.Lstat(a.s.ImagePath(a.doomed))
 	switch {
 	case attach.err != nil:

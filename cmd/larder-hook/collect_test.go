@@ -288,7 +288,7 @@ func TestMountGCNamesWhoHasIt(t *testing.T) {
 	a.reset()
 	attach()
 	kept("a lease", "in use by container")
-	must(t, a.s.DropLease(a.id()))
+	must(t, a.s.DropLease(a.holder()))
 	kept("a mount without a lease", fmt.Sprintf("process %d (sh) has it mounted", a.f.cmd.Process.Pid))
 
 	// A directory that is held open where it was mounted, and nowhere else.

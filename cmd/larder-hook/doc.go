@@ -7,9 +7,11 @@
 // attach reads the container's state from stdin, takes a lease on a snapshot,
 // makes an instance, builds the mounts detached, enters the container's mount
 // namespace and attaches them there. release renames the instance into the
-// store's trash and drops the lease, once the container's process has ended and
-// if the bundle is the lease's: ids are unique in one root of a runtime only. Then
-// it notes what the container had to download and removes the instance, for 25 ms
+// store's trash and drops the lease, once the container's process has ended. Ids
+// are unique in one root of a runtime only, so a lease is named by id and bundle.
+// What a container wrote that Docker or Podman can start again stays as it is
+// until that has removed it, which gc finds out (not with --rm, and not with a
+// profile that says restart = "reset"). Then it notes what the container had to download and removes the instance, for 25 ms
 // at most: gc goes on with the rest. It does not rank, and links of package
 // popularity what reads an upper, 160 kB.
 //

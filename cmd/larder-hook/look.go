@@ -40,7 +40,7 @@ func (j *job) look(instance *os.File, note snapshot.Attached, state oci.State) {
 	if err != nil || len(found) == 0 {
 		return
 	}
-	fd, err = unix.Openat(int(instance.Fd()), ecosystem.PresentName, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	fd, err = unix.Openat(int(instance.Fd()), ecosystem.PresentName, unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return
 	}

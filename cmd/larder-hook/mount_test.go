@@ -29,14 +29,16 @@ import (
 // fake is a container without a runtime: a shell in namespaces of its own, in
 // which $R is a mount, that does what it is told line by line.
 type fake struct {
-	t      testing.TB
-	cmd    *exec.Cmd
-	in     io.WriteCloser
-	out    *bufio.Reader
-	bundle string
-	rootfs string
-	store  string
-	id     string
+	t          testing.TB
+	cmd        *exec.Cmd
+	in         io.WriteCloser
+	out        *bufio.Reader
+	bundle     string
+	rootfs     string
+	store      string
+	id         string
+	base       int // of its ids on the host
+	namespaces uintptr
 }
 
 // start makes a container over a new root that belongs to base. The starting
@@ -49,9 +51,30 @@ func start(t testing.TB, store, id string, base int) *fake {
 // startIn is start in more new namespaces.
 func startIn(t testing.TB, store, id string, base int, namespaces uintptr) *fake {
 	t.Helper()
+	return startAt(t, store, id, base, t.TempDir(), namespaces)
+}
+
+// startAt is startIn with a bundle of that name.
+func startAt(t testing.TB, store, id string, base int, bundle string, namespaces uintptr) *fake {
+	t.Helper()
+	f := &fake{t: t, store: store, id: id, base: base, bundle: bundle, namespaces: namespaces}
+	f.makeBundle()
+	f.begin()
+	return f
+}
+
+// again is the container's next process, over the same bundle and root.
+func (f *fake) again() *fake {
+	f.t.Helper()
+	next := &fake{t: f.t, bundle: f.bundle, rootfs: f.rootfs, store: f.store, id: f.id, base: f.base, namespaces: f.namespaces}
+	next.begin()
+	return next
+}
+
+func (f *fake) begin() {
+	t, base, namespaces := f.t, f.base, f.namespaces
+	t.Helper()
 	runtime.LockOSThread()
-	f := &fake{t: t, store: store, id: id}
-	f.bundleFor(base)
 	f.cmd = exec.Command("/bin/sh", "-c", `mount --make-rprivate / && mount --rbind $R $R && while read -r line; do eval "$line"; echo "= $?"; done`)
 	f.cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "R=" + f.rootfs}
 	f.cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces, Pdeathsig: syscall.SIGKILL, Credential: &syscall.Credential{}}
@@ -71,23 +94,24 @@ func startIn(t testing.TB, store, id string, base int, namespaces uintptr) *fake
 	must(t, f.cmd.Start())
 	t.Cleanup(f.stop)
 	f.sh(":")
-	return f
 }
 
-// bundleFor makes a bundle with a root that belongs to base.
-func (f *fake) bundleFor(base int) {
+// makeBundle makes its bundle, with a root that belongs to base.
+func (f *fake) makeBundle() {
 	f.t.Helper()
-	f.bundle = f.t.TempDir()
 	for d := f.bundle; d != os.TempDir() && d != "/"; d = filepath.Dir(d) {
 		must(f.t, os.Chmod(d, 0o755))
 	}
 	f.rootfs = filepath.Join(f.bundle, "rootfs")
 	for _, d := range []string{"", "proc", "etc", "home", "home/a", "mnt"} {
 		must(f.t, os.Mkdir(filepath.Join(f.rootfs, d), 0o755))
-		must(f.t, os.Chown(filepath.Join(f.rootfs, d), base, base))
+		must(f.t, os.Chown(filepath.Join(f.rootfs, d), f.base, f.base))
 	}
 	f.spec(specs.Spec{Root: &specs.Root{Path: "rootfs"}, Process: &specs.Process{Env: []string{"HOME=/home/a"}}})
 }
+
+// holder is its name in the store.
+func (f *fake) holder() string { return snapshot.HolderName(f.id, f.bundle) }
 
 func (f *fake) stop() {
 	_ = f.cmd.Process.Kill()
@@ -175,18 +199,18 @@ func TestMountHook(t *testing.T) {
 			f.sh(`! touch $R/mnt/cacache/x 2>/dev/null && ! mount -o remount,bind,rw $R/mnt/cacache 2>/dev/null || ! touch $R/mnt/cacache/x 2>/dev/null`)
 			s, err := snapshot.Open(store)
 			must(t, err)
-			l, err := s.Lease("c1")
-			if err != nil || l.Snapshot != id || l.PID != f.cmd.Process.Pid || l.PIDStart == 0 || l.Instance != s.InstanceDir("c1") {
+			l, err := s.Lease(f.holder())
+			if err != nil || l.Snapshot != id || l.PID != f.cmd.Process.Pid || l.PIDStart == 0 || l.Instance != s.InstanceDir(f.holder()) {
 				t.Errorf("lease %+v, %v", l, err)
 			}
-			if got, err := os.ReadFile(filepath.Join(s.InstanceDir("c1"), "pip/u/http-v2/a/body")); err != nil || string(got) != "mine\n" {
+			if got, err := os.ReadFile(filepath.Join(s.InstanceDir(f.holder()), "pip/u/http-v2/a/body")); err != nil || string(got) != "mine\n" {
 				t.Errorf("upper: %q, %v", got, err)
 			}
-			// The same state once more, and the same id from another container.
-			if status, stderr := f.attach(); status != 0 || !strings.Contains(stderr, "already provisioned") {
+			// The same state once more, and the same container from another process.
+			if status, stderr := f.attach("--required"); status != 0 || stderr != "" {
 				t.Errorf("replayed: exit %d, %q", status, stderr)
 			}
-			other := start(t, store, "c1", base)
+			other := f.again()
 			if status, stderr := other.attach("--required"); status != 1 || !strings.Contains(stderr, "already provisioned") {
 				t.Errorf("same id: exit %d, %q", status, stderr)
 			}
@@ -205,7 +229,7 @@ func TestMountHook(t *testing.T) {
 			}
 			// A directory of the snapshot is moved, not copied.
 			other.sh(`mv $R/home/a/.cache/pip/http-v2 $R/home/a/.cache/pip/moved && grep -q 'a wheel' $R/home/a/.cache/pip/moved/a/body`)
-			if _, err := os.Lstat(filepath.Join(s.InstanceDir("c1"), "pip/u/moved/a/body")); !errors.Is(err, os.ErrNotExist) {
+			if _, err := os.Lstat(filepath.Join(s.InstanceDir(f.holder()), "pip/u/moved/a/body")); !errors.Is(err, os.ErrNotExist) {
 				t.Errorf("the upper has a copy of what was moved: %v", err)
 			}
 			other.stop()
@@ -244,7 +268,7 @@ func TestMountHookBadSnapshot(t *testing.T) {
 		t.Errorf("exit %d, %q", status, stderr)
 	}
 	f.sh(`test -f $R/home/a/.cache/pip/http-v2/a/body && ! test -e $R/home/a/.cache/pip/http-v2/a/evil`)
-	if l, err := s.Lease("c1"); err != nil || l.Snapshot != good {
+	if l, err := s.Lease(f.holder()); err != nil || l.Snapshot != good {
 		t.Errorf("lease %+v, %v", l, err)
 	}
 	must(t, s.MarkDamaged(good, "object ab/cd is gone", nil))
@@ -343,6 +367,32 @@ func TestMountHookViewOwner(t *testing.T) {
 	}
 }
 
+// A user that the image does not know (--user 4711) has the home that runtimes give it, /, or the one of
+// its environment, or the profile's place.
+func TestMountHookUnknownUser(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	placed := filepath.Join(t.TempDir(), "config.toml")
+	must(t, os.WriteFile(placed, []byte("[profile.default]\nmount_points = {pip = \"/srv/pip\"}\n"), 0o600))
+	for _, tc := range []struct{ env, config, want string }{
+		{"X=1", emptyConfig(t), "/.cache/pip"},
+		{"HOME=/home/a", emptyConfig(t), "/home/a/.cache/pip"},
+		{"X=1", placed, "/srv/pip"},
+	} {
+		store := filepath.Join(t.TempDir(), "store")
+		publish(t, store, nil)
+		f := start(t, store, "c1", 0)
+		f.spec(specs.Spec{Root: &specs.Root{Path: "rootfs"}, Process: &specs.Process{User: specs.User{UID: 4711, GID: 4711}, Env: []string{tc.env}}})
+		if status, stderr := f.attach("--required", "--config", tc.config); status != 0 {
+			t.Errorf("%s: exit %d, %q", tc.want, status, stderr)
+			continue
+		}
+		f.sh(`test -f $R` + tc.want + `/http-v2/a/body && test "$(stat -c %u $R` + tc.want + `)" = 4711`)
+		f.stop()
+	}
+}
+
 // What makes one place impossible leaves the others alone, names itself in one
 // line, and with --required nothing is attached and nothing left.
 func TestMountHookLeavesOut(t *testing.T) {
@@ -361,7 +411,7 @@ func TestMountHookLeavesOut(t *testing.T) {
 		{"file", "mkdir $R/home/a/.cache; echo > $R/home/a/.cache/pip", specs.Process{}, "not a directory", "view"},
 		{"home in proc", "mount --rbind /proc $R/proc", specs.Process{Env: []string{"HOME=/proc/self"}}, pip, "view"},
 		{"volume", "mkdir -p $R/home/a/.cache/pip; mount -t tmpfs vol $R/home/a/.cache/pip", specs.Process{}, "has a volume on it", "view"},
-		{"no home", ":", specs.Process{User: specs.User{UID: 77}, Env: []string{"X=1"}}, "pip: no home directory: HOME is not set", "view"},
+		{"no home", "mkdir $R/etc/passwd", specs.Process{User: specs.User{UID: 77}, Env: []string{"X=1"}}, "pip: no home directory: HOME is not set", "view"},
 		{"relative", ":", specs.Process{Env: []string{"PIP_CACHE_DIR=cache"}}, `"cache" is not an absolute path`, "view"},
 		{"dots", ":", specs.Process{Env: []string{"PIP_CACHE_DIR=/a/../../etc"}}, "a .. in it", "view"},
 		{"control characters", ":", specs.Process{Env: []string{"PIP_CACHE_DIR=a\nlarder-hook: all is well"}}, `"a\nlarder-hook: all is well"`, "view"},

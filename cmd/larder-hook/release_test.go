@@ -32,8 +32,8 @@ func (f *fake) refused(why string) {
 	}
 }
 
-// Each root of a runtime has ids of its own: the end of another container of that id, or a state
-// that somebody replays, releases nothing of one that lives.
+// Each root of a runtime has ids of its own: neither the start nor the end of another container of that
+// id, nor a state that somebody replays, takes anything of one that lives.
 func TestMountReleaseOfAnotherContainer(t *testing.T) {
 	if !overlaytest.Inside(t) {
 		return
@@ -44,14 +44,20 @@ func TestMountReleaseOfAnotherContainer(t *testing.T) {
 	if status, stderr := f.attach("--required"); status != 0 {
 		t.Fatalf("attach: exit %d, %q", status, stderr)
 	}
-	other.refused("another container")
+	f.sh(`echo mine > $R/home/a/.cache/pip/mine`)
+	other.release() // before it has anything
+	if status, stderr := other.attach("--required"); status != 0 {
+		t.Fatalf("attach of the other: exit %d, %q", status, stderr)
+	}
+	other.sh(`test ! -e $R/home/a/.cache/pip/mine`)
 	f.refused("not known to have ended")
-	f.sh(`test -f $R/home/a/.cache/pip/http-v2/a/body`)
-	if got := left(t, store); got != "1 leases 1 instances 0 trash" {
-		t.Errorf("after the refusals: %s", got)
+	other.stop()
+	other.release()
+	f.sh(`test "$(cat $R/home/a/.cache/pip/mine)" = mine`)
+	if got := left(t, store); !strings.HasPrefix(got, "1 leases 1 instances ") {
+		t.Errorf("after the other's end: %s", got)
 	}
 	f.stop()
-	other.refused("another container")
 	f.release()
 	if got := left(t, store); !strings.HasPrefix(got, "0 leases 0 instances ") {
 		t.Errorf("after release: %s", got)
@@ -122,10 +128,11 @@ func TestMountHookWithAnUnreadableLease(t *testing.T) {
 	}
 	store := filepath.Join(t.TempDir(), "store")
 	publish(t, store, nil)
-	f, other := start(t, store, "c1", 0), start(t, store, "c1", 0)
+	f := start(t, store, "c1", 0)
 	if status, stderr := f.attach("--required"); status != 0 {
 		t.Fatalf("attach: exit %d, %q", status, stderr)
 	}
+	other := f.again()
 	paths, err := filepath.Glob(filepath.Join(store, "leases/*.json"))
 	if err != nil || len(paths) != 1 {
 		t.Fatal(paths, err)
@@ -176,7 +183,7 @@ func TestMountReleaseLeavesWhatIsStillMounted(t *testing.T) {
 					t.Errorf("release: exit %d, %q", status, stderr)
 				}
 			case "the next":
-				other := start(t, store, "c1", 0)
+				other := f.again()
 				if status, stderr := other.attach("--required"); status != 0 {
 					t.Errorf("attach: exit %d, %q", status, stderr)
 				}

@@ -44,8 +44,8 @@ func benchmarkStart(b *testing.B, kept bool) {
 	if out, err := build.CombinedOutput(); err != nil {
 		b.Fatalf("%v\n%s", err, out)
 	}
-	f := &fake{t: b, store: store}
-	f.bundleFor(0)
+	f := &fake{t: b, store: store, bundle: b.TempDir()}
+	f.makeBundle()
 	log := filepath.Join(b.TempDir(), "log")
 	common := []string{"--store", store, "--config", emptyConfig(b), "--log", log}
 	names := []string{"larder", "go", "true"}

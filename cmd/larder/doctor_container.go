@@ -61,14 +61,7 @@ const runHook = "larder doctor says whether the runtime runs the hook; larder-ho
 func (l *containerLook) leased() bool {
 	const why = "the hook takes a lease before it mounts anything"
 	var err error
-	l.lease, err = l.store.Lease(l.id)
-	if full := l.whole(); errors.Is(err, fs.ErrNotExist) && full != "" {
-		l.id = full
-		l.lease, err = l.store.Lease(full)
-	}
-	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("container %q has none: the hook attached nothing, was not run, or released it; or this is not its whole id", l.id)
-	}
+	l.lease, err = l.find()
 	if !l.note("lease", "", why, err, stateFail, runHook) {
 		return false
 	}
@@ -80,29 +73,40 @@ func (l *containerLook) leased() bool {
 	return true
 }
 
-// whole is the id of the one leased container that begins with what was given, as people copy it from
-// their runtime's list: 8 characters of it or more.
-func (l *containerLook) whole() (id string) {
+// find finds the container's lease, by its id or what people copy of it from their runtime's list: 8
+// characters or more. Runtimes have ids of their own, so there can be two of one id.
+func (l *containerLook) find() (snapshot.Lease, error) {
 	leases, err := l.store.Leases()
-	if err != nil || len(l.id) < 8 {
-		return ""
+	if err != nil {
+		return snapshot.Lease{}, err
 	}
-	for _, lease := range leases {
-		if !strings.HasPrefix(lease.Container, l.id) {
-			continue
+	var found []snapshot.Lease
+	for _, begins := range []bool{false, true} {
+		for _, lease := range leases {
+			if lease.Container == l.id || begins && len(l.id) >= 8 && strings.HasPrefix(lease.Container, l.id) {
+				found = append(found, lease)
+			}
 		}
-		if id != "" {
-			return ""
+		if len(found) > 0 {
+			break
 		}
-		id = lease.Container
 	}
-	return id
+	switch len(found) {
+	case 0:
+		return snapshot.Lease{}, fmt.Errorf("container %q has none: the hook attached nothing, was not run, or released it; or this is not its whole id", l.id)
+	case 1:
+		l.id = found[0].Container
+		return found[0], found[0].Unreadable
+	}
+	return snapshot.Lease{}, fmt.Errorf("%d containers have ids that begin so, with bundles %s and %s", len(found), found[0].Bundle, found[1].Bundle)
 }
 
 func (l *containerLook) alive() bool {
 	const why = "a lease whose process is gone is what a missing release leaves"
 	var err error
-	if dead, how := l.lease.Dead(); dead {
+	if ended, how := l.lease.Ended(); ended && l.lease.Engine != nil {
+		err = fmt.Errorf("%s; %s can start the container again, and it finds what it wrote", how, l.lease.Engine.Engine)
+	} else if ended {
 		err = errors.New(how)
 	} else if l.lease.PID == 0 {
 		err = fmt.Errorf("it is a kept instance at %s, not a process", l.lease.Instance)

@@ -151,9 +151,15 @@ func TestMountDoctorContainer(t *testing.T) {
 		t.Errorf("unserved: %+v", k)
 	}
 	// Somebody unmounted it.
-	lease, err := s.Lease("served-1")
+	leases, err := s.Leases()
 	if err != nil {
 		t.Fatal(err)
+	}
+	var lease snapshot.Lease
+	for _, l := range leases {
+		if l.Container == "served-1" {
+			lease = l
+		}
 	}
 	if out, err := exec.Command("nsenter", "-m", "-p", "-r", "-t", strconv.Itoa(lease.PID), "umount", "/cache/pip").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -1,7 +1,9 @@
 package attach
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"larder/overlay/instance"
@@ -16,7 +18,10 @@ type Holder struct {
 	PID    int          // it ends with this process
 	Alive  func() error // nil: the process is our own, so it is
 	Bundle string       // of the container
-	Locked bool         // the instance is locked as long as it is in use
+	// Engine can start the container again: the instance stays until it has removed it, and is gone
+	// on with. nil: it is for this process.
+	Engine *snapshot.EngineRecord
+	Locked bool // the instance is locked as long as it is in use
 
 	MinFree, Limit int64 // bytes on the store's file system before, and for what is written
 	// Required makes an error of a limit that cannot be had, which is otherwise said by Note.
@@ -36,12 +41,17 @@ func (h Held) Snapshot(store *snapshot.Store) keep.Snapshot {
 	return keep.Snapshot{ID: h.ID.String(), Image: store.ImagePath(h.ID), Objects: store.ObjectsDir()}
 }
 
-// Hold takes a lease on a snapshot for a process and makes a new instance. What an earlier holder of
-// the name left is put away: nobody else has the name now, which the caller sees to.
+// Hold takes a lease on a snapshot for a process and makes a new instance, or goes on with the one of a
+// container that its engine starts again. Else, what an earlier holder of the name left is put away:
+// nobody else has the name now, which the caller sees to.
 func (h Holder) Hold(store *snapshot.Store, ref string) (Held, error) {
-	dir := store.InstanceDir(h.Name)
+	name := snapshot.HolderName(h.Name, h.Bundle)
+	dir := store.InstanceDir(name)
 	if err := instance.CheckFree(dir, h.MinFree); err != nil {
 		return Held{}, err
+	}
+	if had, err := store.Lease(name); err == nil && h.Engine != nil && had.Engine != nil && *had.Engine == *h.Engine {
+		return h.resume(store, had)
 	}
 	// The lease first: what is in instances/ without one is rubbish to gc.
 	id, err := h.lease(store, ref, dir)
@@ -49,12 +59,16 @@ func (h Holder) Hold(store *snapshot.Store, ref string) (Held, error) {
 		return Held{}, err
 	}
 	failpoint.Here("attach: lease taken")
-	made, err := instance.Create(dir)
+	create := instance.Create
+	if h.Engine != nil {
+		create = instance.CreateKept
+	}
+	made, err := create(dir)
 	if errors.Is(err, fs.ErrExist) {
-		if _, err := store.PutInstanceAway(h.Name, instance.Mounted, store.Trash); err != nil {
+		if _, err := store.PutInstanceAway(name, instance.Mounted, store.Trash); err != nil {
 			return Held{}, err
 		}
-		made, err = instance.Create(dir)
+		made, err = create(dir)
 	}
 	if err != nil {
 		return Held{}, err
@@ -62,6 +76,41 @@ func (h Holder) Hold(store *snapshot.Store, ref string) (Held, error) {
 	failpoint.Here("attach: instance made")
 	h.Undo(func() { _ = store.Trash(dir) })
 	return Held{id, made}, h.limit(made)
+}
+
+// resume goes on with the instance of a container that ran before, over the snapshot that it began with:
+// nothing else fits what is in it. When it fails all is as it was.
+func (h Holder) resume(store *snapshot.Store, had snapshot.Lease) (Held, error) {
+	ref := had.Snapshot.String()
+	if _, instead, err := h.usable(store, ref); err != nil || instead != nil {
+		return Held{}, fmt.Errorf("the container goes on over the snapshot it began with: %w; remove it and create it again", cmp.Or(err, instead))
+	}
+	opened, err := instance.Keep(had.Instance)
+	if err != nil {
+		return Held{}, err
+	}
+	l, err := h.processLease(had.Snapshot, had.Instance)
+	if err == nil {
+		err = store.AcquireLease(l)
+	}
+	if err != nil {
+		opened.Close()
+		return Held{}, err
+	}
+	h.Undo(func() { _ = store.AcquireLease(had) })
+	failpoint.Here("attach: instance resumed")
+	return Held{had.Snapshot, opened}, h.limit(opened)
+}
+
+// processLease is the lease of the holder's process.
+func (h Holder) processLease(id snapshot.ID, dir string) (snapshot.Lease, error) {
+	l, err := snapshot.ProcessLease(h.Name, id, h.PID)
+	// What was read is of the process only if that still is.
+	if err == nil && h.Alive != nil {
+		err = h.Alive()
+	}
+	l.Instance, l.Locked, l.Bundle, l.Engine = dir, h.Locked, h.Bundle, h.Engine
+	return l, err
 }
 
 func (h Holder) lease(store *snapshot.Store, ref, dir string) (snapshot.ID, error) {
@@ -73,19 +122,12 @@ func (h Holder) lease(store *snapshot.Store, ref, dir string) (snapshot.ID, erro
 			return id, err
 		}
 		failpoint.Here("attach: snapshot chosen")
-		l, err := snapshot.ProcessLease(h.Name, id, h.PID)
+		l, err := h.processLease(id, dir)
 		if err != nil {
 			return id, err
 		}
-		// What was read is of the process only if that still is.
-		if h.Alive != nil {
-			if err := h.Alive(); err != nil {
-				return id, err
-			}
-		}
-		l.Instance, l.Locked, l.Bundle = dir, h.Locked, h.Bundle
 		if err = store.AcquireLease(l); err == nil {
-			h.Undo(func() { _ = store.DropLease(h.Name) })
+			h.Undo(func() { _ = store.DropLease(l.Holder()) })
 			h.noteInstead(instead)
 			return id, nil
 		}

@@ -68,8 +68,13 @@ func Create(dir string) (*Instance, error) {
 
 // Keep opens a kept instance, or makes one where nothing is, or an empty
 // directory.
-func Keep(dir string) (*Instance, error) {
-	i, err := makeInstance(dir, true)
+func Keep(dir string) (*Instance, error) { return keep(dir, true) }
+
+// CreateKept is Create for an instance that [Keep] can open again.
+func CreateKept(dir string) (*Instance, error) { return keep(dir, false) }
+
+func keep(dir string, again bool) (*Instance, error) {
+	i, err := makeInstance(dir, again)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -119,6 +120,17 @@ func (c *Container) mounts() ([]*mountinfo.Info, error) {
 		return nil, fmt.Errorf("%w: read its mount table: %w", ErrContainer, err)
 	}
 	return table, nil
+}
+
+// Provisioned says whether something of Larder's is mounted in the container.
+func (c *Container) Provisioned() bool {
+	found := false
+	_ = c.inside(func() error {
+		table, err := c.mounts()
+		found = slices.ContainsFunc(table, func(m *mountinfo.Info) bool { return strings.HasPrefix(m.Source, overlay.SourcePrefix) })
+		return err
+	})
+	return found
 }
 
 // empty says whether a directory has nothing in it but, at most, an entry called except.

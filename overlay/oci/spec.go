@@ -21,7 +21,7 @@ var ErrSpec = errors.New("bundle")
 
 // Spec is what we use of a bundle's config.json. Nothing else of it is looked
 // at: a minimal reader neither breaks on a field of a later version nor on the
-// size of a seccomp profile. Namespaces, id mappings and mounts are not in it
+// size of a seccomp profile. Namespaces, id mappings and where mounts are is not in it
 // either: the container has them by now, so the kernel is asked.
 type Spec struct {
 	Root        string
@@ -29,6 +29,7 @@ type Spec struct {
 	Env         []string
 	Cwd         string
 	MountLabel  string
+	Sources     []string // of mounts, as the engine named them
 	Annotations map[string]string
 }
 
@@ -82,8 +83,15 @@ func ParseSpec(data []byte) (Spec, error) {
 	if err == nil {
 		s.Annotations, err = o.words("annotations")
 	}
+	var mounts []struct{ Source string }
+	if err == nil {
+		err = o.value("mounts", &mounts)
+	}
 	if err != nil {
 		return Spec{}, err
+	}
+	for _, m := range mounts {
+		s.Sources = append(s.Sources, m.Source)
 	}
 	return s, nil
 }

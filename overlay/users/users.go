@@ -29,6 +29,7 @@ const (
 	Kept      = "kept" // an instance of larder run --instance
 
 	Running    = "running"    // or nothing proves that it is not
+	Stopped    = "stopped"    // its engine can start it again, with what it wrote
 	Dead       = "dead"       // larder gc takes what it left
 	Idle       = "idle"       // a kept instance that nobody runs on
 	Unreadable = "unreadable" // its lease cannot be read: it holds every snapshot
@@ -91,13 +92,17 @@ func userOf(s *snapshot.Store, l snapshot.Lease, limits Limits) User {
 	switch dead, why := l.Dead(); {
 	case dead:
 		u.State, u.Reason = Dead, why
+	case l.Engine != nil:
+		if ended, why := l.Ended(); ended {
+			u.State, u.Reason = Stopped, why+", and "+l.Engine.Engine+" can start it again"
+		}
 	case u.Kind == Kept:
 		if locked, err := snapshot.InstanceLocked(l.Instance); err == nil && !locked {
 			u.State = Idle
 		}
 	}
 	if u.Instance == "" {
-		u.Instance = s.InstanceDir(l.Container)
+		u.Instance = s.InstanceDir(l.Holder())
 	}
 	if note, err := snapshot.ReadAttached(u.Instance); err == nil && note.Snapshot == l.Snapshot {
 		u.Profile, u.View, u.Mounts = note.Profile, note.View, append(u.Mounts, note.Mounts...)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"larder/snapshot"
 )
@@ -25,13 +26,12 @@ func (r *run) reap() error {
 	}
 	owned := map[string]bool{}
 	for _, l := range leases {
+		name := strings.TrimSuffix(l.File, ".json")
+		owned[name] = true
 		if l.Unreadable != nil {
-			owned[l.File[:len(l.File)-len(filepath.Ext(l.File))]] = true
 			r.warn("%v: treated as in use by every snapshot; remove leases/%s when no container needs it", l.Unreadable, l.File)
 			continue
 		}
-		dir := r.store.InstanceDir(l.Container)
-		owned[filepath.Base(dir)] = true
 		dead, why := l.Dead()
 		if !dead && why != "" {
 			r.warn("lease of container %q: %s: kept", l.Container, why)
@@ -39,7 +39,7 @@ func (r *run) reap() error {
 		if !dead {
 			continue
 		}
-		if needed := r.stays(dir, l.OtherBoot()); needed != "" {
+		if needed := r.stays(filepath.Join(r.store.InstancesDir(), name), l.OtherBoot()); needed != "" {
 			r.warn("lease of container %q: %s, but %s: kept", l.Container, why, needed)
 			continue
 		}

@@ -132,6 +132,11 @@ func (p Profile) check(name string, known names) error {
 			return fmt.Errorf("%snamespaces: %q is no namespace of Kubernetes: a-z, 0-9 and -, and a * at the end for any rest", key, namespace)
 		}
 	}
+	if p.Restart != "" {
+		if err := checkChoice(inFile(key+"restart"), p.Restart, RestartKeep, RestartReset); err != nil {
+			return err
+		}
+	}
 	for _, client := range slices.Sorted(maps.Keys(p.MountPoints)) {
 		if err := checkPath(key+"mount_points."+client, p.MountPoints[client]); err != nil {
 			return err

@@ -56,7 +56,9 @@
 //	allow_container_lock = false    # honour the dev.larder.lock and .venv annotations
 //	requestable          = false    # a container may name it: dev.larder.profile
 //	namespaces           = ["ci", "team-*"]        # whose pods may name it: larder-nri; none by default
-//	override             = false    # cover a volume mounted on exactly that place
+//	override             = false    # cover a volume mounted on exactly that place, make directories in any
+//	restart              = "keep"   # "reset": what a container wrote goes when its process ends, not when
+//	                                # Docker or Podman removes the container
 //	noexec               = false    # nothing in a view is executed, nor loaded as a library
 //	upper_limit          = "10GB"   # as for run; none by default
 //	min_free             = "64MB"

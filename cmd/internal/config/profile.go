@@ -19,6 +19,13 @@ const DefaultView = "/mnt/cacache"
 // nothing new is attached.
 const DefaultMinFree Size = 64e6
 
+// What happens to what a container wrote when its process ends: its engine can start it again and finds
+// it, or it is thrown away.
+const (
+	RestartKeep  = "keep"
+	RestartReset = "reset"
+)
+
 // Profile is what a kind of container gets.
 type Profile struct {
 	Views              []string          `toml:"views"`
@@ -34,6 +41,7 @@ type Profile struct {
 	Namespaces         []string          `toml:"namespaces"`
 	Override           bool              `toml:"override"`
 	NoExec             bool              `toml:"noexec"`
+	Restart            string            `toml:"restart"`
 	UpperLimit         Size              `toml:"upper_limit"`
 	MinFree            *Size             `toml:"min_free"`
 }
@@ -52,6 +60,9 @@ func (p Profile) defaults() Profile {
 	}
 	if p.Missing == "" {
 		p.Missing = "warn"
+	}
+	if p.Restart == "" {
+		p.Restart = RestartKeep
 	}
 	if p.MinFree == nil {
 		free := DefaultMinFree

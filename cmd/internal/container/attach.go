@@ -37,12 +37,12 @@ type Attach struct {
 // undoes the rest.
 func (a *Attach) Do(c *oci.Container) error {
 	// Two attaches for one id at a time: leases and instances are named by it.
-	unlock, err := lockContainer(a.State.ID)
+	unlock, err := lockContainer(a.holder())
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	if err := a.unprovisioned(); err != nil {
+	if had, err := a.provisioned(c); had || err != nil {
 		return err
 	}
 	a.ns = &namespace{c: c, spec: a.Spec, profile: a.Profile, undo: a.Undo}
@@ -86,10 +86,29 @@ func (a *Attach) Do(c *oci.Container) error {
 // hold takes a lease on the profile's snapshot for the container.
 func (a *Attach) hold() (err error) {
 	a.held, err = attach.Holder{
-		Name: a.State.ID, PID: a.State.PID, Alive: a.ns.c.Alive, Bundle: a.State.Bundle,
+		Name: a.State.ID, PID: a.State.PID, Alive: a.ns.c.Alive, Bundle: a.State.Bundle, Engine: a.engine(),
 		MinFree: int64(*a.Profile.MinFree), Limit: int64(a.Profile.UpperLimit), Required: a.Required, Note: a.Note, Undo: a.Undo,
 	}.Hold(a.Store, a.Profile.Snapshot)
 	return err
+}
+
+// holder is the container's name in the store.
+func (a *Attach) holder() string { return snapshot.HolderName(a.State.ID, a.State.Bundle) }
+
+// engine is what can start the container again, nil for nothing.
+func (a *Attach) engine() *snapshot.EngineRecord {
+	if a.Profile.Restart == config.RestartReset {
+		return nil
+	}
+	name, dir := a.State.Engine(a.Spec)
+	if dir == "" {
+		return nil
+	}
+	record, err := snapshot.NewEngineRecord(name, dir)
+	if err != nil {
+		a.Note("what it writes is gone when it ends, though it can be started again: " + err.Error())
+	}
+	return record
 }
 
 // build makes every mount, detached: nothing of it is visible yet. A part that cannot be made is

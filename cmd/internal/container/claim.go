@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -21,9 +20,9 @@ import (
 var ErrProvisioned = errors.New("already provisioned")
 
 // lockContainer excludes another attach to the same container, without a file
-// for each: the lock is one byte of a common file, chosen by the id. The kernel
-// drops it with the process.
-func lockContainer(id string) (unlock func(), err error) {
+// for each: the lock is one byte of a common file, chosen by the holder's name. The
+// kernel drops it with the process.
+func lockContainer(holder string) (unlock func(), err error) {
 	if err := os.MkdirAll(keep.DefaultDir, 0o755); err != nil {
 		return nil, fmt.Errorf("lock container: %w", err)
 	}
@@ -31,7 +30,7 @@ func lockContainer(id string) (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock container: %w", err)
 	}
-	sum := sha256.Sum256([]byte(id))
+	sum := sha256.Sum256([]byte(holder))
 	byteOf := unix.Flock_t{Type: unix.F_WRLCK, Len: 1, Start: int64(binary.BigEndian.Uint64(sum[:8]) >> 2)}
 	if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &byteOf); err != nil {
 		f.Close()
@@ -43,30 +42,31 @@ func lockContainer(id string) (unlock func(), err error) {
 	return func() { f.Close() }, nil
 }
 
-// unprovisioned refuses a container that has a lease whose process lives: this
-// is a state that was replayed, or an id used twice. A lease that cannot be
-// read may be such a one.
-func (a *Attach) unprovisioned() error {
-	l, err := a.Store.Lease(a.State.ID)
+// provisioned says whether this very process has what it gets: where two definitions
+// run the hook (hooks.d and CDI), the second finds its work done. It refuses a container that has a
+// lease whose process is another one and lives: this is a state that was replayed, or an id used
+// twice. A lease that cannot be read may be such a one.
+func (a *Attach) provisioned(c *oci.Container) (bool, error) {
+	l, err := a.Store.Lease(a.holder())
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, snapshot.ErrTorn) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return fmt.Errorf("read the lease of this id: %w", err)
+		return false, fmt.Errorf("read the lease of this id: %w", err)
 	}
-	if dead, _ := l.Dead(); dead {
-		return nil
+	if ended, _ := l.Ended(); ended {
+		return false, nil
 	}
-	return fmt.Errorf("%w: process %d has a lease on snapshot %s", ErrProvisioned, l.PID, l.Snapshot.Short())
+	if l.PID == a.State.PID && l.OfThisNamespace() && c.Provisioned() {
+		a.Done("attached before, by another definition of the hook")
+		return true, nil
+	}
+	return false, fmt.Errorf("%w: process %d has a lease on snapshot %s", ErrProvisioned, l.PID, l.Snapshot.Short())
 }
 
 // released says whether a container's lease can go: nil, or why it must stay.
-// The id alone names nobody, because each root of a runtime has its own ids.
-func released(l snapshot.Lease, state oci.State) error {
-	if known := path.Clean(state.Bundle); l.Bundle != "" && known != "." && known != "/" && path.Clean(l.Bundle) != known {
-		return fmt.Errorf("another container of that id has a lease, with bundle %.200q", l.Bundle)
-	}
-	if dead, _ := l.Dead(); !dead {
+func released(l snapshot.Lease) error {
+	if ended, _ := l.Ended(); !ended {
 		return fmt.Errorf("process %d of the container, which has a lease, is not known to have ended", l.PID)
 	}
 	return nil

@@ -22,18 +22,20 @@ type Released struct {
 }
 
 // Release lets go of a container that has ended, in constant time whatever it wrote. What a process
-// that it left behind still uses stays until gc finds it free. Nothing to release is not an error:
+// that it left behind still uses stays until gc finds it free, and what its engine can start again stays
+// as it is. Nothing to release is not an error:
 // runtimes ask after a failed attach too, and twice.
 func (r *Record) Release(store *snapshot.Store, state oci.State) (Released, error) {
-	l, err := store.Lease(state.ID)
+	holder := snapshot.HolderName(state.ID, state.Bundle)
+	l, err := store.Lease(holder)
 	if err == nil {
-		err = released(l, state)
+		err = released(l)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return Released{}, fmt.Errorf("nothing released: %w", err) // gc does it, once it can
 	}
 	left := Released{}
-	dir := store.InstanceDir(state.ID)
+	dir := store.InstanceDir(holder)
 	note, unread := snapshot.ReadAttached(dir)
 	if unread == nil {
 		left.Note = note
@@ -41,10 +43,14 @@ func (r *Record) Release(store *snapshot.Store, state oci.State) (Released, erro
 			left.Dir = f
 		}
 	}
+	if dead, _ := l.Dead(); l.Engine != nil && !dead {
+		r.Done("stopped; what it wrote is kept until " + l.Engine.Engine + " removes the container")
+		return left, nil
+	}
 	// The instance first: a lease without an instance is dropped by gc when
 	// its process is gone, an instance without a lease is nobody's.
 	failpoint.Here("release: lease read")
-	kept, err := store.PutInstanceAway(state.ID, mounted(l), func(path string) (err error) {
+	kept, err := store.PutInstanceAway(holder, mounted(l), func(path string) (err error) {
 		left.Parked, err = store.Park(path)
 		return err
 	})
@@ -52,7 +58,7 @@ func (r *Record) Release(store *snapshot.Store, state oci.State) (Released, erro
 		r.Note(kept + ": larder gc takes it once it is free")
 	}
 	failpoint.Here("release: instance away")
-	err = errors.Join(err, store.DropLease(state.ID))
+	err = errors.Join(err, store.DropLease(holder))
 	failpoint.Here("release: lease dropped")
 	if err == nil {
 		r.Done("released")
