@@ -182,6 +182,7 @@ func TestMountKeptInstance(t *testing.T) {
 
 // Where a process cannot be seen, the lock of its instance can.
 func TestDeadByItsLock(t *testing.T) {
+	nested(t)
 	dir := t.TempDir()
 	l, err := ProcessLease("c", ID{1}, os.Getpid())
 	must(t, err)
