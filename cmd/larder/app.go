@@ -193,11 +193,22 @@ func hoistFlags(app *cli.App, args []string) []string {
 		}
 		at++
 	}
-	if at >= len(args) || args[at] == "run" || len(app.Command(args[at]).Subcommands) > 0 {
+	if at >= len(args) || args[at] == "run" {
 		return args
 	}
+	command := app.Command(args[at])
+	for len(command.Subcommands) > 0 {
+		next := -1
+		if at++; at < len(args) {
+			next = slices.IndexFunc(command.Subcommands, func(c *cli.Command) bool { return c.HasName(args[at]) })
+		}
+		if next < 0 {
+			return args
+		}
+		command = command.Subcommands[next]
+	}
 	takesValue := map[string]bool{}
-	for _, f := range app.Command(args[at]).Flags {
+	for _, f := range command.Flags {
 		_, isBool := f.(*cli.BoolFlag)
 		for _, name := range f.Names() {
 			takesValue[name] = !isBool

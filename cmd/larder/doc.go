@@ -10,6 +10,7 @@
 //	cmd/larder-nri       the NRI plugin: the same for pods of Kubernetes, without a process for each
 //	cmd/internal/config  the operator's file, read by both
 //	cmd/internal/container  one container's attach and release, of the hook and of the NRI plugin
+//	cmd/internal/definition  how engines are told of the hook: hooks.d, CDI, config.json
 //	cmd/internal/event   log/slog, as lines of the host's journal
 //	cmd/internal/leftover  what containers and runs left: read, then removed
 //

@@ -271,7 +271,7 @@ func (l *containerLook) log(ctx context.Context) {
 func (l *containerLook) logged(ctx context.Context) (string, error) {
 	used := definitions("/", append(append([]string{}, hooksDirs...), cdiDirs...))
 	if own, ok := readDefinition(filepath.Join(l.lease.Bundle, "config.json")); ok && l.lease.Bundle != "" {
-		used = append([]definition{own}, used...)
+		used = append([]hookFile{own}, used...)
 	}
 	for _, d := range used {
 		if d.log == "" {

@@ -46,7 +46,7 @@ func namespacesCheck(path string) finding {
 
 // containerRuntime is a runtime, and where it looks for hooks.
 type containerRuntime struct {
-	name, how string
+	name, how string // how is what of larder setup tells it of the hook
 	dirs      []string
 }
 
@@ -55,10 +55,10 @@ var (
 	cdiDirs   = []string{"etc/cdi", "var/run/cdi"}
 
 	containerRuntimes = []containerRuntime{
-		{"podman", "an OCI hook definition", hooksDirs},
-		{"crio", "an OCI hook definition", hooksDirs},
-		{"docker", "a CDI specification", cdiDirs},
-		{"containerd", "a CDI specification", cdiDirs},
+		{"podman", "podman", slices.Concat(hooksDirs, cdiDirs)},
+		{"crio", "podman", slices.Concat(hooksDirs, cdiDirs)},
+		{"docker", "docker", cdiDirs},
+		{"containerd", "docker", cdiDirs},
 		{"runc", "", nil},
 		{"crun", "", nil},
 	}
@@ -68,7 +68,7 @@ var (
 // root. larder run needs none.
 func runtimeChecks(root string) []finding {
 	var checks []finding
-	var used []definition
+	var used []hookFile
 	for _, r := range containerRuntimes {
 		path, err := exec.LookPath(r.name)
 		if err != nil {
@@ -84,7 +84,7 @@ func runtimeChecks(root string) []finding {
 		used = append(used, found...)
 		if len(found) == 0 {
 			k.State, k.Detail = stateWarn, fmt.Sprintf("%s, and no file of %s names larder-hook", path, "/"+strings.Join(r.dirs, " or /"))
-			k.Fix = fmt.Sprintf("install %s of Larder's scripts/ there", r.how)
+			k.Fix = "larder setup " + r.how
 		} else {
 			k.Detail += ": " + found[0].file
 		}
@@ -97,14 +97,14 @@ func runtimeChecks(root string) []finding {
 	return append(append(checks, hookCheck(root, used)), logCheck(root, used))
 }
 
-// definition is a file that makes a runtime run the hook.
-type definition struct {
+// hookFile is a file that makes a runtime run the hook.
+type hookFile struct {
 	file, program string
 	log           string // of --log among the hook's words
 }
 
 // definitions are the files in dirs below root that name the hook.
-func definitions(root string, dirs []string) (found []definition) {
+func definitions(root string, dirs []string) (found []hookFile) {
 	for _, dir := range dirs {
 		files, _ := filepath.Glob(filepath.Join(root, dir, "*"))
 		for _, file := range files {
@@ -117,7 +117,7 @@ func definitions(root string, dirs []string) (found []definition) {
 }
 
 // readDefinition reads a file, if it names the hook.
-func readDefinition(file string) (d definition, ok bool) {
+func readDefinition(file string) (d hookFile, ok bool) {
 	text, err := os.ReadFile(file)
 	if err != nil || !strings.Contains(string(text), "larder-hook") {
 		return d, false
@@ -131,7 +131,7 @@ func readDefinition(file string) (d definition, ok bool) {
 }
 
 // read looks for the program and its log wherever in a definition they are.
-func (d *definition) read(tree any) {
+func (d *hookFile) read(tree any) {
 	switch v := tree.(type) {
 	case map[string]any:
 		if path, ok := v["path"].(string); ok && filepath.Base(path) == "larder-hook" {
@@ -151,10 +151,10 @@ func (d *definition) read(tree any) {
 }
 
 // hookCheck looks at the program that the definitions name, else at where make install puts it.
-func hookCheck(root string, used []definition) finding {
+func hookCheck(root string, used []hookFile) finding {
 	const why = "a runtime that cannot start its hook starts no container"
 	program := "/usr/local/libexec/larder/larder-hook"
-	if at := slices.IndexFunc(used, func(d definition) bool { return d.program != "" }); at >= 0 {
+	if at := slices.IndexFunc(used, func(d hookFile) bool { return d.program != "" }); at >= 0 {
 		program = used[at].program
 	}
 	info, err := os.Stat(filepath.Join(root, program))
@@ -170,7 +170,7 @@ func hookCheck(root string, used []definition) finding {
 }
 
 // logCheck says where the hook's lines go.
-func logCheck(root string, used []definition) finding {
+func logCheck(root string, used []hookFile) finding {
 	const why = "the hook says in one line what a container got, and why it got nothing"
 	for _, d := range used {
 		if d.log != "" {

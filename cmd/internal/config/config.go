@@ -121,7 +121,7 @@ func Default() Config {
 // TOML is c as a file that says all of it, what profiles leave out included.
 func (c Config) TOML() ([]byte, error) {
 	all := map[string]Profile{}
-	for _, name := range c.profiles() {
+	for _, name := range c.Profiles() {
 		all[name] = c.Profile[name].defaults()
 	}
 	c.Profile = all

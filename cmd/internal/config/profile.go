@@ -91,7 +91,7 @@ func (c Config) For(name string) (Profile, error) {
 	if name == DefaultProfile {
 		return Profile{}.defaults(), nil
 	}
-	return Profile{}, fmt.Errorf("%w: no profile %q%s", ErrConfig, name, nearest(name, c.profiles()))
+	return Profile{}, fmt.Errorf("%w: no profile %q%s", ErrConfig, name, nearest(name, c.Profiles()))
 }
 
 // Requested returns the profile a container named. The name is the
@@ -158,8 +158,8 @@ func ValidProfileName(name string) bool {
 	return true
 }
 
-// profiles lists the names there are, sorted.
-func (c Config) profiles() []string {
+// Profiles lists the names there are, sorted.
+func (c Config) Profiles() []string {
 	names := []string{DefaultProfile}
 	for name := range c.Profile {
 		if name != DefaultProfile {

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+	"golang.org/x/sys/unix"
+
+	"larder/cmd/internal/config"
+	"larder/cmd/internal/definition"
+	"larder/snapshot"
+)
+
+// hookFlags say how the hook is run. All commands that write definitions have them.
+func hookFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "hook", Usage: "the hook is at `PATH` (default: beside this program, or where make install puts it)"},
+		&cli.BoolFlag{Name: "required", Usage: "a container that cannot have all of it does not start"},
+		&cli.BoolFlag{Name: "remove", Usage: "remove what this command wrote"},
+		&cli.BoolFlag{Name: "dry-run", Usage: "print it and write nothing"},
+	}
+}
+
+// setupHook is the hook as the command line names it, checked: an engine runs it as root for every
+// container.
+func setupHook(c *cli.Context) (definition.Hook, error) {
+	path, err := hookPath(c.String("hook"))
+	if err == nil {
+		path, err = checkHook(c, path)
+	}
+	if err != nil {
+		return definition.Hook{}, err
+	}
+	h := definition.Hook{Path: path, Profile: c.String("profile"), Required: c.Bool("required")}
+	if h.Profile != "" {
+		cfg, err := loadConfig(c)
+		if err == nil {
+			_, err = cfg.For(h.Profile)
+		}
+		if err != nil {
+			return h, err
+		}
+	}
+	h.Common, err = hookWords(c)
+	return h, err
+}
+
+// hookWords are the store and the configuration where a flag or LARDER_STORE names them: the hook finds
+// the usual ones by itself.
+func hookWords(c *cli.Context) (words []string, err error) {
+	store := globalString(c, "store")
+	if store == "" {
+		store = os.Getenv("LARDER_STORE")
+	}
+	for _, w := range []struct{ flag, path string }{{"--store", store}, {"--config", globalString(c, "config")}} {
+		if w.path == "" {
+			continue
+		}
+		path, err := filepath.Abs(w.path)
+		if err != nil {
+			return nil, err
+		}
+		words = append(words, w.flag, path)
+	}
+	return words, nil
+}
+
+// hookPath is where the hook is: named, or in one of its usual places.
+func hookPath(named string) (string, error) {
+	if named != "" {
+		return filepath.Abs(named)
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find this program: %w", err)
+	}
+	dir := filepath.Dir(exe)
+	places := []string{filepath.Join(filepath.Dir(dir), "libexec/larder/larder-hook"), filepath.Join(dir, "larder-hook")}
+	for _, p := range places {
+		if _, err := os.Stat(p); err == nil {
+			return p, nil
+		}
+	}
+	return "", usagef("no larder-hook at %s", strings.Join(places, " or ")).hint("make install puts it there; --hook names another place")
+}
+
+// checkHook refuses a hook that an engine could not run, or that others than root could exchange: links
+// on the way are followed, and what they lead to is what is registered.
+func checkHook(c *cli.Context, path string) (string, error) {
+	const advice = "make install puts one at /usr/local/libexec/larder/larder-hook"
+	refuse := func(format string, args ...any) (string, error) {
+		return "", usagef("hook "+format, args...).hint(advice)
+	}
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return refuse("%s: %v", path, errors.Unwrap(err))
+	}
+	if _, err := snapshot.TrustedPath(filepath.Dir(real)); err != nil {
+		return refuse("%s: %v", real, err)
+	}
+	var st unix.Stat_t
+	var at unix.Statfs_t
+	if err := errors.Join(unix.Stat(real, &st), unix.Statfs(real, &at)); err != nil {
+		return refuse("%s: %v", real, err)
+	}
+	mode := fs.FileMode(st.Mode & 0o777)
+	switch {
+	case filepath.Base(real) != "larder-hook":
+		return refuse("%s is not called larder-hook", real)
+	case st.Mode&unix.S_IFMT != unix.S_IFREG || mode&0o111 != 0o111:
+		return refuse("%s is no program that all can run (mode %v)", real, mode)
+	case st.Uid != 0:
+		return refuse("%s belongs to user %d, not to root, who runs it", real, st.Uid)
+	case mode&0o022 != 0:
+		return refuse("%s has mode %v: others can write what root runs", real, mode)
+	case at.Flags&unix.ST_NOEXEC != 0:
+		return refuse("%s is on a file system mounted noexec", real)
+	}
+	ctx, done := shortly(c.Context)
+	defer done()
+	if out, err := exec.CommandContext(ctx, real, "--version").Output(); err != nil || !strings.HasPrefix(string(out), "larder-hook ") {
+		return refuse("%s does not say that it is larder-hook (%v)", real, err)
+	}
+	return real, nil
+}
+
+// setupProfiles are the profiles that a container's owner may choose by device: the default one, and
+// those that the configuration says are requestable.
+func setupProfiles(cfg config.Config) []string {
+	names := []string{config.DefaultProfile}
+	for _, name := range cfg.Profiles() {
+		if name != config.DefaultProfile && cfg.Profile[name].Requestable {
+			names = append(names, name)
+		}
+	}
+	return names
+}
