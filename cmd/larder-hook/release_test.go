@@ -236,7 +236,7 @@ func TestMountReleaseOfAProcessNamespace(t *testing.T) {
 		if status, stderr := f.attach("--required"); status != 0 {
 			t.Fatalf("attach: exit %d, %q", status, stderr)
 		}
-		l, err := s.Lease("c1")
+		l, err := s.Lease(f.holder())
 		if must(t, err); l.Alone != own {
 			t.Errorf("process namespace of its own %v: the lease says %v", own, l.Alone)
 		}
