@@ -124,6 +124,7 @@ func (c commands) lacking() {
 			c.t.Errorf("larder %s: %q is missing in %s", strings.Join(tc.args, " "), tc.says, out)
 		}
 	}
+	c.larder(0, "unmount", "--run-dir", c.run, "--all")
 	f := start(c.t, c.store, "c1", 0)
 	for status, args := range [][]string{nil, {"--required"}} {
 		got, stderr := f.attach(args...)
