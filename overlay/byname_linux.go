@@ -37,20 +37,25 @@ func (byName) openTree(image Image, objects string, owner Owner, join string) (t
 			}
 			defer lower.Close()
 		}
-		if err := s.place(parent); err != nil {
-			return err
-		}
-		pool, err := openBelow(parent, filepath.Base(objects))
-		if err != nil {
-			return fmt.Errorf("open pool %s: %w", objects, err)
-		}
-		defer unix.Close(pool)
-		tree, err = s.overlay(SourcePrefix+"tree", readOnly, [][2]string{
-			{"lowerdir", name(fdOf(lower)) + join + name(pool)}, {"metacopy", "on"}, {"redirect_dir", "follow"},
-		})
+		tree, err = s.tree(name(fdOf(lower))+join, parent, objects)
 		return err
 	})
 	return tree, err
+}
+
+// tree makes a tree of the pool in parent, which it places, and of the layers above it.
+func (s *scratch) tree(above string, parent *os.File, objects string) (*os.File, error) {
+	if err := s.place(parent); err != nil {
+		return nil, err
+	}
+	pool, err := openBelow(parent, filepath.Base(objects))
+	if err != nil {
+		return nil, fmt.Errorf("open pool %s: %w", objects, err)
+	}
+	defer unix.Close(pool)
+	return s.overlay(SourcePrefix+"tree", readOnly, [][2]string{
+		{"lowerdir", above + name(pool)}, {"metacopy", "on"}, {"redirect_dir", "follow"},
+	})
 }
 
 // readOnly are the flags of a tree.

@@ -5,8 +5,10 @@ package overlay_test
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -28,18 +30,18 @@ func TestMountConstructionsAgree(t *testing.T) {
 	before := digest(t, s.Dir)
 	table, err := os.ReadFile("/proc/self/mountinfo")
 	must(t, err)
-	for _, c := range overlay.Constructions() {
+	for _, c := range append(overlay.Constructions(), overlay.Chowning()) {
 		if !overlaytest.Has(c.Name()) {
 			checkLacks(t, c, s)
 			continue
 		}
-		for _, owner := range []overlay.Owner{{}, {UID: 1234, GID: 4321}} {
+		for _, owner := range []overlay.Owner{{}, {UID: 1234, GID: 4321}, {UID: 100000, GID: 100001}} {
 			image, err := c.OpenImage(s.Image, overlay.BackedByLoop)
 			must(t, err)
-			if owner.UID != 0 && !overlaytest.Has("owners") {
+			if owner.UID > 0xffff && (c == overlay.Chowning() || !overlaytest.Has("high owners")) {
 				_, err := c.OpenTree(image, s.Objects, owner)
-				if !errors.Is(err, overlay.ErrUnsupported) || !strings.Contains(err.Error(), "not user 1234's") {
-					t.Errorf("%s, for another owner: %v", c.Name(), err)
+				if !errors.Is(err, overlay.ErrUnsupported) || !strings.Contains(err.Error(), "cannot give a snapshot's files to user 100000") {
+					t.Errorf("%s, for an owner there is no room for: %v", c.Name(), err)
 				}
 				image.Close()
 				continue
@@ -121,4 +123,28 @@ func names(t *testing.T, m *os.File) string {
 		all = append(all, e.Name())
 	}
 	return strings.Join(all, " ")
+}
+
+// A bad image is an error, or comes out with what it has: nothing is read beyond its end, and no
+// circle is walked for ever.
+func TestChownBadImages(t *testing.T) {
+	s := overlaytest.New(t, t.TempDir(), small)
+	good, err := os.ReadFile(s.Image)
+	must(t, err)
+	for n := 0; n < len(good); n += 61 {
+		_ = overlay.Chown(slices.Clone(good[:n]), overlay.Owner{UID: 7})
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	refused := 0
+	for range 2000 {
+		bad := slices.Clone(good)
+		for range 1 + random.IntN(8) {
+			bad[1024+random.IntN(len(bad)-1024)] = byte(random.IntN(256))
+		}
+		if overlay.Chown(bad, overlay.Owner{UID: 7}) != nil {
+			refused++
+		}
+	}
+	t.Logf("%d of 2000 refused", refused)
+	must(t, overlay.Chown(good, overlay.Owner{UID: 7}))
 }

@@ -55,9 +55,10 @@
 // By name no list of lowers is cut: a name is an open descriptor's number, and 500
 // of them fit into the page of options that mount(2) takes. What an old kernel has
 // not is said by an error: an image by its file needs 6.12 (a loop device is made
-// instead), and files that belong to another owner need idmapped EROFS (5.19). An
-// image with other owners written into it would do there; it is not made, so such
-// a container or command gets nothing, and is told why.
+// instead), and files that belong to another owner need idmapped EROFS (5.19). Before
+// that a copy of the image is mounted with the owner written into it, from memory; it
+// has no room for ids over 65535, so containers in user namespaces get nothing
+// there, and are told why.
 //
 // Until [Attach] nothing appears in any mount table but that of a call's own
 // namespace, so an error or a kill in the middle leaves nothing behind: the

@@ -48,13 +48,15 @@ func (o Owner) userNS() (*os.File, error) {
 	return f, nil
 }
 
+// errNoIdmap is what a kernel says whose EROFS has no idmapped mounts, before 5.19.
+var errNoIdmap = fmt.Errorf("EROFS has no idmapped mounts: %w", ErrUnsupported)
+
 // idmap gives a detached mount an id mapping, once.
 func idmap(m, userns *os.File, to Owner) error {
 	attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(fdOf(userns))}
 	err := unix.MountSetattr(fdOf(m), "", unix.AT_EMPTY_PATH, &attr)
 	if err == unix.EINVAL {
-		return &Problem{Kind: ErrUnsupported, Text: fmt.Sprintf("this kernel has no idmapped EROFS mounts: a snapshot's files can be root's only, not user %d's", to.UID),
-			Advice: "run as root on this host, or boot a kernel with them"}
+		return fmt.Errorf("give a snapshot's files to user %d: %w", to.UID, errNoIdmap)
 	}
 	if err != nil {
 		return newError("idmap", m.Name(), "", "", err)

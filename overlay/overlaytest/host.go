@@ -16,8 +16,8 @@ func LinkFlags() string {
 	return " -X larder/overlay.Only=" + overlay.Only
 }
 
-// Has says whether this kernel has a construction, "file images", or trees for "owners" other than
-// root: all, but for those that whoever runs the tests names in LARDER_TEST_LACKS, with commas between.
+// Has says whether this kernel has a construction, "file images", or trees for "high owners", over 65535:
+// all, but for those that whoever runs the tests names in LARDER_TEST_LACKS, with commas between.
 func Has(feature string) bool {
 	return !slices.Contains(strings.Split(os.Getenv("LARDER_TEST_LACKS"), ","), feature)
 }
