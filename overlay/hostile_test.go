@@ -370,3 +370,36 @@ func TestMountBadImages(t *testing.T) {
 		m.Close()
 	}
 }
+
+// Whoever may open files by handle (CAP_DAC_READ_SEARCH) gets none of ours that way, in a view or in
+// the tree.
+func TestMountNoFileHandles(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	s := overlaytest.New(t, t.TempDir(), small)
+	view, _ := newView(t, s, "views/pip")
+	clone, err := overlay.Chosen().Show(openTree(t, s, overlay.AnyBacking, 0, 0))
+	must(t, err)
+	defer clone.Close()
+	for name, dir := range map[string]string{"http-v2/a/b": view, "views/pip/http-v2/a/b": attach(t, clone)} {
+		const atHandleFID = 0x200 // AT_HANDLE_FID: since Linux 6.6 a handle that only tells files apart
+		for _, flags := range []int{0, atHandleFID} {
+			handle, _, err := unix.NameToHandleAt(unix.AT_FDCWD, filepath.Join(dir, name), flags)
+			if flags == 0 && !errors.Is(err, unix.EOPNOTSUPP) {
+				t.Errorf("a handle of %s: %v, want not supported", name, err)
+			}
+			if err != nil {
+				continue
+			}
+			at, err := os.Open(dir)
+			must(t, err)
+			fd, err := unix.OpenByHandleAt(int(at.Fd()), handle, unix.O_RDONLY)
+			if err == nil {
+				unix.Close(fd)
+				t.Errorf("%s opens by its handle", name)
+			}
+			must(t, at.Close())
+		}
+	}
+}
