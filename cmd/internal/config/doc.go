@@ -60,6 +60,7 @@
 //	restart              = "keep"   # "reset": what a container wrote goes when its process ends, not when
 //	                                # Docker or Podman removes the container
 //	noexec               = false    # nothing in a view is executed, nor loaded as a library
+//	share                = true     # false: nothing is attached, and no file or page of a snapshot is this container's too
 //	upper_limit          = "10GB"   # as for run; none by default
 //	min_free             = "64MB"
 //

@@ -55,6 +55,7 @@ var meanings = []struct{ key, text string }{
 	{"profile.NAME.override", "cover a volume that is mounted on exactly that place, and make directories in any"},
 	{"profile.NAME.restart", "keep what a container wrote until Docker or Podman removes it, or reset it when its process ends"},
 	{"profile.NAME.noexec", "nothing in a view can be executed, nor loaded as a library"},
+	{"profile.NAME.share", "whether it gets anything: with false nothing is attached, so that it has no file and no page in memory together with others"},
 	{"profile.NAME.upper_limit", "what a container may write into its views, where the file system has project quotas; 0: all there is"},
 	{"profile.NAME.min_free", "with less free on the store's file system, nothing is attached"},
 }

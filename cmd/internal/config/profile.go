@@ -42,6 +42,7 @@ type Profile struct {
 	Override           bool              `toml:"override"`
 	NoExec             bool              `toml:"noexec"`
 	Restart            string            `toml:"restart"`
+	Share              *bool             `toml:"share"`
 	UpperLimit         Size              `toml:"upper_limit"`
 	MinFree            *Size             `toml:"min_free"`
 }
@@ -63,6 +64,10 @@ func (p Profile) defaults() Profile {
 	}
 	if p.Restart == "" {
 		p.Restart = RestartKeep
+	}
+	if p.Share == nil {
+		share := true
+		p.Share = &share
 	}
 	if p.MinFree == nil {
 		free := DefaultMinFree

@@ -36,6 +36,9 @@ type Attach struct {
 // Do attaches to a container that was entered. After an error nothing is attached, and Rollback
 // undoes the rest.
 func (a *Attach) Do(c *oci.Container) error {
+	if !*a.Profile.Share {
+		return nil
+	}
 	// Two attaches for one id at a time: leases and instances are named by it.
 	unlock, err := lockContainer(a.holder())
 	if err != nil {
