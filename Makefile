@@ -13,9 +13,11 @@ DIST    ?= dist
 HOOK_amd64 := -E larder_guard
 HOOKFLAGS  := -trimpath -ldflags '-s -w -X main.version=$(VERSION) $(HOOK_$(shell $(GO) env GOARCH))'
 
+comma := ,
+
 export CGO_ENABLED := 0
 
-.PHONY: help build docs dist demo test test-pure test-store test-script test-mount test-constructions test-fuzz test-e2e test-torture kernels bench torture soak races lint install uninstall clean
+.PHONY: help build docs dist demo test test-pure test-store test-script test-mount test-constructions test-fuzz test-e2e test-torture kernels bench torture soak races swaps load lint install uninstall clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +65,12 @@ bin/torture:
 
 races: ## attaches against gc: every order of their steps, and 1,000 at random (root); RACES=5000 says how many
 	LARDER_RACES=$(or $(RACES),1000) $(GO) test -tags $(TAGS) -count=1 -v -timeout 60m -run '^TestMountAttach(BesideGC|esRaceGC)$$' ./cmd/larder-hook
+
+swaps: ## attaches while directories on the way are exchanged for links: 200,000 (root); SWAPS=5000 says how many
+	LARDER_SWAPS=$(or $(SWAPS),200000) $(GO) test -tags $(TAGS) -count=1 -v -timeout 60m -run '^TestMountSwaps$$' ./overlay/oci
+
+load: ## containers one after another, held together, and at once: 10000,1000,50 (root); LOAD=100,40,20 says how many
+	LARDER_LOAD=$(or $(LOAD),10000$(comma)1000$(comma)50) $(GO) test -tags $(TAGS) -count=1 -v -timeout 60m -run '^TestMountLoad$$' ./cmd/larder-hook
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l cmd snapshot overlay builder popularity scripts)" || { gofmt -d cmd snapshot overlay builder popularity scripts; exit 1; }
