@@ -16,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	specs "github.com/opencontainers/runtime-spec/specs-go"
-
 	"larder/overlay/overlaytest"
 	"larder/snapshot"
 )
@@ -59,10 +57,9 @@ func newLoad(t testing.TB) *load {
 	publish(t, l.store, nil)
 	keepCurrent(t, l.store)
 	l.empty = emptyConfig(t)
-	f := &fake{t: t}
-	f.bundleFor(0)
+	f := &fake{t: t, bundle: t.TempDir()}
+	f.makeBundle()
 	l.bundle = f.bundle
-	f.spec(specs.Spec{Root: &specs.Root{Path: "rootfs"}, Process: &specs.Process{Env: []string{"HOME=/home/a"}}})
 	for _, d := range []string{"home/a/.cache/pip", "mnt/cacache"} { // each start would make and take back what is missing
 		must(t, os.MkdirAll(filepath.Join(f.rootfs, d), 0o755))
 	}
