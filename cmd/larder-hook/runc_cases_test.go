@@ -14,6 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// home is that of the containers' root.
+const home = "/root"
+
 // runtimes are the commands that start a container here: runc's always, and crun's where it is.
 func runtimes(t testing.TB) map[string][]string {
 	t.Helper()
@@ -41,10 +44,10 @@ type hostileCase struct {
 func TestE2EHostileCases(t *testing.T) {
 	const ours = `grep -c ' larder:' /proc/self/mountinfo; true` // how many mounts
 	link := func(to string) func(*world) {
-		return func(w *world) { must(w.t, os.Symlink(to, w.rootfs+"/root/.cache/pip")) }
+		return func(w *world) { must(w.t, os.Symlink(to, w.rootfs+home+"/.cache/pip")) }
 	}
 	node := func(mode uint32, device uint64) func(*world) {
-		return func(w *world) { must(w.t, unix.Mknod(w.rootfs+"/root/.cache/pip", mode|0o666, int(device))) }
+		return func(w *world) { must(w.t, unix.Mknod(w.rootfs+home+"/.cache/pip", mode|0o666, int(device))) }
 	}
 	stage := func(set func(*specs.Hooks)) func(*world, *specs.Spec) {
 		return func(_ *world, s *specs.Spec) { set(s.Hooks) }
@@ -90,7 +93,7 @@ func TestE2EHostileCases(t *testing.T) {
 		}, attacks, "below\n", "pip at"},
 		{"18 without its mounts", cacheOfImage, powerful,
 			`umount -l $HOME/.cache/pip; umount -l /mnt/cacache; cat $HOME/.cache/pip/own; ls /mnt/cacache; ` + ours, "own\n0\n", "pip at"},
-		{"34 a volume on the place", nil, volume("/root/.cache/pip", "rw"), `cat $HOME/.cache/pip/file; ` + ours, "a file\n1\n", "has a volume on it"},
+		{"34 a volume on the place", nil, volume(home+"/.cache/pip", "rw"), `cat $HOME/.cache/pip/file; ` + ours, "a file\n1\n", "has a volume on it"},
 		{"44 a profile of the operator's own", nil, annotate(profileAnnotation, "ops"), ours, "0\n", "not requestable"},
 	}
 	for name, command := range runtimes(t) {
@@ -161,8 +164,8 @@ func volume(at, propagation string) func(*world, *specs.Spec) {
 }
 
 func cacheOfImage(w *world) {
-	must(w.t, os.Mkdir(w.rootfs+"/root/.cache/pip", 0o755))
-	must(w.t, os.WriteFile(w.rootfs+"/root/.cache/pip/own", []byte("own\n"), 0o644))
+	must(w.t, os.Mkdir(w.rootfs+home+"/.cache/pip", 0o755))
+	must(w.t, os.WriteFile(w.rootfs+home+"/.cache/pip/own", []byte("own\n"), 0o644))
 }
 
 // powerful gives a container the capabilities that change mounts and read files of others.
