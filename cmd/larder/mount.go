@@ -56,13 +56,9 @@ func runMount(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	var owners []overlay.Owner
-	for _, name := range c.StringSlice("user") {
-		u, err := run.LookupUser(name)
-		if err != nil {
-			return usagef("%v", err).hint("name a user of this host, or a number")
-		}
-		owners = append(owners, u.Owner)
+	owners, err := owners(c)
+	if err != nil {
+		return err
 	}
 	store, err := openStore(c)
 	if err != nil {
@@ -85,6 +81,28 @@ func runMount(c *cli.Context) error {
 		followCurrent(c, store)
 	}
 	return printMounted(c, dir, store.ObjectsDir(), id.String())
+}
+
+// owners are the users that the command line names, else those of the configuration. Who left the
+// host meanwhile must not keep it from mounting at boot.
+func owners(c *cli.Context) ([]overlay.Owner, error) {
+	cfg, err := loadConfig(c)
+	if err != nil {
+		return nil, err
+	}
+	var all []overlay.Owner
+	for _, name := range cfg.Mount.Users {
+		u, err := run.LookupUser(name)
+		switch {
+		case err == nil:
+			all = append(all, u.Owner)
+		case c.IsSet("user"):
+			return nil, usagef("%v", err).hint("name a user of this host, or a number")
+		default:
+			warnf("%v: left out of mount.users", err)
+		}
+	}
+	return all, nil
 }
 
 func runUnmount(c *cli.Context) error {

@@ -39,6 +39,7 @@ func settings(c *config.Config) []setting {
 		{"run.missing", "missing", "run", &c.Run.Missing},
 		{"run.target", "target", "run check", &c.Run.Target},
 		{"run.required", "required", "run", &c.Run.Required},
+		{"mount.users", "user", "mount", &c.Mount.Users},
 		{"gc.keep", "keep", "gc", &c.GC.Keep},
 		{"gc.older_than", "older-than", "gc", &c.GC.OlderThan},
 	}

@@ -62,7 +62,7 @@ func (h *host) fileSystem() {
 	h.try("rename without replacing", true, "", err, "a local file system of a current kernel")
 
 	h.immutable(f)
-	h.try("limits of uppers", false, "upper_limit of a profile works", instance.CanLimit(h.dir), instance.QuotaFix)
+	h.try("limits of uppers", false, "upper_limit of a profile works", instance.CanLimit(h.on), instance.QuotaFix)
 }
 
 const immutableFlag = 0x10 // FS_IMMUTABLE_FL of linux/fs.h

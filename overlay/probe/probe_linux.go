@@ -26,7 +26,8 @@ type Check struct {
 
 // host is a probe under way.
 type host struct {
-	dir    string // scratch
+	on     string // the store's directory, or the first above it that is there
+	dir    string // scratch, below that
 	checks []Check
 	image  string
 	pool   string
@@ -123,6 +124,7 @@ func (h *host) scratch(dir string) error {
 		}
 		dir = filepath.Dir(dir)
 	}
+	h.on = dir
 	// A store has a place for things that may be left by a kill.
 	if st, err := os.Stat(filepath.Join(dir, "staging")); err == nil && st.IsDir() {
 		dir = filepath.Join(dir, "staging")

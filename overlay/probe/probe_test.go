@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"larder/overlay/overlaytest"
@@ -32,6 +33,9 @@ func TestMountProbe(t *testing.T) {
 		}
 		if !c.OK && c.Fix == "" {
 			t.Errorf("%s is not ok and has no fix", c.Name)
+		}
+		if strings.Contains(c.Detail, ".larder-doctor-") {
+			t.Errorf("%s names the scratch directory: %s", c.Name, c.Detail)
 		}
 		if c.Why == "" {
 			t.Errorf("%s: nobody knows why it matters", c.Name)

@@ -5,7 +5,7 @@
 #   scripts/kernels/run.sh VERSION...     such as 6.1 6.12: the newest of the distribution's packages
 #
 # Packages are kept in LARDER_KERNELS (~/.cache/larder-test/kernels). Needs apt, qemu-system-x86_64,
-# mkfs.ext4, xz, busybox and runc; not root.
+# mkfs.ext4, mkfs.xfs, xz, busybox and runc; not root.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -17,7 +17,7 @@ mkdir -p "$cache"
 
 # What the tests start, beside the shell's own. The libraries they name are found by ldd.
 programs=(bash sh cat chmod chown cp cut dd df env false find findmnt flock getent grep head id kill ldd ln ls mkdir mkfifo mknod mktemp mount mountpoint
-  mv nsenter printf ps readlink rm rmdir sed setpriv sh sha256sum sleep sort stat sync tail test timeout touch tr true truncate umount uname unshare wc xargs busybox runc)
+  mv nsenter printf ps readlink rm rmdir sed setpriv sh sha256sum sleep sort stat sync tail test timeout touch tr true truncate umount uname unshare wc xargs busybox runc mkfs.ext4 mkfs.xfs)
 
 # kernel VERSION prints the directory of an unpacked kernel, which it gets where it is not there.
 kernel() {
@@ -68,7 +68,7 @@ initramfs() {
   rm -rf "$work/init" && mkdir -p "$work/init"/{usr/bin,usr/lib,usr/lib64,dev,proc,sys,modules,disk}
   modules=$1
   ln -s usr/bin usr/lib usr/lib64 "$work/init/"
-  local m; for m in crc32c_generic crc32c virtio_pci virtio_blk loop erofs overlay; do module "$m"; done
+  local m; for m in crc32c_generic crc32c virtio_pci virtio_blk loop erofs overlay quota_v2 xfs; do module "$m"; done
   program "$work/init" busybox
   cp scripts/kernels/init "$work/init/init" && chmod 755 "$work/init/init"
   (cd "$work/init" && find . | busybox cpio -o -H newc 2>/dev/null) | gzip -1 >"$work/initrd"

@@ -35,6 +35,7 @@ type Config struct {
 	Rank    Rank               `toml:"rank"`
 	Build   Build              `toml:"build"`
 	Run     Run                `toml:"run"`
+	Mount   Mount              `toml:"mount"`
 	GC      GC                 `toml:"gc"`
 	Profile map[string]Profile `toml:"profile"`
 }
@@ -99,6 +100,11 @@ type Run struct {
 	// What an instance may take, 0: all there is; and what must be free to make one.
 	UpperLimit Size `toml:"upper_limit"`
 	MinFree    Size `toml:"min_free"`
+}
+
+// Mount holds the defaults of larder mount.
+type Mount struct {
+	Users []string `toml:"users"`
 }
 
 // GC holds the defaults of larder gc.

@@ -39,6 +39,7 @@ var meanings = []struct{ key, text string }{
 	{"run.required", "fail where a view cannot be mounted, instead of running without"},
 	{"run.upper_limit", "what a command may write, where the file system has project quotas; 0: all there is"},
 	{"run.min_free", "with less free on the store's file system, nothing is mounted"},
+	{"mount.users", "users, by name or number, for whom larder mount keeps a tree too; one that is not on the host is left out"},
 	{"gc.keep", "how many of the newest snapshots stay, in use or not"},
 	{"gc.older_than", "only snapshots published longer ago than this go; 0s: of any age"},
 	{"profile.NAME.views", "the views that a container gets"},
