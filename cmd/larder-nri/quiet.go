@@ -14,9 +14,7 @@ func (quiet) Debugf(context.Context, string, ...any) {}
 
 func (quiet) Infof(context.Context, string, ...any) {}
 
-func (q quiet) Warnf(_ context.Context, format string, args ...any) {
-	q.log.Warn("nri: " + fmt.Sprintf(format, args...))
-}
+func (quiet) Warnf(context.Context, string, ...any) {}
 
 func (q quiet) Errorf(_ context.Context, format string, args ...any) {
 	q.log.Error("nri: " + fmt.Sprintf(format, args...))

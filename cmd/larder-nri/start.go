@@ -92,7 +92,7 @@ func (p *plugin) attach(r *container.Record, pod *api.PodSandbox, c *api.Contain
 	if err != nil {
 		return err
 	}
-	a := container.Attach{Record: r, Name: asked.profile, Store: store, Required: p.required, Lock: asked.lock, Venv: asked.venv, Commit: commit}
+	a := container.Attach{Record: r, Name: asked.profile, Store: store, Required: p.required, Lock: asked.lock, Venv: asked.venv}
 	if a.Profile, err = cfg.RequestedBy(pod.GetNamespace(), asked.profile); err != nil {
 		return err
 	}
@@ -116,6 +116,13 @@ func (p *plugin) attach(r *container.Record, pod *api.PodSandbox, c *api.Contain
 	}()
 	r.Lap("container")
 	failpoint.Here("nri: container entered")
+	a.Commit = func() error {
+		// A plugin that was stopped answers what nobody waits for any more.
+		if err := in.Waits(); err != nil {
+			return err
+		}
+		return commit()
+	}
 	return a.Do(in)
 }
 

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/moby/sys/mountinfo"
 	"github.com/moby/sys/user"
 	"golang.org/x/sys/unix"
 
@@ -53,9 +54,9 @@ func EnterHere(pid int, rootfs string) (*Container, error) {
 }
 
 // EnterCreated is EnterHere for a container that is created and not yet started: its process has
-// pivoted, so its root is the namespace's, and where it is to be read-only it is.
+// the container's root already, and where that is to be read-only it is.
 func EnterCreated(pid int) (*Container, error) {
-	return open(&Container{pid: pid, created: true, here: &visitor{}}, "/")
+	return open(&Container{pid: pid, created: true, here: &visitor{}}, "of the process")
 }
 
 func open(c *Container, rootfs string) (*Container, error) {
@@ -249,7 +250,12 @@ func (c *Container) inside(f func() error) error {
 }
 
 func (c *Container) pinRoot(rootfs string) (err error) {
-	if c.root, err = openPath(rootfs); err != nil {
+	if c.created {
+		c.root, err = c.rootOfProcess()
+	} else {
+		c.root, err = openPath(rootfs)
+	}
+	if err != nil {
 		return fmt.Errorf("%w: root file system: %w", ErrContainer, err)
 	}
 	st, err := overlay.Status(c.root)
@@ -281,6 +287,50 @@ func (c *Container) pinRoot(rootfs string) (err error) {
 		return fmt.Errorf("%w: root file system %s is a directory of the host's own", ErrContainer, rootfs)
 	}
 	return nil
+}
+
+// Waits fails when a container that was created has been started, by whoever did not wait: then a program
+// of its image runs already. What waits for a start is a program of the runtime's, which no mount of
+// the container has.
+func (c *Container) Waits() error {
+	var exe unix.Statx_t
+	if err := unix.Statx(int(c.proc.Fd()), strconv.Itoa(c.pid)+"/exe", 0, unix.STATX_MNT_ID, &exe); err != nil {
+		return fmt.Errorf("%w: program of process %d: %w", ErrContainer, c.pid, err)
+	}
+	var table []*mountinfo.Info
+	err := c.inside(func() (err error) {
+		table, err = c.mounts()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(table, func(m *mountinfo.Info) bool { return m.ID == int(exe.Mnt_id) }) {
+		return fmt.Errorf("%w: process %d has been started already", ErrContainer, c.pid)
+	}
+	return c.Alive()
+}
+
+// rootOfProcess is where the process is: not always the root of its mount namespace, when the runtime is
+// in a chroot(2). The host's own is nobody's.
+func (c *Container) rootOfProcess() (*os.File, error) {
+	root, err := c.openProc(strconv.Itoa(c.pid)+"/root", unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, err
+	}
+	err = c.Alive() // it was this process's
+	if host, unseen := c.openProc("1/root", unix.O_PATH|unix.O_DIRECTORY); err == nil && unseen == nil {
+		var same bool
+		if same, err = sameFile(root, host); same {
+			err = errors.New("it is the host's")
+		}
+		host.Close()
+	}
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	return root, nil
 }
 
 // kernelFilesystem names the file system of a directory that is not for storing

@@ -506,6 +506,9 @@ mkdir -p $R/old; cd $R; pivot_root . old; umount -l /old; `
 			c, err := EnterCreated(f.pid)
 			must(t, err)
 			defer c.Close()
+			if err := c.Waits(); !errors.Is(err, ErrContainer) || !strings.Contains(err.Error(), "started already") {
+				t.Errorf("its program is its own: %v", err)
+			}
 			p, err := c.Point("/home/a/.cache/pip", PointOptions{Make: true, Owner: overlay.Owner{UID: 7, GID: 7}})
 			must(t, err)
 			if p.Path != "/home/a/.cache/pip" || p.Owner.UID != 7 {
