@@ -199,6 +199,8 @@ func (e *engine) create(id, script string, change ...func(*specs.Spec)) *created
 		Mounts:  []specs.Mount{{Destination: "/proc", Type: "proc", Source: "proc"}, {Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "mode=755"}}},
 		Linux:   &specs.Linux{Namespaces: []specs.LinuxNamespace{{Type: specs.MountNamespace}, {Type: specs.PIDNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace}}},
 	}
+	// By default it is the id's, which tests beside this one may use as well.
+	s.Linux.CgroupsPath = "/" + filepath.Base(filepath.Dir(e.dir)) + "-" + id
 	for _, f := range change {
 		f(s)
 	}
@@ -254,6 +256,16 @@ func (c *created) printed() string {
 	b, err := os.ReadFile(c.out)
 	must(c.e.t, err)
 	return string(b)
+}
+
+// looked waits until the container has printed what it sees.
+func (c *created) looked(want string) {
+	c.e.t.Helper()
+	for end := time.Now().Add(20 * time.Second); c.printed() != want; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			c.e.t.Fatalf("%s printed %q, want %q: %s", c.Id, c.printed(), want, c.e.log)
+		}
+	}
 }
 
 // end waits until the container's process has ended, and returns what it printed.

@@ -39,9 +39,6 @@ func (p *plugin) start(pod *api.PodSandbox, c *api.Container) error {
 		}
 		return err
 	})
-	if errors.Is(err, container.ErrProvisioned) {
-		err = p.already(r, c, err)
-	}
 	if err == nil && p.required {
 		err = r.LeftOut()
 	}
@@ -115,6 +112,10 @@ func (p *plugin) attach(r *container.Record, pod *api.PodSandbox, c *api.Contain
 		}()
 	}()
 	r.Lap("container")
+	if in.Provisioned() {
+		r.Done("attached before, by a hook")
+		return nil
+	}
 	failpoint.Here("nri: container entered")
 	a.Commit = func() error {
 		// A plugin that was stopped answers what nobody waits for any more.
@@ -152,18 +153,4 @@ func (p *plugin) bundlesOf(id string) []string {
 		filepath.Join("/run/containerd/io.containerd.runtime.v2.task/k8s.io", id),
 		filepath.Join("/run/containers/storage/overlay-containers", id, "userdata"),
 	}
-}
-
-// already says whether the container has its attach from somebody else: a hook of a device that it
-// asked for, too, or this event told twice.
-func (p *plugin) already(r *container.Record, c *api.Container, err error) error {
-	_, store, failed := p.host()
-	if failed != nil {
-		return err
-	}
-	if l, failed := store.Lease(c.GetId()); failed != nil || l.PID != int(c.GetPid()) {
-		return err
-	}
-	r.Done("attached already")
-	return nil
 }
