@@ -122,7 +122,7 @@ func TestHelpCompletes(t *testing.T) {
 	}{
 		{"bui", []string{"build"}},
 		{"__", nil},
-		{"setup|", []string{"timer", "podman", "docker", "bundle", "list"}},
+		{"setup|", []string{"timer", "podman", "docker", "bundle", "nri", "list"}},
 		{"--store|/x|veri", []string{"verify"}},
 		{"build|--dry", []string{"--dry-run"}},
 		{"build|--view|", []string{"pip", "pip-old", "simple"}},

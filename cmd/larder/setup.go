@@ -33,7 +33,7 @@ func setupCommand() *cli.Command {
 				&cli.StringFlag{Name: "metrics", Usage: "have each build write Prometheus metrics to `FILE` (default: the configuration's)"},
 			},
 			Action: runSetupTimer,
-		}, setupPodmanCommand(), setupDockerCommand(), setupBundleCommand(), setupListCommand()},
+		}, setupPodmanCommand(), setupDockerCommand(), setupBundleCommand(), setupNRICommand(), setupListCommand()},
 	}
 }
 

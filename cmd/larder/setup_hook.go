@@ -30,10 +30,7 @@ func hookFlags() []cli.Flag {
 // setupHook is the hook as the command line names it, checked: an engine runs it as root for every
 // container.
 func setupHook(c *cli.Context) (definition.Hook, error) {
-	path, err := hookPath(c.String("hook"))
-	if err == nil {
-		path, err = checkHook(c, path)
-	}
+	path, err := setupProgram(c, "hook", "larder-hook")
 	if err != nil {
 		return definition.Hook{}, err
 	}
@@ -71,8 +68,17 @@ func hookWords(c *cli.Context) (words []string, err error) {
 	return words, nil
 }
 
-// hookPath is where the hook is: named, or in one of its usual places.
-func hookPath(named string) (string, error) {
+// setupProgram is a program of this host's that root will run: where the flag says, or in one of its usual
+// places.
+func setupProgram(c *cli.Context, flag, name string) (string, error) {
+	path, err := programPath(c.String(flag), flag, name)
+	if err != nil {
+		return "", err
+	}
+	return checkProgram(c, path, flag, name)
+}
+
+func programPath(named, flag, name string) (string, error) {
 	if named != "" {
 		return filepath.Abs(named)
 	}
@@ -81,21 +87,25 @@ func hookPath(named string) (string, error) {
 		return "", fmt.Errorf("find this program: %w", err)
 	}
 	dir := filepath.Dir(exe)
-	places := []string{filepath.Join(filepath.Dir(dir), "libexec/larder/larder-hook"), filepath.Join(dir, "larder-hook")}
+	places := []string{filepath.Join(filepath.Dir(dir), "libexec/larder", name), filepath.Join(dir, name)}
 	for _, p := range places {
 		if _, err := os.Stat(p); err == nil {
 			return p, nil
 		}
 	}
-	return "", usagef("no larder-hook at %s", strings.Join(places, " or ")).hint("make install puts it there; --hook names another place")
+	return "", usagef("no %s at %s", name, strings.Join(places, " or ")).hint("make install puts it there; --%s names another place", flag)
 }
 
-// checkHook refuses a hook that an engine could not run, or that others than root could exchange: links
-// on the way are followed, and what they lead to is what is registered.
+// checkHook is checkProgram for the hook.
 func checkHook(c *cli.Context, path string) (string, error) {
-	const advice = "make install puts one at /usr/local/libexec/larder/larder-hook"
+	return checkProgram(c, path, "hook", "larder-hook")
+}
+
+// checkProgram refuses a program that an engine could not run, or that others than root could exchange:
+// links on the way are followed, and what they lead to is what is registered.
+func checkProgram(c *cli.Context, path, what, name string) (string, error) {
 	refuse := func(format string, args ...any) (string, error) {
-		return "", usagef("hook "+format, args...).hint(advice)
+		return "", usagef(what+" "+format, args...).hint("make install puts one at /usr/local/libexec/larder/%s", name)
 	}
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -111,8 +121,8 @@ func checkHook(c *cli.Context, path string) (string, error) {
 	}
 	mode := fs.FileMode(st.Mode & 0o777)
 	switch {
-	case filepath.Base(real) != "larder-hook":
-		return refuse("%s is not called larder-hook", real)
+	case filepath.Base(real) != name:
+		return refuse("%s is not called %s", real, name)
 	case st.Mode&unix.S_IFMT != unix.S_IFREG || mode&0o111 != 0o111:
 		return refuse("%s is no program that all can run (mode %v)", real, mode)
 	case st.Uid != 0:
@@ -124,8 +134,8 @@ func checkHook(c *cli.Context, path string) (string, error) {
 	}
 	ctx, done := shortly(c.Context)
 	defer done()
-	if out, err := exec.CommandContext(ctx, real, "--version").Output(); err != nil || !strings.HasPrefix(string(out), "larder-hook ") {
-		return refuse("%s does not say that it is larder-hook (%v)", real, err)
+	if out, err := exec.CommandContext(ctx, real, "--version").Output(); err != nil || !strings.HasPrefix(string(out), name+" ") {
+		return refuse("%s does not say that it is %s (%v)", real, name, err)
 	}
 	return real, nil
 }
