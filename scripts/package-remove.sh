@@ -6,7 +6,7 @@ case $1 in
   *) exit 0 ;;
 esac
 if [ -d /run/systemd/system ]; then
-  systemctl disable --now larder-build.timer larder-gc.timer larder-mount.service >/dev/null 2>&1
+  systemctl disable --now larder-build.timer larder-gc.timer larder-mount.service larder-nri.service >/dev/null 2>&1
 fi
 if [ -d /run/larder ]; then
   larder unmount --all >/dev/null 2>&1

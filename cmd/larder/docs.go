@@ -31,6 +31,10 @@ func writeDocs(dir, prefix string) error {
 	if err != nil {
 		return err
 	}
+	nri, err := commentOf("cmd/larder-nri/doc.go")
+	if err != nil {
+		return err
+	}
 	keys, err := commentOf("cmd/internal/config/doc.go")
 	if err != nil {
 		return err
@@ -38,11 +42,13 @@ func writeDocs(dir, prefix string) error {
 	app := newApp()
 	app.Description = "" // the exit codes, which have a section
 	files := map[string]string{
-		"man/man1/larder.1": help.Man(app, exitSection(), filesSection(), seeAlso("larder-hook(8)", "larder.toml(5)")),
+		"man/man1/larder.1": help.Man(app, exitSection(), filesSection(), seeAlso("larder-hook(8)", "larder-nri(8)", "larder.toml(5)")),
 		"man/man8/larder-hook.8": help.ManOfDoc("larder-hook", 8, version, "give a container its view of a snapshot, as an OCI hook",
-			hook, seeAlso("larder(1)", "larder.toml(5)")),
-		"man/man5/larder.toml.5": help.ManOfDoc("larder.toml", 5, version, "configuration of larder and larder-hook",
-			keys, seeAlso("larder(1)", "larder-hook(8)")),
+			hook, seeAlso("larder(1)", "larder-nri(8)", "larder.toml(5)")),
+		"man/man8/larder-nri.8": help.ManOfDoc("larder-nri", 8, version, "give the containers of pods their snapshot, as an NRI plugin",
+			nri, seeAlso("larder(1)", "larder-hook(8)", "larder.toml(5)")),
+		"man/man5/larder.toml.5": help.ManOfDoc("larder.toml", 5, version, "configuration of larder, larder-hook and larder-nri",
+			keys, seeAlso("larder(1)", "larder-hook(8)", "larder-nri(8)")),
 	}
 	for _, s := range help.Shells {
 		files[filepath.Join("completions", s.Name, s.File)] = s.Script
@@ -50,6 +56,7 @@ func writeDocs(dir, prefix string) error {
 	for _, u := range (command{global: []string{filepath.Join(prefix, "bin/larder")}, store: config.DefaultStore}).units() {
 		files[filepath.Join("units", u.name)] = u.text
 	}
+	files[filepath.Join("units", nriServiceName)] = nriUnit([]string{filepath.Join(prefix, "libexec/larder/larder-nri")})
 	for name, text := range files {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

@@ -26,6 +26,7 @@ func TestScriptDocs(t *testing.T) {
 	}{
 		{"man/man1/larder.1", []string{"larder build", "--dry-run", "setup timer", "EXIT STATUS", "pip-old", "larder 1.2.3"}},
 		{"man/man5/larder.toml.5", []string{"older_than", "[profile.default]"}},
+		{"man/man8/larder-nri.8", []string{"StartContainer", "--required", "PROMISES"}},
 		{"man/man8/larder-hook.8", []string{"createRuntime", "--required", "PROMISES"}},
 	} {
 		path := filepath.Join(dir, page.file)

@@ -43,13 +43,14 @@ func TestE2EDist(t *testing.T) {
 	files := "find / -xdev -type f -not -path '/var/log/*' -not -path '/var/lib/dpkg/*' -not -path '/proc/*' | sort"
 	before := inside(files)
 	inside("dpkg -i /larder.deb")
-	for _, want := range []string{"larder 0.", "larder-hook 0."} {
-		if out := inside("larder --version; /usr/libexec/larder/larder-hook --version"); !strings.Contains(out, want) {
+	for _, want := range []string{"larder 0.", "larder-hook 0.", "larder-nri 0."} {
+		if out := inside("larder --version; /usr/libexec/larder/larder-hook --version; /usr/libexec/larder/larder-nri --version"); !strings.Contains(out, want) {
 			t.Errorf("no %q: %s", want, out)
 		}
 	}
 	inside("grep -q /usr/libexec/larder/larder-hook /usr/share/containers/oci/hooks.d/larder-attach.json /etc/cdi/larder-cdi.json")
 	inside("grep -q '^ExecStart=/usr/bin/larder build' /usr/lib/systemd/system/larder-build.service")
+	inside("grep -q '^ExecStart=/usr/libexec/larder/larder-nri$' /usr/lib/systemd/system/larder-nri.service")
 	inside("mkdir -p /var/lib/larder && echo kept > /var/lib/larder/store.json && dpkg -r larder")
 	if left := newLines(before, inside(files)); left != "/var/lib/larder/store.json" {
 		t.Errorf("left behind: %s", left)

@@ -87,6 +87,11 @@ var keyless = map[string]string{
 	"bundle required":  "of one setup",
 	"bundle remove":    "of one setup",
 	"bundle dry-run":   "of one setup",
+	"nri nri":          "of one setup",
+	"nri dir":          "of one setup",
+	"nri required":     "of one setup",
+	"nri remove":       "of one setup",
+	"nri dry-run":      "of one setup",
 	"list root":        "of one setup",
 
 	"stats since":      "of one question",
@@ -294,7 +299,7 @@ func TestSettingsAreReadInOnePlace(t *testing.T) {
 		for _, m := range read.FindAllSubmatch(text, -1) {
 			flag := string(m[1])
 			inTable := slices.ContainsFunc(settings(&cfg), func(s setting) bool { return s.flag == flag })
-			own := []string{"setup.go metrics", "setup_hook.go required", "check.go python", "run.go user"} // flags of their own
+			own := []string{"setup.go metrics", "setup_hook.go required", "setup_nri.go required", "check.go python", "run.go user"} // flags of their own
 			if inTable && !slices.Contains(own, name+" "+flag) {
 				t.Errorf("%s reads --%s by itself", name, flag)
 			}
