@@ -234,7 +234,7 @@ func TestGCCommand(t *testing.T) {
 	if _, err := os.Stat(s.SnapshotDir(old)); err == nil {
 		t.Error("it is still there")
 	}
-	says(t, s.Dir(), []string{"verify", "--full"}, "no damage", "1 snapshots")
+	says(t, s.Dir(), []string{"verify", "--full"}, "no damage", "1 snapshot and ")
 	if _, err := gc.Run(t.Context(), s, gc.Options{}); !errors.Is(err, gc.ErrOptions) {
 		t.Error(err)
 	}

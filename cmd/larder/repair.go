@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"github.com/urfave/cli/v2"
 
 	"larder/builder"
@@ -135,7 +136,7 @@ func printRepair(c *cli.Context, r *builder.RepairReport) error {
 	state := "nothing to mend"
 	switch {
 	case len(r.Left) > 0:
-		state = fmt.Sprintf("%d findings stay", len(r.Left))
+		state = english.Plural(len(r.Left), "finding stays", "findings stay")
 	case len(r.Mended)+len(r.MarkedGood) > 0:
 		state = "whole again"
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 	"github.com/urfave/cli/v2"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
@@ -89,15 +90,16 @@ func printVerify(c *cli.Context, r *check.Report) {
 	found := "no damage"
 	switch n := len(r.Findings); {
 	case r.Damaged():
-		found = fmt.Sprintf("%d findings", n)
+		found = english.Plural(n, "finding", "")
 	case n > 0:
-		found = fmt.Sprintf("no damage, %d harmless findings", n)
+		found = "no damage, " + english.Plural(n, "harmless finding", "")
 	}
 	part := ""
 	if r.Subset != "" {
-		part = fmt.Sprintf("; every byte of part %s: %d objects, %s", r.Subset, r.Read, humanize.Bytes(uint64(r.ReadBytes)))
+		part = fmt.Sprintf("; every byte of part %s: %s, %s", r.Subset, english.Plural(r.Read, "object", ""), humanize.Bytes(uint64(r.ReadBytes)))
 	}
-	fmt.Fprintf(c.App.Writer, "%s: checked %s %d snapshots and %d objects, %s%s\n", found, what, r.Snapshots, r.Objects, humanize.Bytes(uint64(r.Bytes)), part)
+	fmt.Fprintf(c.App.Writer, "%s: checked %s %s and %s, %s%s\n", found, what,
+		english.Plural(r.Snapshots, "snapshot", ""), english.Plural(r.Objects, "object", ""), humanize.Bytes(uint64(r.Bytes)), part)
 }
 
 // verifyProgress shows how much was read: a bar on a terminal, elsewhere a plain line now and then.
