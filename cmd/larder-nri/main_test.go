@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"larder/cmd/internal/config"
 )
 
 func TestParse(t *testing.T) {
@@ -90,5 +92,23 @@ func TestWithin(t *testing.T) {
 	})
 	if err != nil || !done {
 		t.Errorf("%v, done %v", err, done)
+	}
+}
+
+// The manifest has the places that the plugin looks at when it is told nothing.
+func TestManifest(t *testing.T) {
+	text, err := os.ReadFile("daemonset.yaml")
+	must(t, err)
+	o, err := parse(nil, "")
+	must(t, err)
+	for _, path := range []string{filepath.Dir(o.socket), config.DefaultStore, filepath.Dir(o.ready), filepath.Dir(config.DefaultPath), "/run/containerd"} {
+		if got := strings.Count(string(text), "path: "+path+","); got != 1 || !strings.Contains(strings.ToLower(string(text)), "mountpath: "+path) {
+			t.Errorf("%s is mounted %d times", path, got)
+		}
+	}
+	for _, want := range []string{"hostPID: true", "privileged: true", "mountPropagation: HostToContainer", "[/larder-nri, ready]", "system-node-critical"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %s", want)
+		}
 	}
 }

@@ -63,6 +63,20 @@ def runc(w):
     return rows
 
 
+def nri(w):
+    if os.geteuid() != 0:
+        raise LeftOut("needs root")
+    if not shutil.which("runc"):
+        raise LeftOut("runc is not on PATH")
+    found, _ = bench(w, "./cmd/larder-nri", "BenchmarkNRI", w.rounds("100x", "10x"), LARDER_E2E="1")
+    rows = []
+    for f in found.values():
+        asks, silent, bare = (f[k + "-p10-µs"] / 1e6 for k in ("asks", "silent", "bare"))
+        rows.append(Row("StartContainer: what a pod that asks adds", one(asks - silent), one(bare, label="bare calls"), goal=1.5,
+                        command="go test -bench NRI ./cmd/larder-nri", note="lower deciles; NRI itself %.2f ms" % (silent * 1e3)))
+    return rows
+
+
 def attach(w):
     if os.geteuid() != 0:
         raise LeftOut("needs root")
