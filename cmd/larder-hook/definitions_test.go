@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// definition is a hook as hooks.d (1.0.0) and CDI (0.3.0, the oldest that any reader knows) both write it.
-type definition struct {
+// hookDefinition is a hook as hooks.d (1.0.0) and CDI (0.3.0, the oldest that any reader knows) both write it.
+type hookDefinition struct {
 	HookName string   `json:"hookName"` // CDI
 	Path     string   `json:"path"`
 	Args     []string `json:"args"`
@@ -22,8 +22,8 @@ type definition struct {
 
 // hooksD is a file of hooks.d, of which one bad file stops every container.
 type hooksD struct {
-	Version string     `json:"version"`
-	Hook    definition `json:"hook"`
+	Version string         `json:"version"`
+	Hook    hookDefinition `json:"hook"`
 	When    struct {
 		Annotations map[string]string `json:"annotations"`
 	} `json:"when"`
@@ -36,7 +36,7 @@ type cdi struct {
 	Devices []struct {
 		Name           string `json:"name"`
 		ContainerEdits struct {
-			Hooks []definition `json:"hooks"`
+			Hooks []hookDefinition `json:"hooks"`
 		} `json:"containerEdits"`
 	} `json:"devices"`
 }
@@ -56,7 +56,7 @@ func readDefinition(t *testing.T, name string, v any) {
 // check holds a definition to what the hook needs: an environment of its own
 // (without one, old runtimes pass the container's), more time than it takes by
 // itself, arguments that it understands.
-func (d definition) check(t *testing.T, name, stage string) {
+func (d hookDefinition) check(t *testing.T, name, stage string) {
 	t.Helper()
 	if !filepath.IsAbs(d.Path) || len(d.Env) == 0 || len(d.Args) < 2 || d.Args[0] != filepath.Base(d.Path) {
 		t.Errorf("%s: %+v", name, d)
