@@ -22,11 +22,12 @@ export CGO_ENABLED := 0
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## bin/larder, bin/larder-hook and bin/larder-nri
+build: ## bin/larder, bin/larder-hook, bin/larder-nri and bin/larder-runc
 	@mkdir -p $(BIN)
 	$(GO) build $(FLAGS) -o $(BIN)/larder ./cmd/larder
 	$(GO) build -tags $(TAGS) $(HOOKFLAGS) -o $(BIN)/larder-hook ./cmd/larder-hook
 	$(GO) build $(FLAGS) -o $(BIN)/larder-nri ./cmd/larder-nri
+	$(GO) build $(FLAGS) -o $(BIN)/larder-runc ./cmd/larder-runc
 
 docs: ## manual pages, completions and units, into DOCS (bin/docs)
 	$(GO) run -tags docs,$(TAGS) -ldflags '-X main.version=$(VERSION)' ./cmd/larder docs $(DOCS) $(PREFIX)
@@ -78,13 +79,14 @@ lint: ## gofmt, go vet, staticcheck
 	$(GO) vet -tags docs,$(TAGS) ./cmd/larder
 	$(GO) tool staticcheck -tags $(TAGS) ./...
 
-install: build ## into PREFIX (/usr/local): bin/larder, and larder-hook and larder-nri in libexec/larder
+install: build ## into PREFIX (/usr/local): bin/larder, and larder-hook, larder-nri and larder-runc in libexec/larder
 	install -D -m 0755 $(BIN)/larder $(DESTDIR)$(PREFIX)/bin/larder
 	install -D -m 0755 $(BIN)/larder-hook $(DESTDIR)$(PREFIX)/libexec/larder/larder-hook
 	install -D -m 0755 $(BIN)/larder-nri $(DESTDIR)$(PREFIX)/libexec/larder/larder-nri
+	install -D -m 0755 $(BIN)/larder-runc $(DESTDIR)$(PREFIX)/libexec/larder/larder-runc
 
 uninstall: ## what install put there; the store and the configuration stay
-	rm -f $(DESTDIR)$(PREFIX)/bin/larder $(addprefix $(DESTDIR)$(PREFIX)/libexec/larder/,larder-hook larder-nri)
+	rm -f $(DESTDIR)$(PREFIX)/bin/larder $(addprefix $(DESTDIR)$(PREFIX)/libexec/larder/,larder-hook larder-nri larder-runc)
 	rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/libexec/larder 2>/dev/null || true
 
 clean: ## remove bin/ and dist/

@@ -31,6 +31,7 @@ tree() {
   install -D -m 0755 "$work/$arch/larder" "$into/bin/larder"
   install -D -m 0755 "$work/$arch/larder-hook" "$into/libexec/larder/larder-hook"
   install -D -m 0755 "$work/$arch/larder-nri" "$into/libexec/larder/larder-nri"
+  install -D -m 0755 "$work/$arch/larder-runc" "$into/libexec/larder/larder-runc"
   make -s docs DOCS="$work/docs" VERSION="$version" PREFIX="$prefix"
   local page
   for page in "$work"/docs/man/*/*; do

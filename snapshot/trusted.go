@@ -22,7 +22,7 @@ func TrustedPath(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("check the way to %q: %w", path, err)
 	}
-	outside := unmapped()
+	outside := Unmapped()
 	for dir := "/"; ; {
 		var st unix.Stat_t
 		if err := unix.Lstat(dir, &st); err != nil {
@@ -67,9 +67,9 @@ func judge(path, dir string, st unix.Stat_t, outside uint32) error {
 	return nil
 }
 
-// unmapped is the user that the host's root is in a user namespace without it: nobody. In the
+// Unmapped is the user that the host's root is in a user namespace without it: nobody. In the
 // host's own namespace it is root.
-func unmapped() uint32 {
+func Unmapped() uint32 {
 	b, err := os.ReadFile("/proc/self/uid_map")
 	if f := strings.Fields(string(b)); err != nil || len(f) == 3 && f[0] == "0" && f[1] == "0" {
 		return 0

@@ -228,3 +228,32 @@ func TestE2EPodmanPod(t *testing.T) {
 		t.Errorf("%d leases after the pod", e.leases())
 	}
 }
+
+// An engine that knows neither hooks.d nor CDI gets the hook by its runtime.
+func TestE2EPodmanRuntime(t *testing.T) {
+	needRunc(t)
+	if !overlaytest.Inside(t) {
+		return
+	}
+	programs := t.TempDir()
+	wrapper := filepath.Join(programs, "larder-runc")
+	build := exec.Command("go", "build", "-tags", "urfave_cli_no_docs", "-o", wrapper, "larder/cmd/larder-runc")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	must(t, os.Link(hookBinary(t), filepath.Join(programs, "larder-hook")))
+	e := newEngine(t, wrapper, "")
+	must(t, mount.Mount("tmpfs", "/var/lib", "tmpfs", "mode=0755"))
+	must(t, os.Mkdir("/var/lib/larder", 0o700))
+	must(t, mount.Mount(e.store, "/var/lib/larder", "none", "bind"))
+	if got := e.container("run", "cat /root/.cache/pip/http-v2/a/body", "--rm"); got != "a wheel" {
+		t.Errorf("%q", got)
+	}
+	e.container("run", sleeps, "-d", "--name", "c")
+	e.must("exec", "c", "ls", "/mnt/cacache/views")
+	e.must("rm", "-f", "-t", "0", "c")
+	if collect(t, e.store); e.leases() != 0 {
+		t.Errorf("%d leases", e.leases())
+	}
+}

@@ -8,6 +8,7 @@
 //	  internal/report    the page of larder report
 //	cmd/larder-hook      the OCI hook: attach and release; links no network code
 //	cmd/larder-nri       the NRI plugin: the same for pods of Kubernetes, without a process for each
+//	cmd/larder-runc      runc, with the hook in each bundle: for engines that know no definitions
 //	cmd/internal/config  the operator's file, read by both
 //	cmd/internal/container  one container's attach and release, of the hook and of the NRI plugin
 //	cmd/internal/definition  how engines are told of the hook: hooks.d, CDI, config.json

@@ -54,7 +54,8 @@ func setupDockerCommand() *cli.Command {
 		Usage: "tell Docker of the hook: CDI devices, one for each profile",
 		Description: "docker run --device larder.dev/cache=default; the other devices are the profiles of the\n" +
 			"configuration that are requestable. Docker 28.2 and later reads the specification by\n" +
-			"itself; 25 to 28.1 with \"features\": {\"cdi\": true} in /etc/docker/daemon.json.",
+			"itself; 25 to 28.1 with \"features\": {\"cdi\": true} in /etc/docker/daemon.json. Docker before\n" +
+			"25 knows none: larder-runc, beside the hook, is a runtime for it (runtimes in daemon.json).",
 		Flags: append([]cli.Flag{
 			&cli.StringFlag{Name: "cdi-dir", Value: "/etc/cdi", Usage: "CDI specifications are in `DIR`"},
 		}, hookFlags()...),

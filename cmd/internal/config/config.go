@@ -11,6 +11,7 @@ import (
 
 	"github.com/pelletier/go-toml/v2"
 
+	"larder/snapshot"
 	"larder/snapshot/ecosystem"
 )
 
@@ -205,7 +206,7 @@ func read(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := trusted(info, uint32(os.Geteuid())); err != nil {
+	if err := trusted(info, uint32(os.Geteuid()), snapshot.Unmapped()); err != nil {
 		return nil, err
 	}
 	data, err := io.ReadAll(io.LimitReader(f, maxSize+1))
@@ -220,15 +221,20 @@ func read(path string) ([]byte, error) {
 
 // trusted says whether root may do what this file says. The owner may be the
 // caller as well, so that an unprivileged user can keep a file for ls and show;
-// for the hook, which is root, that is root alone.
-func trusted(info os.FileInfo, euid uint32) error {
+// for the hook, which is root, that is root alone. In a user namespace, where rootless engines run
+// their hooks, the host's root and everybody else outside are one user: outside, 0 for none.
+func trusted(info os.FileInfo, euid, outside uint32) error {
 	if !info.Mode().IsRegular() {
 		return fmt.Errorf("not a regular file")
 	}
 	if perm := info.Mode().Perm(); perm&0o022 != 0 {
 		return fmt.Errorf("mode %04o lets others write it: chmod go-w it", perm)
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && st.Uid != 0 && st.Uid != euid {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if ok && outside != 0 && st.Uid == outside {
+		return fmt.Errorf("its owner is not in this user namespace, where a rootless engine runs the hook: name a file of the engine's user with --config")
+	}
+	if ok && st.Uid != 0 && st.Uid != euid {
 		return fmt.Errorf("owned by uid %d, not by root: chown it to root", st.Uid)
 	}
 	return nil

@@ -115,12 +115,17 @@ func TestTrustedOwner(t *testing.T) {
 	}
 	st := *info.Sys().(*syscall.Stat_t)
 	for _, tc := range []struct {
-		owner, euid uint32
-		ok          bool
-	}{{0, 0, true}, {0, 1000, true}, {1000, 1000, true}, {1000, 0, false}, {1001, 1000, false}} {
+		owner, euid, outside uint32
+		want                 string
+	}{
+		{0, 0, 0, ""}, {0, 1000, 0, ""}, {1000, 1000, 0, ""}, {1000, 0, 0, "chown it to root"}, {1001, 1000, 0, "chown it to root"},
+		// In a rootless engine's user namespace nobody can chown what is outside it.
+		{65534, 0, 65534, "name a file of the engine's user with --config"}, {0, 0, 65534, ""}, {65534, 0, 0, "chown it to root"},
+	} {
 		st.Uid = tc.owner
-		if err := trusted(owned{info, &st}, tc.euid); (err == nil) != tc.ok {
-			t.Errorf("owner %d read by %d: %v", tc.owner, tc.euid, err)
+		err := trusted(owned{info, &st}, tc.euid, tc.outside)
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("owner %d read by %d: %v, want %q", tc.owner, tc.euid, err, tc.want)
 		}
 	}
 }
