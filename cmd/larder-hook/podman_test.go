@@ -57,7 +57,7 @@ func newEngine(t *testing.T, runtime, config string) *engine {
 	t.Cleanup(func() {
 		_, _ = e.podman("pod", "rm", "-fa", "-t", "0")
 		_, _ = e.podman("rm", "-fa", "-t", "0")
-		must(t, exec.Command("sh", "-c", `for m in $(grep -o " `+e.dir+`[^ ]*" /proc/self/mountinfo | sort -ru); do umount -l $m; done`).Run())
+		must(t, exec.Command("sh", "-c", `awk -v d="$1" 'index($5, d) == 1 { print $5 }' /proc/self/mountinfo | sort -r | xargs -r umount -l`, "sh", e.dir).Run())
 	})
 	out, err := exec.Command("sh", "-c", `tar -C "$1" -c . | podman $2 import - test`, "sh", e.rootfs, strings.Join(e.global(), " ")).CombinedOutput()
 	if err != nil {
@@ -125,17 +125,17 @@ func TestE2EPodmanRun(t *testing.T) {
 				what, script, want string
 				flags              []string
 			}{
-				{"asks by annotation", writes("/root"), "a wheel", []string{asks}},
-				{"does not ask", "test ! -e /root/.cache && test ! -e /mnt/cacache && echo nothing", "nothing\n", nil},
-				{"asks by device", writes("/root"), "a wheel", []string{"--device", "larder.dev/cache=default"}},
-				{"asks by both", writes("/root") + " && grep -c larder: /proc/self/mountinfo", "a wheel2\n", []string{asks, "--device", "larder.dev/cache=default"}},
+				{"asks by annotation", writes("~"), "a wheel", []string{asks}},
+				{"does not ask", "test ! -e ~/.cache && test ! -e /mnt/cacache && echo nothing", "nothing\n", nil},
+				{"asks by device", writes("~"), "a wheel", []string{"--device", "larder.dev/cache=default"}},
+				{"asks by both", writes("~") + " && grep -c larder: /proc/self/mountinfo", "a wheel2\n", []string{asks, "--device", "larder.dev/cache=default"}},
 				{"--user", writes("/home/alice") + " && id -u", "a wheel1000\n", []string{asks, "--user", "alice"}},
 				{"--user of nobody", writes("$HOME") + " && id -u", "a wheel4711\n", []string{asks, "--user", "4711:4711"}},
-				{"--read-only", writes("/root") + " && ! touch /x 2>/dev/null", "a wheel", []string{asks, "--read-only"}},
-				{"user namespace", writes("/root") + " && cat /proc/self/uid_map", "a wheel         0     100000      65536\n", []string{asks, "--uidmap", "0:100000:65536", "--gidmap", "0:100000:65536"}},
-				{"home on a volume", writes("/root"), "a wheel", []string{asks, "-v", "home:/root"}},
-				{"the same volume again", writes("/root"), "a wheel", []string{asks, "-v", "home:/root"}},
-				{"home in memory", writes("/root"), "a wheel", []string{asks, "--tmpfs", "/root"}},
+				{"--read-only", writes("~") + " && ! touch /x 2>/dev/null", "a wheel", []string{asks, "--read-only"}},
+				{"user namespace", writes("~") + " && cat /proc/self/uid_map", "a wheel         0     100000      65536\n", []string{asks, "--uidmap", "0:100000:65536", "--gidmap", "0:100000:65536"}},
+				{"home on a volume", writes("~"), "a wheel", []string{asks, "-v", "home:/root"}},
+				{"the same volume again", writes("~"), "a wheel", []string{asks, "-v", "home:/root"}},
+				{"home in memory", writes("~"), "a wheel", []string{asks, "--tmpfs", "/root"}},
 			} {
 				if got := e.container("run", tc.script, append(tc.flags, "--rm")...); got != tc.want {
 					t.Errorf("%s: %q, want %q\n%s", tc.what, got, tc.want, e.logged())
@@ -163,10 +163,10 @@ func TestE2EPodmanRestart(t *testing.T) {
 	}
 	e := newEngine(t, "crun", "")
 	e.container("run", sleeps, "-d", "--name", "c", asks)
-	e.must("exec", "c", "sh", "-c", "cd /root/.cache/pip && echo mine > mine && rm -r http-v2 && echo > /root/own")
+	e.must("exec", "c", "sh", "-c", "cd ~/.cache/pip && echo mine > mine && rm -r http-v2 && echo > ~/own")
 	look := func(when string) {
 		t.Helper()
-		if got := e.must("exec", "c", "sh", "-c", "cd /root/.cache/pip && test ! -e http-v2 && cat mine"); got != "mine\n" {
+		if got := e.must("exec", "c", "sh", "-c", "cd ~/.cache/pip && test ! -e http-v2 && cat mine"); got != "mine\n" {
 			t.Errorf("%s: %q\n%s", when, got, e.logged())
 		}
 	}
@@ -181,7 +181,7 @@ func TestE2EPodmanRestart(t *testing.T) {
 	look("after stop and start")
 
 	e.must("commit", "-q", "c", "made")
-	if got := e.must(append(append([]string{"run", "--rm"}, plain...), "made", "/bin/sh", "-c", "ls -A /root /root/.cache/pip /mnt/cacache")...); !strings.Contains(got, "own") || strings.Contains(got, "mine") || strings.Contains(got, "http-v2") || strings.Contains(got, "targets") {
+	if got := e.must(append(append([]string{"run", "--rm"}, plain...), "made", "/bin/sh", "-c", "ls -A ~ ~/.cache/pip /mnt/cacache")...); !strings.Contains(got, "own") || strings.Contains(got, "mine") || strings.Contains(got, "http-v2") || strings.Contains(got, "targets") {
 		t.Errorf("an image made of it has %q", got)
 	}
 
@@ -216,10 +216,10 @@ func TestE2EPodmanPod(t *testing.T) {
 	e.must("pod", "create", "--infra=false", "--name", "p")
 	for _, name := range []string{"one", "two"} {
 		e.container("run", sleeps, "-d", "--pod", "p", "--name", name, asks)
-		e.must("exec", name, "sh", "-c", "echo "+name+" > /root/.cache/pip/mine")
+		e.must("exec", name, "sh", "-c", "echo "+name+" > ~/.cache/pip/mine")
 	}
 	for _, name := range []string{"one", "two"} {
-		if got := e.must("exec", name, "cat", "/root/.cache/pip/mine"); got != name+"\n" {
+		if got := e.must("exec", name, "sh", "-c", "cat ~/.cache/pip/mine"); got != name+"\n" {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
@@ -247,7 +247,7 @@ func TestE2EPodmanRuntime(t *testing.T) {
 	must(t, mount.Mount("tmpfs", "/var/lib", "tmpfs", "mode=0755"))
 	must(t, os.Mkdir("/var/lib/larder", 0o700))
 	must(t, mount.Mount(e.store, "/var/lib/larder", "none", "bind"))
-	if got := e.container("run", "cat /root/.cache/pip/http-v2/a/body", "--rm"); got != "a wheel" {
+	if got := e.container("run", "cat ~/.cache/pip/http-v2/a/body", "--rm"); got != "a wheel" {
 		t.Errorf("%q", got)
 	}
 	e.container("run", sleeps, "-d", "--name", "c")

@@ -1,6 +1,6 @@
 // Command larder-runc is runc for engines that read neither hooks.d nor CDI, such as Docker before 25: it
 // puts larder-hook, which lies beside it, into the bundle of each container that is created, and then
-// becomes runc, of PATH, with the same arguments. In /etc/docker/daemon.json:
+// becomes runc, with the same arguments. In /etc/docker/daemon.json:
 //
 //	"runtimes": {"larder": {"path": "/usr/local/libexec/larder/larder-runc"}}
 //
@@ -31,12 +31,25 @@ func main() {
 	if err := prepare(os.Args[1:]); err != nil {
 		fmt.Fprintf(os.Stderr, "larder-runc: no cache for this container: %v\n", err)
 	}
-	runc, err := exec.LookPath("runc")
+	runc, err := findRunc()
 	if err == nil {
 		err = unix.Exec(runc, append([]string{"runc"}, os.Args[1:]...), os.Environ())
 	}
 	fmt.Fprintf(os.Stderr, "larder-runc: start runc: %v\n", err)
 	os.Exit(1)
+}
+
+// findRunc finds runc on PATH, which some engines do not pass on (Podman, to kill), or where
+// distributions have it.
+func findRunc() (string, error) {
+	path, err := exec.LookPath("runc")
+	for _, dir := range []string{"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"} {
+		if err == nil {
+			break
+		}
+		path, err = exec.LookPath(filepath.Join(dir, "runc"))
+	}
+	return path, err
 }
 
 // prepare puts the hook into the bundle that the arguments create a container of, if they do.
