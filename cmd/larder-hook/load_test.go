@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -46,14 +47,13 @@ func TestMountLoad(t *testing.T) {
 
 // load is a host with a kept snapshot, and containers that share a root.
 type load struct {
-	t             testing.TB
-	dir, store    string
-	bundle, empty string
+	t                         testing.TB
+	store, bundle, empty, log string
 }
 
 func newLoad(t testing.TB) *load {
-	l := &load{t: t, dir: t.TempDir()}
-	l.store, l.bundle = filepath.Join(l.dir, "store"), filepath.Join(l.dir, "bundle")
+	dir := t.TempDir()
+	l := &load{t: t, store: filepath.Join(dir, "store"), log: filepath.Join(dir, "log")}
 	publish(t, l.store, nil)
 	keepCurrent(t, l.store)
 	l.empty = emptyConfig(t)
@@ -120,24 +120,39 @@ func (c contained) stop() {
 	_ = c.cmd.Wait()
 }
 
-// attach and release run the hook, and say how long it took.
-func (c contained) attach() (time.Duration, error) {
+// attach and release run the hook.
+func (c contained) attach() (cost, error) {
 	return c.hook(fmt.Sprintf(`{"id":%q,"status":"creating","pid":%d,"bundle":%q}`, c.id, c.cmd.Process.Pid, c.bundle), "attach", "--required")
 }
 
-func (c contained) release() (time.Duration, error) {
+func (c contained) release() (cost, error) {
 	return c.hook(fmt.Sprintf(`{"id":%q,"status":"stopped","bundle":%q}`, c.id, c.bundle), "release")
 }
 
-func (c contained) hook(state string, args ...string) (time.Duration, error) {
-	cmd := exec.Command(hookBinary(c.t), append(args, "--store", c.store, "--config", c.empty, "--log", filepath.Join(c.dir, "log"))...)
+func (c contained) hook(state string, args ...string) (cost, error) {
+	cmd := exec.Command(hookBinary(c.t), append(args, "--store", c.store, "--config", c.empty, "--log", c.log)...)
 	cmd.Stdin = strings.NewReader(state)
-	began := time.Now()
-	out, err := cmd.CombinedOutput()
-	if took := time.Since(began); err == nil && len(out) == 0 {
-		return took, nil
+	took, err := measure(cmd)
+	if err != nil {
+		err = fmt.Errorf("%s of %s: %w", args[0], c.id, err)
 	}
-	return 0, fmt.Errorf("%s of %s: %w %s", args[0], c.id, err, out)
+	return took, err
+}
+
+// cost is what a process took of the clock, and of the processors.
+type cost struct{ wall, cpu time.Duration }
+
+// measure runs a program that has nothing to say.
+func measure(cmd *exec.Cmd) (cost, error) {
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	began := time.Now()
+	err := cmd.Run()
+	took := time.Since(began)
+	if err != nil || said.Len() > 0 {
+		return cost{}, fmt.Errorf("%w %s", err, said.String())
+	}
+	return cost{took, cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}, nil
 }
 
 // cycles runs containers one after another. The last cost what the first did.
@@ -148,14 +163,14 @@ func (l *load) cycles(n int) {
 		must(l.t, err)
 		took, err := c.attach()
 		must(l.t, err)
-		attach = append(attach, took)
+		attach = append(attach, took.wall)
 		c.stop()
 		took, err = c.release()
 		must(l.t, err)
-		release = append(release, took)
-		began := time.Now()
-		must(l.t, exec.Command("/bin/true").Run())
-		nothing = append(nothing, time.Since(began))
+		release = append(release, took.wall)
+		took, err = measure(exec.Command("/bin/true"))
+		must(l.t, err)
+		nothing = append(nothing, took.wall)
 	}
 	tenth := max(n/10, 1)
 	for what, all := range map[string][]time.Duration{"attach": attach, "release": release, "/bin/true": nothing} {
@@ -178,7 +193,7 @@ func (l *load) held(n int) {
 		all = append(all, c)
 		took, err := c.attach()
 		must(l.t, err)
-		attach = append(attach, took)
+		attach = append(attach, took.wall)
 	}
 	if got := left(l.t, l.store); !strings.HasPrefix(got, fmt.Sprintf("%d leases %d instances", n, n)) {
 		l.t.Errorf("with %d containers: %s", n, got)
@@ -188,7 +203,7 @@ func (l *load) held(n int) {
 		c.stop()
 		took, err := c.release()
 		must(l.t, err)
-		release = append(release, took)
+		release = append(release, took.wall)
 	}
 	tenth := max(n/10, 1)
 	l.t.Logf("%d held, attach p50 and p99 of the first %d: %s, of the last: %s; release of the first: %s, of the last: %s", n, tenth,
@@ -203,7 +218,9 @@ func (l *load) atOnce(n int) {
 		group.Go(func() {
 			c, err := l.start("at-once-" + strconv.Itoa(i))
 			if err == nil {
-				took[i], err = c.attach()
+				var one cost
+				one, err = c.attach()
+				took[i] = one.wall
 				c.stop()
 			}
 			if err == nil {

@@ -20,6 +20,7 @@ type Mount struct {
 // Attach puts every mount on its point, or none: when one cannot be attached,
 // those before it are detached again.
 func (c *Container) Attach(mounts []Mount) error {
+	c.table = nil
 	return c.inside(func() error { return attachHere(mounts) })
 }
 

@@ -32,8 +32,9 @@ type Container struct {
 	root      *os.File
 	rootPath  string // as the thread inside sees it; "" for that thread's own root
 	rootMount uint64
-	work      chan func() // of a thread of its own; nil without
-	here      *visitor    // nil with a thread of its own
+	table     []*mountinfo.Info // of its mounts; nil: to be read
+	work      chan func()       // of a thread of its own; nil without
+	here      *visitor          // nil with a thread of its own
 
 	// Reads is what may still be read of the container's files, by whoever does.
 	Reads overlay.Budget

@@ -111,7 +111,7 @@ func mounted(t testing.TB, c *Container) []string {
 	t.Helper()
 	var places []string
 	must(t, c.inside(func() error {
-		table, err := c.mounts()
+		table, err := c.readMounts()
 		for _, m := range table {
 			// The host may keep snapshots mounted, and this container sees its namespace.
 			kept := strings.HasPrefix(m.Mountpoint, "/run/larder/snapshots/")

@@ -108,8 +108,17 @@ func (c *Container) inRoot(at string) string {
 	return "/" + strings.TrimPrefix(strings.TrimPrefix(at, c.rootPath), "/")
 }
 
-// mounts reads the mount table of the thread inside.
-func (c *Container) mounts() ([]*mountinfo.Info, error) {
+// mounts is the mount table of the container, read once: where containers are many it is long, and
+// nothing of this one runs yet that could change it. What we attach does.
+func (c *Container) mounts() (_ []*mountinfo.Info, err error) {
+	if c.table == nil {
+		c.table, err = c.readMounts()
+	}
+	return c.table, err
+}
+
+// readMounts reads the mount table of the thread inside.
+func (c *Container) readMounts() ([]*mountinfo.Info, error) {
 	f, err := c.openProc("thread-self/mountinfo", unix.O_RDONLY)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrContainer, err)

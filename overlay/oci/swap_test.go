@@ -133,7 +133,7 @@ func (c *Container) tryAttach(t *testing.T, volume bool) (why string, err error)
 		return "attach: " + errors.Unwrap(err).Error(), nil
 	}
 	return "", c.inside(func() error {
-		table, err := c.mounts()
+		table, err := c.readMounts()
 		found := 0
 		for _, m := range table {
 			if m.Source != "larder:swap" {

@@ -24,7 +24,8 @@ from measure import Failed, LeftOut, scrub
 from world import CHECKOUT, World
 
 ROWS = {
-    "fetch": installs.fetch, "seal": gobench.seal, "runc": gobench.runc, "nri": gobench.nri, "hook-memory": memory.hook, "plan": gobench.plan,
+    "fetch": installs.fetch, "seal": gobench.seal, "runc": gobench.runc, "start": gobench.start, "nri": gobench.nri, "hook-memory": memory.hook,
+    "plan": gobench.plan,
     "run": installs.mounted, "large": installs.large, "import": installs.first_import, "attach": gobench.attach,
     "merging": installs.merging, "build": installs.build, "through": installs.through, "link": link.link,
 }
