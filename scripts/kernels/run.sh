@@ -19,26 +19,27 @@ mkdir -p "$cache"
 programs=(bash sh cat chmod chown cp cut dd df env false find findmnt flock getent grep head id kill ldd ln ls mkdir mkfifo mknod mktemp mount mountpoint
   mv nsenter printf ps readlink rm rmdir sed setpriv sh sha256sum sleep sort stat sync tail test timeout touch tr true truncate umount uname unshare wc xargs busybox runc mkfs.ext4 mkfs.xfs)
 
-# kernel VERSION prints the directory of an unpacked kernel, which it gets where it is not there.
+# kernel VERSION prints the directory of an unpacked kernel: the newest that apt knows, which it gets
+# where it is not there, else the newest that is.
 kernel() {
-  local name dir release modules one
-  name=$(apt-cache pkgnames linux-image- | grep -E "^linux-image-(unsigned-)?${1//./\\.}\..*-(cloud-amd64|generic)\$" | sort -V | tail -n 1)
-  if [ -z "$name" ]; then
-    dir=$(find "$cache" -maxdepth 1 -name "linux-image-*" | grep -E -- "-${1//./\\.}\." | sort -V | tail -n 1)
-    [ -n "$dir" ] || { echo "kernels: apt knows no package of kernel $1; apt-get update, or let APT_CONFIG name a release that has it" >&2; return 1; }
-    echo "$dir"
-    return
+  local version="${1//./\\.}\\." name
+  name=$(apt-cache pkgnames linux-image- | grep -E "^linux-image-(unsigned-)?$version.*-(cloud-amd64|generic)\$" | sort -V | tail -n 1 || true)
+  if [ -z "$name" ] || ! get "$name"; then
+    name=$(find "$cache" -maxdepth 1 -name 'linux-image-*' ! -name '*.new' -printf '%f\n' | grep -E -- "-$version" | sort -V | tail -n 1 || true)
   fi
-  dir=$cache/$name
-  if [ ! -d "$dir" ]; then
-    release=${name#linux-image-} release=${release#unsigned-}
-    modules=$(apt-cache pkgnames linux-modules- | grep -xE "linux-modules-(extra-)?$release" || true) # some distributions have these
-    rm -rf "$dir.new" && mkdir "$dir.new"
-    # shellcheck disable=SC2086
-    (cd "$dir.new" && apt-get download -qq "$name" $modules >&2 && for one in ./*.deb; do dpkg -x "$one" .; rm "$one"; done)
-    mv "$dir.new" "$dir"
-  fi
-  echo "$dir"
+  [ -n "$name" ] || { echo "kernels: apt has no kernel $1: apt-get update, or let APT_CONFIG name a release that has it" >&2; return 1; }
+  echo "$cache/$name"
+}
+
+# get PACKAGE unpacks a kernel, and its modules where they are packages of their own.
+get() {
+  local dir=$cache/$1 release=${1#linux-image-} modules one
+  [ ! -d "$dir" ] || return 0
+  modules=$(apt-cache pkgnames linux-modules- | grep -xE "linux-modules-(extra-)?${release#unsigned-}" || true)
+  rm -rf "$dir.new" && mkdir "$dir.new" || return 1
+  # shellcheck disable=SC2086
+  (cd "$dir.new" && apt-get download -qq "$1" $modules >&2 && for one in ./*.deb; do dpkg -x "$one" . && rm "$one" || exit 1; done) || return 1
+  mv "$dir.new" "$dir"
 }
 
 # program ROOT NAME: a program of this host, with its libraries.
