@@ -57,13 +57,20 @@ func newEngine(t *testing.T, runtime, config string) *engine {
 	t.Cleanup(func() {
 		_, _ = e.podman("pod", "rm", "-fa", "-t", "0")
 		_, _ = e.podman("rm", "-fa", "-t", "0")
-		must(t, exec.Command("sh", "-c", `awk -v d="$1" 'index($5, d) == 1 { print $5 }' /proc/self/mountinfo | sort -r | xargs -r umount -l`, "sh", e.dir).Run())
+		e.unmountAll()
 	})
 	out, err := exec.Command("sh", "-c", `tar -C "$1" -c . | podman $2 import - test`, "sh", e.rootfs, strings.Join(e.global(), " ")).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return e
+}
+
+// unmountAll unmounts what is below the host's directory, in the test's own mount namespace.
+func (w *world) unmountAll() {
+	w.t.Helper()
+	const script = `awk -v d="$1" 'index($5, d) == 1 { print $5 }' /proc/self/mountinfo | sort -r | xargs -r umount -l`
+	must(w.t, exec.Command("sh", "-c", script, "sh", w.dir).Run())
 }
 
 func (e *engine) global() []string {
