@@ -32,12 +32,15 @@ func must(t testing.TB, err error) {
 	}
 }
 
+var pluginDir string // to be removed, "" while nothing was built
+
 // built is the plugin with its steps named.
 var built = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "larder-nri-test")
 	if err != nil {
 		return "", err
 	}
+	pluginDir = dir
 	path := filepath.Join(dir, program)
 	cmd := exec.Command("go", "build", "-tags", "failpoint", "-o", path, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -50,8 +53,8 @@ var built = sync.OnceValues(func() (string, error) {
 func TestMain(m *testing.M) {
 	nrilog.Set(quiet{logger(os.Stderr)})
 	code := m.Run()
-	if path, err := built(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	if pluginDir != "" {
+		os.RemoveAll(pluginDir)
 	}
 	os.Exit(code)
 }
