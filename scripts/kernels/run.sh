@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 cache=${LARDER_KERNELS:-$HOME/.cache/larder-test/kernels}
-patience=${LARDER_KERNELS_PATIENCE:-600} # seconds a kernel may take
+patience=${LARDER_KERNELS_PATIENCE:-900} # seconds a kernel may take; one alone needs some 90
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$cache"
