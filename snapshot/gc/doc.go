@@ -26,7 +26,9 @@
 //
 // # What a dead container left
 //
-// It goes when its instance's lock is free and Options.Mounted says that no mount needs its uppers
+// A container that its engine can start again is not dead: what it wrote, and its snapshot, stay until
+// the engine's own directory of it is gone from where it was (snapshot.EngineRecord). What a dead one left
+// goes when its instance's lock is free and Options.Mounted says that no mount needs its uppers
 // any more: a process that it left behind may still write there. The kernel is asked once for each
 // upper, a millisecond or so. What a container leaves, a million files or ten thousand levels, costs
 // time and no memory; a gc that is killed at it has done what it has done.
