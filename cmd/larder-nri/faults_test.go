@@ -287,3 +287,39 @@ func TestE2EInjector(t *testing.T) {
 		}
 	}
 }
+
+// A resident program keeps nothing of the containers it has served: no descriptor, no thread, no mount.
+func TestE2EPluginIsFlat(t *testing.T) {
+	e := newEngine(t)
+	e.start("")
+	serve := func(name string) {
+		e.fresh()
+		c := e.create(name, ":")
+		_, err := c.tell()
+		must(t, err)
+		c.remove()
+		e.wait("released", func() bool { return strings.HasPrefix(e.left(), "0 leases 0 instances") })
+	}
+	held := func() (fds, threads int) {
+		for dir, n := range map[string]*int{"fd": &fds, "task": &threads} {
+			entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/%s", e.plugin.Process.Pid, dir))
+			must(t, err)
+			*n = len(entries)
+		}
+		return fds, threads
+	}
+	for i := range 5 {
+		serve(fmt.Sprint("first", i))
+	}
+	time.Sleep(200 * time.Millisecond) // what it does behind the runtime's back
+	fds, threads := held()
+	for i := range 20 {
+		serve(fmt.Sprint("c", i))
+	}
+	e.wait("flat", func() bool {
+		f, n := held()
+		return f <= fds+5 && n <= threads+3
+	})
+	f, n := held()
+	t.Logf("descriptors %d, then %d; threads %d, then %d", fds, f, threads, n)
+}
