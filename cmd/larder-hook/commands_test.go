@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"larder/overlay/overlaytest"
@@ -91,12 +92,33 @@ func TestMountCommands(t *testing.T) {
 		c.larder(0, append(keep, as...)...)
 		runs(seesView, as[1], as...)
 	}
+	c.unprivileged()
 	c.larder(0, "unmount", "--run-dir", c.run, "--all")
 	if out := c.larder(0, "doctor"); !strings.Contains(out, "construction: ") {
 		t.Errorf("doctor: %s", out)
 	}
 	if out := c.larder(0, "gc", "--dry-run"); strings.Contains(out, "hint") {
 		t.Errorf("gc: %s", out)
+	}
+}
+
+// unprivileged runs as nobody, without root, over the tree that is kept for nobody.
+func (c commands) unprivileged() {
+	c.t.Helper()
+	home, program := filepath.Join(c.tmp, "nobody"), filepath.Join(c.tmp, "larder")
+	data, err := os.ReadFile(c.path)
+	must(c.t, err)
+	must(c.t, os.WriteFile(program, data, 0o755))
+	must(c.t, os.Mkdir(home, 0o755))
+	must(c.t, os.Chown(home, 65534, 65534))
+	cmd := exec.Command(program, "--store", c.store, "run", "--run-dir", c.run, "--required", "--", "sh", "-c", seesCache+seesView)
+	cmd.Env, cmd.Dir = append(os.Environ(), "HOME="+home, "TMPDIR="+home), "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "view of 65534\n") {
+		c.t.Errorf("without root: %v: %s", err, out)
+	}
+	if left, err := filepath.Glob(home + "/larder-run-*"); err != nil || len(left) > 0 {
+		c.t.Errorf("left: %v, %v", left, err)
 	}
 }
 

@@ -57,8 +57,8 @@ func TestE2ERuncLimit(t *testing.T) {
 
 // fillLimited runs the greedy one, and beside it, when that is full, a modest one.
 func fillLimited(t *testing.T, w *world) {
-	greedy := w.spec(`cd $HOME/.cache/pip && cat /dev/zero >big; touch /opt/full; until test -e /opt/done; do sleep 0.05; done; echo x >more || stat -c %s big`)
-	modest := w.spec(`trap "touch /opt/done" EXIT; until test -e /opt/full; do sleep 0.05; done; cd $HOME/.cache/pip && for i in 1 2 3 4 5 6 7 8; do for j in 1 2 3 4 5 6 7 8; do cat /bin/sh || exit 1; done; done >own && stat -c %s own /bin/sh`)
+	greedy := w.spec(`cd $HOME/.cache/pip && cat /dev/zero >big; touch /opt/full; until test -e /opt/done; do sleep 0.5; done; echo x >more || stat -c %s big`)
+	modest := w.spec(`trap "touch /opt/done" EXIT; until test -e /opt/full; do sleep 0.5; done; cd $HOME/.cache/pip && for i in 1 2 3 4 5 6 7 8; do for j in 1 2 3 4 5 6 7 8; do cat /bin/sh || exit 1; done; done >own && stat -c %s own /bin/sh`)
 	for _, s := range []*specs.Spec{greedy, modest} {
 		s.Process.Env = append(s.Process.Env, "HOME=/home/a")
 	}
@@ -80,4 +80,21 @@ func fillLimited(t *testing.T, w *world) {
 		t.Error("no limit was set:", w.logged())
 	}
 	must(t, os.WriteFile(filepath.Join(w.dir, "host"), make([]byte, limited), 0o600))
+	runLimited(t, w)
+}
+
+// runLimited is the same of a command of larder run.
+func runLimited(t *testing.T, w *world) {
+	must(t, os.WriteFile(w.config, []byte("[run]\nupper_limit = \"20MB\"\n"), 0o600))
+	must(t, os.Mkdir(filepath.Join(w.dir, "home"), 0o755))
+	cmd := exec.Command(larderBinary(t), "--store", w.store, "--config", w.config, "run", "--required", "--", "sh", "-c",
+		"cat /dev/zero >$HOME/.cache/pip/big || stat -c %s $HOME/.cache/pip/big")
+	cmd.Env, cmd.Dir = append(os.Environ(), "HOME="+filepath.Join(w.dir, "home")), "/"
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	size, _ := strconv.ParseInt(strings.TrimSpace(string(out)), 10, 64)
+	if err != nil || size > limited || size < limited/2 {
+		t.Errorf("larder run wrote %q: %v, %s", out, err, &stderr)
+	}
 }
