@@ -163,6 +163,10 @@ func (r *running) sharedSnapshot(ref string) (keep.Snapshot, error) {
 	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 		return s, err
 	}
+	if st, err := os.Stat(objects); err == nil && int(st.Sys().(*syscall.Stat_t).Uid) == os.Geteuid() {
+		return s, &overlay.Problem{Kind: overlay.ErrUnsupported, Text: fmt.Sprintf("%s is your own store, and only root can mount a snapshot, of a store of root's", filepath.Dir(objects)),
+			Advice: "run on a store of root's (--store), which root keeps mounted for you with larder mount --user"}
+	}
 	name := strconv.Itoa(os.Geteuid())
 	if u, err := user.LookupId(name); err == nil {
 		name = u.Username
