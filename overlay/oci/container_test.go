@@ -5,11 +5,13 @@ package oci
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -487,6 +489,29 @@ func TestMountPointRace(t *testing.T) {
 	}
 }
 
+// Containers that share a root make the same mount points, and may do so at once.
+func TestMountPointMadeAtOnce(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	f := start(t, root(t, 0), "", false)
+	defer f.stop()
+	var makers sync.WaitGroup
+	for range 3 {
+		c, err := Enter(f.pid, f.rootfs)
+		must(t, err)
+		defer c.Close()
+		makers.Go(func() {
+			for n := range 100 {
+				if _, err := c.Point(fmt.Sprintf("/home/a/%d/.cache/pip", n), PointOptions{Make: true}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	makers.Wait()
+}
+
 // A container that is created has pivoted, and its root may be read-only: what is missing is made
 // all the same, for the mount and nothing else.
 func TestMountCreated(t *testing.T) {
@@ -500,6 +525,11 @@ mkdir -p $R/old; cd $R; pivot_root . old; umount -l /old; `
 			rootfs := t.TempDir()
 			f := start(t, rootfs, pivot+after, false)
 			defer f.stop()
+			for name := ""; name != "sleep\n"; { // it is the shell of outside until then
+				comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", f.pid))
+				must(t, err)
+				name = string(comm)
+			}
 			if _, err := Enter(f.pid, "/"); !errors.Is(err, ErrContainer) {
 				t.Errorf("as one that is being created: %v", err)
 			}

@@ -39,10 +39,21 @@ func (c *Container) Point(want string, o PointOptions) (*overlay.Point, error) {
 	return p, nil
 }
 
+// mostAtOnce bounds how often a directory on the way may turn up while it is made: another container
+// of the same root or volume makes the same ones. A link that leads nowhere is there each time.
+const mostAtOnce = 10
+
+var errInTheWay = errors.New("a dangling link is in its way")
+
 func (c *Container) resolve(p *overlay.Point, want string, o PointOptions) (err error) {
-	p.Dir, err = overlay.Resolve(c.root, want)
-	if errors.Is(err, unix.ENOENT) && o.Make {
-		err = c.makeAll(p, want, o)
+	for range mostAtOnce {
+		p.Dir, err = overlay.Resolve(c.root, want)
+		if errors.Is(err, unix.ENOENT) && o.Make {
+			err = c.makeAll(p, want, o)
+		}
+		if !errors.Is(err, errInTheWay) {
+			break
+		}
 	}
 	if err != nil {
 		return pointError(want, err)

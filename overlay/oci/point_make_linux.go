@@ -127,11 +127,13 @@ func (c *Container) judgeParent(dir *os.File, want string) error {
 
 // makeDir makes one directory and opens it. Another container that shares the
 // file system could exchange it meanwhile, so what is given away afterwards is
-// only what looks as mkdir left it.
+// only what looks as mkdir left it: empty, or no older than that, as another hook on
+// the same way makes the next directory in it at once.
 func makeDir(parent *os.File, name string, owner overlay.Owner) (*os.File, error) {
+	begin := coarseNow()
 	if err := unix.Mkdirat(int(parent.Fd()), name, 0o700); err != nil {
 		if err == unix.EEXIST {
-			return nil, errors.New("a dangling link is in its way")
+			return nil, errInTheWay
 		}
 		return nil, &os.PathError{Op: "mkdir", Path: name, Err: err}
 	}
@@ -144,13 +146,13 @@ func makeDir(parent *os.File, name string, owner overlay.Owner) (*os.File, error
 		return fail(errno(err))
 	}
 	fd := int(dir.Fd())
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
+	var st unix.Statx_t
+	if err := unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_BASIC_STATS|unix.STATX_BTIME, &st); err != nil {
 		dir.Close()
 		return fail(err)
 	}
-	_, notEmpty := dir.Readdirnames(1)
-	if st.Uid != uint32(os.Geteuid()) || st.Mode&0o777&^0o700 != 0 || notEmpty != io.EOF {
+	_, empty := dir.Readdirnames(1)
+	if st.Uid != uint32(os.Geteuid()) || st.Mode&0o777&^0o700 != 0 || empty != io.EOF && !bornSince(st, begin) {
 		dir.Close()
 		return nil, fmt.Errorf("mkdir %s: exchanged by somebody else", name)
 	}
@@ -164,4 +166,16 @@ func makeDir(parent *os.File, name string, owner overlay.Owner) (*os.File, error
 		return fail(err)
 	}
 	return dir, nil
+}
+
+// coarseNow is the time that the kernel gives to files now.
+func coarseNow() (now unix.Timespec) {
+	_ = unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &now)
+	return now
+}
+
+// bornSince says whether a file is known to be no older than begin.
+func bornSince(st unix.Statx_t, begin unix.Timespec) bool {
+	return st.Mask&unix.STATX_BTIME != 0 && begin.Sec > 0 &&
+		(st.Btime.Sec > begin.Sec || st.Btime.Sec == begin.Sec && int64(st.Btime.Nsec) >= begin.Nsec)
 }
