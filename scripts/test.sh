@@ -36,7 +36,7 @@ tier() {
     status=1
     local said; said=$(grep -vE '^ *(=== (RUN|PAUSE|CONT|NAME)|--- PASS|PASS$|ok )' "$log")
     # What failed, wherever in the output it is; else its end, which says why nothing ran.
-    { grep -B 40 -E -- '--- (FAIL|SKIP)|^panic:|\[build failed\]' <<<"$said" || echo "$said"; } | tail -n 200
+    { grep -B 40 -E -- '--- (FAIL|SKIP)|FAIL: testdata|^panic:|\[build failed\]' <<<"$said" || echo "$said"; } | tail -n 200
   fi
   printf '%s: %d passed, %d failed, %d skipped (%d s)\n' "$name" "$passed" "$failed" "$skipped" $((SECONDS - started))
   total_passed=$((${total_passed:-0} + passed))

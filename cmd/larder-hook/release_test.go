@@ -240,7 +240,7 @@ func TestMountReleaseOfAProcessNamespace(t *testing.T) {
 		if must(t, err); l.Alone != own {
 			t.Errorf("process namespace of its own %v: the lease says %v", own, l.Alone)
 		}
-		f.sh(`cd $R/home/a/.cache/pip && { while sleep 0.05; do [ -e ` + f.bundle + `/end ] && exit; done & }`)
+		f.sh(`cd $R/home/a/.cache/pip && { while sleep 0.05; do [ -e ` + f.bundle + `/end ] || ! [ -d ` + f.bundle + ` ] && exit; done & }`)
 		f.stop()
 		status, stderr := f.poststop()
 		if status != 0 || strings.Contains(stderr, "still uses its instance") == own {
