@@ -16,6 +16,7 @@ import tempfile
 
 sys.dont_write_bytecode = True  # nothing of a run stays in the checkout
 
+import containers
 import gobench
 import installs
 import link
@@ -28,8 +29,10 @@ ROWS = {
     "plan": gobench.plan,
     "run": installs.mounted, "large": installs.large, "import": installs.first_import, "attach": gobench.attach,
     "merging": installs.merging, "build": installs.build, "through": installs.through, "link": link.link,
+    "containers": containers.containers,
 }
-MOUNTS = {"hook-memory", "run", "large", "import", "merging", "through", "link"}
+MOUNTS = {"hook-memory", "run", "large", "import", "merging", "through", "link", "containers"}
+HEAVY = {"large": "downloads gigabytes", "containers": "writes gigabytes, and empties the host's page cache"}
 
 
 def machine(world):
@@ -54,14 +57,16 @@ def table(rows):
 def main():
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0], epilog="rows: " + ", ".join(ROWS))
     parser.add_argument("--only", action="append", metavar="NAME", choices=list(ROWS), help="measure this row; may be repeated")
-    parser.add_argument("--large", action="store_true", help="the rows that download gigabytes too")
+    parser.add_argument("--large", action="store_true", help="the rows that download or write gigabytes too")
     parser.add_argument("--quick", action="store_true", help="few rounds: to see that it works, not to publish")
+    parser.add_argument("--containers", type=int, metavar="N", help="so many containers (default: 100; 20 with --quick)")
+    parser.add_argument("--picture", metavar="FILE", help="draw what the containers cost into FILE, as SVG")
     parser.add_argument("--json", metavar="FILE", help="write every sample to FILE")
     parser.add_argument("--bin", default=os.path.join(CHECKOUT, "bin"), metavar="DIR", help="where larder and larder-hook are")
     parser.add_argument("--cache", default=os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "larder-bench"),
                         metavar="DIR", help="where locks, stores and installers' caches are kept")
     args = parser.parse_args()
-    names = args.only or [name for name in ROWS if args.large or name != "large"]
+    names = args.only or [name for name in ROWS if args.large or name not in HEAVY]
 
     say = lambda text: print("bench: %s" % text, file=sys.stderr, flush=True)
     if not os.path.exists(os.path.join(args.bin, "larder")):
@@ -73,11 +78,10 @@ def main():
     except OSError:
         sys.exit("bench: another one runs with %s; two would measure each other" % args.cache)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is mounted is let go of
-    world = World(args.cache, tempfile.mkdtemp(prefix="run-", dir=args.cache), args.bin, args.quick, say)
+    world = World(args.cache, tempfile.mkdtemp(prefix="run-", dir=args.cache), args.bin, args.quick, say, args.containers, args.picture)
     rows, left_out, load = [], [], os.getloadavg()
     try:
-        if "large" not in names:
-            left_out.append(("large", "downloads gigabytes; ask for it with --large"))
+        left_out += [(name, why + "; ask for it with --large") for name, why in HEAVY.items() if name not in names]
         line = machine(world)
         for name in names:
             say("== %s" % name)

@@ -27,7 +27,8 @@ class World:
     """One run of the benchmarks. Downloads, locks and stores are kept from run to
     run in cache; what a run makes is in work, and goes with it."""
 
-    def __init__(self, cache, work, binaries, quick, say):
+    def __init__(self, cache, work, binaries, quick, say, containers=None, picture=None):
+        self.containers, self.picture = containers, picture
         self.cache, self.work, self.quick, self.say = cache, work, quick, say
         self.larder = os.path.join(binaries, "larder")
         self.hook = os.path.join(binaries, "larder-hook")
