@@ -64,15 +64,18 @@ class Bundle:
                 "process": {"args": [VENV + "/bin/python", "-c", SCRIPT % n], "cwd": "/", "env": env, "user": {"uid": 0, "gid": 0}},
                 "linux": {"cgroupsPath": "%s/%d" % (self.group, n), "namespaces": [{"type": t} for t in ("pid", "mount", "ipc", "uts")]}}
 
+    def bundle(self, n):
+        return self.w.path("bundles", str(n))
+
     def start(self, n, side):
         """Starts a container and returns while it imports."""
-        d = self.w.path("bundles", str(n))
+        d = self.bundle(n)
         os.makedirs(d, exist_ok=True)
         with open(os.path.join(d, "config.json"), "w") as f:
             json.dump(self.spec(n, side), f)
         name = "larder-bench-%d-%d" % (os.getpid(), n)
         self.started.append(name)
-        self.w.call("runc", "--root", self.state, "run", "--detach", "--pid-file", os.path.join(d, "pid"), "-b", d, name)
+        self.w.call("runc", "--root", self.state, "run", "--detach", "--pid-file", os.path.join(d, "pid"), "-b", d, name, cwd=d)
         with open(os.path.join(d, "pid")) as f:
             return int(f.read())
 
@@ -80,9 +83,12 @@ class Bundle:
         """Until each has imported; one that ends before is a failure."""
         end = time.monotonic() + PATIENCE
         while len(os.listdir(self.ready)) < len(pids):
-            gone = [n for n, pid in enumerate(pids) if not os.path.exists("/proc/%d/smaps_rollup" % pid)]
-            if gone or time.monotonic() > end:
-                raise Failed("container %s did not import" % (gone or "that is slowest"), 1)
+            for n, pid in enumerate(pids):
+                if not os.path.exists("/proc/%d/exe" % pid):
+                    with open(os.path.join(self.bundle(n), "errors")) as f:
+                        raise Failed("container %d ended: %s" % (n, (f.read().splitlines() or ["it said nothing"])[-1]), 1)
+            if time.monotonic() > end:
+                raise Failed("%d of %d containers have not imported after %d s" % (len(pids) - len(os.listdir(self.ready)), len(pids), PATIENCE), 1)
             time.sleep(0.05)
 
     def stop(self):
