@@ -17,7 +17,7 @@ from picture import draw
 
 PROJECTS = ["numpy", "pandas"]
 SCRIPT = "import signal, numpy, pandas; open('/ready/%d', 'w').close(); signal.pause()"
-VENV = "/opt/venv"
+VENV, HOME = "/opt/venv", "/home/a"
 KEPT = "/run/larder"   # the hook looks nowhere else for trees that are kept mounted
 DISK = 300 << 20       # free bytes that a container's own copy may take
 PATIENCE = 900         # seconds until the last import is done
@@ -48,7 +48,7 @@ class Bundle:
         prefix = os.path.dirname(os.path.dirname(w.python))
         if not prefix.startswith("/usr"):
             self.bound.append((prefix, "ro"))
-        for d in ["/proc", "/dev", "/tmp", "/ready", "/mnt/cacache", "/root/.cache/pip", VENV] + [d for d, _ in self.bound]:
+        for d in ["/proc", "/dev", "/tmp", "/ready", "/mnt/cacache", HOME + "/.cache/pip", VENV] + [d for d, _ in self.bound]:
             os.makedirs(self.root + d, exist_ok=True)
         os.makedirs(self.ready)
         w.call(w.python, "-m", "venv", "--without-pip", self.root + VENV)
@@ -59,7 +59,7 @@ class Bundle:
                   bind(self.ready, "/ready", "rw")] + [bind(d, d, how) for d, how in self.bound]
         if venv := side.venv(n):
             mounts.append(bind(venv, VENV, "rw"))
-        env = ["PATH=%s/bin:/usr/bin:/bin" % VENV, "HOME=/root"]
+        env = ["PATH=%s/bin:/usr/bin:/bin" % VENV, "HOME=" + HOME]
         return {"ociVersion": "1.0.2", "root": {"path": self.root}, "mounts": mounts, "hooks": side.hooks(),
                 "process": {"args": [VENV + "/bin/python", "-c", SCRIPT % n], "cwd": "/", "env": env, "user": {"uid": 0, "gid": 0}},
                 "linux": {"cgroupsPath": "%s/%d" % (self.group, n), "namespaces": [{"type": t} for t in ("pid", "mount", "ipc", "uts")]}}
