@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -57,6 +58,10 @@ func newEngine(t *testing.T, runtime, config string) *engine {
 	t.Cleanup(func() {
 		_, _ = e.podman("pod", "rm", "-fa", "-t", "0")
 		_, _ = e.podman("rm", "-fa", "-t", "0")
+		// conmon has Podman clean up after a container, and that mounts the storage again.
+		for end := time.Now().Add(20 * time.Second); e.busy() && time.Now().Before(end); {
+			time.Sleep(20 * time.Millisecond)
+		}
 		e.unmountAll()
 	})
 	out, err := exec.Command("sh", "-c", `tar -C "$1" -c . | podman $2 import - test`, "sh", e.rootfs, strings.Join(e.global(), " ")).CombinedOutput()
@@ -71,6 +76,15 @@ func (w *world) unmountAll() {
 	w.t.Helper()
 	const script = `awk -v d="$1" 'index($5, d) == 1 { print $5 }' /proc/self/mountinfo | sort -r | xargs -r umount -l`
 	must(w.t, exec.Command("sh", "-c", script, "sh", w.dir).Run())
+}
+
+// busy says whether a program is at work in the host's directory.
+func (e *engine) busy() bool {
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	return slices.ContainsFunc(lines, func(path string) bool {
+		line, err := os.ReadFile(path)
+		return err == nil && strings.Contains(string(line), e.dir)
+	})
 }
 
 func (e *engine) global() []string {
