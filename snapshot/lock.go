@@ -77,8 +77,12 @@ func (s *Store) Lock() (*Lock, error) {
 	return &Lock{dir: dir}, nil
 }
 
-// Unlock lets the next one in.
-func (l *Lock) Unlock() error { return l.dir.Close() }
+// Unlock lets the next one in. Closing alone would not while a child that is being started has the
+// descriptor still: it goes with the child's exec.
+func (l *Lock) Unlock() error {
+	err := ignoringEINTR(func() error { return unix.Flock(int(l.dir.Fd()), unix.LOCK_UN) })
+	return errors.Join(err, l.dir.Close())
+}
 
 func (s *Store) busy() error {
 	p := &problem{kind: ErrBusy, msg: fmt.Sprintf("store %q is locked by another build or gc", s.dir),

@@ -231,6 +231,20 @@ func TestLockNamesTheHolder(t *testing.T) {
 	}
 }
 
+// A child that is being started has every descriptor until its exec: the lock does not live on in it.
+func TestUnlockIsForCopiesToo(t *testing.T) {
+	s := newStore(t)
+	l, err := s.Lock()
+	must(t, err)
+	child, err := unix.Dup(int(l.dir.Fd()))
+	must(t, err)
+	defer unix.Close(child)
+	must(t, l.Unlock())
+	l, err = s.Lock()
+	must(t, err)
+	must(t, l.Unlock())
+}
+
 // F18, F56: directories of the store replaced by something else.
 func TestBeginRefusesABrokenStore(t *testing.T) {
 	for _, name := range storeDirs {
