@@ -3,6 +3,7 @@ package oci
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,18 +39,33 @@ func (v *visitor) visit(f func() error) error {
 	return f()
 }
 
-// leave comes back. There is no going on without: the paths that follow are the host's.
+// leave comes back. There is no going on without: the paths that follow are the host's. The kernel may
+// lack memory for a moment; who was allowed to go in is allowed to come back.
 func (v *visitor) leave() {
-	err := unix.Setns(int(v.home.Fd()), unix.CLONE_NEWNS)
-	if err == nil {
-		err = unix.Fchdir(int(v.root.Fd()))
+	var err error
+	for range leaveTries {
+		if err = v.goHome(); err == nil {
+			return
+		}
+		time.Sleep(leavePause)
 	}
-	if err == nil {
-		err = unix.Chroot(".")
+	panic(fmt.Sprintf("the thread cannot leave the container's mount namespace: %v", err))
+}
+
+// A second in all: a hook has ten.
+const (
+	leaveTries = 50
+	leavePause = 20 * time.Millisecond
+)
+
+func (v *visitor) goHome() error {
+	if err := unix.Setns(int(v.home.Fd()), unix.CLONE_NEWNS); err != nil {
+		return err
 	}
-	if err != nil {
-		panic(fmt.Sprintf("the thread cannot leave the container's mount namespace: %v", err))
+	if err := unix.Fchdir(int(v.root.Fd())); err != nil {
+		return err
 	}
+	return unix.Chroot(".")
 }
 
 func (v *visitor) close() {
