@@ -103,7 +103,7 @@ boot() {
   dir=$(kernel "$1") || return 1
   initramfs "$dir/lib/modules"
   cp --sparse=always "$work/disk" "$work/disk.run"
-  timeout "$patience" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 1536 -nodefaults -no-reboot -display none -serial stdio \
+  timeout "$patience" qemu-system-x86_64 -accel tcg,thread=single -cpu max -smp 2 -m 1536 -nodefaults -no-reboot -display none -serial stdio \
     -kernel "$dir"/boot/vmlinuz-* -initrd "$work/initrd" -append "console=ttyS0 quiet panic=-1 loglevel=${LARDER_KERNELS_LOG:-1}" \
     -drive "file=$work/disk.run,if=virtio,format=raw,cache=unsafe" </dev/null | sed -u 's/\r//' | tee "$work/said" || true
   grep -q '^=== END' "$work/said" || { echo "--- FAIL: kernel $1 did not come to the end of its tests"; return 1; }
