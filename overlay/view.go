@@ -22,7 +22,7 @@ type View struct {
 	// Lowers are directories of the tree, topmost first: "views/NAME", "l/0123…".
 	Lowers []string
 	// Mask says that the instance's m is a lower below Lowers: whiteouts, which
-	// hide files of Lowest and no others.
+	// hide files of Lowest and no others, or where that is nil, files of our own.
 	Mask bool
 	// Lowest, when not nil, is one more lower below all of them: what was at
 	// the mount point before. It must be a [Clone] made in the mount namespace
@@ -67,8 +67,6 @@ func (v View) Check() error {
 	switch {
 	case n == 0:
 		return refuse("no lower")
-	case v.Mask && v.Lowest == nil:
-		return refuse("a mask, and nothing below it")
 	case n > MaxLowers:
 		return &Problem{ErrRefused, fmt.Sprintf("plan view: %d lowers, the kernel takes %d", n, MaxLowers),
 			"give the lock to larder build --lock: its layers are then merged into one"}

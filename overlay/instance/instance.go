@@ -7,7 +7,7 @@
 //	  instance.json       kept instances only: which lowers each mount had
 //	  attached.json       what was attached, for people and for counting: a note, never gone by
 //	  <name>/u, <name>/w  upper and work of one mount; u has the mount point's owner and mode
-//	  <name>/m            its mask, where it has one: whiteouts of ours
+//	  <name>/m            its mask, where it has one: whiteouts of ours, or files of a new environment
 //
 // # The promises
 //
