@@ -75,9 +75,10 @@ func (boxes) Usual(string, func(string) string) []string { return nil }
 func (boxes) Installed(*os.File, string, func(string) string, time.Time) []ecosystem.Present {
 	return nil
 }
-func (b boxes) Open(ecosystem.Files, string) (ecosystem.Environment, error) { return b, nil }
-func (boxes) NeedsInstaller(*os.File, *snapshot.Requirements) (bool, error) { return false, nil }
-func (boxes) Mask(*os.File, []string) (func(string) error, error)           { return nil, nil }
+func (b boxes) Open(ecosystem.Files, string) (ecosystem.Environment, error)    { return b, nil }
+func (b boxes) New(ecosystem.Files, func(string) string) ecosystem.Environment { return b }
+func (boxes) NeedsInstaller(*os.File, *snapshot.Requirements) (bool, error)    { return false, nil }
+func (boxes) Mask(*os.File, []string) (func(string) error, error)              { return nil, nil }
 func (boxes) Make(dir string, _ snapshot.Target, _ string, _, _ int) (string, error) {
 	return "a box", os.WriteFile(filepath.Join(dir, "box"), []byte("box\n"), 0o644)
 }

@@ -22,6 +22,9 @@
 //	dev.larder.lock      a lock file in the container,   } if the profile says
 //	dev.larder.venv      and the virtual environment     } allow_container_lock
 //
+// Where the environment's directory is missing or empty, one is made for an interpreter of the container's,
+// which the hook finds by name and never runs. What is made on the way belongs to the container's user.
+//
 // # Promises
 //
 // The default is best effort: on any doubt nothing is attached there,

@@ -126,6 +126,7 @@ missing = "fail"
 	must(t, os.WriteFile(root("opt/large.lock"), nil, 0o644))
 	must(t, os.Truncate(root("opt/large.lock"), 4<<20+1))
 	must(t, os.MkdirAll(root("opt/novenv"), 0o755))
+	must(t, os.MkdirAll(root("opt/files/lib"), 0o755))
 	must(t, os.WriteFile(root("opt/file"), nil, 0o644))
 	for _, tc := range []struct{ profile, lock, venv, want string }{
 		{"default", "/opt/app.lock", "/opt/venv", "profile default does not allow it"},
@@ -144,8 +145,9 @@ missing = "fail"
 		{"container", "/opt/hostile.lock", "/opt/venv", "hostile.lock"},
 		{"container", "/opt/version.lock", "/opt/venv", "version.lock"},
 		{"container", "/opt/none.lock", "/opt/venv", "none of the 1 packages"},
-		{"container", "/opt/app.lock", "/opt/novenv", "no virtual environment"},
-		{"container", "/opt/app.lock", "/opt/none", "does not exist"},
+		{"container", "/opt/app.lock", "/opt/novenv", "a container without Python in /bin, /usr/local/bin, /usr/bin (it has " + target + ")"},
+		{"container", "/opt/app.lock", "/opt/files", "no virtual environment"},
+		{"container", "/opt/app.lock", "/opt/none", "a container without Python"},
 		{"container", "/opt/app.lock", "/opt/file", "not a directory"},
 		{"container", "/opt/app.lock", "/", "is the root"},
 		{"container", "/opt/app.lock", "/proc", "is on proc"},

@@ -13,5 +13,7 @@
 //     one of the command's own, where there can be one.
 //   - A project of the lock's is never seen in two versions: what the environment has of it itself
 //     is hidden by a mask. Where that cannot be, it is said, or with Required an error.
+//   - An environment that a container is to have, and has not, is made of the container's own files. They
+//     are looked at, never run; what is made lies in the instance, below the lock's layers.
 //   - A kept instance goes on with the lowers, the mask and the installer that it was made with.
 package attach

@@ -20,7 +20,7 @@ type Locks struct {
 	Ecosystem ecosystem.Ecosystem // with locks and environments
 	Paths     []string
 	Files     ecosystem.Files         // the locks are read from
-	Dir       string                  // of the environment; "" the usual one, else a new one
+	Dir       string                  // of the environment; "" the usual one, else a new one of a command's own
 	Flag      string                  // that names Dir, for hints
 	Getenv    func(key string) string // names the usual ones
 	Target    string                  // its tag; "" the one that fits
@@ -44,7 +44,8 @@ var ErrTargets = errors.New("more than one target fits")
 type environment struct {
 	ecosystem.Environment
 	at      *overlay.Point
-	private bool // it is a new one
+	private bool // it is a new one, of a command's own
+	fresh   bool // it is a new one, where a container has none
 
 	target    snapshot.Target
 	want      *snapshot.Requirements
@@ -64,9 +65,12 @@ func (s *Session) attachEnvironment() error {
 		e.at.Abandon()
 		return err
 	}
-	if e.private {
+	switch {
+	case e.private:
 		err = s.attachPrivate(e)
-	} else {
+	case e.fresh:
+		err = s.attachFresh(e)
+	default:
 		err = s.attachExisting(e)
 	}
 	if errors.Is(err, overlay.ErrDepth) && !e.private {
@@ -150,6 +154,9 @@ func (s *Session) namedEnvironment(dir string) (*environment, error) {
 		dir = at.Path
 	}
 	on, readErr := s.Locks.Ecosystem.Environments.Open(s, dir)
+	if missing(readErr) && at != nil && at.Below == nil {
+		return &environment{Environment: s.Locks.Ecosystem.Environments.New(s, s.Getenv), at: at, fresh: true}, nil
+	}
 	if readErr != nil { // it says better what is missing
 		err = readErr
 	}
@@ -268,6 +275,43 @@ func (s *Session) withInstaller(e *environment) ([]string, error) {
 // attachPrivate makes an environment that only the command has: its own files are made anew for each
 // run, in memory, and are the lowest lower, as those of one that is there.
 func (s *Session) attachPrivate(e *environment) error {
+	lowers, err := e.newLowers()
+	of := ""
+	if err == nil {
+		of, err = s.make(e, e.at.Path)
+	}
+	if err != nil {
+		e.at.Abandon()
+		return err
+	}
+	return s.mount(mount{part: "environment", name: "private", at: e.at, lowers: lowers, own: of, keep: true})
+}
+
+// attachFresh makes an environment where a container has none. Its own files are part of the instance, and
+// stay with what is written over them.
+func (s *Session) attachFresh(e *environment) error {
+	lowers, err := e.newLowers()
+	if err != nil {
+		e.at.Abandon()
+		return err
+	}
+	fill := func(dir string) error {
+		_, err := s.make(e, dir)
+		return err
+	}
+	return s.mount(mount{part: "environment", name: "env", at: e.at, lowers: lowers, own: e.at.Path, keep: true, fill: fill})
+}
+
+func (s *Session) make(e *environment, dir string) (of string, err error) {
+	of, err = e.Make(dir, e.target, s.Locks.Made[e.target.Tag], e.at.Owner.UID, e.at.Owner.GID)
+	if err != nil {
+		err = fmt.Errorf("make a %s: %w", s.Locks.Ecosystem.Environments.Noun(), err)
+	}
+	return of, err
+}
+
+// newLowers are the lowers of a new environment: with an installer, which it has none of itself.
+func (e *environment) newLowers() ([]string, error) {
 	lowers := slices.Clone(e.lowers)
 	needs, err := false, error(nil)
 	if e.installer != "" {
@@ -279,16 +323,5 @@ func (s *Session) attachPrivate(e *environment) error {
 	if err == nil && len(lowers) == 0 {
 		err = &overlay.Problem{Kind: overlay.ErrRefused, Text: "the snapshot has nothing of the lock, and no installer for a new environment"}
 	}
-	of := ""
-	if err == nil {
-		of, err = e.Make(e.at.Path, e.target, s.Locks.Made[e.target.Tag], e.at.Owner.UID, e.at.Owner.GID)
-		if err != nil {
-			err = fmt.Errorf("make a %s: %w", s.Locks.Ecosystem.Environments.Noun(), err)
-		}
-	}
-	if err != nil {
-		e.at.Abandon()
-		return err
-	}
-	return s.mount(mount{part: "environment", name: "private", at: e.at, lowers: lowers, own: of, keep: true})
+	return lowers, err
 }

@@ -21,6 +21,9 @@ type mount struct {
 	keep       bool     // what is at the point has to stay visible
 	// mask finds what of it has not; nil: all of it stays.
 	mask func(own *os.File) (func(dir string) error, error)
+	// fill writes what is below the lowers into a directory of the instance's, where nothing is at the
+	// point; nil: nothing is.
+	fill func(dir string) error
 }
 
 // ErrMask is wrapped by what goes wrong with a mask.
@@ -94,11 +97,11 @@ func (s *Session) add(v mount) (dir string, masked bool, err error) {
 	return dir, fill != nil, nil
 }
 
-// findMask returns what writes the mask of a mount, nil when it needs none. A kept instance goes on
+// findMask returns what writes the mask of a mount, or its own files, nil when it needs none. A kept instance goes on
 // with the one it has, or without.
 func (s *Session) findMask(v mount) (fill func(string) error, err error) {
 	if v.mask == nil || v.at.Below == nil {
-		return nil, nil
+		return v.fill, nil
 	}
 	if had, there := s.Instance.Recorded(v.name); there {
 		if slices.Contains(had, instance.Mask) {

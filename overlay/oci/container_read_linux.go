@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -66,6 +67,44 @@ func (c *Container) readFile(name string, limit int64) ([]byte, error) {
 		return fail(fmt.Errorf("larger than %d bytes", limit))
 	}
 	return data, nil
+}
+
+// Find says where a regular file lies below the container's root, links followed as a process of it would
+// follow them, and its permissions. It is not opened for reading.
+func (c *Container) Find(name string) (at string, mode os.FileMode, err error) {
+	if err := checkPoint(name); err != nil {
+		return "", 0, fmt.Errorf("%w: find %.80q: no plain absolute path", ErrContainer, name)
+	}
+	err = c.inside(func() error {
+		at, mode, err = c.find(path.Clean(name))
+		return err
+	})
+	if err != nil {
+		return "", 0, fmt.Errorf("%w: find %.80q: %w", ErrContainer, name, errno(err))
+	}
+	return at, mode, nil
+}
+
+func (c *Container) find(name string) (at string, mode os.FileMode, err error) {
+	f, err := overlay.OpenAt(c.root, name, unix.OpenHow{Flags: unix.O_PATH, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+	if err != nil {
+		return "", 0, err
+	}
+	defer f.Close()
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = errors.New("not a regular file")
+	}
+	if err != nil {
+		return "", 0, err
+	}
+	if at, err = c.pathOf(f); err != nil {
+		return "", 0, err
+	}
+	if !strings.HasPrefix(at, c.rootPath+"/") {
+		return "", 0, errors.New("it leads out of the container's root")
+	}
+	return c.inRoot(at), st.Mode().Perm(), nil
 }
 
 // errno is the reason without the path, which the message names already.

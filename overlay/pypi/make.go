@@ -14,6 +14,7 @@ import (
 // interpreter is what an environment is made of.
 type interpreter struct {
 	path         string // absolute
+	file         string // the same, links followed
 	version      string // "3.11.7"
 	freeThreaded bool   // its library is pythonX.Yt
 }
@@ -34,6 +35,9 @@ func (e *environment) Make(dir string, target snapshot.Target, made string, uid,
 	}
 	if filepath.IsAbs(made) {
 		in.path = baseInterpreter(made)
+		if in.file, err = filepath.EvalSymlinks(in.path); err != nil {
+			return "", err
+		}
 	}
 	return "python " + in.version + " " + in.path, in.make(dir, overlay.Owner{UID: uid, GID: gid})
 }
@@ -49,10 +53,6 @@ func (in interpreter) make(dir string, owner overlay.Owner) error {
 	minor = "python" + minor
 	if in.freeThreaded {
 		minor += "t"
-	}
-	real, err := filepath.EvalSymlinks(in.path)
-	if err != nil {
-		return err
 	}
 	names := []string{".", "bin", "include", "lib", "lib/" + minor, "lib/" + minor + "/site-packages"}
 	for _, d := range names[1:] {
@@ -71,7 +71,7 @@ func (in interpreter) make(dir string, owner overlay.Owner) error {
 		names = append(names, l[1])
 	}
 	text := fmt.Sprintf("home = %s\ninclude-system-site-packages = false\nversion = %s\nexecutable = %s\n",
-		filepath.Dir(in.path), in.version, real)
+		filepath.Dir(in.path), in.version, in.file)
 	if err := os.WriteFile(filepath.Join(dir, "pyvenv.cfg"), []byte(text), 0o644); err != nil {
 		return err
 	}

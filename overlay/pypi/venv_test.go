@@ -34,6 +34,18 @@ func (f files) ReadFile(path string, limit int64) ([]byte, error) {
 func (f files) IsDir(path string) bool { _, ok := f[path+"/"]; return ok }
 func (f files) Take(int64) error       { return nil }
 
+// Find takes "-> PATH" for a link, and all that is not a link for a program.
+func (f files) Find(path string) (string, fs.FileMode, error) {
+	text, ok := f[path]
+	if to, link := strings.CutPrefix(text, "-> "); link {
+		return f.Find(to)
+	}
+	if !ok {
+		return "", 0, fs.ErrNotExist
+	}
+	return path, 0o755, nil
+}
+
 func TestOpen(t *testing.T) {
 	for _, c := range []struct{ text, version, home string }{
 		{"home = /usr/bin\ninclude-system-site-packages = false\nversion = 3.11.7\nexecutable = /usr/bin/python3.11\n", "3.11.7", "/usr/bin"},            // venv
@@ -119,8 +131,12 @@ func TestMakeIsAVenv(t *testing.T) {
 	if out, err := exec.Command(base, "-m", "venv", "--without-pip", theirs).CombinedOutput(); err != nil {
 		t.Skipf("python -m venv: %v: %s", err, out)
 	}
+	file, err := filepath.EvalSymlinks(base)
+	if err != nil {
+		t.Fatal(err)
+	}
 	old := unix.Umask(0o077)
-	err = interpreter{path: base, version: version}.make(ours, overlay.Owner{UID: os.Geteuid(), GID: os.Getegid()})
+	err = interpreter{path: base, file: file, version: version}.make(ours, overlay.Owner{UID: os.Geteuid(), GID: os.Getegid()})
 	unix.Umask(old)
 	if err != nil {
 		t.Fatal(err)

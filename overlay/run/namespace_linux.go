@@ -43,6 +43,10 @@ func (n namespace) ReadFile(path string, limit int64) ([]byte, error) {
 
 func (n namespace) IsDir(path string) bool { return isDir(path) }
 
+func (n namespace) Find(path string) (at string, mode fs.FileMode, err error) {
+	return ecosystem.Host{}.Find(path)
+}
+
 func (n namespace) Take(size int64) error { return n.reads.Take(size) }
 
 func (n namespace) Getenv(key string) string { return lookup(environ(n.Env, n.User, nil), key) }

@@ -16,7 +16,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -70,6 +72,9 @@ type Environments interface {
 	// Open reads the environment at dir, which wraps fs.ErrNotExist where there is none. An empty
 	// dir is a new one, of a command's own.
 	Open(files Files, dir string) (Environment, error)
+	// New is one to be made where a container has none, of what is among its files, for programs with
+	// env.
+	New(files Files, env func(string) string) Environment
 	// Installed finds what was installed since a time below a root, in its own files, where programs
 	// that work in wd with env look. The root may be a hostile container's, which has ended: what is
 	// read is bounded, and nothing outside of it is.
@@ -111,6 +116,8 @@ type Install struct {
 type Files interface {
 	ReadFile(path string, limit int64) ([]byte, error) // a longer one is an error
 	IsDir(path string) bool
+	// Find says where a plain file lies, links followed, and its permissions.
+	Find(path string) (at string, mode fs.FileMode, err error)
 	// Take counts n bytes that were read of a directory's own files. An error: no more may be read.
 	Take(n int64) error
 }
@@ -134,6 +141,20 @@ func (Host) ReadFile(path string, limit int64) ([]byte, error) {
 func (Host) IsDir(path string) bool {
 	st, err := os.Stat(path)
 	return err == nil && st.IsDir()
+}
+
+func (Host) Find(path string) (at string, mode fs.FileMode, err error) {
+	if at, err = filepath.EvalSymlinks(path); err != nil {
+		return "", 0, err
+	}
+	st, err := os.Lstat(at)
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file", path)
+	}
+	if err != nil {
+		return "", 0, err
+	}
+	return at, st.Mode().Perm(), nil
 }
 
 func (Host) Take(int64) error { return nil }

@@ -47,7 +47,7 @@ var meanings = []struct{ key, text string }{
 	{"profile.NAME.view", "where the read-only view of the snapshot is in the container; empty: nowhere"},
 	{"profile.NAME.snapshot", "the snapshot that it gets"},
 	{"profile.NAME.lock", "lock file on the host whose packages are mounted at venv"},
-	{"profile.NAME.venv", "where in the container"},
+	{"profile.NAME.venv", "where in the container; where nothing is, one is made of its own interpreter"},
 	{"profile.NAME.target", "the target that layers are of; empty: what the container's own interpreter says"},
 	{"profile.NAME.missing", "what the hook does where the snapshot lacks something of a lock: warn or fail"},
 	{"profile.NAME.allow_container_lock", "honour the container's annotations dev.larder.lock and dev.larder.venv"},

@@ -3,6 +3,7 @@ package container
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -33,6 +34,8 @@ func (n *namespace) ReadFile(path string, limit int64) ([]byte, error) {
 }
 
 func (n *namespace) IsDir(path string) bool { return n.c.IsDir(path) }
+
+func (n *namespace) Find(path string) (at string, mode fs.FileMode, err error) { return n.c.Find(path) }
 
 func (n *namespace) Take(size int64) error { return n.c.Reads.Take(size) }
 
@@ -79,10 +82,10 @@ func (n *namespace) View() (*overlay.Point, error) {
 }
 
 func (n *namespace) Environment(dir string) (*overlay.Point, error) {
-	return n.point("env", dir, oci.PointOptions{Keep: true})
+	return n.point("env", dir, oci.PointOptions{Make: true, Owner: n.Owner(), Keep: true})
 }
 
-// Private is not for containers: what it is made of is the host's.
+// Private is not for containers: they get one where they look for it, or none.
 func (n *namespace) Private() (*overlay.Point, error) { return nil, nil }
 
 // Attach collects the mounts: either all are attached or none.
