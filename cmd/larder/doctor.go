@@ -16,7 +16,8 @@ func doctorCommand() *cli.Command {
 		Name:  "doctor",
 		Usage: "try what this host can do, look at what is set up, and say how to mend it",
 		Description: "Every mount that an attach needs is made, in a scratch directory beside the store, and\n" +
-			"removed again. Exit status 9 when something lacks that nothing works without.\n" +
+			"removed again. With runc or crun, one container is created with the hook, looked at and deleted.\n" +
+			"Exit status 9 when something lacks that nothing works without.\n" +
 			"With --container: whether that container has its cache, and uses it; 8 when it does not.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "container", Usage: "look at the container of this `ID` instead, as its runtime names it"},
@@ -92,7 +93,8 @@ func hostChecks(c *cli.Context, dir string) ([]finding, error) {
 		checks = append(checks, probeCheck(p))
 	}
 	checks = append(checks, namespacesCheck("/proc/sys/user/max_user_namespaces"))
-	checks = append(checks, runtimeChecks("/")...)
+	runtimes, used := runtimeChecks("/")
+	checks = append(append(checks, runtimes...), trialCheck(c, dir, used))
 	look := storeLook{c: c, dir: dir}
 	checks = append(checks, look.checks()...)
 	checks = append(checks, clientChecks(c.Context, look.manifest)...)

@@ -66,9 +66,7 @@ var (
 
 // runtimeChecks say which runtimes are on PATH and whether they run the hook, by the definitions below
 // root. larder run needs none.
-func runtimeChecks(root string) []finding {
-	var checks []finding
-	var used []hookFile
+func runtimeChecks(root string) (checks []finding, used []hookFile) {
 	for _, r := range containerRuntimes {
 		path, err := exec.LookPath(r.name)
 		if err != nil {
@@ -94,7 +92,7 @@ func runtimeChecks(root string) []finding {
 		checks = append(checks, finding{Group: "runtimes", Name: "container runtime", State: stateUnknown, Detail: "none on PATH",
 			Why: "only needed for containers: larder run needs none", Fix: "install podman, docker or runc"})
 	}
-	return append(append(checks, hookCheck(root, used)), logCheck(root, used))
+	return append(append(checks, hookCheck(root, used)), logCheck(root, used)), used
 }
 
 // hookFile is a file that makes a runtime run the hook.
