@@ -19,7 +19,9 @@ func TestMountHookHostileAnnotation(t *testing.T) {
 	publish(t, store, nil)
 	f := start(t, store, "c1", 0)
 	s := specOf("rootfs", "HOME=/home/a")
-	s.Annotations = map[string]string{lockAnnotation: "/lock", venvAnnotation: "/a\n<0>larder-hook: forged\x1b[31m\u202e https://u:s3cret@h/lock?sig=s3cret"}
+	venv := "/a\n<0>larder-hook: forged\x1b[31m\u202e https://u:s3cret@h/lock?sig=s3cret"
+	s.Annotations = map[string]string{lockAnnotation: "/lock", venvAnnotation: venv}
+	f.sh(`mkdir -p "$R$(printf '` + strings.ReplaceAll(venv, "\n", `\n`) + `')/of-somebody"`) // so that none is made there
 	f.spec(s)
 	log, config := filepath.Join(t.TempDir(), "log"), filepath.Join(t.TempDir(), "config.toml")
 	must(t, os.WriteFile(config, []byte("[profile.default]\nallow_container_lock = true\n"), 0o600))
