@@ -20,6 +20,7 @@ import (
 	nrilog "github.com/containerd/nri/pkg/log"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
+	"larder/cmd/internal/readiness"
 	"larder/overlay/overlaytest"
 	"larder/snapshot"
 	"larder/snapshot/image"
@@ -162,7 +163,7 @@ func (e *engine) start(failpoint string, args ...string) {
 func (e *engine) registered() {
 	e.t.Helper()
 	e.wait("registered", func() bool {
-		_, err := readStatus(e.ready, time.Now())
+		_, err := readiness.Read(e.ready, time.Now())
 		return err == nil
 	})
 	time.Sleep(50 * time.Millisecond) // the runtime counts it in after its answer

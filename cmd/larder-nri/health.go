@@ -2,24 +2,15 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
-	"larder/snapshot"
-)
-
-// A plugin that is registered touches its file every interval; one that has not for stale is dead,
-// stopped, or no longer registered.
-const (
-	interval = 2 * time.Second
-	stale    = 10 * time.Second
+	"larder/cmd/internal/readiness"
 )
 
 // health tells others whether the plugin is registered: a file, and the service manager.
@@ -29,13 +20,6 @@ type health struct {
 	mu    sync.Mutex
 	on    bool
 	since bool // it was registered since the last look
-}
-
-// status is the file's content.
-type status struct {
-	PID     int       `json:"pid"`
-	Runtime string    `json:"runtime"`
-	Since   time.Time `json:"since"`
 }
 
 // connecting takes away what an earlier process may have left.
@@ -50,11 +34,7 @@ func (h *health) registered(runtime string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.on, h.since = true, true
-	b, err := json.Marshal(status{os.Getpid(), runtime, time.Now().UTC().Truncate(time.Second)})
-	if err == nil {
-		_ = os.MkdirAll(filepath.Dir(h.path), 0o755)
-		err = snapshot.WriteFile(h.path, append(b, '\n'), 0o644)
-	}
+	err := readiness.Write(h.path, runtime)
 	state := "registered with " + runtime
 	if err != nil {
 		state += "; " + err.Error()
@@ -81,7 +61,7 @@ func (h *health) was() (since bool) {
 
 // beat touches the file, and tells the service manager's watchdog that the process is not stuck.
 func (h *health) beat(ctx context.Context) {
-	tick := time.NewTicker(interval)
+	tick := time.NewTicker(readiness.Interval)
 	defer tick.Stop()
 	for {
 		select {
@@ -114,29 +94,11 @@ func notify(state string) {
 
 // ready is the command that a probe runs.
 func ready(path string, stdout *os.File, log *slog.Logger) int {
-	s, err := readStatus(path, time.Now())
+	s, err := readiness.Read(path, time.Now())
 	if err != nil {
 		log.Error("not registered: " + err.Error())
 		return exitError
 	}
-	fmt.Fprintf(stdout, "registered with %s since %s\n", s.Runtime, s.Since.Format(time.RFC3339))
+	fmt.Fprintln(stdout, s)
 	return exitOK
-}
-
-func readStatus(path string, now time.Time) (s status, err error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return s, err
-	}
-	if age := now.Sub(info.ModTime()); age > stale {
-		return s, fmt.Errorf("%s was last touched %v ago: the plugin is dead or stopped", path, age.Truncate(time.Second))
-	}
-	b, err := os.ReadFile(path)
-	if err == nil {
-		err = json.Unmarshal(b, &s)
-	}
-	if err != nil {
-		return s, fmt.Errorf("read %s: %w", path, err)
-	}
-	return s, nil
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/cmd/internal/event"
+	"larder/cmd/internal/readiness"
 	venv "larder/overlay/pypi"
 	leftovers "larder/popularity/pypi"
 	"larder/snapshot/ecosystem"
@@ -103,7 +104,7 @@ func parse(args []string, store string) (options, error) {
 	o := options{store: store}
 	flags := flag.NewFlagSet(program, flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	flags.StringVar(&o.ready, "ready", "/run/larder/nri.json", "")
+	flags.StringVar(&o.ready, "ready", readiness.Path, "")
 	if len(args) > 0 && args[0] == "ready" {
 		o.verb, args = args[0], args[1:]
 	} else {

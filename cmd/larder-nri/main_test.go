@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"larder/cmd/internal/config"
+	"larder/cmd/internal/readiness"
 )
 
 func TestParse(t *testing.T) {
@@ -35,19 +36,19 @@ func TestReadStatus(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ready.json")
 	h := health{path: path}
 	h.registered("containerd 2.1")
-	s, err := readStatus(path, time.Now())
+	s, err := readiness.Read(path, time.Now())
 	if err != nil || s.Runtime != "containerd 2.1" || s.PID != os.Getpid() {
 		t.Errorf("%+v, %v", s, err)
 	}
-	if _, err := readStatus(path, time.Now().Add(time.Minute)); err == nil || !strings.Contains(err.Error(), "dead or stopped") {
+	if _, err := readiness.Read(path, time.Now().Add(time.Minute)); err == nil || !strings.Contains(err.Error(), "dead or stopped") {
 		t.Errorf("a minute old: %v", err)
 	}
 	must(t, os.WriteFile(path, []byte("{"), 0o600))
-	if _, err := readStatus(path, time.Now()); err == nil {
+	if _, err := readiness.Read(path, time.Now()); err == nil {
 		t.Error("half a file")
 	}
 	h.lost()
-	if _, err := readStatus(path, time.Now()); !errors.Is(err, os.ErrNotExist) {
+	if _, err := readiness.Read(path, time.Now()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("lost: %v", err)
 	}
 }

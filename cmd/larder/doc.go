@@ -14,6 +14,7 @@
 //	cmd/internal/definition  how engines are told of the hook: hooks.d, CDI, config.json
 //	cmd/internal/event   log/slog, as lines of the host's journal
 //	cmd/internal/leftover  what containers and runs left: read, then removed
+//	cmd/internal/readiness  how the NRI plugin says that a runtime calls it
 //
 //	popularity           what to stock: rankings and their blend
 //	  sources            rankings from files, addresses, ClickHouse

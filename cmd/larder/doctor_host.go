@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"larder/cmd/internal/readiness"
 )
 
 // doctorPatience is how long each question to another program or host may take. Tests take longer: they
@@ -80,10 +82,13 @@ func runtimeChecks(root string) (checks []finding, used []hookFile) {
 		}
 		found := definitions(root, r.dirs)
 		used = append(used, found...)
-		if len(found) == 0 {
+		switch plugin, err := readiness.Read(filepath.Join(root, readiness.Path), time.Now()); {
+		case len(found) == 0 && err == nil && strings.HasPrefix(plugin.Runtime, r.name):
+			k.Detail += ": larder-nri, " + plugin.String()
+		case len(found) == 0:
 			k.State, k.Detail = stateWarn, fmt.Sprintf("%s, and no file of %s names larder-hook", path, "/"+strings.Join(r.dirs, " or /"))
 			k.Fix = "larder setup " + r.how
-		} else {
+		default:
 			k.Detail += ": " + found[0].file
 		}
 		checks = append(checks, k)
@@ -92,7 +97,20 @@ func runtimeChecks(root string) (checks []finding, used []hookFile) {
 		checks = append(checks, finding{Group: "runtimes", Name: "container runtime", State: stateUnknown, Detail: "none on PATH",
 			Why: "only needed for containers: larder run needs none", Fix: "install podman, docker or runc"})
 	}
-	return append(append(checks, hookCheck(root, used)), logCheck(root, used)), used
+	checks = append(checks, pluginChecks(root)...)
+	return append(checks, hookCheck(root, used), logCheck(root, used)), used
+}
+
+// pluginChecks say whether the plugin that was set up is registered: without it pods start, and get nothing.
+func pluginChecks(root string) []finding {
+	plugin, err := readiness.Read(filepath.Join(root, readiness.Path), time.Now())
+	if unit, _ := filepath.Glob(filepath.Join(root, "etc/systemd/system", nriServiceName)); errors.Is(err, fs.ErrNotExist) {
+		if len(unit) == 0 {
+			return nil
+		}
+		err = fmt.Errorf("%s is there, and %s is not", unit[0], readiness.Path)
+	}
+	return []finding{judge("runtimes", "larder-nri", plugin.String(), "without the plugin pods start, and get nothing", err, stateWarn, "systemctl restart "+nriServiceName)}
 }
 
 // hookFile is a file that makes a runtime run the hook.

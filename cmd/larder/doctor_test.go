@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"larder/cmd/internal/readiness"
 	"larder/snapshot"
 	"larder/snapshot/ecosystem"
 )
@@ -81,6 +83,47 @@ func TestDoctorHook(t *testing.T) {
 	defer l.Close()
 	if k := logCheck(root, nil); k.State != stateOK || !strings.Contains(k.Detail, "journalctl -t larder-hook") {
 		t.Errorf("a log: %+v", k)
+	}
+}
+
+// A plugin that was set up is registered now, or it is said; then its runtime needs nothing else.
+func TestDoctorPlugin(t *testing.T) {
+	bin := below(t, map[string]string{"containerd": "#!/bin/sh\n"})
+	t.Setenv("PATH", bin)
+	const unit = "etc/systemd/system/larder-nri.service"
+	for _, tc := range []struct {
+		name             string
+		files            map[string]string
+		runtime          string // that it is registered with; "" with none
+		age              time.Duration
+		engine, plugin   string // states
+		says, saysPlugin string
+	}{
+		{"no plugin", nil, "", 0, stateWarn, "", "names larder-hook", ""},
+		{"set up", map[string]string{unit: "x"}, "", 0, stateWarn, stateWarn, "names larder-hook", "nri.json is not"},
+		{"registered", map[string]string{unit: "x"}, "containerd v2.1.9", 0, stateOK, stateOK, "larder-nri, registered with containerd v2.1.9", "registered with containerd"},
+		{"with another runtime", nil, "cri-o 1.30", 0, stateWarn, stateOK, "names larder-hook", "registered with cri-o"},
+		{"stopped", nil, "containerd v2.1.9", time.Minute, stateWarn, stateWarn, "names larder-hook", "dead or stopped"},
+	} {
+		root := below(t, tc.files)
+		if tc.runtime != "" {
+			path := filepath.Join(root, readiness.Path)
+			then := time.Now().Add(-tc.age)
+			if err := errors.Join(readiness.Write(path, tc.runtime), os.Chtimes(path, then, then)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		checks, _ := runtimeChecks(root)
+		states, details := map[string]string{}, map[string]string{}
+		for _, k := range checks {
+			states[k.Name], details[k.Name] = k.State, k.Detail
+		}
+		if states["containerd"] != tc.engine || !strings.Contains(details["containerd"], tc.says) {
+			t.Errorf("%s: containerd %s: %s", tc.name, states["containerd"], details["containerd"])
+		}
+		if states["larder-nri"] != tc.plugin || !strings.Contains(details["larder-nri"], tc.saysPlugin) {
+			t.Errorf("%s: larder-nri %s: %s", tc.name, states["larder-nri"], details["larder-nri"])
+		}
 	}
 }
 
