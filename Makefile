@@ -70,8 +70,9 @@ races: ## attaches against gc: every order of their steps, and 1,000 at random (
 swaps: ## attaches while directories on the way are exchanged for links: 200,000 (root); SWAPS=5000 says how many
 	LARDER_SWAPS=$(or $(SWAPS),200000) $(GO) test -tags $(TAGS) -count=1 -v -timeout 60m -run '^TestMountSwaps$$' ./overlay/oci
 
-load: ## containers one after another, held together, and at once: 10000,1000,50 (root); LOAD=100,40,20 says how many
-	LARDER_LOAD=$(or $(LOAD),10000$(comma)1000$(comma)50) $(GO) test -tags $(TAGS) -count=1 -v -timeout 60m -run '^TestMountLoad$$' ./cmd/larder-hook
+load: ## containers one after another, held together, and at once: 10000,1000,50, and so many of runc held: 1000 (root); LOAD=100,40,20 and RUNC=20 say how many
+	LARDER_LOAD=$(or $(LOAD),10000$(comma)1000$(comma)50) LARDER_E2E=1 LARDER_RUNC_LOAD=$(or $(RUNC),1000) \
+	  $(GO) test -tags $(TAGS) -count=1 -v -timeout 60m -run '^Test(MountLoad|E2ERuncLoad)$$' ./cmd/larder-hook
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l cmd snapshot overlay builder popularity scripts)" || { gofmt -d cmd snapshot overlay builder popularity scripts; exit 1; }

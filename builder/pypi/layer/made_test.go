@@ -149,6 +149,7 @@ func TestE2EMadeLayersOnEveryPython(t *testing.T) {
 	pypitest.Real(t)
 	for _, in := range interpreters(t) {
 		t.Run(in.Version, func(t *testing.T) {
+			t.Parallel()
 			forms := append(madeWheels(in), pypitest.OddRecords()...)
 			for _, f := range madeWheels(in)[1:] {
 				for i, change := range []func(f *form){
