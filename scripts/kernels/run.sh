@@ -51,30 +51,28 @@ program() {
   done
 }
 
-# module NAME: a module of the kernel at $modules, into the initramfs, after those that it depends on.
+# module INIT MODULES NAME: a module of the kernel's, into the initramfs, after those that it depends on.
 module() {
   local file depends one
-  file=$(find "$modules" -name "$1.ko" -o -name "$1.ko.xz" -o -name "$1.ko.zst" | head -n 1)
+  file=$(find "$2" -name "$3.ko" -o -name "$3.ko.xz" -o -name "$3.ko.zst" | head -n 1)
   [ -n "$file" ] || return 0 # built in
-  [ -z "$(find "$work/init/modules" -name "*-$1.ko")" ] || return 0
+  [ -z "$(find "$1/modules" -name "*-$3.ko")" ] || return 0
   depends=$(unpacked "$file" | tr '\0' '\n' | sed -n 's/^depends=//p' | tr , ' ')
-  for one in $depends; do module "$one"; done
-  unpacked "$file" >"$work/init/modules/$(printf %02d "$(find "$work/init/modules" -type f | wc -l)")-$1.ko"
+  for one in $depends; do module "$1" "$2" "$one"; done
+  unpacked "$file" >"$1/modules/$(printf %02d "$(find "$1/modules" -type f | wc -l)")-$3.ko"
 }
 
 unpacked() { case $1 in *.xz) xz -dc "$1" ;; *.zst) zstd -qdc "$1" ;; *) cat "$1" ;; esac; }
 
-# initramfs finds the disk and starts what is on it.
+# initramfs DIR MODULES: what finds the disk and starts what is on it, as DIR/initrd.
 initramfs() {
-  rm -rf "$work/init" && mkdir -p "$work/init"/{usr/bin,usr/lib,usr/lib64,dev,proc,sys,modules,disk}
-  modules=$1
-  ln -s usr/bin usr/lib usr/lib64 "$work/init/"
-  local m; for m in crc32c_generic crc32c virtio_pci virtio_blk loop erofs overlay quota_v2 xfs; do module "$m"; done
-  program "$work/init" busybox
-  cp scripts/kernels/init "$work/init/init" && chmod 755 "$work/init/init"
-  (cd "$work/init" && find . | busybox cpio -o -H newc 2>/dev/null) | gzip -1 >"$work/initrd"
+  mkdir -p "$1/init"/{usr/bin,usr/lib,usr/lib64,dev,proc,sys,modules,disk}
+  ln -s usr/bin usr/lib usr/lib64 "$1/init/"
+  local m; for m in crc32c_generic crc32c virtio_pci virtio_blk loop erofs overlay quota_v2 xfs; do module "$1/init" "$2" "$m"; done
+  program "$1/init" busybox
+  cp scripts/kernels/init "$1/init/init" && chmod 755 "$1/init/init"
+  (cd "$1/init" && find . | busybox cpio -o -H newc 2>/dev/null) | gzip -1 >"$1/initrd"
 }
-
 
 # disk makes the file system that the tests run on, once for all kernels.
 disk() {
@@ -97,22 +95,40 @@ disk() {
   mkfs.ext4 -q -F -E lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0 -d "$root" "$work/disk"
 }
 
-# boot VERSION prints what the guest says of its tests.
+# boot VERSION KERNEL prints what the guest says of its tests. Its processors take turns on one of ours: where
+# each has a thread of its own, one runs what the other has just replaced in the kernel's own code, and
+# the kernel ends ("Oops: int3").
 boot() {
-  local dir
-  dir=$(kernel "$1") || return 1
-  initramfs "$dir/lib/modules"
-  cp --sparse=always "$work/disk" "$work/disk.run"
+  local dir=$work/$1
+  mkdir "$dir"
+  initramfs "$dir" "$2/lib/modules"
+  cp --sparse=always "$work/disk" "$dir/disk"
   timeout "$patience" qemu-system-x86_64 -accel tcg,thread=single -cpu max -smp 2 -m 1536 -nodefaults -no-reboot -display none -serial stdio \
-    -kernel "$dir"/boot/vmlinuz-* -initrd "$work/initrd" -append "console=ttyS0 quiet panic=-1 loglevel=${LARDER_KERNELS_LOG:-1}" \
-    -drive "file=$work/disk.run,if=virtio,format=raw,cache=unsafe" </dev/null | sed -u 's/\r//' | tee "$work/said" || true
-  grep -q '^=== END' "$work/said" || { echo "--- FAIL: kernel $1 did not come to the end of its tests"; return 1; }
-  ! grep -q -- '^ *--- FAIL' "$work/said"
+    -kernel "$2"/boot/vmlinuz-* -initrd "$dir/initrd" -append "console=ttyS0 quiet panic=-1 loglevel=${LARDER_KERNELS_LOG:-1}" \
+    -drive "file=$dir/disk,if=virtio,format=raw,cache=unsafe" </dev/null | sed -u 's/\r//' | tee "$dir/said" || true
+  rm -f "$dir/disk"
+  grep -q '^=== END' "$dir/said" || { echo "--- FAIL: kernel $1 did not come to the end of its tests"; return 1; }
+  ! grep -q -- '^ *--- FAIL' "$dir/said"
+}
+
+# boots VERSION...: as many at a time as there are processors. What each says is printed by itself.
+boots() {
+  local version found status=0
+  for version in "$@"; do
+    while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n || true; done
+    found=$(kernel "$version") || { status=1; continue; }
+    (boot "$version" "$found" >"$work/$version.out" 2>&1; echo $? >"$work/$version.rc") &
+  done
+  wait
+  for version in "$@"; do
+    [ ! -e "$work/$version.out" ] || cat "$work/$version.out"
+    [ "$(cat "$work/$version.rc" 2>/dev/null)" = 0 ] || status=1
+  done
+  return $status
 }
 
 { # read whole before it runs, so that the file may change meanwhile
   disk
-  status=0
-  for version in "$@"; do boot "$version" || status=1; done
-  exit $status
+  boots "$@"
+  exit
 }
