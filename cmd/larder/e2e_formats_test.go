@@ -16,6 +16,7 @@ import (
 // whatever the format.
 func TestE2ELockFormats(t *testing.T) {
 	needE2E(t)
+	t.Parallel()
 	p := newProgram(t)
 	python := p.python()
 	m := locked{program: p, python: python}

@@ -86,6 +86,7 @@ const ask = `python -c "$ASK" `
 // one: they find their data files, templates, plugins, scripts and libraries.
 func TestE2EPrograms(t *testing.T) {
 	needE2E(t)
+	t.Parallel()
 	m := newLocked(t, "django", "flask", "fastapi", "uvicorn", "pytest", "pytest-xdist", "pytest-cov", "jupyterlab",
 		"numpy", "pandas", "scipy", "scikit-learn", "matplotlib", "lxml", "pillow", "pyyaml", "cryptography")
 	m.program = m.with("ASK=" + askServer)

@@ -141,6 +141,7 @@ func (p *program) file(name, content string) string {
 // for one wheel: a proxy that opens the TLS counts every request.
 func TestE2EPipDownloadsNoWheel(t *testing.T) {
 	needE2E(t)
+	t.Parallel()
 	p := newProgram(t)
 	python := p.python()
 	packages := []string{"flask", "requests", "numpy", "pandas"}

@@ -31,6 +31,7 @@ var toolsLock = []string{"flask==3.0.3", "click==8.1.7", "requests", "zope.inter
 // would that one; the snapshot does not change.
 func TestE2ETools(t *testing.T) {
 	needE2E(t)
+	t.Parallel()
 	m := newLocked(t, toolsLock...)
 	uv := newVenv(t, m, filepath.Join(t.TempDir(), "uv"), "uv")
 	m.program = m.with("SURVEY="+surveyPython, "UV="+filepath.Join(uv, "bin", "uv"), "PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_ROOT_USER_ACTION=ignore")
