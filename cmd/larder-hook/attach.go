@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -106,5 +109,9 @@ func openStore(named string, cfg config.Config) (*snapshot.Store, error) {
 	if named == "" {
 		named = cfg.Store
 	}
-	return snapshot.Open(named)
+	s, err := snapshot.Open(named)
+	if errors.Is(err, fs.ErrPermission) {
+		err = fmt.Errorf("%w: the hook is root's; an engine without root has its user's tree, of larder mount --user", err)
+	}
+	return s, err
 }
