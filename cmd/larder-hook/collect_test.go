@@ -24,18 +24,17 @@ import (
 	"larder/overlay/overlaytest"
 )
 
-// heldPrograms builds larder and the hook with failpoints, once.
-var heldPrograms = sync.OnceValues(func() (dir string, err error) {
-	if dir, err = os.MkdirTemp("", "larder-held"); err != nil {
-		return "", err
-	}
+// heldPrograms builds larder and the hook with failpoints.
+func heldPrograms(t testing.TB) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
 	build := exec.Command("go", "build", "-tags", "urfave_cli_no_docs,failpoint", "-ldflags", overlaytest.LinkFlags(), "-o", dir+"/", "larder/cmd/larder", "larder/cmd/larder-hook")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		return dir, fmt.Errorf("%w\n%s", err, out)
+		t.Fatalf("%v\n%s", err, out)
 	}
-	return dir, nil
-})
+	return dir
+}
 
 // The steps of both, as far as one can matter to the other.
 var (
@@ -103,9 +102,7 @@ func TestMountAttachBesideGC(t *testing.T) {
 	if !overlaytest.Inside(t) {
 		return
 	}
-	bin, err := heldPrograms()
-	must(t, err)
-	defer os.RemoveAll(bin)
+	bin := heldPrograms(t)
 	attachPoints, gcPoints := attachSteps, gcSteps
 	if os.Getenv(racesVariable) == "" { // those between which the two can see something of each other
 		attachPoints, gcPoints = attachSteps[:3], slices.DeleteFunc(slices.Clone(gcSteps), func(p string) bool { return p == "gc: snapshots listed" })
@@ -170,9 +167,7 @@ func TestMountAttachesRaceGC(t *testing.T) {
 	if !overlaytest.Inside(t) {
 		return
 	}
-	bin, err := heldPrograms()
-	must(t, err)
-	defer os.RemoveAll(bin)
+	bin := heldPrograms(t)
 	rounds, _ := strconv.Atoi(os.Getenv(racesVariable))
 	race(t, bin, max(rounds, 40), func(a *arena, i int) (string, []string) {
 		a.reset()
@@ -213,9 +208,7 @@ func TestMountGCMeetsAnOpener(t *testing.T) {
 	if !overlaytest.Inside(t) {
 		return
 	}
-	bin, err := heldPrograms()
-	must(t, err)
-	defer os.RemoveAll(bin)
+	bin := heldPrograms(t)
 	a := newArena(t, bin, 0)
 	for _, point := range []string{"gc: lease granted", "gc: set aside"} {
 		a.reset()
@@ -268,9 +261,7 @@ func TestMountGCNamesWhoHasIt(t *testing.T) {
 	if !overlaytest.Inside(t) {
 		return
 	}
-	bin, err := heldPrograms()
-	must(t, err)
-	defer os.RemoveAll(bin)
+	bin := heldPrograms(t)
 	a := newArena(t, bin, 0)
 	kept := func(what, who string) {
 		t.Helper()

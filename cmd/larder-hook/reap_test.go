@@ -59,9 +59,7 @@ func TestMountReapsManyDead(t *testing.T) {
 	if !overlaytest.Inside(t) {
 		return
 	}
-	bin, err := heldPrograms()
-	must(t, err)
-	defer os.RemoveAll(bin)
+	bin := heldPrograms(t)
 	store := filepath.Join(t.TempDir(), "store")
 	id := publish(t, store, nil)
 	s, err := snapshot.Open(store)
@@ -92,9 +90,7 @@ func TestMountReapsHostileUppers(t *testing.T) {
 	if err != nil {
 		files = 5_000
 	}
-	bin, err := heldPrograms()
-	must(t, err)
-	defer os.RemoveAll(bin)
+	bin := heldPrograms(t)
 	store := filepath.Join(t.TempDir(), "store")
 	id := publish(t, store, nil)
 	s, err := snapshot.Open(store)
