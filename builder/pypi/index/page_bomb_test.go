@@ -26,7 +26,7 @@ func packed(t testing.TB, text string) []byte {
 
 // Pages of some KB of gzip, each made to take a reader that is not linear, or keeps
 // what it is told, minutes or gigabytes.
-func TestPageBombs(t *testing.T) {
+func TestBoundsOfPages(t *testing.T) {
 	const size = 32 << 20
 	fill := func(s string) string { return strings.Repeat(s, size/len(s)) }
 	html, json := "text/html", "application/vnd.pypi.simple.v1+json"

@@ -62,7 +62,7 @@ func bombs() map[string]struct {
 }
 
 // What opening a wheel costs is linear in the wheel, and in what its texts may have.
-func TestOpenIsLinear(t *testing.T) {
+func TestBoundsOfWheels(t *testing.T) {
 	for name, bomb := range bombs() {
 		t.Run(name, func(t *testing.T) {
 			b, file := bomb.wheel.Bytes(), bomb.wheel.Filename()
