@@ -124,10 +124,10 @@ func (e *engine) container(verb, script string, flags ...string) string {
 // sleeps is a container that does nothing, and ends at once when it is told.
 const sleeps = `trap 'exit 0' TERM; while :; do sleep 0.1; done`
 
-func (e *engine) leases() int {
-	e.t.Helper()
-	n, err := filepath.Glob(filepath.Join(e.store, "leases/*.json"))
-	must(e.t, err)
+func (w *world) leases() int {
+	w.t.Helper()
+	n, err := filepath.Glob(filepath.Join(w.store, "leases/*.json"))
+	must(w.t, err)
 	return len(n)
 }
 
@@ -256,18 +256,9 @@ func TestE2EPodmanRuntime(t *testing.T) {
 	if !overlaytest.Inside(t) {
 		return
 	}
-	programs := t.TempDir()
-	wrapper := filepath.Join(programs, "larder-runc")
-	build := exec.Command("go", "build", "-tags", "urfave_cli_no_docs", "-o", wrapper, "larder/cmd/larder-runc")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	must(t, os.Link(hookBinary(t), filepath.Join(programs, "larder-hook")))
+	wrapper := wrapperBinary(t, t.TempDir())
 	e := newEngine(t, wrapper, "")
-	must(t, mount.Mount("tmpfs", "/var/lib", "tmpfs", "mode=0755"))
-	must(t, os.Mkdir("/var/lib/larder", 0o700))
-	must(t, mount.Mount(e.store, "/var/lib/larder", "none", "bind"))
+	e.storeByDefault()
 	if got := e.container("run", "cat ~/.cache/pip/http-v2/a/body", "--rm"); got != "a wheel" {
 		t.Errorf("%q", got)
 	}
