@@ -9,8 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 
 	"github.com/moby/sys/mountinfo"
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -27,8 +27,31 @@ type trial struct {
 	runtime string // path of runc or crun
 	hook    definition.Hook
 	store   string
-	dir     string // scratch, beside the store
-	id      string
+	dir     string // scratch, in the store's directory
+}
+
+// trialPrefix begins the names of scratch directories. A trial takes seconds: one that is older than trialLife
+// is of a doctor that was killed.
+const (
+	trialPrefix = ".larder-doctor-"
+	trialLife   = 10 * time.Minute
+)
+
+// id is the container's, by which a later doctor finds it, too.
+func (t *trial) id() string { return strings.TrimPrefix(filepath.Base(t.dir), ".") }
+
+// sweep ends and removes what killed doctors left.
+func (t *trial) sweep(ctx context.Context) {
+	dirs, _ := filepath.Glob(filepath.Join(t.store, trialPrefix+"*"))
+	for _, dir := range dirs {
+		if info, err := os.Lstat(dir); err == nil && info.IsDir() && time.Since(info.ModTime()) > trialLife {
+			old := trial{runtime: t.runtime, dir: dir}
+			ctx, done := shortly(ctx)
+			_ = old.do(ctx, "delete", "--force", old.id())
+			done()
+			_ = os.RemoveAll(dir)
+		}
+	}
 }
 
 // trialCheck tries one container where it can, and says what it got.
@@ -36,7 +59,8 @@ func trialCheck(c *cli.Context, store string, used []hookFile) finding {
 	const name, why = "trial container", "that each part is there does not say that they work together"
 	t, err := newTrial(c, store, used)
 	if err == nil {
-		t.dir, err = os.MkdirTemp(t.store, ".larder-doctor-")
+		t.sweep(c.Context)
+		t.dir, err = os.MkdirTemp(t.store, trialPrefix)
 	}
 	if err != nil {
 		return judge("runtimes", name, "", why, fmt.Errorf("not tried: %w", err), stateUnknown, hintOf(err))
@@ -51,7 +75,7 @@ func trialCheck(c *cli.Context, store string, used []hookFile) finding {
 
 // newTrial finds all that a trial needs; the error says what lacks.
 func newTrial(c *cli.Context, store string, used []hookFile) (*trial, error) {
-	t := &trial{id: "larder-doctor-" + strconv.Itoa(os.Getpid())}
+	t := &trial{}
 	if os.Geteuid() != 0 {
 		return nil, lacks("not root", "run as root")
 	}
@@ -107,13 +131,13 @@ func (t *trial) run(ctx context.Context) (got string, err error) {
 		return "", err
 	}
 	pidFile := filepath.Join(t.dir, "pid")
-	err = t.do(ctx, "create", "--bundle", t.dir, "--pid-file", pidFile, t.id)
+	err = t.do(ctx, "create", "--bundle", t.dir, "--pid-file", pidFile, t.id())
 	if err == nil {
 		got, err = t.look(pidFile)
 		// Whatever became of what was asked: nothing is left of it.
 		ctx, done := shortly(context.WithoutCancel(ctx))
 		defer done()
-		err = errors.Join(err, t.do(ctx, "delete", "--force", t.id))
+		err = errors.Join(err, t.do(ctx, "delete", "--force", t.id()))
 	}
 	return got, err
 }
@@ -206,7 +230,7 @@ func (t *trial) look(pidFile string) (string, error) {
 func (t *trial) said() string {
 	text, _ := os.ReadFile(t.log())
 	for line := range strings.Lines(string(text)) {
-		if _, after, ok := strings.Cut(line, " attach "+t.id+": "); ok {
+		if _, after, ok := strings.Cut(line, " attach "+t.id()+": "); ok {
 			said, _, _ := strings.Cut(strings.TrimSpace(after), " ms=")
 			return said
 		}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -109,6 +110,28 @@ func TestMountDoctorTrial(t *testing.T) {
 	}
 	for runtime, p := range only {
 		expect(runtime, trialOf(t, p), stateOK, runtime+": attached at /root/.cache/pip")
+	}
+	killed, alive := filepath.Join(s.Dir(), trialPrefix+"1"), filepath.Join(s.Dir(), trialPrefix+"2")
+	for _, dir := range []string{killed, alive} {
+		if err := os.MkdirAll(filepath.Join(dir, "rootfs"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	then := time.Now().Add(-time.Hour)
+	if err := os.Chtimes(killed, then, then); err != nil {
+		t.Fatal(err)
+	}
+	if _, errs, status := p.try("larder", "doctor"); status != exitOK {
+		t.Fatal(errs)
+	}
+	if _, err := os.Lstat(killed); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what a killed doctor left: %v", err)
+	}
+	if err := os.Remove(filepath.Join(alive, "rootfs")); err != nil {
+		t.Errorf("what another doctor is at: %v", err)
+	}
+	if err := os.RemoveAll(alive); err != nil {
+		t.Fatal(err)
 	}
 	expect("a profile of nothing", trialOf(t, p, "--config", filepath.Join(r.dir, "config.toml")), stateWarn, "attached 0 mounts; the hook said: ")
 	expect("no runtime", trialOf(t, none), stateUnknown, "not tried: neither runc nor crun is on PATH")
