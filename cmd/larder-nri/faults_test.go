@@ -313,13 +313,15 @@ func TestE2EPluginIsFlat(t *testing.T) {
 	}
 	time.Sleep(200 * time.Millisecond) // what it does behind the runtime's back
 	fds, threads := held()
-	for i := range 20 {
+	const rounds = 20
+	for i := range rounds {
 		serve(fmt.Sprint("c", i))
 	}
+	// Go keeps the threads that a busy host made it start; what is left of each container would be more.
+	var f, n int
+	defer func() { t.Logf("descriptors %d, then %d; threads %d, then %d", fds, f, threads, n) }()
 	e.wait("flat", func() bool {
-		f, n := held()
-		return f <= fds+5 && n <= threads+3
+		f, n = held()
+		return f < fds+rounds/2 && n < threads+rounds/2
 	})
-	f, n := held()
-	t.Logf("descriptors %d, then %d; threads %d, then %d", fds, f, threads, n)
 }
