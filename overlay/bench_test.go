@@ -138,7 +138,7 @@ func BenchmarkShow(b *testing.B) {
 	}
 	tree := openTree(b, overlaytest.New(b, b.TempDir(), small), overlay.BackedByLoop, 0, 0)
 	for b.Loop() {
-		m, err := overlay.Chosen().Show(tree)
+		m, err := overlay.Chosen().Show(tree, "")
 		must(b, err)
 		m.Close()
 	}

@@ -58,9 +58,6 @@ func (s *scratch) tree(above string, parent *os.File, objects string) (*os.File,
 	})
 }
 
-// readOnly are the flags of a tree.
-const readOnly = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
-
 // idmapped places a clone of a placed mount for another owner.
 func (s *scratch) idmapped(m, userns *os.File, owner Owner) (*os.File, error) {
 	clone, err := Clone(m)
@@ -90,12 +87,18 @@ func (byName) Clone(m *os.File) (clone *os.File, err error) {
 
 // Show hides the pool where it is an ordinary lower of the tree, whoever made that: below an overlay
 // whose topmost lower has a whiteout for each directory that a pool can have.
-func (c byName) Show(tree *os.File) (m *os.File, err error) {
+func (c byName) Show(tree *os.File, label string) (m *os.File, err error) {
 	if shows, err := showsPool(tree); err != nil {
 		return nil, err
-	} else if !shows {
+	} else if !shows && label == "" {
 		return c.Clone(tree)
 	}
+	return c.cover(tree, label)
+}
+
+// cover makes an overlay of the whiteouts and the tree. Where there is no pool they hide nothing, and
+// are the second lower that the kernel asks for.
+func (byName) cover(tree *os.File, label string) (m *os.File, err error) {
 	err = inScratch(func(s *scratch) error {
 		if err := s.lend(tree); err != nil {
 			return err
@@ -105,12 +108,11 @@ func (c byName) Show(tree *os.File) (m *os.File, err error) {
 			return err
 		}
 		defer unix.Close(hide)
-		m, err = s.overlay(SourcePrefix+"tree", readOnly, [][2]string{
-			{"lowerdir", name(hide) + ":" + name(fdOf(tree))}, {"metacopy", "off"}, {"redirect_dir", "nofollow"},
-		})
+		layers := [][2]string{{"lowerdir", name(hide) + ":" + name(fdOf(tree))}}
+		m, err = s.overlay(SourcePrefix+"tree", readOnly, append(layers, shown(label)...))
 		return err
 	})
-	return m, err
+	return m, labelError(label, err)
 }
 
 // showsPool says whether the tree's root has a directory of a pool's.
@@ -193,7 +195,7 @@ func (byName) NewView(v View) (m *os.File, err error) {
 	})
 	if err != nil {
 		v.unmark()
-		return nil, err
+		return nil, labelError(v.Label, err)
 	}
 	return v.checked(m)
 }

@@ -151,9 +151,9 @@ func (c *choice) Clone(m *os.File) (clone *os.File, err error) {
 	return clone, err
 }
 
-func (c *choice) Show(tree *os.File) (m *os.File, err error) {
+func (c *choice) Show(tree *os.File, label string) (m *os.File, err error) {
 	err = c.try(ofOnlyFirst, func(by Construction) (err error) {
-		m, err = by.Show(tree)
+		m, err = by.Show(tree, label)
 		return err
 	})
 	return m, err

@@ -16,8 +16,9 @@ type Construction interface {
 	OpenTree(image Image, objects string, owner Owner) (*os.File, error)
 	// Clone copies a detached mount, not what is mounted below it.
 	Clone(m *os.File) (*os.File, error)
-	// Show makes the mount that shows all of a tree to a container, and nothing of the pool.
-	Show(tree *os.File) (*os.File, error)
+	// Show makes the mount that shows all of a tree to a container, and nothing of the pool. A label
+	// ([View].Label) is that of all its files; "" leaves them those of the tree.
+	Show(tree *os.File, label string) (*os.File, error)
 	// NewView makes a view: overlay 2, writable unless its flags say otherwise. The instance's u and
 	// w must be there, fresh or left by the same plan; package overlay/instance sees to that.
 	NewView(v View) (*os.File, error)

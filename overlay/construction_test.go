@@ -66,11 +66,10 @@ func TestMountConstructionsAgree(t *testing.T) {
 	}
 }
 
-// checkConstruction has c use a tree in every way.
-func checkConstruction(t *testing.T, c overlay.Construction, tree *os.File, owner overlay.Owner) {
+// checkShown looks at what shows a tree, and closes it.
+func checkShown(t *testing.T, c overlay.Construction, tree, shown *os.File, owner overlay.Owner) {
 	t.Helper()
-	shown, err := c.Show(tree)
-	must(t, err)
+	defer shown.Close()
 	if got := names(t, shown); got != "l manifest.json views" {
 		t.Errorf("%s shows %s", c.Name(), got)
 	}
@@ -80,7 +79,47 @@ func checkConstruction(t *testing.T, c overlay.Construction, tree *os.File, owne
 	if is.Uid != want.Uid || is.Gid != want.Gid || is.Mode != want.Mode || is.Mtim != want.Mtim || int(is.Uid) != owner.UID {
 		t.Errorf("%s shows a root of %d:%d %o %v, not of %d:%d %o %v", c.Name(), is.Uid, is.Gid, is.Mode, is.Mtim, want.Uid, want.Gid, want.Mode, want.Mtim)
 	}
-	shown.Close()
+	if err := unix.Faccessat(int(shown.Fd()), "views", unix.W_OK, 0); err != unix.EROFS {
+		t.Errorf("%s shows a tree that can be written: %v", c.Name(), err)
+	}
+}
+
+// A label that SELinux does not have, or that a host without it is given, is refused as what it is.
+func TestMountLabelRefused(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	s := overlaytest.New(t, t.TempDir(), small)
+	for _, c := range overlay.Constructions() {
+		if !overlaytest.Has(c.Name()) {
+			continue
+		}
+		image, err := c.OpenImage(s.Image, overlay.BackedByLoop)
+		must(t, err)
+		defer image.Close()
+		tree, err := c.OpenTree(image, s.Objects, overlay.Owner{})
+		must(t, err)
+		defer tree.Close()
+		const label = "of:nobodys:making,c1"
+		_, err = c.Show(tree, label)
+		_, other := c.NewView(overlay.View{Tree: tree, Lowers: []string{"views/pip"}, Instance: newInstance(t, 0, 0), Source: "larder:test", Volatile: true, Label: label})
+		for _, err := range []error{err, other} {
+			if err == nil || !strings.Contains(err.Error(), "set context "+label) || errors.Is(err, overlay.ErrDepth) || errors.Is(err, overlay.ErrUnsupported) {
+				t.Errorf("%s: %v", c.Name(), err)
+			}
+		}
+	}
+}
+
+// checkConstruction has c use a tree in every way.
+func checkConstruction(t *testing.T, c overlay.Construction, tree *os.File, owner overlay.Owner) {
+	t.Helper()
+	shown, err := c.Show(tree, "")
+	must(t, err)
+	checkShown(t, c, tree, shown, owner)
+	shown, err = overlay.Cover(c, tree)
+	must(t, err)
+	checkShown(t, c, tree, shown, owner)
 	clone, err := c.Clone(tree)
 	must(t, err)
 	if got := names(t, clone); !strings.Contains(got, "views") {

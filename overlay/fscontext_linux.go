@@ -49,6 +49,21 @@ func (c *fsContext) setFlag(key string) error {
 	return nil
 }
 
+// setAll sets parameters; those without a value are flags.
+func (c *fsContext) setAll(options [][2]string) (err error) {
+	for _, o := range options {
+		if o[1] == "" {
+			err = c.setFlag(o[0])
+		} else {
+			err = c.set(o[0], o[1])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // setFd sets a layer. name is only for the error.
 func (c *fsContext) setFd(key, name string, fd int) error {
 	if err := unix.FsconfigSetFd(c.fd, key, fd); err != nil {

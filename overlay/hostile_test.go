@@ -160,7 +160,7 @@ func TestMountTreeStaysReadOnly(t *testing.T) {
 		imageDir := attach(t, image.File)
 		image.Close()
 		tree := openTree(t, s, backing, 0, 0)
-		clone, err := overlay.Chosen().Show(tree)
+		clone, err := overlay.Chosen().Show(tree, "")
 		must(t, err)
 		treeDir := attach(t, clone)
 		clone.Close()
@@ -379,7 +379,7 @@ func TestMountNoFileHandles(t *testing.T) {
 	}
 	s := overlaytest.New(t, t.TempDir(), small)
 	view, _ := newView(t, s, "views/pip")
-	clone, err := overlay.Chosen().Show(openTree(t, s, overlay.AnyBacking, 0, 0))
+	clone, err := overlay.Chosen().Show(openTree(t, s, overlay.AnyBacking, 0, 0), "")
 	must(t, err)
 	defer clone.Close()
 	for name, dir := range map[string]string{"http-v2/a/b": view, "views/pip/http-v2/a/b": attach(t, clone)} {

@@ -53,12 +53,7 @@ func newScratch() (*scratch, error) {
 	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
 		return nil, newError("make mounts private", "", "", "", err)
 	}
-	c, err := newContext("tmpfs", SourcePrefix+"scratch")
-	if err != nil {
-		return nil, err
-	}
-	defer c.close()
-	root, err := c.mount(unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC)
+	root, err := newEmpty()
 	if err != nil {
 		return nil, err
 	}
@@ -75,6 +70,16 @@ func newScratch() (*scratch, error) {
 		return nil, fmt.Errorf("make scratch namespace: %w", err)
 	}
 	return &scratch{root: root}, nil
+}
+
+// newEmpty makes a detached mount of an empty file system.
+func newEmpty() (*os.File, error) {
+	c, err := newContext("tmpfs", SourcePrefix+"scratch")
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	return c.mount(unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC)
 }
 
 // mkdir makes a new directory and returns its name.

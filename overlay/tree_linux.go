@@ -64,8 +64,11 @@ func (d descriptors) OpenTree(image Image, objects string, owner Owner) (*os.Fil
 	if err := c.set("redirect_dir", "follow"); err != nil {
 		return nil, err
 	}
-	return c.mount(unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV)
+	return c.mount(readOnly)
 }
+
+// readOnly are the flags of a tree.
+const readOnly = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV
 
 func (descriptors) Clone(m *os.File) (*os.File, error) {
 	clone, err := Clone(m)
@@ -75,8 +78,42 @@ func (descriptors) Clone(m *os.File) (*os.File, error) {
 	return clone, err
 }
 
-// Show is a clone: the pool shows nowhere in the tree.
-func (d descriptors) Show(tree *os.File) (*os.File, error) { return d.Clone(tree) }
+// Show is a clone: the pool shows nowhere in the tree. A label is a superblock's, so it takes one more
+// overlay.
+func (d descriptors) Show(tree *os.File, label string) (*os.File, error) {
+	if label == "" {
+		return d.Clone(tree)
+	}
+	return d.cover(tree, label)
+}
+
+// cover makes an overlay of the tree, and of an empty directory: the kernel makes none of one lower.
+func (descriptors) cover(tree *os.File, label string) (*os.File, error) {
+	empty, err := newEmpty()
+	if err != nil {
+		return nil, err
+	}
+	defer empty.Close()
+	c, err := newContext("overlay", SourcePrefix+"tree")
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	for _, lower := range []*os.File{tree, empty} {
+		if err := c.setFd("lowerdir+", lower.Name(), fdOf(lower)); err != nil {
+			return nil, layerError(err)
+		}
+	}
+	if err := c.setAll(shown(label)); err != nil {
+		return nil, err
+	}
+	return c.mount(readOnly)
+}
+
+// shown are the options of an overlay that shows a tree, but the layers.
+func shown(label string) [][2]string {
+	return append([][2]string{{"metacopy", "off"}, {"redirect_dir", "nofollow"}}, labelled(label)...)
+}
 
 // Clone makes a detached copy of the mount that an open directory is on, with that directory as its
 // root, and not of what is mounted below it. The directory must be in the calling thread's mount

@@ -99,17 +99,7 @@ func (c *fsContext) setOptions(v View, instance *os.File) error {
 	if err != nil {
 		return err
 	}
-	for _, o := range options {
-		if o[1] == "" {
-			err = c.setFlag(o[0])
-		} else {
-			err = c.set(o[0], o[1])
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return c.setAll(options)
 }
 
 // options are all but the layers; those without a value are flags.
@@ -124,9 +114,7 @@ func (v View) options(instance *os.File) ([][2]string, error) {
 		{"metacopy", "off"},
 		{"index", index(instance)},
 	}
-	if v.Label != "" {
-		options = append(options, [2]string{"context", v.Label})
-	}
+	options = append(options, labelled(v.Label)...)
 	if v.User {
 		options = append(options, [2]string{"userxattr", ""})
 	}

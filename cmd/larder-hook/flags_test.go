@@ -108,6 +108,30 @@ func TestMountHookRoom(t *testing.T) {
 	f.sh("test -e $R/home/a/.cache/pip/http-v2/a/body")
 }
 
+// With a label that SELinux does not have, nothing is attached, not even the read-only view without
+// it, and the label is named.
+func TestMountHookLabel(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	store := filepath.Join(t.TempDir(), "store")
+	publish(t, store, nil)
+	f := start(t, store, "c1", 0)
+	s := specOf("rootfs", "HOME=/home/a")
+	s.Linux = &specs.Linux{MountLabel: "of:nobodys:making:s0:c1,c2"}
+	f.spec(s)
+	for status, args := range map[int][]string{0: nil, 1: {"--required"}} {
+		got, stderr := f.attach(args...)
+		if got != status || strings.Count(stderr, "set context of:nobodys:making:s0:c1,c2: ") != 2 || strings.Contains(stderr, "stacked") {
+			t.Errorf("exit %d, want %d: %q", got, status, stderr)
+		}
+	}
+	if got := left(t, store); !strings.HasPrefix(got, "0 leases 0 instances ") {
+		t.Errorf("left in the store: %s", got)
+	}
+	f.sh("! grep -q ' larder:' /proc/self/mountinfo && ! test -e $R/mnt/cacache")
+}
+
 func specOf(root string, env ...string) specs.Spec {
 	return specs.Spec{Root: &specs.Root{Path: root}, Process: &specs.Process{Env: env}}
 }

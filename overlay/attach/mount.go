@@ -132,21 +132,27 @@ func maskError(err error) error {
 	return fmt.Errorf("%w: %w", ErrMask, err)
 }
 
-// makeView makes the view. Where the kernel finds the stack too deep, a file-backed image may be why
-// (a level of its own on some kernels).
+// makeView makes the view.
 func (s *Session) makeView(v overlay.View, owner overlay.Owner) (*os.File, error) {
+	return s.onTree(owner, func(tree *os.File) (*os.File, error) {
+		v.Tree = tree
+		return overlay.Chosen().NewView(v)
+	})
+}
+
+// onTree makes a mount on an owner's tree. Where the kernel finds the stack too deep, a file-backed
+// image may be why (a level of its own on some kernels).
+func (s *Session) onTree(owner overlay.Owner, mount func(tree *os.File) (*os.File, error)) (*os.File, error) {
 	t, err := s.tree(owner, overlay.AnyBacking)
 	if err != nil {
 		return nil, err
 	}
-	v.Tree = t.file
-	m, err := overlay.Chosen().NewView(v)
+	m, err := mount(t.file)
 	if !errors.Is(err, overlay.ErrDepth) || t.how != keep.FromFile {
 		return m, err
 	}
 	if t, err = s.tree(owner, overlay.BackedByLoop); err != nil {
 		return nil, err
 	}
-	v.Tree = t.file
-	return overlay.Chosen().NewView(v)
+	return mount(t.file)
 }

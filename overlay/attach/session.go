@@ -205,14 +205,14 @@ func (s *Session) HasView(name string) (bool, error) {
 	return err == nil, nil
 }
 
-// attachView attaches a clone of a tree: its superblock has no upper, so nobody can make it writable,
+// attachView attaches what shows a tree: its superblock has no upper, so nobody can make it writable,
 // whatever their capabilities (a read-only bind mount could be remounted).
 func (s *Session) attachView() error {
 	at, err := s.Namespace.View()
 	if err != nil || at == nil {
 		return err
 	}
-	m, err := s.clone(at)
+	m, err := s.show(at)
 	if err != nil {
 		at.Abandon()
 		return err
@@ -225,16 +225,12 @@ func (s *Session) attachView() error {
 	return nil
 }
 
-func (s *Session) clone(at *overlay.Point) (*os.File, error) {
+func (s *Session) show(at *overlay.Point) (*os.File, error) {
 	owner := s.Owner()
 	if s.first != nil {
 		owner = *s.first
 	}
-	t, err := s.tree(owner, overlay.AnyBacking)
-	if err != nil {
-		return nil, err
-	}
-	m, err := overlay.Chosen().Show(t.file)
+	m, err := s.onTree(owner, func(tree *os.File) (*os.File, error) { return overlay.Chosen().Show(tree, s.Label) })
 	if err != nil {
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package container
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -67,9 +66,6 @@ func (n *namespace) View() (*overlay.Point, error) {
 	path := n.profile.ReadOnlyView()
 	if path == "" {
 		return nil, nil
-	}
-	if n.spec.MountLabel != "" {
-		return nil, errors.New("not yet with an SELinux mount label")
 	}
 	owner, err := n.c.Owner(0, 0)
 	if err != nil {
