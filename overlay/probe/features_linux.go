@@ -102,6 +102,6 @@ func (h *host) settings() {
 		h.add(c)
 	}
 	if v := param("/sys/fs/selinux/enforce"); v == "1" {
-		h.add(Check{Name: "selinux", OK: true, Detail: "enforcing: views of containers get the container's mount label"})
+		h.labels()
 	}
 }

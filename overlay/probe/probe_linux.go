@@ -89,7 +89,7 @@ var whys = map[string]string{
 	"redirect_always_follow":      "it would let an upper lead elsewhere, were it asked for",
 	"panic_on_warn":               "a warning would stop the machine",
 	"mounts in one namespace":     "each kept snapshot and each container's views are mounts",
-	"selinux":                     "a container reads only what has its label",
+	"selinux":                     "a container reads only what has its label, and on some kernels loads compiled modules only from objects that it may read",
 }
 
 // try adds a check that is OK when err is nil.
