@@ -71,16 +71,34 @@ func mounted(dirs ...string) (left []string) {
 
 // mounts are the lines of the mount table with one of the directories.
 func mounts(dirs ...string) (left []string) {
-	table, err := os.ReadFile("/proc/self/mountinfo")
+	table, err := os.ReadFile(mountTable)
 	if err != nil {
 		return []string{fmt.Sprint("mount table: ", err)}
 	}
 	for line := range strings.Lines(string(table)) {
-		if names(line, dirs) && !strings.Contains(line, " "+live+" ") { // the case's own disk
+		if names(line, dirs) && !strings.Contains(line, " "+live+" ") && !there[place(line)] { // the case's own disk
 			left = append(left, strings.TrimSpace(line))
 		}
 	}
 	return left
+}
+
+const mountTable = "/proc/self/mountinfo"
+
+// there are the mounts that the program began with: a host may have snapshots of its own kept mounted.
+var there = func() map[string]bool {
+	table, _ := os.ReadFile(mountTable)
+	places := map[string]bool{}
+	for line := range strings.Lines(string(table)) {
+		places[place(line)] = true
+	}
+	return places
+}()
+
+// place is the device, the root and the place of a mount: what a copy in another namespace has, too.
+func place(line string) string {
+	fields := strings.Fields(line)
+	return strings.Join(fields[2:min(5, len(fields))], " ")
 }
 
 func names(line string, dirs []string) bool {
