@@ -110,3 +110,18 @@ func TestCount(t *testing.T) {
 		t.Errorf("one of each group: %v", got)
 	}
 }
+
+// A host's own kept snapshots are there before, under other numbers in each namespace; what a case leaves
+// in their place is not.
+func TestPlace(t *testing.T) {
+	const before = "91 27 254:0 /run/larder/snapshots /run/larder/snapshots rw,relatime shared:1 - ext4 /dev/vda rw\n"
+	for line, same := range map[string]bool{
+		"151 129 254:0 /run/larder/snapshots /run/larder/snapshots rw,relatime - ext4 /dev/vda rw\n": true,
+		"151 129 0:52 /larder/snapshots /run/larder/snapshots rw,relatime - tmpfs torture rw\n":      false,
+		"151 129 254:0 /run/larder/snapshots /run/larder/snapshots/x rw,relatime - ext4 /dev/vda rw": false,
+	} {
+		if (place(line) == place(before)) != same {
+			t.Errorf("%q", line)
+		}
+	}
+}
