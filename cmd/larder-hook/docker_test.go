@@ -3,7 +3,6 @@
 package main
 
 import (
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,8 +12,6 @@ import (
 	"time"
 
 	"github.com/moby/sys/mount"
-	"golang.org/x/sys/unix"
-
 	"larder/overlay/overlaytest"
 )
 
@@ -25,16 +22,7 @@ type docker struct{ *world }
 // host's own Docker is used.
 func newDocker(t *testing.T) *docker {
 	t.Helper()
-	for _, program := range []string{"docker", "dockerd", "containerd"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// A hierarchy of version 2 beside those of version 1 confuses runc.
-	if err := unix.Unmount("/sys/fs/cgroup/unified", unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
-		t.Fatal(err)
-	}
-	must(t, mount.Mount("tmpfs", "/run", "tmpfs", "mode=0755"))
+	forEngines(t, "docker", "dockerd", "containerd")
 	d := &docker{newWorld(t, "")}
 	programs := filepath.Join(d.dir, "libexec")
 	must(t, os.Mkdir(programs, 0o755))

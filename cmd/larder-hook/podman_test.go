@@ -33,16 +33,7 @@ type engine struct {
 // command to the next, and none is left. Nothing of the host's own Podman is used.
 func newEngine(t *testing.T, runtime, config string) *engine {
 	t.Helper()
-	for _, program := range []string{"podman", "crun", "runc"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// A hierarchy of version 2 beside those of version 1 confuses Podman and crun.
-	if err := unix.Unmount("/sys/fs/cgroup/unified", unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
-		t.Fatal(err)
-	}
-	must(t, mount.Mount("tmpfs", "/run", "tmpfs", "mode=0755"))
+	forEngines(t, "podman", "crun", "runc")
 	e := &engine{world: newWorld(t, config), runtime: runtime}
 	e.storage, e.hooksD = filepath.Join(e.dir, "storage"), filepath.Join(e.dir, "hooks.d")
 	h := definition.Hook{Path: hookBinary(t), Common: []string{"--store", e.store, "--config", e.config, "--log", e.log}, Required: true}
@@ -69,6 +60,21 @@ func newEngine(t *testing.T, runtime, config string) *engine {
 		t.Fatalf("%v: %s", err, out)
 	}
 	return e
+}
+
+// forEngines makes the test's mount namespace fit for an engine of its own, which needs the programs.
+func forEngines(t *testing.T, programs ...string) {
+	t.Helper()
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A hierarchy of version 2 beside those of version 1 confuses runtimes.
+	if err := unix.Unmount("/sys/fs/cgroup/unified", unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+		t.Fatal(err)
+	}
+	must(t, mount.Mount("tmpfs", "/run", "tmpfs", "mode=0755"))
 }
 
 // unmountAll unmounts what is below the host's directory, in the test's own mount namespace.
