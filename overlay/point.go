@@ -11,18 +11,19 @@ type Point struct {
 	// Below is a clone of what is there, nil when that is nothing. It serves as the lowest lower, so
 	// that a view hides nothing.
 	Below *os.File
-	Dir   *os.File // O_PATH
-	Undo  func()   // removes what was made to have it, as far as that is still empty; nil: nothing was
+	Dir   *os.File   // O_PATH
+	Undo  func()     // removes what was made to have it, as far as that is still empty; nil: nothing was
+	Made  []*os.File // the directories that Undo removes something from
 }
 
 // Close lets go of a point; what was made stays.
 func (p *Point) Close() {
-	for _, f := range []*os.File{p.Dir, p.Below} {
+	for _, f := range append(p.Made, p.Dir, p.Below) {
 		if f != nil {
 			f.Close()
 		}
 	}
-	p.Dir, p.Below, p.Undo = nil, nil, nil
+	p.Dir, p.Below, p.Undo, p.Made = nil, nil, nil, nil
 }
 
 // Abandon removes what was made to have the point, and lets go of it.

@@ -52,6 +52,7 @@ func (c *Container) makeAll(p *overlay.Point, want string, o PointOptions) error
 			return err
 		}
 		parent, made := dir, p.Undo
+		p.Made = append(p.Made, parent)
 		p.Undo = func() {
 			_ = unix.Unlinkat(int(parent.Fd()), name, unix.AT_REMOVEDIR)
 			if made != nil {
