@@ -199,7 +199,9 @@ func (st *Stage) Check(o Object) (size int64, err error) {
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
-	st.hashed += ino.Size
+	if was := st.seen[o]; !was.read && was.size != bad {
+		st.hashed += ino.Size
+	}
 	if err != nil {
 		st.seen[o] = sighting{size: bad}
 		return 0, err
@@ -208,7 +210,8 @@ func (st *Stage) Check(o Object) (size int64, err error) {
 	return ino.Size, nil
 }
 
-// Hashed is how many bytes of the pool this stage has read to compare them with their names.
+// Hashed is how many bytes of the pool this stage has read to compare them with their names. Each
+// object counts once, also where two readers came for it at the same time.
 func (st *Stage) Hashed() int64 {
 	st.mu.Lock()
 	defer st.mu.Unlock()
