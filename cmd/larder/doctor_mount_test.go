@@ -63,7 +63,7 @@ func (r *containers) start(id string, hooked bool, env ...string) {
 		}
 	}
 	spec := specs.Spec{Version: "1.0.2", Root: &specs.Root{Path: "rootfs"}, Mounts: mounts,
-		Process: &specs.Process{Args: []string{"sleep", "600"}, Cwd: "/", Env: append(env, "PATH=/usr/bin:/bin", "HOME=/root")},
+		Process: &specs.Process{Args: []string{"sleep", "600"}, Cwd: "/", Env: append(env, "PATH=/usr/bin:/bin", "HOME=/root", "CONTAINER="+id)},
 		Linux:   &specs.Linux{Namespaces: []specs.LinuxNamespace{{Type: specs.MountNamespace}, {Type: specs.PIDNamespace}}}}
 	if hooked {
 		seconds := 15
@@ -73,7 +73,8 @@ func (r *containers) start(id string, hooked bool, env ...string) {
 	text, err := json.Marshal(spec)
 	check(err)
 	check(os.WriteFile(filepath.Join(bundle, "config.json"), text, 0o644))
-	run := r.runc("run", "--detach", "--bundle", bundle, id)
+	pidFile := filepath.Join(bundle, "pid")
+	run := r.runc("run", "--detach", "--pid-file", pidFile, "--bundle", bundle, id)
 	out, err := os.Create(filepath.Join(bundle, "said"))
 	check(err)
 	defer out.Close()
@@ -81,6 +82,17 @@ func (r *containers) start(id string, hooked bool, env ...string) {
 	if err := run.Run(); err != nil {
 		text, _ := os.ReadFile(out.Name())
 		r.t.Fatalf("runc run %s: %v\n%s", id, err, text)
+	}
+	// runc ends before its init has become the container's process, which has the variables.
+	pid, err := os.ReadFile(pidFile)
+	check(err)
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		if env, _ := os.ReadFile("/proc/" + string(pid) + "/environ"); strings.Contains(string(env), "CONTAINER="+id) {
+			break
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatalf("%s: the container's process has not come", id)
+		}
 	}
 	r.t.Cleanup(func() {
 		if out, err := r.runc("delete", "--force", id).CombinedOutput(); err != nil {
