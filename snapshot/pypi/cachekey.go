@@ -3,8 +3,11 @@ package pypi
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/url"
+	"path"
 	"strings"
+	"unicode/utf16"
 )
 
 // CacheName is the name of the file in which pip's cache keeps the response to a request of rawURL:
@@ -15,32 +18,75 @@ func CacheName(rawURL string) string {
 }
 
 // CacheKey returns the string pip hashes for a URL it finds on an index page: the
-// link as pip's Link cleans it (models/link.py, _ensure_quoted_url), then as
-// CacheControl normalises it (controller.py, _urlnorm): scheme and authority in
-// lower case, no fragment, no credentials.
+// link as pip cleans it, then as CacheControl normalises it (controller.py,
+// _urlnorm): authority in lower case, a path in any case, no credentials.
 func CacheKey(rawURL string) string {
-	rest, _, _ := strings.Cut(rawURL, "#")
-	scheme, rest, ok := strings.Cut(rest, "://")
+	scheme, authority, rest, ok := cleanLink(rawURL)
 	if !ok {
 		return rawURL
-	}
-	authority, p := rest, ""
-	if i := strings.IndexAny(rest, "/?"); i >= 0 {
-		authority, p = rest[:i], rest[i:]
 	}
 	if i := strings.LastIndexByte(authority, '@'); i >= 0 {
 		authority = authority[i+1:]
 	}
-	p, query, hasQuery := strings.Cut(p, "?")
-	p = cleanPath(p)
-	if p == "" {
-		p = "/"
+	if rest == "" || rest[0] == '?' {
+		rest = "/" + rest
 	}
-	key := strings.ToLower(scheme) + "://" + strings.ToLower(authority) + p
-	if hasQuery && query != "" {
-		key += "?" + query
+	return scheme + "://" + strings.ToLower(authority) + rest
+}
+
+// WheelDir is where in pip's cache the wheel of a link lies: below wheels/ by 56 hexadecimal digits,
+// parted after 2, 4 and 6 of them (cache.py, _get_cache_path_parts, the same in pip 20.0 to 26.3).
+// The SHA-256 is the link's, "" where the index gives it none; the interpreter is CPython of a minor
+// version, "3.11". ABI and platform are not in the key: the wheel's name says them.
+func WheelDir(rawURL, sha256Hex, python string) string {
+	link := rawURL
+	if scheme, authority, rest, ok := cleanLink(rawURL); ok {
+		link = scheme + "://" + authority + rest
 	}
-	return key
+	// Python's json.dumps with sorted keys, nothing but ASCII and no spaces.
+	key := `{"interpreter_name":"cp","interpreter_version":` + asciiJSON(strings.ReplaceAll(python, ".", ""))
+	if sha256Hex != "" {
+		key += `,"sha256":` + asciiJSON(sha256Hex)
+	}
+	sum := sha256.Sum224([]byte(key + `,"url":` + asciiJSON(link) + `}`))
+	h := hex.EncodeToString(sum[:])
+	return path.Join("wheels", h[:2], h[2:4], h[4:6], h[6:])
+}
+
+// asciiJSON is a JSON string as Python writes it with ensure_ascii. There is no line break nor tab
+// in a URL: Python's urlsplit takes them out.
+func asciiJSON(s string) string {
+	b := []byte{'"'}
+	for _, u := range utf16.Encode([]rune(s)) {
+		switch {
+		case u == '"' || u == '\\':
+			b = append(b, '\\', byte(u))
+		case u >= ' ' && u <= '~':
+			b = append(b, byte(u))
+		default:
+			b = fmt.Appendf(b, "\\u%04x", u)
+		}
+	}
+	return string(append(b, '"'))
+}
+
+// cleanLink is a URL of an index page as pip's Link has it (models/link.py, _ensure_quoted_url),
+// without its fragment; the rest is path and query. It is false for what is no URL.
+func cleanLink(rawURL string) (scheme, authority, rest string, ok bool) {
+	rawURL, _, _ = strings.Cut(rawURL, "#")
+	if scheme, rest, ok = strings.Cut(rawURL, "://"); !ok {
+		return "", "", "", false
+	}
+	authority = rest
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		authority = rest[:i]
+	}
+	rest, query, _ := strings.Cut(rest[len(authority):], "?")
+	rest = cleanPath(rest)
+	if query != "" {
+		rest += "?" + query
+	}
+	return strings.ToLower(scheme), authority, rest, true
 }
 
 // cleanPath quotes a path as pip does: each part between "@" and "%2F" is
