@@ -10,7 +10,8 @@
 //
 // # What is looked at
 //
-// What an ecosystem's Leftovers name, such as entries of a client's download cache or what was
+// What an ecosystem's Leftovers name and what is new in the upper (a file of the mount whose mode was
+// changed is there, too, and is none), such as entries of a client's download cache or what was
 // installed into an environment. Of an instance that is kept (larder run --instance) nothing is read.
 //
 // # Promises

@@ -18,6 +18,14 @@ func openBelow(dir int, name string, flags uint64) (int, error) {
 	})
 }
 
+// copiedUp says whether a file is one of the mount's own that came into the upper because its owner,
+// mode or times were changed: nobody downloaded it. The kernel marks such files, those of lowers that
+// it cannot find again too (with an empty value). Clients write new files, under other names first.
+func copiedUp(dir int, name string) bool {
+	_, err := unix.Lgetxattr(fmt.Sprintf("/proc/self/fd/%d/%s", dir, name), "trusted.overlay.origin", nil)
+	return err == nil
+}
+
 // openRegular opens a plain file for reading. It is first opened as a path
 // only and judged: opening a device can act on it, opening a FIFO waits.
 func openRegular(dir int, name string) (*os.File, int64, error) {

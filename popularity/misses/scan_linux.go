@@ -175,18 +175,21 @@ func (s *scan) directory(fd int, of ecosystem.Leftovers, path []string, name str
 }
 
 func (s *scan) look(fd int, of ecosystem.Leftovers, path []string, name string, isDir bool) {
-	if m, ok := of.Look(dir{s, fd}, path, name, isDir); ok {
-		if m, ok = valid(m); ok {
+	m, found := of.Look(dir{s, fd}, path, name, isDir)
+	key, asked := "", false
+	if !isDir {
+		key, asked = of.Asked(path, name)
+		if (found || asked) && copiedUp(fd, name) {
+			return
+		}
+	}
+	if found {
+		if m, found = valid(m); found {
 			s.add(m)
 		}
 	}
-	if isDir {
-		return
-	}
-	if key, ok := of.Asked(path, name); ok {
-		if asked := s.parts[len(s.parts)-1].asked; len(asked) < s.limits.Names {
-			asked[key] = true
-		}
+	if all := s.parts[len(s.parts)-1].asked; asked && len(all) < s.limits.Names {
+		all[key] = true
 	}
 }
 
