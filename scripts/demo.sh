@@ -259,6 +259,6 @@ What to type next:
   export LARDER_STORE=$LARDER_STORE
   bin/larder ls                          what the snapshot holds
   bin/larder show numpy                  one project
-  bin/larder run -- pip download numpy   any pip, its wheels already there
+  bin/larder run -- pip install numpy    any pip, its wheels already there
   make demo                              again: the second build reuses everything
 EOF

@@ -26,7 +26,7 @@ func (w *world) Reuse(it *builder.Item, row snapshot.ManifestArtifact) bool {
 	if err != nil || detail.MetadataSHA256.IsZero() {
 		return false
 	}
-	v := newWheel(it, detail.MetadataSHA256)
+	v := w.newWheel(it, detail.MetadataSHA256)
 	if object, _ := view.Metadata(w.cfg.Views); object && v.Metadata {
 		v.MetadataSize, err = w.stage.Check(snapshot.Object{Digest: v.MetadataSHA256})
 		if err != nil {
@@ -44,12 +44,29 @@ func (w *world) Reuse(it *builder.Item, row snapshot.ManifestArtifact) bool {
 // index serves beside the wheel only where the index has such a file, and under no other hash. The
 // index's bytes are never taken: without a hash anybody could have written them, and with one they
 // are the wheel's or not what pip would install.
-func newWheel(it *builder.Item, metadata snapshot.Digest) *view.Wheel {
+func (w *world) newWheel(it *builder.Item, metadata snapshot.Digest) *view.Wheel {
 	f := it.Own.(index.File)
 	return &view.Wheel{Wheel: pypi.Wheel{
 		RequiresPython: f.RequiresPython, MetadataSHA256: metadata,
 		Metadata: f.Metadata && (f.MetadataSHA256 == "" || f.MetadataSHA256 == metadata.String()),
-	}}
+	}, Pythons: w.pythons(it.Filename)}
+}
+
+// pythons are those of all targets that accept a wheel by its name, also of those for which another
+// one was chosen: a lock of theirs may name this one.
+func (w *world) pythons(filename string) []string {
+	name, err := wheel.ParseName(filename)
+	if err != nil {
+		return nil // Open refuses it
+	}
+	var all []string
+	for _, t := range w.targets {
+		if _, ok := t.Tag.Rank(name.Python, name.ABI, name.Platform); ok {
+			all = append(all, t.Tag.Python())
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 func (w *world) Unpack(ctx context.Context, it *builder.Item, r builder.Reader, put builder.Put) ([]builder.Unfit, error) {
@@ -156,7 +173,7 @@ func (w *world) takeMetadata(it *builder.Item, x *wheel.Wheel) error {
 	if w.planner != nil {
 		w.planner.memory.put(it.Digest, x.Metadata.RequiresDist, true)
 	}
-	v := newWheel(it, snapshot.Sum(text))
+	v := w.newWheel(it, snapshot.Sum(text))
 	if v.Metadata {
 		v.MetadataSize = int64(len(text))
 		object, asText := view.Metadata(w.cfg.Views)

@@ -167,7 +167,7 @@ const (
 func (w *world) Disk(size int64, layers, copies int) int64 { return disk(size, layers, copies) }
 
 // disk estimates what stocking a wheel adds to the pool: the wheel (the
-// entries of pip and simple share it), the views' copies of it, and its
+// entries of wheels, pip and simple share it), the views' copies of it, and its
 // layers. What it shares with other wheels is known only once it is unpacked.
 func disk(size int64, layers, copies int) int64 {
 	size = max(0, size)

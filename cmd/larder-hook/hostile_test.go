@@ -80,12 +80,12 @@ func TestMountHookUpperIsPrivate(t *testing.T) {
 	if status, stderr := f.attach("--required"); status != 0 {
 		t.Fatalf("exit %d, %q", status, stderr)
 	}
-	f.sh(`cd $R/home/a/.cache/pip && cp /bin/sh root && chmod 4755 root && mknod zero c 1 5 && chmod 666 zero && rm http/b`)
+	f.sh(`cd $R/home/a/.cache/pip && cp /bin/sh root && chmod 4755 root && mknod zero c 1 5 && chmod 666 zero && rm wheels/b`)
 	f.sh(`! head -c 1 $R/home/a/.cache/pip/zero 2>/dev/null`)
 	if got := f.sh(`setpriv --reuid 12345 --clear-groups $R/home/a/.cache/pip/root -p -c 'id -u'`); got != "12345\n" {
 		t.Errorf("the set-uid program in the view runs as %q", got)
 	}
-	for _, name := range []string{"root", "zero", "http/b"} {
+	for _, name := range []string{"root", "zero", "wheels/b"} {
 		upper, err := filepath.Glob(filepath.Join(strings.NewReplacer(`\`, `\\`).Replace(store), "instances/*/pip/u", name))
 		if err != nil || len(upper) != 1 {
 			t.Fatalf("%s: %q, %v", name, upper, err)

@@ -282,7 +282,7 @@ func TestHookRefusesAnUnknownView(t *testing.T) {
 	if _, err := config.Load(path); err == nil || !strings.Contains(err.Error(), `profile.default.views: no view "pipp"; did you mean pip?`) {
 		t.Errorf("%v", err)
 	}
-	for _, view := range []string{"pip", "pip-old", "uv", "poetry"} { // every client's, by this program's table
+	for _, view := range []string{"wheels", "pip", "pip-old", "uv", "poetry"} { // every client's, by this program's table
 		if err := os.WriteFile(path, fmt.Appendf(nil, "[profile.default]\nviews = [%q]\n", view), 0o600); err != nil {
 			t.Fatal(err)
 		}

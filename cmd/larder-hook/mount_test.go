@@ -343,6 +343,11 @@ mount_points = { pip = "/srv/pip" }
 view = ""
 snapshot = %q
 `, id.Short())), 0o600))
+	plain := start(t, store, "c0", 0)
+	if status, stderr := plain.attach("--required"); status != 0 {
+		t.Fatalf("exit %d, %q", status, stderr)
+	}
+	plain.sh(`test -e $R/home/a/.cache/pip/wheels/b && ! test -e $R/home/a/.cache/pip/http`) // pip-old is only for whom names it
 	f := start(t, store, "c1", 0)
 	status, stderr := f.attach("--config", profiles, "--profile", "odd")
 	if status != 0 || !strings.Contains(stderr, `pip at "/srv/pip"; left out: uv: snapshot `+id.Short()+" has no such view") {

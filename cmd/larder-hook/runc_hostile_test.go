@@ -77,7 +77,7 @@ func TestE2ERuncHostileContainer(t *testing.T) {
 	before, host := objects(), w.host()
 	reader := `
 while test ! -e /tmp/go; do sleep 0.05; done
-cat $HOME/.cache/pip/http-v2/a/body $HOME/.cache/pip/http/b /mnt/cacache/views/pip/http-v2/a/body`
+cat $HOME/.cache/pip/http-v2/a/body $HOME/.cache/pip/wheels/b /mnt/cacache/views/pip/http-v2/a/body`
 	type result struct {
 		out string
 		err error

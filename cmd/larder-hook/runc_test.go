@@ -207,13 +207,13 @@ const look = `
 set -e
 P=$HOME/.cache/pip
 test "$(cat $P/http-v2/a/body)" = "a wheel"
-test "$(cat $P/http/b)" = "an old wheel"
+test "$(cat $P/wheels/b)" = "an old wheel"
 echo mine > $P/http-v2/a/new
 echo changed > $P/http-v2/a/body
-rm $P/http/b
+rm $P/wheels/b
 test "$(cat $P/http-v2/a/body)" = changed
 stat -c 'cache %u:%g %a' $P
-stat -c 'entry %u:%g' $P/http
+stat -c 'entry %u:%g' $P/wheels
 test "$(cat /mnt/cacache/views/pip/http-v2/a/body)" = "a wheel"
 if echo x > /mnt/cacache/views/pip/http-v2/a/body; then exit 9; fi 2>/dev/null
 if echo x > /mnt/cacache/new; then exit 9; fi 2>/dev/null

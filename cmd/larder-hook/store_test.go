@@ -33,7 +33,8 @@ const target = "cp311-manylinux_2_36_x86_64"
 // packages.
 var files = map[string]string{
 	"views/pip/http-v2/a/body": "a wheel",
-	"views/pip-old/http/b":     "an old wheel",
+	"views/wheels/wheels/b":    "an old wheel",
+	"views/pip-old/http/b":     "a copy for old pips",
 	"l/000000000001/lib/python3.11/site-packages/one/__init__.py": "one = 1\n",
 	"l/000000000001/lib/python3.11/site-packages/one/empty.py":    "",
 	"l/000000000002/lib/python3.11/site-packages/two.py":          "two = 2\n",

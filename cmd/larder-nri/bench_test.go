@@ -117,7 +117,7 @@ func (e *engine) bare(pid int, tree *os.File, dir string) time.Duration {
 func bareCalls(pid, tree int, dir string) error {
 	fs, _ := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
 	_ = unix.FsconfigSetString(fs, "source", "bench")
-	for _, l := range []string{"views/pip", "views/pip-old"} {
+	for _, l := range []string{"views/pip", "views/wheels"} {
 		fd, _ := unix.Openat(tree, l, unix.O_PATH|unix.O_DIRECTORY, 0)
 		_ = unix.FsconfigSetFd(fs, "lowerdir+", fd)
 		defer unix.Close(fd)

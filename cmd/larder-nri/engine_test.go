@@ -332,7 +332,7 @@ func publish(t testing.TB, dir string) {
 	must(t, err)
 	defer stage.Close()
 	tree := image.NewTree()
-	for path, content := range map[string]string{"views/pip/http-v2/a/body": "a wheel", "views/pip-old/http/b": "an old wheel"} {
+	for path, content := range map[string]string{"views/pip/http-v2/a/body": "a wheel", "views/wheels/wheels/b": "an old wheel"} {
 		o, err := stage.PutBytes([]byte(content), false)
 		must(t, err)
 		must(t, tree.File(path, o, int64(len(content)), snapshot.Epoch))

@@ -16,10 +16,10 @@ const look = `
 set -e
 cd $HOME/.cache/pip
 test "$(cat http-v2/a/body)" = "a wheel"
-test "$(cat http/b)" = "an old wheel"
+test "$(cat wheels/b)" = "an old wheel"
 echo mine > http-v2/a/new
 echo changed > http-v2/a/body
-rm http/b
+rm wheels/b
 stat -c 'cache %u:%g %a' .
 test "$(cat /mnt/cacache/views/pip/http-v2/a/body)" = "a wheel"
 if echo x > /mnt/cacache/new; then exit 9; fi 2>/dev/null

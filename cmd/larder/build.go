@@ -17,6 +17,7 @@ import (
 	"larder/cmd/internal/config"
 	"larder/popularity"
 	"larder/snapshot"
+	"larder/snapshot/ecosystem"
 	"larder/snapshot/failpoint"
 )
 
@@ -35,7 +36,7 @@ func buildCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "lock", Usage: "stock what lock `FILE` names, as an environment"},
 			&cli.StringSliceFlag{Name: "target", Usage: "stock for `TAG`, such as cp311-manylinux_2_36_x86_64 (default: those of the current snapshot, else the python3 on PATH)"},
 			&cli.StringSliceFlag{Name: "python", Usage: "stock for Python `X.Y` on this host's platform, beside the targets"},
-			&cli.StringSliceFlag{Name: "view", Usage: "write view `NAME`: " + strings.Join(builder.ViewNames(), ", ") + " (default: all)"},
+			&cli.StringSliceFlag{Name: "view", Usage: "write view `NAME`: " + strings.Join(builder.ViewNames(), ", ") + " (default: " + strings.Join(ecosystem.BuiltViews(), ", ") + ")"},
 			&cli.BoolFlag{Name: "layers", Value: true, Usage: "unpack the ranked wheels too (what a lock names always is)"},
 			&cli.IntFlag{Name: "jobs", Usage: "download `N` files at once (default: 8)"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and its sizes; fetch and publish nothing"},

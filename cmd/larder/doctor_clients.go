@@ -55,7 +55,7 @@ func clientChecks(ctx context.Context, m *snapshot.Manifest) []finding {
 		views := readBy(client, version)
 		at := slices.IndexFunc(views, func(v string) bool { return slices.Contains(m.Views, v) })
 		if at >= 0 {
-			checks = append(checks, judge("clients", client.Name, version+" hits in view "+views[at], why, nil, "", ""))
+			checks = append(checks, judge("clients", client.Name, hits(client, version, views[at], m.Views), why, nil, "", ""))
 			continue
 		}
 		checks = append(checks, finding{Group: "clients", Name: client.Name, State: stateWarn, Why: why, Fix: stockView(views),
@@ -83,12 +83,26 @@ func readBy(client ecosystem.Client, version string) []string {
 	if client.Name != "pip" {
 		return client.Views
 	}
-	v, err := pep440.Parse(version)
-	changed, _ := pep440.Parse("23.3") // pip keeps bodies beside its entries from here on
-	if err == nil && v.Compare(changed) < 0 {
-		return []string{pypi.ViewPipOld}
+	if before(version, "23.3") { // pip keeps bodies beside its entries from there on
+		return []string{pypi.ViewWheels, pypi.ViewPipOld}
 	}
-	return []string{pypi.ViewPip}
+	return []string{pypi.ViewWheels, pypi.ViewPip}
+}
+
+// hits says in which view a client hits, and what it does not find there: pip before 23.1 does not
+// look among built wheels for what a lock names by hash.
+func hits(client ecosystem.Client, version, view string, has []string) string {
+	text := version + " hits in view " + view
+	if client.Name == "pip" && view == pypi.ViewWheels && before(version, "23.1") && !slices.Contains(has, pypi.ViewPipOld) {
+		text += ", but where hashes are required: that needs view " + pypi.ViewPipOld
+	}
+	return text
+}
+
+func before(version, other string) bool {
+	v, err := pep440.Parse(version)
+	o, _ := pep440.Parse(other)
+	return err == nil && v.Compare(o) < 0
 }
 
 // versionIn finds the version in what a client prints of itself: "pip 26.3 from …", "Poetry (version 2.1.4)".

@@ -171,14 +171,22 @@ func TestDoctorClients(t *testing.T) {
 	doctorPatience = time.Minute
 	clients := ecosystem.Clients()
 	for version, want := range map[string]string{"23.2.1": "pip-old", "20.0": "pip-old", "23.3": "pip", "26.3": "pip"} {
-		if got := readBy(clients[0], version); len(got) != 1 || got[0] != want {
+		if got := readBy(clients[0], version); len(got) != 2 || got[0] != "wheels" || got[1] != want {
 			t.Errorf("pip %s reads %v", version, got)
 		}
 	}
+	for version, want := range map[string]bool{"23.0.1": true, "23.1": false, "26.3": false} {
+		if got := hits(clients[0], version, "wheels", []string{"wheels", "pip"}); strings.Contains(got, "hashes are required") != want {
+			t.Errorf("pip %s: %s", version, got)
+		}
+	}
+	if got := hits(clients[0], "23.0.1", "wheels", []string{"wheels", "pip-old"}); strings.Contains(got, "hashes") {
+		t.Error(got)
+	}
 	// Whatever pip is here, it hits where its view is, and nowhere else.
-	for _, tc := range []struct{ views, state string }{{"pip pip-old", stateOK}, {"simple", stateWarn}} {
+	for _, tc := range []struct{ views, state string }{{"pip pip-old", stateOK}, {"wheels", stateOK}, {"simple", stateWarn}} {
 		checks := clientChecks(t.Context(), &snapshot.Manifest{Views: strings.Fields(tc.views)})
-		if len(checks) == 0 || checks[0].Name != "pip" || checks[0].State != tc.state || tc.state != stateOK && !strings.Contains(checks[0].Fix, "larder build --view pip") {
+		if len(checks) == 0 || checks[0].Name != "pip" || checks[0].State != tc.state || tc.state != stateOK && !strings.Contains(checks[0].Fix, "larder build --view wheels") {
 			t.Errorf("%s: %+v", tc.views, checks)
 		}
 	}

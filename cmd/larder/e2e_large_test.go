@@ -42,7 +42,6 @@ func TestE2ELarge(t *testing.T) {
 		FetchedBytes int64 `json:"fetched_bytes"`
 	}) {
 		start := time.Now()
-		// The pip-old view would be another copy of every wheel.
 		if err := json.Unmarshal([]byte(p.must("larder", "build", "--json", "--view", "pip", "--lock", m.lock)), &report); err != nil {
 			t.Fatal(err)
 		}

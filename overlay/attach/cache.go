@@ -41,10 +41,11 @@ func CacheDir(c ecosystem.Client, getenv func(string) string, home func() (strin
 
 // attachCache puts a client's views on its cache directory.
 func (s *Session) attachCache(c ecosystem.Client) error {
-	wanted := c.Views
-	if s.Views != nil {
-		wanted = slices.DeleteFunc(slices.Clone(c.Views), func(v string) bool { return !slices.Contains(s.Views, v) })
+	views := s.Views
+	if views == nil {
+		views = ecosystem.AttachedViews()
 	}
+	wanted := slices.DeleteFunc(slices.Clone(c.Views), func(v string) bool { return !slices.Contains(views, v) })
 	var lowers []string
 	for _, v := range wanted {
 		has, err := s.HasView(v)

@@ -49,7 +49,7 @@ type Session struct {
 	RunDir   keep.Dir
 	Instance *instance.Instance
 
-	Views       []string          // of caches; nil: those that are there
+	Views       []string          // of caches; nil: of the usual ones those that are there
 	MountPoints map[string]string // of clients, instead of where they look
 	Locks       *Locks            // nil: no environment
 	Profile     string            // its name, for the note; "" for a command

@@ -29,7 +29,7 @@ type Config struct {
 	RunDir   keep.Dir
 	Instance *instance.Instance
 	// Views that the command's caches get, each of which must be there; nil
-	// means those that are.
+	// means those of the usual ones that are.
 	Views []string
 	Locks *attach.Locks // nil: no environment
 

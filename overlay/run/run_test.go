@@ -44,7 +44,8 @@ func virtual() ecosystem.Ecosystem {
 var files = map[string]string{
 	"views/pip/http-v2/a/body":                                    "new wheel",
 	"views/pip/selfcheck":                                         "from the snapshot",
-	"views/pip-old/http/b":                                        "old wheel",
+	"views/wheels/wheels/b":                                       "old wheel",
+	"views/pip-old/http/b":                                        "of older pips",
 	"l/000000000001/lib/python3.11/site-packages/one.py":          "print('one')\n",
 	"l/000000000002/lib/python3.11/site-packages/two.py":          "print('two')\n",
 	"l/000000000002/bin/two*":                                     "#!/bin/sh\necho two\n",
@@ -152,7 +153,7 @@ func TestMountRunShowsBothCaches(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(cache, "selfcheck"), []byte("old"), 0o644))
 	before, err := os.ReadFile("/proc/self/mountinfo")
 	must(t, err)
-	out, r := w.sh(`cd ~/.cache/pip && cat http-v2/a/body http/b wheels/mine selfcheck &&
+	out, r := w.sh(`cd ~/.cache/pip && cat http-v2/a/body wheels/b wheels/mine selfcheck &&
 		echo changed > http-v2/a/body && rm wheels/mine && mkdir http-v2/new && echo x > http-v2/new/y && ls http-v2 &&
 		cat $LARDER_VIEW/views/pip/http-v2/a/body && ! touch $LARDER_VIEW/x 2>/dev/null && stat -f -c %T $LARDER_VIEW && grep -c larder: /proc/self/mountinfo
 		grep ' larder:' /proc/self/mountinfo; exit 42`)
@@ -208,7 +209,7 @@ func TestMountRunAsAnotherUser(t *testing.T) {
 			defer w.c.RunDir.UnmountAll(context.Background(), w.c.Snapshot.Objects)
 		}
 		out, r := w.sh(`id -u; id -g; id -G; echo $HOME; stat -c '%u:%g %a' ~/.cache ~/.cache/pip ~/.cache/pip/http-v2 ~/.cache/pip/http-v2/a/body
-			echo new > ~/.cache/pip/http-v2/a/body && mkdir ~/.cache/pip/http-v2/c && rm ~/.cache/pip/http/b && cat ~/.cache/pip/http-v2/a/body`)
+			echo new > ~/.cache/pip/http-v2/a/body && mkdir ~/.cache/pip/http-v2/c && rm ~/.cache/pip/wheels/b && cat ~/.cache/pip/http-v2/a/body`)
 		want := "12345\n54321\n54321 777\n" + w.home + "\n12345:54321 700\n12345:54321 700\n12345:54321 755\n12345:54321 644\nnew\n"
 		if out != want || r.Status != 0 {
 			t.Errorf("status %d, output:\n%swant:\n%s", r.Status, out, want)
@@ -403,7 +404,7 @@ func TestMountRunOnStackedFileSystems(t *testing.T) {
 	must(t, os.WriteFile(deep+"/venv/pyvenv.cfg", []byte("version = 3.11.7\n"), 0o644))
 	w.lock(plain, deep+"/venv", python, "two==2")
 	out, r := w.sh(`ls ~/.cache/pip; echo $VIRTUAL_ENV; two`)
-	if out != "http\nhttp-v2\nselfcheck\n"+string(w.c.RunDir)+"/env\ntwo\n" || r.Status != 0 {
+	if out != "http-v2\nselfcheck\nwheels\n"+string(w.c.RunDir)+"/env\ntwo\n" || r.Status != 0 {
 		t.Errorf("status %d, output %q", r.Status, out)
 	}
 	if len(w.warnings) != 2 {
@@ -432,7 +433,7 @@ func TestMountRunInOddPlaces(t *testing.T) {
 	w.warnings = nil
 	must(t, unix.Mount("tmpfs", filepath.Join(w.home, ".cache/pip"), "tmpfs", 0, ""))
 	must(t, os.WriteFile(filepath.Join(w.home, ".cache/pip/volume"), nil, 0o644))
-	if out, _ := w.sh("ls ~/.cache/pip"); out != "http\nhttp-v2\nselfcheck\nvolume\n" || len(w.warnings) != 0 {
+	if out, _ := w.sh("ls ~/.cache/pip"); out != "http-v2\nselfcheck\nvolume\nwheels\n" || len(w.warnings) != 0 {
 		t.Errorf("output %q, warnings %q", out, w.warnings)
 	}
 	must(t, unix.Unmount(filepath.Join(w.home, ".cache/pip"), 0))

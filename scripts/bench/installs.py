@@ -77,7 +77,7 @@ def build(w):
             w.clear(venv)
         return slow["s"]
 
-    cases = {"larder": ours("--view", "pip"), "larder, all views": ours(), "uv pip sync --compile-bytecode, cold": uv, "pip install": pip}
+    cases = {"larder": ours("--view", "pip"), "larder, usual views": ours(), "uv pip sync --compile-bytecode, cold": uv, "pip install": pip}
     got = interleave(w.rounds(3, 1), cases, w.say)
     got["pip install"].values = got["pip install"].values[:1]
     for d in ("build-store", "uv-cold", "venvs/cold"):
@@ -90,8 +90,8 @@ def build(w):
     return [
         Row(figure, got["larder"], cold, goal=1, command=command + " | uv pip sync --compile-bytecode LOCK, empty cache",
             note="seconds by stage: %s; CPU %.1f s" % (stages, reports[-1][2])),
-        Row(figure + ", every view", got["larder, all views"], cold, command="larder build --lock LOCK | the same",
-            note="the wheels once more, in the form of pip before 23.3"),
+        Row(figure + ", the usual views", got["larder, usual views"], cold, command="larder build --lock LOCK | the same",
+            note="wheels, pip and simple: each wheel once"),
         Row(figure, got["larder"], got["pip install"], goal=1 / 3, command=command + " | pip install --no-cache-dir --no-deps -r LOCK (once)"),
         Row("bytes hashed a second and core in that build", per_second(rate), bare_hash(), command=command + " | hashlib.sha256, one core",
             note="%.0f MB in %d objects; the rest of the time is download, inflate, compile, writing" % (reports[-1][0]["bytes"] / 1e6, reports[-1][0]["objects"])),

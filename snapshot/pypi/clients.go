@@ -8,18 +8,21 @@ import (
 	"larder/snapshot/pypi/pep508"
 )
 
-// Clients are the tools whose caches are served. pip from 23.3 keeps bodies beside its entries, older
-// ones inside them; both look below one directory.
+// Clients are the tools whose caches are served. The three views of pip lie below one directory. Its
+// cache of built wheels serves every pip (hashed installs from 23.1), without a copy, and comes first;
+// the entries of its downloads serve what that does not: since 23.3 with bodies beside them, before
+// with bodies inside.
 var Clients = []ecosystem.Client{
-	{Name: "pip", Variable: "PIP_CACHE_DIR", Dir: "pip", Views: []string{ViewPip, ViewPipOld}},
+	{Name: "pip", Variable: "PIP_CACHE_DIR", Dir: "pip", Views: []string{ViewWheels, ViewPip, ViewPipOld}},
 	{Name: "uv", Variable: "UV_CACHE_DIR", Dir: "uv", Views: []string{"uv"}},
 	{Name: "poetry", Variable: "POETRY_CACHE_DIR", Dir: "pypoetry", Views: []string{"poetry"}},
 }
 
 // The views of wheels, each below /views of the image.
 const (
-	ViewPip    = "pip"     // the cache of pip >= 23.3
-	ViewPipOld = "pip-old" // the cache of older pips, which holds every wheel once more
+	ViewWheels = "wheels"  // pip's cache of wheels it has built, which it asks for links to wheels, too
+	ViewPip    = "pip"     // the download cache of pip >= 23.3
+	ViewPipOld = "pip-old" // that of older pips, which holds every wheel once more: for hashed installs before 23.1
 	ViewSimple = "simple"  // a static index (PEP 503 and 691) with the wheels below +files
 )
 
@@ -42,6 +45,6 @@ func describe(detail json.RawMessage) string {
 
 // Ecosystem is PyPI's row. A program adds the parts that it links.
 var Ecosystem = ecosystem.Ecosystem{
-	Name: Name, Artifact: "wheel", Clients: Clients, Attached: []string{ViewPip, ViewPipOld}, Views: []string{ViewSimple}, Describe: describe,
+	Name: Name, Artifact: "wheel", Clients: Clients, Attached: []string{ViewWheels, ViewPip}, Views: []string{ViewSimple}, Describe: describe,
 	Locks: locks{}, Normalize: pep508.Normalize, SameVersion: pep440.Same,
 }

@@ -1,5 +1,11 @@
 // Package view writes PyPI's views: pip's caches and a static index.
 //
+// pip looks every link up in its cache of built wheels, links to wheels too, and opens what it finds
+// where it lies: nothing is written, nothing hashed. A wheel lies in a directory named by a digest of
+// its link and of the interpreter (pypi.WheelDir): for every Python that a snapshot is for and the
+// wheel's name allows, once with the link's hash in the digest and once without, which pip 22.2 to
+// 22.3.1 asks for on JSON pages, and every pip for a link without a hash.
+//
 // pip keeps responses with CacheControl: a file per URL, named by the SHA-224 of
 // the URL, below five directories of one hexadecimal digit. Since 23.3 an entry is
 // two files, http-v2/…/<hash> (headers) and <hash>.body (the bytes); before, one
@@ -13,6 +19,11 @@
 // from a fixed date, since a file named by its digest does not change.
 //
 // # Limits
+//
+// pip before 23.1 asks its cache of built wheels for nothing when hashes are required. There is no
+// origin.json beside a wheel: pip then takes the link's own hash for the wheel's, which it is, and
+// records URL and hash as if it had downloaded. Where a JSON page gives another hash before the
+// SHA-256, that one is in pip's digest, and the wheel is found in the download cache only.
 //
 // pip uses its cache only for https origins and for hosts it was told to trust.
 // Index pages are never written: with a long max-age pip 26.2 and later would
@@ -29,6 +40,7 @@ import (
 
 // All are the views that builds write.
 var All = []builder.View{
+	{Name: pypi.ViewWheels, Entries: wheelsEntries},
 	{Name: pypi.ViewPip, Entries: pipEntries},
 	{Name: pypi.ViewPipOld, Entries: pipOldEntries, Copies: true},
 	{Name: pypi.ViewSimple, Entries: simpleEntries, Pages: simplePages},
@@ -37,8 +49,9 @@ var All = []builder.View{
 // Wheel is what views serve of a wheel besides its bytes: an Item's Parts.
 type Wheel struct {
 	pypi.Wheel
-	MetadataSize int64  // of METADATA, an object when pip's view serves it; 0 when the index has no such file
-	MetadataText []byte // until the view of old pips has it
+	Pythons      []string // of the targets that accept it, sorted: 3.11
+	MetadataSize int64    // of METADATA, an object when pip's view serves it; 0 when the index has no such file
+	MetadataText []byte   // until the view of old pips has it
 }
 
 // Metadata says what the named views need of METADATA: that it is an object in the pool, that its text

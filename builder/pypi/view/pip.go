@@ -7,10 +7,22 @@ import (
 
 	"larder/builder"
 	"larder/snapshot"
+	"larder/snapshot/pypi"
 )
 
 // wheelType is the Content-Type of a wheel's cache entry.
 const wheelType = "application/octet-stream"
+
+// wheelsEntries are the wheel where pip looks for one it has built: by its link with and without
+// the hash, for each Python.
+func wheelsEntries(it *builder.Item) (entries []builder.ViewEntry) {
+	for _, python := range wheelOf(it).Pythons {
+		for _, sum := range []string{it.Digest, ""} {
+			entries = append(entries, builder.ViewEntry{Path: pypi.WheelDir(it.URL, sum, python) + "/" + it.Filename, Object: it.Object, Size: it.Size})
+		}
+	}
+	return entries
+}
 
 // pipEntries are what pip >= 23.3 keeps of a download: headers and bytes, of the wheel and of the
 // METADATA beside it.

@@ -25,7 +25,7 @@
 //	[build]
 //	targets = ["cp311-manylinux_2_36_x86_64"]
 //	pythons = ["3.12"]                             # the same for this host's platform
-//	views   = ["pip", "pip-old", "simple"]
+//	views   = ["wheels", "pip", "simple"]      # "pip-old" too: hashed installs by pip before 23.1
 //	locks   = ["/srv/app/requirements.lock"]
 //	layers  = true
 //	jobs    = 8                     # 1 to 64
@@ -33,7 +33,7 @@
 //
 //	[run]
 //	snapshot = "current"
-//	views    = ["pip", "pip-old"]
+//	views    = ["wheels", "pip"]
 //	missing  = "warn"               # or "fail", "pip"
 //	target   = ""
 //	required = false
@@ -45,7 +45,7 @@
 //	older_than = "14d"
 //
 //	[profile.default]               # what a container gets from larder-hook
-//	views                = ["pip", "pip-old"]
+//	views                = ["wheels", "pip"]
 //	mount_points         = { pip = "/cache/pip" }  # else the process's own home
 //	view                 = "/mnt/cacache"          # the read-only view; "" for none
 //	snapshot             = "current"

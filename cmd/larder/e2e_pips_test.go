@@ -1,0 +1,143 @@
+package main
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"larder/builder/pypi/pypitest"
+)
+
+// generation is a pip.
+type generation struct {
+	version string
+	hashed  bool // looks among built wheels where hashes are required
+	v2      bool // reads view pip, not pip-old
+}
+
+func (g generation) spec() string {
+	if g.version == "" {
+		return "pip"
+	}
+	return "pip==" + g.version
+}
+
+// generations are pips, one for each way of looking in the cache: 22.2 to 22.3.1 take no hash from
+// JSON pages, 23.1 looks among built wheels where hashes are required, 23.3 keeps bodies beside the
+// entries of downloads. "" is the newest.
+var generations = []generation{{"21.3.1", false, false}, {"22.3.1", false, false}, {"23.0.1", false, false}, {"23.2.1", true, false}, {"25.3", true, true}, {"", true, true}}
+
+// Every pip installs stocked wheels with the usual views without a download, and the wheel is not
+// written: not into the cache of the container, not anywhere but where it is installed. What only
+// the download cache answers, older pips find in the view that is there by name.
+func TestE2EPipVersions(t *testing.T) {
+	needE2E(t)
+	t.Parallel()
+	p := newProgram(t)
+	python := p.python()
+	x := pypitest.NewIndex(t, pypitest.Options{})
+	base := pypitest.Wheel{Name: "base-lib", Version: "1.0+cpu", Stored: true, Files: []pypitest.File{{Path: "base_lib/data", Text: strings.Repeat("0123456789abcdef", 1<<14)}}}
+	app := pypitest.Wheel{Name: "app", Version: "1.0", Requires: []string{"base-lib"}}
+	lock, address := "", ""
+	for _, w := range []pypitest.Wheel{base, app} {
+		data := w.Bytes()
+		href := x.AddFile(w.Name, pypitest.Artifact{Name: w.Filename(), Data: data})
+		sum := fmt.Sprintf("%x", sha256.Sum256(data))
+		lock += fmt.Sprintf("%s==%s --hash=sha256:%s\n", w.Name, w.Version, sum)
+		if w.Name == base.Name {
+			address = "base-lib @ " + strings.Replace(href, "+", "%2B", 1)
+		}
+	}
+	pips := t.TempDir()
+	for _, g := range generations {
+		p.must(python, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", filepath.Join(pips, "v"+g.version), g.spec())
+	}
+	p = p.of(x)
+	p.must("larder", "build", "--layers=false", "--ranking", p.file("ranking.txt", "app\nbase-lib\n"),
+		"--view", "wheels", "--view", "pip", "--view", "pip-old", "--view", "simple")
+
+	cases := []struct {
+		name   string
+		args   []string
+		lacked func(g generation) bool // without pip-old
+		wheels int
+	}{
+		{"name", []string{"install", "app"}, nil, 2},
+		{"file", []string{"install", "-r", p.file("plain.txt", "app==1.0\nbase-lib>=1\n")}, nil, 2},
+		{"hashed file", []string{"install", "-r", p.file("hashed.txt", lock)}, func(g generation) bool { return !g.hashed }, 2},
+		{"address", []string{"install", address}, nil, 1},
+		{"download", []string{"download", "app"}, func(g generation) bool { return !g.v2 }, 2},
+	}
+	for _, g := range generations {
+		pip, err := filepath.Glob(filepath.Join(pips, "v"+g.version, "pip-*.whl"))
+		if err != nil || len(pip) != 1 {
+			t.Fatal(pip, err)
+		}
+		for _, c := range cases {
+			lacked := c.lacked != nil && c.lacked(g)
+			for _, old := range []bool{false, true} {
+				if old && !lacked {
+					continue
+				}
+				t.Run(fmt.Sprintf("%s/%s/pip-old=%t", filepath.Base(pip[0]), c.name, old), func(t *testing.T) {
+					p := &program{t, p.bin, append(slices.Clone(p.env), "PYTHONPATH="+pip[0])}
+					inst, to := filepath.Join(t.TempDir(), "inst"), filepath.Join(t.TempDir(), "to")
+					run, want := []string{"run", "--required", "--instance", inst}, 0
+					if old {
+						run = append(run, "--view", "wheels", "--view", "pip", "--view", "pip-old")
+					} else if lacked {
+						want = c.wheels
+					}
+					into := map[string]string{"install": "--target", "download": "--dest"}[c.args[0]]
+					x.Reset()
+					out := p.must("larder", slices.Concat(run, []string{"--", python, "-m", "pip"}, c.args, []string{into, to})...)
+					if got := len(x.Wheels()); got != want {
+						t.Errorf("%d wheels downloaded, want %d\n%s", got, want, out)
+					}
+					if large := largeFiles(t, inst); (len(large) > 0) != (want > 0) {
+						t.Errorf("written into the cache: %q", large)
+					}
+					if files, err := os.ReadDir(to); err != nil || len(files) < c.wheels {
+						t.Errorf("made: %v, %v", files, err)
+					}
+				})
+			}
+		}
+	}
+}
+
+// of is the program with an index and no other.
+func (p *program) of(x *pypitest.Index) *program {
+	env := slices.DeleteFunc(slices.Clone(p.env), func(e string) bool {
+		key, _, _ := strings.Cut(e, "=")
+		return strings.HasPrefix(key, "PIP_") || strings.HasSuffix(strings.ToUpper(key), "_PROXY")
+	})
+	for _, e := range x.Env() {
+		if strings.HasPrefix(e, "PIP_") {
+			env = append(env, e)
+		}
+	}
+	return &program{p.t, p.bin, append(env, "PYTHONDONTWRITEBYTECODE=1")}
+}
+
+// largeFiles are those of 50 kB and more below a directory: wheels, and no pages.
+func largeFiles(t *testing.T, dir string) (large []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() {
+			if st, err := d.Info(); err == nil && st.Size() >= 50_000 || strings.HasSuffix(path, ".whl") {
+				large = append(large, path)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return large
+}
