@@ -168,6 +168,7 @@ type ViewEntry struct {
 	Bytes  []byte          // what is known without the artifact
 	Object snapshot.Object // what is in the pool: the artifact, or a part of it that was put there
 	Size   int64           // of Object
+	Link   string          // the path below the view that this is a symbolic link to
 	// Make writes it from the artifact, once: later builds take it from the previous snapshot. The
 	// error is a warning, and the view goes without.
 	Make func(artifact io.Reader) (io.Reader, error)

@@ -134,6 +134,8 @@ func (l *layout) view(v View, entries []ViewEntry, made map[string]made) error {
 		case e.Make != nil: // it could not be made
 		case e.Bytes != nil:
 			err = l.bytes(path, e.Bytes)
+		case e.Link != "":
+			err = l.tree.Symlink(path, snapshot.LinkTarget(e.Path, e.Link)) // the view is mounted by itself
 		default:
 			err = l.tree.File(path, e.Object, e.Size, snapshot.Epoch)
 		}

@@ -14,11 +14,16 @@ import (
 const wheelType = "application/octet-stream"
 
 // wheelsEntries are the wheel where pip looks for one it has built: by its link with and without
-// the hash, for each Python.
+// the hash, for each Python. The first is the file; the others are links to it, as each more file
+// would cost the image 8 bytes for 4 KiB of it.
 func wheelsEntries(it *builder.Item) (entries []builder.ViewEntry) {
 	for _, python := range wheelOf(it).Pythons {
 		for _, sum := range []string{it.Digest, ""} {
-			entries = append(entries, builder.ViewEntry{Path: pypi.WheelDir(it.URL, sum, python) + "/" + it.Filename, Object: it.Object, Size: it.Size})
+			e := builder.ViewEntry{Path: pypi.WheelDir(it.URL, sum, python) + "/" + it.Filename, Object: it.Object, Size: it.Size}
+			if len(entries) > 0 {
+				e = builder.ViewEntry{Path: e.Path, Link: entries[0].Path}
+			}
+			entries = append(entries, e)
 		}
 	}
 	return entries
