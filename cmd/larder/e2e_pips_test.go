@@ -55,7 +55,7 @@ func TestE2EPipVersions(t *testing.T) {
 	}
 	pips := t.TempDir()
 	for _, g := range generations {
-		p.must(python, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", filepath.Join(pips, "v"+g.version), g.spec())
+		p.must(python, "-m", "pip", "install", "--quiet", "--no-deps", "--target", filepath.Join(pips, "v"+g.version), g.spec())
 	}
 	p = p.of(x)
 	p.must("larder", "build", "--layers=false", "--ranking", p.file("ranking.txt", "app\nbase-lib\n"),
@@ -74,7 +74,7 @@ func TestE2EPipVersions(t *testing.T) {
 		{"download", []string{"download", "app"}, func(g generation) bool { return !g.v2 }, 2},
 	}
 	for _, g := range generations {
-		pip, err := filepath.Glob(filepath.Join(pips, "v"+g.version, "pip-*.whl"))
+		pip, err := filepath.Glob(filepath.Join(pips, "v"+g.version, "pip-*.dist-info"))
 		if err != nil || len(pip) != 1 {
 			t.Fatal(pip, err)
 		}
@@ -84,8 +84,8 @@ func TestE2EPipVersions(t *testing.T) {
 				if old && !lacked {
 					continue
 				}
-				t.Run(fmt.Sprintf("%s/%s/pip-old=%t", filepath.Base(pip[0]), c.name, old), func(t *testing.T) {
-					p := &program{t, p.bin, append(slices.Clone(p.env), "PYTHONPATH="+pip[0])}
+				t.Run(fmt.Sprintf("%s/%s/pip-old=%t", strings.TrimSuffix(filepath.Base(pip[0]), ".dist-info"), c.name, old), func(t *testing.T) {
+					p := &program{t, p.bin, append(slices.Clone(p.env), "PYTHONPATH="+filepath.Dir(pip[0]))}
 					inst, to := filepath.Join(t.TempDir(), "inst"), filepath.Join(t.TempDir(), "to")
 					run, want := []string{"run", "--required", "--instance", inst}, 0
 					if old {
