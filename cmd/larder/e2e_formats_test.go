@@ -12,6 +12,13 @@ import (
 	"larder/builder/pypi/index"
 )
 
+// projectTools are commands that look after a project's own environment. In a mounted one they find
+// nothing to do.
+var projectTools = map[string][]string{
+	"uv.lock":     {`"$UV" run python -c 'import flask'`, `"$UV" sync --inexact`, `"$UV" sync`, `"$UV" sync --check`, `"$UV" pip check`},
+	"poetry.lock": {`"$POETRY" run python -c 'import flask'`, `"$POETRY" install --no-root`, `"$POETRY" sync --no-root`, `"$POETRY" run pip check`},
+}
+
 // One project, locked by the tools that write each format, is one environment
 // whatever the format.
 func TestE2ELockFormats(t *testing.T) {
@@ -48,13 +55,14 @@ priority = "primary"
 	if err := os.WriteFile(filepath.Join(dir, "pyproject.toml"), []byte(project), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	tools := p.with("UV_DEFAULT_INDEX="+pip.Indexes[0], "UV_PYTHON="+python, "POETRY_VIRTUALENVS_CREATE=false")
-	tools.must("sh", "-euc", `cd "$0"
-		"$1" lock
-		"$1" export --format pylock.toml -o pylock.toml
-		"$1" export --no-emit-project -o hashed.txt
-		"$1" export --no-emit-project --no-hashes -o pinned.txt
-		"$2" lock --no-interaction`, dir, uv, poetry)
+	tools := p.with("UV_DEFAULT_INDEX="+pip.Indexes[0], "UV="+uv, "POETRY="+poetry)
+	tools.with("UV_PYTHON="+python, "POETRY_VIRTUALENVS_CREATE=false").must("sh", "-euc", `cd "$0"
+		"$UV" lock
+		"$UV" export --format pylock.toml -o pylock.toml
+		"$UV" export --no-emit-project -o hashed.txt
+		"$UV" export --no-emit-project --no-hashes -o pinned.txt
+		"$POETRY" lock --no-interaction
+		"$1" -m venv --without-pip .venv`, dir, python)
 
 	m.program = m.with("SURVEY=" + surveyPython)
 	var first string
@@ -71,6 +79,14 @@ priority = "primary"
 			}
 			if got != first {
 				t.Errorf("another environment than pinned.txt gives:\n%s", lineDiff(first, got))
+			}
+			m.program = tools
+			for _, command := range projectTools[name] {
+				inst := filepath.Join(t.TempDir(), "inst")
+				m.in(t, dir, command, "--venv", filepath.Join(dir, ".venv"), "--instance", inst)
+				if written := filesFrom(t, filepath.Join(inst, "env", "u"), 1); len(written) > 0 {
+					t.Errorf("%s wrote into the environment: %q", command, written)
+				}
 			}
 		})
 	}

@@ -99,7 +99,7 @@ func TestE2EPipVersions(t *testing.T) {
 					if got := len(x.Wheels()); got != want {
 						t.Errorf("%d wheels downloaded, want %d\n%s", got, want, out)
 					}
-					if large := largeFiles(t, inst); (len(large) > 0) != (want > 0) {
+					if large := filesFrom(t, inst, 50_000); (len(large) > 0) != (want > 0) {
 						t.Errorf("written into the cache: %q", large)
 					}
 					if files, err := os.ReadDir(to); err != nil || len(files) < c.wheels {
@@ -125,12 +125,12 @@ func (p *program) of(x *pypitest.Index) *program {
 	return &program{p.t, p.bin, append(env, "PYTHONDONTWRITEBYTECODE=1")}
 }
 
-// largeFiles are those of 50 kB and more below a directory: wheels, and no pages.
-func largeFiles(t *testing.T, dir string) (large []string) {
+// filesFrom are the files below a directory of that many bytes and more, and all wheels: pages are smaller.
+func filesFrom(t *testing.T, dir string, least int64) (large []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
-			if st, err := d.Info(); err == nil && st.Size() >= 50_000 || strings.HasSuffix(path, ".whl") {
+			if st, err := d.Info(); err == nil && st.Size() >= least || strings.HasSuffix(path, ".whl") {
 				large = append(large, path)
 			}
 		}
