@@ -57,6 +57,7 @@ func TestE2EPipVersions(t *testing.T) {
 	for _, g := range generations {
 		p.must(python, "-m", "pip", "install", "--quiet", "--no-deps", "--target", filepath.Join(pips, "v"+g.version), g.spec())
 	}
+	tox := filepath.Join(newVenv(t, locked{program: p, python: python}, filepath.Join(t.TempDir(), "tox"), "tox"), "bin", "tox")
 	p = p.of(x)
 	p.must("larder", "build", "--layers=false", "--ranking", p.file("ranking.txt", "app\nbase-lib\n"),
 		"--view", "wheels", "--view", "pip", "--view", "pip-old", "--view", "simple")
@@ -109,6 +110,20 @@ func TestE2EPipVersions(t *testing.T) {
 			}
 		}
 	}
+	// tox and virtualenv make an environment with the pip that they bring.
+	t.Run("tox", func(t *testing.T) {
+		p := &program{t, p.bin, append(slices.Clone(p.env), "VIRTUALENV_NO_PERIODIC_UPDATE=1")}
+		inst, project := filepath.Join(t.TempDir(), "inst"), t.TempDir()
+		ini := "[tox]\nenvlist = py\n[testenv]\nskip_install = true\ndeps = app\ncommands = python -c 'import app, base_lib'\n"
+		if err := os.WriteFile(filepath.Join(project, "tox.ini"), []byte(ini), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		x.Reset()
+		p.must("larder", "run", "--required", "--instance", inst, "--", tox, "--root", project)
+		if wheels, large := x.Wheels(), filesFrom(t, inst, 50_000); len(wheels)+len(large) > 0 {
+			t.Errorf("downloaded %v, written into the cache %q", wheels, large)
+		}
+	})
 }
 
 // of is the program with an index and no other.
