@@ -95,11 +95,11 @@ func (r *running) finish() {
 func (r *running) leave() {
 	first := r.left[0]
 	name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", first))
-	more := ""
+	outlives := "outlives"
 	if n := len(r.left) - 1; n > 0 {
-		more = fmt.Sprintf(" and %d more", n)
+		outlives = fmt.Sprintf("and %d more outlive", n)
 	}
-	warnf("process %d (%s)%s outlives the command, with all that is mounted for it", first, strings.TrimSpace(string(name)), more)
+	warnf("process %d (%s) %s the command, with all that is mounted for it", first, strings.TrimSpace(string(name)), outlives)
 	if r.container == "" {
 		return
 	}
