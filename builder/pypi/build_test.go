@@ -50,7 +50,7 @@ func newWorld(t *testing.T, options pypitest.Options) *world {
 }
 
 // viewNames are all views.
-var viewNames = []string{"wheels", "pip", "pip-old", "simple"}
+var viewNames = []string{"wheels", "pip", "pip-old", "poetry", "simple"}
 
 // of is the ecosystem of an index.
 func of(client *index.Client) []builder.Ecosystem {

@@ -9,10 +9,19 @@ import (
 	"larder/snapshot/ecosystem"
 )
 
-// CacheDir is where a client keeps its cache: what getenv says, in the client's own order, else
-// below home. home is asked for only when it is needed. What comes back is the word of whoever set
-// the variables, not yet judged.
+// CacheDir is where a client keeps what its views are of: what getenv says, in the client's own order,
+// else below home. home is asked for only when it is needed. What comes back is the word of whoever
+// set the variables, not yet judged.
 func CacheDir(c ecosystem.Client, getenv func(string) string, home func() (string, error)) (string, error) {
+	dir, err := cacheOf(c, getenv, home)
+	if err != nil || c.Below == "" {
+		return dir, err
+	}
+	return dir + "/" + c.Below, nil
+}
+
+// cacheOf is the whole of a client's cache.
+func cacheOf(c ecosystem.Client, getenv func(string) string, home func() (string, error)) (string, error) {
 	dir, base := "", ""
 	if c.Variable != "" {
 		dir = getenv(c.Variable)

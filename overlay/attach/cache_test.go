@@ -10,7 +10,7 @@ import (
 
 var clients = map[string]ecosystem.Client{
 	"pip": {Name: "pip", Variable: "PIP_CACHE_DIR", Dir: "pip"}, "uv": {Name: "uv", Variable: "UV_CACHE_DIR", Dir: "uv"},
-	"poetry": {Name: "poetry", Variable: "POETRY_CACHE_DIR", Dir: "pypoetry"},
+	"poetry": {Name: "poetry", Variable: "POETRY_CACHE_DIR", Dir: "pypoetry", Below: "artifacts"},
 	"npm":    {Name: "npm", Variable: "npm_config_cache", Dir: "~/.npm"}, "maven": {Name: "maven", Dir: "~/.m2/repository"},
 }
 
@@ -23,7 +23,8 @@ func TestCacheDir(t *testing.T) {
 	}{
 		{"pip", nil, "/home/alice", "/home/alice/.cache/pip"},
 		{"uv", nil, "/home/alice", "/home/alice/.cache/uv"},
-		{"poetry", nil, "/home/alice", "/home/alice/.cache/pypoetry"},
+		{"poetry", nil, "/home/alice", "/home/alice/.cache/pypoetry/artifacts"},
+		{"poetry", map[string]string{"POETRY_CACHE_DIR": "/p/../q"}, "/home/alice", "/p/../q/artifacts"},
 		{"pip", map[string]string{"XDG_CACHE_HOME": "/xdg"}, "/home/alice", "/xdg/pip"},
 		{"pip", map[string]string{"XDG_CACHE_HOME": ""}, "/home/alice", "/home/alice/.cache/pip"},
 		{"pip", map[string]string{"XDG_CACHE_HOME": "xdg"}, "/home/alice", "/home/alice/.cache/pip"},

@@ -31,7 +31,7 @@ func FuzzNames(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, name string) {
 		for _, from := range []func() (ecosystem.Miss, bool){
-			func() (ecosystem.Miss, bool) { return fromWheel(name) },
+			func() (ecosystem.Miss, bool) { return fromWheel(name, ecosystem.Built) },
 			func() (ecosystem.Miss, bool) { return fromUV(name, name) },
 			func() (ecosystem.Miss, bool) { return fromDistInfo(name, "3.11") },
 		} {

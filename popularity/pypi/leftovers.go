@@ -6,6 +6,7 @@
 //     (x-pypi-file-project, -version) and whose body is an archive, not just its metadata;
 //   - wheels/ of pip: wheels it built itself, by file name;
 //   - wheels-v*/ of uv: pointers, by directory and file name;
+//   - artifacts/ of Poetry, which its mount is: wheels, by file name;
 //   - site-packages/: projects by the name of their dist-info, unless direct_url.json says they
 //     came from elsewhere than an index.
 //
@@ -15,7 +16,7 @@
 // files, which the hook looks at when it ends (overlay/pypi).
 //
 // Left out are pip and setuptools: every new virtual environment has them, without a download.
-// Poetry's and other clients' caches are not read. A container that removes its cache before it ends
+// Other clients' caches are not read. A container that removes its cache before it ends
 // (an image build that cleans up) has hidden what it fetched.
 package pypi
 
@@ -43,6 +44,7 @@ const (
 	pipHTTP        // below http/ or http-v2/
 	pipWheels      // below wheels/
 	uvWheels       // below wheels-v*/
+	artifacts      // a directory of Poetry's that has a file
 	packages       // site-packages/ itself
 	nothing        // below site-packages/, or a bucket of uv's that names nothing
 )
@@ -68,7 +70,17 @@ func kindOf(path []string) (k kind, python string) {
 			return nothing, python
 		}
 	}
+	if k == anywhere && isArtifact(path) {
+		k = artifacts
+	}
 	return k, python
+}
+
+// isArtifact says whether a directory is named as Poetry names those of its artifacts.
+func isArtifact(path []string) bool {
+	path = path[max(0, len(path)-4):]
+	digits := strings.Join(path, "/")
+	return len(path) == 4 && len(digits) == 64+3 && len(path[3]) == 58 && strings.Trim(digits, "0123456789abcdef/") == ""
 }
 
 // isBucket says whether a directory is one of uv's that holds unpacked trees of any size.
@@ -100,7 +112,9 @@ func (l Leftovers) Look(dir ecosystem.Dir, path []string, name string, isDir boo
 	case k == pipHTTP && isEntry(name):
 		m, ok = fromEntry(dir, name)
 	case k == pipWheels:
-		m, ok = fromWheel(name)
+		m, ok = fromWheel(name, ecosystem.Built)
+	case k == artifacts:
+		m, ok = fromWheel(name, ecosystem.Downloaded)
 	case k == uvWheels && len(path) > 0:
 		m, ok = fromUV(path[len(path)-1], name)
 	}
@@ -201,13 +215,13 @@ func fromArchive(dir ecosystem.Dir, file string) (m ecosystem.Miss, ok bool) {
 }
 
 // fromWheel reads a wheel's file name: name-version[-build]-python-abi-platform.
-func fromWheel(file string) (ecosystem.Miss, bool) {
+func fromWheel(file, kind string) (ecosystem.Miss, bool) {
 	base, ok := strings.CutSuffix(file, ".whl")
 	parts := strings.Split(base, "-")
 	if !ok || len(parts) != 5 && len(parts) != 6 {
 		return ecosystem.Miss{}, false
 	}
-	return miss(parts[0], parts[1], pythonOf(parts[len(parts)-3]), ecosystem.Built)
+	return miss(parts[0], parts[1], pythonOf(parts[len(parts)-3]), kind)
 }
 
 // fromUV reads the name of a pointer of uv's, <version>-<python>-<abi>-<platform>.http, in a

@@ -105,6 +105,9 @@ func TestScanClients(t *testing.T) {
 	write(t, dir, "uv/wheels-v6/pypi/orjson/3.10.1-cp312-cp312-manylinux_2_17_x86_64.msgpack", nil)
 	write(t, dir, "uv/wheels-v6/index/0123456789abcdef/private-thing/1.0-py3-none-any.http", nil)
 	write(t, dir, "uv/archive-v0/abcdef/inner/wheels-v6/pypi/hidden/1.0-py3-none-any.http", nil)
+	write(t, dir, "poetry/01/23/45/"+strings.Repeat("6789abcdef", 6)[:58]+"/of_poetry-1.0-py3-none-any.whl", nil)
+	write(t, dir, "poetry/01/23/45/"+strings.Repeat("6789abcdef", 6)[:58]+"/of_poetry-2.0.tar.gz", nil)
+	write(t, dir, "poetry/01/23/no/"+strings.Repeat("6789abcdef", 6)[:58]+"/elsewhere-1.0-py3-none-any.whl", nil)
 	site := "venv/lib/python3.11/site-packages/"
 	write(t, dir, site+"attrs-23.1.0.dist-info/METADATA", nil)
 	write(t, dir, site+"pip-23.2.1.dist-info/METADATA", nil)
@@ -114,7 +117,7 @@ func TestScanClients(t *testing.T) {
 	write(t, dir, site+"attr/deep-1.0.dist-info/METADATA", nil)
 	got, found := scanOf(t, dir, misses.Limits{})
 	want := []string{"installed attrs 23.1.0 3.11", "downloaded flask 3.1.0", "downloaded numpy 1.26.4 3.11", "built odd-name 1.0 3.9",
-		"downloaded orjson 3.10.1 3.12", "downloaded private-thing 1.0", "downloaded some-sdist 1.0"}
+		"downloaded of-poetry 1.0", "downloaded orjson 3.10.1 3.12", "downloaded private-thing 1.0", "downloaded some-sdist 1.0"}
 	if !slices.Equal(got, want) || found.Stopped != "" {
 		t.Errorf("found %q (%s), want %q", got, found.Stopped, want)
 	}

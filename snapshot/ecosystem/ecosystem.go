@@ -51,6 +51,7 @@ type Client struct {
 	Name     string   // names its mount point in profiles, and its part of an instance
 	Variable string   // environment variable that moves its cache
 	Dir      string   // its cache otherwise: below the user's cache directory, or with "~/" below the home
+	Below    string   // the directory of its cache that views are mounted on; "" is the cache itself
 	Views    []string // what is mounted there, topmost first
 }
 

@@ -53,6 +53,40 @@ func WheelDir(rawURL, sha256Hex, python string) string {
 	return path.Join("wheels", h[:2], h[2:4], h[4:6], h[6:])
 }
 
+// ArtifactDir is where in Poetry's cache the file of a link lies: below artifacts/ by 64 hexadecimal
+// digits, parted after 2, 4 and 6 of them (utils/cache.py, get_cache_directory_for_link, the same in
+// Poetry 1.5 to 2.5). The SHA-256 is the link's, "" where it has none.
+func ArtifactDir(rawURL, sha256Hex string) string {
+	key := "{"
+	if sha256Hex != "" {
+		key += `"sha256":` + asciiJSON(sha256Hex) + ","
+	}
+	sum := sha256.Sum256([]byte(key + `"url":` + asciiJSON(poetryLink(rawURL)) + "}"))
+	h := hex.EncodeToString(sum[:])
+	return path.Join(h[:2], h[2:4], h[4:6], h[6:])
+}
+
+// poetryLink is a URL of an index page as Poetry has it (repositories/link_sources/base.py,
+// clean_link): what is odd in it is quoted, by the number of the character. It has no fragment, nor a
+// question mark without a query.
+func poetryLink(rawURL string) string {
+	rawURL, _, _ = strings.Cut(rawURL, "#")
+	rawURL = strings.TrimSuffix(rawURL, "?")
+	if scheme, rest, ok := strings.Cut(rawURL, "://"); ok {
+		rawURL = strings.ToLower(scheme) + "://" + rest
+	}
+	var b strings.Builder
+	for _, c := range rawURL {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c < 0x80 && strings.ContainsRune("$&+,/:;=?@.%_\\|-", c):
+			b.WriteRune(c)
+		default:
+			fmt.Fprintf(&b, "%%%02x", c)
+		}
+	}
+	return b.String()
+}
+
 // asciiJSON is a JSON string as Python writes it with ensure_ascii. There is no line break nor tab
 // in a URL: Python's urlsplit takes them out.
 func asciiJSON(s string) string {

@@ -34,3 +34,29 @@ func TestWheelDir(t *testing.T) {
 		}
 	}
 }
+
+// What the code of Poetry 1.8.5 and 2.5.1 answers for links of an index, cleaned as it does
+// (ArtifactCache.get_cache_directory_for_link), with the hash and without: the first digits.
+func TestArtifactDir(t *testing.T) {
+	const sum = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+	for _, v := range []struct{ url, hashed, plain string }{
+		{"https://files.example/a/b/numpy-1.0-py3-none-any.whl", "1e/bc/f4/749409", "c8/86/a6/b39ce1"},
+		{"https://Files.Example/a/torch-2.0+cpu-cp311-cp311-linux_x86_64.whl", "73/49/da/cc1c2d", "dc/68/15/e76724"},
+		{"https://files.example/a/torch-2.0%2Bcpu.whl", "69/39/72/842c3c", "f9/bd/75/4dccad"},
+		{"https://files.example/a%2fb@c d.whl#sha256=" + sum, "b3/88/41/6c962e", "24/fc/bc/bbda18"},
+		{"HTTPS://files.example/x.whl?sig=A%20b&y=1", "b2/fc/43/3fb21f", "86/f9/20/4320ea"},
+		{"https://files.example/x.whl?sig=\"é\\", "1a/31/fc/32336b", "73/4c/c0/f52d45"},
+		{"http://127.0.0.1:8080/f/é.whl", "be/cf/b8/186c58", "86/74/26/b59bf3"},
+		{"https://files.example/a/%7Euser/x~1.whl", "7c/6d/46/ebb8e0", "83/14/7e/05993c"},
+		{"https://files.example/a/x(1)!*'.whl", "b2/a9/30/d427dd", "40/76/b6/c71bf8"},
+		{"https://files.example/x.whl?", "37/c5/ee/194187", "d6/e5/cd/900947"},
+		{"https://files.example/€.whl", "ab/7f/f6/f2b7f0", "3c/2f/37/2292b3"},
+	} {
+		for hash, want := range map[string]string{sum: v.hashed, "": v.plain} {
+			got := pypi.ArtifactDir(v.url, hash)
+			if !strings.HasPrefix(got, want) || len(got) != 64+3 {
+				t.Errorf("%s, hash %q: %s, Poetry has %s…", v.url, hash, got, want)
+			}
+		}
+	}
+}

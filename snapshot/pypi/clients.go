@@ -15,7 +15,7 @@ import (
 var Clients = []ecosystem.Client{
 	{Name: "pip", Variable: "PIP_CACHE_DIR", Dir: "pip", Views: []string{ViewWheels, ViewPip, ViewPipOld}},
 	{Name: "uv", Variable: "UV_CACHE_DIR", Dir: "uv", Views: []string{"uv"}},
-	{Name: "poetry", Variable: "POETRY_CACHE_DIR", Dir: "pypoetry", Views: []string{"poetry"}},
+	{Name: "poetry", Variable: "POETRY_CACHE_DIR", Dir: "pypoetry", Below: "artifacts", Views: []string{ViewPoetry}},
 }
 
 // The views of wheels, each below /views of the image.
@@ -23,6 +23,7 @@ const (
 	ViewWheels = "wheels"  // pip's cache of wheels it has built, which it asks for links to wheels, too
 	ViewPip    = "pip"     // the download cache of pip >= 23.3
 	ViewPipOld = "pip-old" // that of older pips, which holds every wheel once more: for hashed installs before 23.1
+	ViewPoetry = "poetry"  // the wheels that Poetry from 1.5 has downloaded; beside them it makes environments, which no mount may hide
 	ViewSimple = "simple"  // a static index (PEP 503 and 691) with the wheels below +files
 )
 
@@ -45,6 +46,6 @@ func describe(detail json.RawMessage) string {
 
 // Ecosystem is PyPI's row. A program adds the parts that it links.
 var Ecosystem = ecosystem.Ecosystem{
-	Name: Name, Artifact: "wheel", Clients: Clients, Attached: []string{ViewWheels, ViewPip}, Views: []string{ViewSimple}, Describe: describe,
+	Name: Name, Artifact: "wheel", Clients: Clients, Attached: []string{ViewWheels, ViewPip}, Views: []string{ViewPoetry, ViewSimple}, Describe: describe,
 	Locks: locks{}, Normalize: pep508.Normalize, SameVersion: pep440.Same,
 }

@@ -1,4 +1,4 @@
-// Package view writes PyPI's views: pip's caches and a static index.
+// Package view writes PyPI's views: pip's caches, Poetry's and a static index.
 //
 // pip looks every link up in its cache of built wheels, links to wheels too, and opens what it finds
 // where it lies: nothing is written, nothing hashed. A wheel lies in a directory named by a digest of
@@ -17,6 +17,9 @@
 // An entry depends on nothing but the URL, the size and the SHA-256: the same
 // input gives the same bytes, today and in a year. It is fresh for a century
 // from a fixed date, since a file named by its digest does not change.
+//
+// Poetry keeps what it downloads below artifacts/, in a directory named by a digest of the link
+// (pypi.ArtifactDir), and compares what it finds there with the lock's hash.
 //
 // # Limits
 //
@@ -43,6 +46,7 @@ var All = []builder.View{
 	{Name: pypi.ViewWheels, Entries: wheelsEntries},
 	{Name: pypi.ViewPip, Entries: pipEntries},
 	{Name: pypi.ViewPipOld, Entries: pipOldEntries, Copies: true},
+	{Name: pypi.ViewPoetry, Entries: poetryEntries},
 	{Name: pypi.ViewSimple, Entries: simpleEntries, Pages: simplePages},
 }
 

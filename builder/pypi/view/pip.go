@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"larder/builder"
 	"larder/snapshot"
@@ -24,6 +26,20 @@ func wheelsEntries(it *builder.Item) (entries []builder.ViewEntry) {
 				e = builder.ViewEntry{Path: e.Path, Link: entries[0].Path}
 			}
 			entries = append(entries, e)
+		}
+	}
+	return entries
+}
+
+// poetryEntries are the wheel where Poetry looks for what it has downloaded, by its link with and
+// without the hash: a dependency that is an address has none. Poetry leaves a "+" as the page has it.
+func poetryEntries(it *builder.Item) []builder.ViewEntry {
+	entries := []builder.ViewEntry{{Path: pypi.ArtifactDir(it.URL, it.Digest) + "/" + it.Filename, Object: it.Object, Size: it.Size}}
+	for _, url := range slices.Compact([]string{it.URL, strings.ReplaceAll(it.URL, "%2B", "+")}) {
+		for _, sum := range []string{it.Digest, ""} {
+			if path := pypi.ArtifactDir(url, sum) + "/" + it.Filename; path != entries[0].Path {
+				entries = append(entries, builder.ViewEntry{Path: path, Link: entries[0].Path})
+			}
 		}
 	}
 	return entries
