@@ -16,6 +16,7 @@ import tempfile
 
 sys.dont_write_bytecode = True  # nothing of a run stays in the checkout
 
+import cached
 import containers
 import gobench
 import installs
@@ -28,10 +29,10 @@ ROWS = {
     "fetch": installs.fetch, "seal": gobench.seal, "runc": gobench.runc, "start": gobench.start, "nri": gobench.nri, "hook-memory": memory.hook,
     "plan": gobench.plan,
     "run": installs.mounted, "large": installs.large, "import": installs.first_import, "attach": gobench.attach,
-    "merging": installs.merging, "build": installs.build, "through": installs.through, "link": link.link,
+    "pip": cached.pip, "merging": installs.merging, "build": installs.build, "through": installs.through, "link": link.link,
     "containers": containers.containers,
 }
-MOUNTS = {"hook-memory", "run", "large", "import", "merging", "through", "link", "containers"}
+MOUNTS = {"hook-memory", "run", "large", "pip", "import", "merging", "through", "link", "containers"}
 HEAVY = {"large": "downloads gigabytes", "containers": "writes gigabytes, and empties the host's page cache"}
 
 

@@ -19,7 +19,13 @@ class Failed(Exception):
 
 
 def run(argv, env, cwd, ok=(0,), stdin=None):
-    """Runs a command; returns (wall seconds, CPU seconds, standard output).
+    """Runs a command; returns (wall seconds, CPU seconds, standard output)."""
+    wall, usage, out = run_counted(argv, env, cwd, ok, stdin)
+    return wall, usage.ru_utime + usage.ru_stime, out
+
+
+def run_counted(argv, env, cwd, ok=(0,), stdin=None):
+    """Runs a command; returns (wall seconds, what it and its children used, standard output).
 
     The output goes to a file: a pipe would have this process woken for every
     line that the command under the clock prints.
@@ -35,7 +41,7 @@ def run(argv, env, cwd, ok=(0,), stdin=None):
             lines = err.read().decode(errors="replace").strip().splitlines() or ["it printed nothing"]
             raise Failed("%s: exit %d: %s" % (" ".join(argv[:4]), p.returncode, scrub(lines[-1])[:300]), p.returncode)
         out.seek(0)
-        return wall, usage.ru_utime + usage.ru_stime, out.read().decode(errors="replace")
+        return wall, usage, out.read().decode(errors="replace")
 
 
 def scrub(text):
