@@ -1,10 +1,12 @@
 package image
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"larder/snapshot"
@@ -77,4 +79,42 @@ func BenchmarkCopyFrom(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n/1000, "us/file")
+}
+
+// Whatever an image ends in is read: the inode of a link, the target of which has no room beside it, is
+// the last thing in some.
+func TestLastInodeOfAnImage(t *testing.T) {
+	dir, full := t.TempDir(), 0
+	for n := range 110 {
+		tree := NewTree()
+		for i := range n {
+			must(t, tree.File(fmt.Sprintf("d%d/f", i), object("x"), 1, snapshot.Epoch))
+		}
+		for i := range n % 5 {
+			must(t, tree.File(fmt.Sprintf("e%d", i), object(""), 0, snapshot.Epoch))
+		}
+		target := strings.Repeat("../", 30) + "target"
+		must(t, tree.Symlink("z/link", target))
+		path := filepath.Join(dir, fmt.Sprint(n))
+		writeImage(t, tree, path)
+		raw, err := os.ReadFile(path)
+		must(t, err)
+		if bytes.ContainsFunc(raw[len(raw)-32:], func(r rune) bool { return r != 0 }) {
+			full++
+		}
+		img, err := Open(path, "")
+		must(t, err)
+		got := ""
+		must(t, img.Walk("", func(e Entry) error {
+			got += e.Target
+			return nil
+		}))
+		must(t, img.Close())
+		if got != target {
+			t.Errorf("%d directories: the link leads to %q", n, got)
+		}
+	}
+	if full == 0 {
+		t.Error("no image is full to its last byte: these show nothing")
+	}
 }

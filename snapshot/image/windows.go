@@ -22,6 +22,14 @@ type window struct {
 
 const windowSize = 64 << 10
 
+// The reader above asks for the 64 bytes of a long inode before it knows that one is short, which has 32
+// (EROFS, on-disk format). So what a whole image ends in is followed by as many zeros: without them
+// the last inode of an image that is full to the last byte could not be read.
+const (
+	blockSize = 4096
+	tailSize  = 64 - 32
+)
+
 func (w *windows) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 || len(p) > windowSize/2 {
 		return w.r.ReadAt(p, off)
@@ -39,10 +47,13 @@ func (w *windows) ReadAt(p []byte, off int64) (int, error) {
 	if win.buf == nil {
 		win.buf = make([]byte, windowSize)
 	}
-	win.n, win.off = 0, off&^4095
+	win.n, win.off = 0, off&^(blockSize-1)
 	n, err := w.r.ReadAt(win.buf, win.off)
 	if err != nil && err != io.EOF {
 		return 0, err
+	}
+	if err == io.EOF && n > 0 && n%blockSize == 0 {
+		n += copy(win.buf[n:], make([]byte, tailSize))
 	}
 	win.n = n
 	if skip := int(off - win.off); skip < n {
