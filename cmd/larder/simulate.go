@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -124,21 +125,39 @@ func simulatedRanking(c *cli.Context, cfg config.Config) func(context.Context, s
 	}
 }
 
-func printSimulation(c *cli.Context, r *simulate.Report) error {
+// printFigures prints a row for each budget. The others are the sets that report no misses.
+func printFigures(w io.Writer, f simulate.Figures) error {
 	percent := func(f float64) string { return fmt.Sprintf("%.1f %%", 100*f) }
-	fmt.Fprintf(c.App.Writer, "%d sets, %d wheels, for %s\n", r.Sets, r.Wheels, r.Target)
-	tw := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
-	names := slices.Sorted(maps.Keys(r.Curve[0].ByCategory))
-	fmt.Fprintf(tw, "budget\tstocked\twheels\tbytes\t%s\tafter misses\tothers after misses\n", strings.Join(names, "\t"))
-	for i, p := range r.Curve {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	names := slices.Sorted(maps.Keys(f.Curve[0].ByCategory))
+	fmt.Fprintf(tw, "budget\tstocked\twheels\tbytes\t%s\n", strings.Join(append(names, "others", "after misses", "others", "after three rounds", "others"), "\t"))
+	for i, p := range f.Curve {
 		fmt.Fprintf(tw, "%s\t%d\t%s\t%s", humanize.Bytes(uint64(p.Budget)), p.Stocked, percent(p.HitWheels), percent(p.HitBytes))
 		for _, name := range names {
 			fmt.Fprintf(tw, "\t%s", percent(p.ByCategory[name]))
 		}
-		fmt.Fprintf(tw, "\t%s\t%s\n", percent(r.AfterAll[i].HitWheels), percent(r.AfterOther[i].HitWheels))
+		for _, points := range [][]simulate.Point{f.Other, f.AfterAll, f.AfterOther, f.AfterThreeAll, f.AfterThreeOther} {
+			fmt.Fprintf(tw, "\t%s", percent(points[i].HitWheels))
+		}
+		fmt.Fprintln(tw)
 	}
-	if err := tw.Flush(); err != nil {
+	return tw.Flush()
+}
+
+func printSimulation(c *cli.Context, r *simulate.Report) error {
+	fmt.Fprintf(c.App.Writer, "%d sets, %d wheels, for %s\n", r.Sets, r.Wheels, r.Target)
+	if err := printFigures(c.App.Writer, r.Figures); err != nil {
 		return err
+	}
+	for _, f := range r.Folds {
+		about := "nothing was chosen on it"
+		if f.Fold == 1 {
+			about = "the constants of the choice were chosen on it"
+		}
+		fmt.Fprintf(c.App.Writer, "fold %d of them, %d sets, %d wheels; %s\n", f.Fold, f.Sets, f.Wheels, about)
+		if err := printFigures(c.App.Writer, f.Figures); err != nil {
+			return err
+		}
 	}
 	fmt.Fprintf(c.App.Writer, "sizes and versions of projects that no set resolves to are guessed from those that one does\n")
 	if r.NeedsUntold > 0 {

@@ -4,7 +4,15 @@
 //
 // A set is what one project asks for, as requirements. A resolution is what uv
 // makes of it: a lock. A set is counted apart when it cannot be resolved from
-// wheels alone: some project of it has only a source archive.
+// wheels alone: some project of it has only a source archive. A fold is a part of the
+// sets, told by their names alone ([Fold]); a round is a week in which half of the sets
+// report what they had to download.
+//
+// # What may be believed
+//
+// Constants of the choice (packages popularity and builder/pypi) may be chosen by what the
+// first fold shows. So a figure says something of projects that nobody tuned to only where it is
+// the second fold's. Rounds are of one world: a fold's hosts gain by the reports of all.
 //
 // # Promises
 //

@@ -2,29 +2,42 @@ package simulate
 
 import (
 	"context"
-	"os"
 	"slices"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"larder/popularity"
-	"larder/popularity/misses"
-	"larder/snapshot/ecosystem"
 )
+
+// Figures are what budgets hold of some sets' wheels: a point of each list for each
+// budget. The others are the sets that report no misses, so that what the reports of
+// some bring to others can be told from what they bring to themselves.
+type Figures struct {
+	Sets            int     `json:"sets"`
+	Wheels          int     `json:"wheels"` // of all sets
+	Curve           []Point `json:"curve"`
+	Other           []Point `json:"curve_others"`
+	AfterAll        []Point `json:"after_misses"` // once half of the sets' misses are fed back
+	AfterOther      []Point `json:"after_misses_others"`
+	AfterThreeAll   []Point `json:"after_three_rounds"` // once they were fed back three times, week by week
+	AfterThreeOther []Point `json:"after_three_rounds_others"`
+}
+
+// FoldFigures are those of the sets of one fold.
+type FoldFigures struct {
+	Fold int `json:"fold"`
+	Figures
+}
 
 // Report is what a simulation found. Its JSON form is a contract.
 type Report struct {
-	Sets        int           `json:"sets"`
-	Wheels      int           `json:"wheels"` // of all sets
+	Figures
+	Folds       []FoldFigures `json:"folds"`
 	Target      string        `json:"target"`
-	Curve       []Point       `json:"curve"`
-	AfterAll    []Point       `json:"after_misses"`        // once half of the sets' misses are fed back
-	AfterOther  []Point       `json:"after_misses_others"` // the same, for the other half of the sets
-	Missed      []Missed      `json:"missed"`              // under the largest budget
-	NeedsUntold int           `json:"needs_untold"`        // projects of the sets whose needs are not known: no metadata on the index
-	NeedSdist   []Unstockable `json:"need_sdist"`          // sets that ask for what has no wheel
-	Unresolved  []Unstockable `json:"unresolved"`          // sets left out
+	Missed      []Missed      `json:"missed"`       // under the largest budget
+	NeedsUntold int           `json:"needs_untold"` // projects of the sets whose needs are not known: no metadata on the index
+	NeedSdist   []Unstockable `json:"need_sdist"`   // sets that ask for what has no wheel
+	Unresolved  []Unstockable `json:"unresolved"`   // sets left out
 }
 
 // Unstockable is what of a set no snapshot can hold.
@@ -66,86 +79,6 @@ type Simulation struct {
 	// Rank is the ranking that a budget chooses from, with the misses of a directory
 	// blended in; "" for none.
 	Rank func(ctx context.Context, misses string) ([]popularity.Entry, error)
-}
-
-// Run resolves the sets and draws the curve of the budgets: from the ranking alone, and
-// after one round of misses.
-func (s Simulation) Run(ctx context.Context) (*Report, error) {
-	r := &Report{Target: s.Target, NeedSdist: []Unstockable{}, Unresolved: []Unstockable{}}
-	locks, err := r.resolve(ctx, s.Resolver, s.Sets)
-	if err != nil {
-		return nil, err
-	}
-	index, err := s.Open(ctx, locks)
-	if err != nil {
-		return nil, err
-	}
-	sets, lacking, err := index.Wheels(ctx, locks)
-	if err != nil {
-		return nil, err
-	}
-	r.NeedSdist, r.Sets = append(r.NeedSdist, lacking...), len(sets)
-	for _, set := range sets {
-		r.Wheels += len(set.Wheels)
-	}
-	entries, err := s.Rank(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	offer, err := index.Offer(ctx, entries)
-	if err != nil {
-		return nil, err
-	}
-	for _, budget := range s.Budgets {
-		taken := offer.Take(budget)
-		r.Curve, r.Missed = append(r.Curve, Measure(sets, taken, budget)), Misses(sets, taken)
-		if err := s.learn(ctx, r, index, sets, budget, taken); err != nil {
-			return nil, err
-		}
-	}
-	r.NeedsUntold = index.Silent()
-	return r, nil
-}
-
-// learn feeds back what half of the sets missed, and measures all of them and the others.
-func (s Simulation) learn(ctx context.Context, r *Report, index Index, sets []Resolved, budget int64, taken map[string]bool) error {
-	log, err := os.MkdirTemp("", "larder-simulate-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(log)
-	first, others := Halves(sets)
-	if err := feedBack(log, first, taken); err != nil {
-		return err
-	}
-	entries, err := s.Rank(ctx, log)
-	if err != nil {
-		return err
-	}
-	offer, err := index.Offer(ctx, entries)
-	if err != nil {
-		return err
-	}
-	taken = offer.Take(budget)
-	r.AfterAll = append(r.AfterAll, Measure(sets, taken, budget))
-	r.AfterOther = append(r.AfterOther, Measure(others, taken, budget))
-	return nil
-}
-
-// feedBack logs what each set had to download, as if it were one container each.
-func feedBack(log string, sets []Resolved, stocked map[string]bool) error {
-	for _, s := range sets {
-		r := misses.Report{Time: time.Now(), Instance: s.ID}
-		for _, w := range s.Wheels {
-			if !stocked[w.Filename] {
-				r.Misses = append(r.Misses, ecosystem.Miss{Project: w.Project, Version: w.Version, Kind: ecosystem.Downloaded})
-			}
-		}
-		if _, err := misses.Append(log, r); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // resolve resolves the sets, four at once, and returns the locks of those that can be.

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -176,5 +178,108 @@ func TestPlatform(t *testing.T) {
 		if got, ok := Platform(target); got != want || ok != (want != "") {
 			t.Errorf("%s: %q, %t", target, got, ok)
 		}
+	}
+}
+
+// A set's fold goes by its name alone; both have about half of many.
+func TestFold(t *testing.T) {
+	for id, want := range map[string]int{"ml-genai-torch": 1, "llm-ai-agents-server": 2} {
+		if got := Fold(id); got != want || got < 1 || got > Folds {
+			t.Errorf("%s: fold %d, want %d", id, got, want)
+		}
+	}
+	first := 0
+	for i := range 1000 {
+		if Fold(strconv.Itoa(i)) == 1 {
+			first++
+		}
+	}
+	if first < 400 || first > 600 {
+		t.Errorf("%d of 1000 are in the first fold", first)
+	}
+}
+
+// made is an index of made wheels: a budget of n takes the first n projects of the ranking.
+type made struct{ sets []Resolved }
+
+func (m made) Wheels(context.Context, []Locked) ([]Resolved, []Unstockable, error) {
+	return m.sets, nil, nil
+}
+func (m made) Silent() int { return 0 }
+func (m made) Offer(_ context.Context, entries []popularity.Entry) (Offer, error) {
+	return ranked(entries), nil
+}
+
+type ranked []popularity.Entry
+
+func (r ranked) Take(budget int64) map[string]bool {
+	taken := map[string]bool{}
+	for _, e := range r[:min(int(budget), len(r))] {
+		taken[e.Project+".whl"] = true
+	}
+	return taken
+}
+
+// Hosts that report week by week get more with each week, where a budget has room for
+// more; and a fold's figures are those of its sets, of the same stock.
+func TestRunRoundsAndFolds(t *testing.T) {
+	w := func(name string) Wheel { return Wheel{Project: name, Version: "1", Filename: name + ".whl", Size: 1} }
+	// By fold: x1 and x3 report, x2 does not.
+	index := made{[]Resolved{{"x1", "web", []Wheel{w("a"), w("b"), w("c")}}, {"x2", "web", []Wheel{w("a"), w("b")}}, {"x3", "ml", []Wheel{w("d")}}}}
+	s := Simulation{
+		Budgets: []int64{1, 2},
+		Open:    func(context.Context, []Locked) (Index, error) { return index, nil },
+		// One more of what was missed is ranked with each week.
+		Rank: func(_ context.Context, log string) ([]popularity.Entry, error) {
+			entries := []popularity.Entry{{Project: "a"}}
+			if log == "" {
+				return entries, nil
+			}
+			days, err := os.ReadDir(log)
+			for _, name := range []string{"b", "c", "d"}[:min(len(days), 3)] {
+				entries = append(entries, popularity.Entry{Project: name})
+			}
+			if len(days) == 3 { // the newest first
+				slices.Reverse(entries[1:])
+			}
+			return entries, err
+		},
+	}
+	r, err := s.Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	shares := func(points []Point) (out []float64) {
+		for _, p := range points {
+			out = append(out, p.HitWheels)
+		}
+		return out
+	}
+	for name, c := range map[string]struct {
+		got  []Point
+		want []float64
+	}{
+		"rankings": {r.Curve, []float64{2.0 / 6, 2.0 / 6}}, "others": {r.Other, []float64{0.5, 0.5}},
+		"one": {r.AfterAll, []float64{2.0 / 6, 4.0 / 6}}, "one, others": {r.AfterOther, []float64{0.5, 1}},
+		"three": {r.AfterThreeAll, []float64{2.0 / 6, 3.0 / 6}}, "three, others": {r.AfterThreeOther, []float64{0.5, 0.5}},
+	} {
+		if got := shares(c.got); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+	sets, wheels := 0, 0
+	for i, f := range r.Folds {
+		if f.Fold != i+1 || len(f.Curve) != 2 || len(f.AfterThreeOther) != 2 {
+			t.Errorf("fold %+v", f)
+		}
+		sets, wheels = sets+f.Sets, wheels+f.Wheels
+		for _, s := range index.sets {
+			if Fold(s.ID) == f.Fold && f.Sets == 1 && f.Curve[0].HitWheels != Measure([]Resolved{s}, map[string]bool{"a.whl": true}, 1).HitWheels {
+				t.Errorf("fold %d: %+v", f.Fold, f.Curve[0])
+			}
+		}
+	}
+	if sets != r.Sets || wheels != r.Wheels || r.Sets != 3 || r.Wheels != 6 || len(r.Folds) != Folds {
+		t.Errorf("%d sets and %d wheels in %d folds, of %d and %d", sets, wheels, len(r.Folds), r.Sets, r.Wheels)
 	}
 }
