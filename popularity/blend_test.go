@@ -47,7 +47,7 @@ func TestBlend(t *testing.T) {
 		}
 	}
 	got, _ := Blend([]Part{{"public", 1, public}, {"misses", 1, misses}}, Rules{})
-	if e := got.Entries[0]; fmt.Sprint(e.Places) != "[{public 3} {misses 2}]" || e.Score != unit/63+unit/62 {
+	if e := got.Entries[0]; fmt.Sprint(e.Places) != "[{public 3} {misses 2}]" || e.Score != Worth(3)+Worth(2) {
 		t.Errorf("flask: %+v", e)
 	}
 }
@@ -128,5 +128,28 @@ func TestCandidates(t *testing.T) {
 		if strings.Join(got, " ") != want {
 			t.Errorf("top %d: %q, want %s", top, got, want)
 		}
+	}
+}
+
+// A place is worth less the further down, by a power; what containers missed is told apart.
+func TestWorth(t *testing.T) {
+	for place := 1; place < 20_000; place++ {
+		if Worth(place) <= Worth(place+1) {
+			t.Fatalf("place %d is worth %d, the next %d", place, Worth(place), Worth(place+1))
+		}
+	}
+	if first := Worth(1); first != unit/61 {
+		t.Errorf("the first is worth %d", first)
+	}
+	if ratio := float64(Worth(100-60)) / float64(Worth(400-60)); math.Abs(ratio-8) > 0.001 {
+		t.Errorf("four times as far down is worth %v less", ratio)
+	}
+	missed := ranking("misses", "flask")
+	missed.Entries[0].Versions = []Version{{"2.0", "3.11", 3}, {"2.0", "3.12", 1}, {"", "", 1}}
+	public := ranking("public", "flask")
+	public.Entries[0].Versions = []Version{{"3.0", "", 9}}
+	got, err := Blend([]Part{{"public", 1, public}, {Misses, 1, missed}}, Rules{})
+	if err != nil || fmt.Sprint(got.Entries[0].Missed) != "[2.0]" {
+		t.Errorf("%+v, %v", got.Entries, err)
 	}
 }

@@ -20,6 +20,7 @@ type Entry struct {
 	Rank     int       `json:"rank"`
 	Count    int64     `json:"count,omitempty"`
 	Versions []Version `json:"versions,omitempty"`
+	Missed   []string  `json:"missed,omitempty"` // versions that containers of this host had to download
 	// Score is what the project is ranked by after [Blend]; 0 before. It serves
 	// as the hits a project expects.
 	Score int64 `json:"score,omitempty"`
@@ -30,6 +31,9 @@ type Entry struct {
 	Always bool     `json:"always,omitempty"`
 	Pins   []string `json:"pins,omitempty"`
 }
+
+// Misses is the source of what containers of this host had to download.
+const Misses = "misses"
 
 // Place is a project's rank in one source.
 type Place struct {
@@ -75,7 +79,7 @@ func (r Ranking) Stocked(top int) []Entry {
 func (r Ranking) Candidates(top int) []Entry {
 	entries := slices.Clone(r.Stocked(top))
 	for _, e := range r.Entries[len(entries):] {
-		if slices.ContainsFunc(e.Places, func(p Place) bool { return p.Source == "misses" }) {
+		if slices.ContainsFunc(e.Places, func(p Place) bool { return p.Source == Misses }) {
 			entries = append(entries, e)
 		}
 	}

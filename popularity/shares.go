@@ -5,9 +5,14 @@ import (
 	"slices"
 )
 
-// maxShares bounds the versions of one project: the thirtieth earlier series
-// expects a three-hundredth of the hits, and so on down.
-const maxShares = 30
+// The bounds on the versions of one project that the rule names. The fifteenth earlier
+// series expects a hundred and fiftieth of the hits, and so on down.
+const (
+	maxSeries  = 15 // earlier ones
+	patched    = 8  // series, the newest included, whose older patches count
+	maxPatches = 8  // older ones of a series
+	maxShares  = 100
+)
 
 // Release is one version that could be stocked.
 type Release struct {
@@ -78,23 +83,32 @@ func earlier(releases []Release, hits int64) []Share {
 // others.
 const ruleBesideCounts = 4
 
-// bySeries is the rule for versions that nobody counted.
+// bySeries is the rule for versions that nobody counted: the newest of the k-th earlier
+// series expects a tenth of the hits divided by k, the j-th older patch of a series a part of
+// that divided by the square of j. For its older patches the newest series counts as an earlier one:
+// a quarter of all pins are to it.
 func bySeries(releases []Release, hits int64) []Share {
 	var shares []Share
-	// Thirty tenths divided by k add up to 0.4: within the half.
-	k := int64(0)
+	series, patch, newest := int64(0), int64(0), hits/10
 	for i, r := range releases[1:] {
 		// Newest first: the first of a series is its newest.
 		if !sameSeries(releases[i], r) {
-			k++
-			shares = append(shares, Share{r.Version, hits / (10 * k), false})
+			if series++; series > maxSeries {
+				break
+			}
+			patch, newest = 0, hits/(10*series)
+			shares = append(shares, Share{r.Version, newest, false})
+			continue
 		}
-		if k == maxShares {
-			break
+		if patch++; patch <= maxPatches && series < patched {
+			shares = append(shares, Share{r.Version, newest * olderPercent / (100 * patch * patch), false})
 		}
 	}
 	return shares
 }
+
+// olderPercent is what the first older patch of a series expects of what its newest does.
+const olderPercent = 23
 
 // sameSeries compares the first two segments: 1.26.4 and 1.26 are of one
 // series, 2026.4.1 and 2026.5 of two.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -28,9 +29,11 @@ func TestShares(t *testing.T) {
 		{"no hits", []Release{release(1, 0, 0)}, 0, nil},
 		{"one", []Release{release(1, 0, 0)}, 101, []Share{{"1.0.0", 51, false}}},
 		{"by rule", []Release{pre, yanked, release(3, 0, 2), release(3, 0, 1), release(2, 3, 3), release(2, 3, 2), release(2, 2, 5), release(1, 9, 0)}, 1000,
-			[]Share{{"3.0.2", 500, false}, {"2.3.3", 100, false}, {"2.2.5", 50, false}, {"1.9.0", 33, false}}},
+			[]Share{{"3.0.2", 500, false}, {"2.3.3", 100, false}, {"2.2.5", 50, false}, {"1.9.0", 33, false}, {"3.0.1", 23, false}, {"2.3.2", 23, false}}},
+		{"older patches", []Release{release(2, 0, 0), release(1, 5, 4), release(1, 5, 3), release(1, 5, 2), release(1, 5, 1), release(1, 5, 0)}, 10_000,
+			[]Share{{"2.0.0", 5000, false}, {"1.5.4", 1000, false}, {"1.5.3", 230, false}, {"1.5.2", 57, false}, {"1.5.1", 25, false}, {"1.5.0", 14, false}}},
 		{"by count", []Release{counted(pre, 900), release(3, 0, 2), counted(release(3, 0, 1), 100), counted(release(2, 3, 3), 200), counted(release(2, 3, 2), 700)}, 2000,
-			[]Share{{"3.0.2", 1000, false}, {"2.3.2", 525, true}, {"2.3.3", 200, true}, {"3.0.1", 75, true}}},
+			[]Share{{"3.0.2", 1000, false}, {"2.3.2", 536, true}, {"2.3.3", 200, true}, {"3.0.1", 86, true}}},
 		{"newest counted", []Release{counted(release(2, 0, 0), 30), counted(release(1, 0, 0), 10)}, 80,
 			[]Share{{"2.0.0", 62, true}, {"1.0.0", 9, true}}},
 		{"calendar versions", []Release{{Version: "2026.5", Segments: []int{2026, 5}}, {Version: "2026", Segments: []int{2026}}, {Version: "2025.1.9", Segments: []int{2025, 1, 9}}}, 100,
@@ -64,5 +67,23 @@ func TestSharesProperties(t *testing.T) {
 		if sum > hits || len(shares) > maxShares+1 {
 			t.Fatalf("%d of %d hits in %d shares", sum, hits, len(shares))
 		}
+	}
+}
+
+// The rule names so many series and patches and no more, however many there are.
+func TestSharesAreBounded(t *testing.T) {
+	var in []Release
+	for minor := 40; minor >= 0; minor-- {
+		for patch := 20; patch >= 0; patch-- {
+			in = append(in, release(1, minor, patch))
+		}
+	}
+	shares := Shares(in, 1_000_000_000)
+	patches := map[string]int{}
+	for _, s := range shares {
+		patches[s.Version[:strings.LastIndex(s.Version, ".")]]++
+	}
+	if len(patches) != maxSeries+1 || patches["1.40"] != maxPatches+1 || patches["1.33"] != maxPatches+1 || patches["1.32"] != 1 || patches["1.24"] != 0 {
+		t.Errorf("%v", patches)
 	}
 }

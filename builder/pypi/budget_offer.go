@@ -20,7 +20,7 @@ func (s *planner) expected(project string, place int) popularity.Entry {
 	if e, ok := s.cfg.Entries[project]; ok && e.Score > 0 {
 		return e
 	}
-	return popularity.Entry{Project: project, Score: 1_000_000_000 / int64(60+place)}
+	return popularity.Entry{Project: project, Score: popularity.Worth(place)}
 }
 
 // leastHits is what a version must expect to be looked at: as much as the newest one
@@ -35,7 +35,8 @@ func (s *planner) leastHits() int64 {
 	}
 	middle := len(s.cfg.Ranking) / 2
 	score := s.expected(s.cfg.Ranking[middle], middle+1).Score
-	return score / int64(60+max(5000, len(s.cfg.Ranking))) * int64(61+middle) / 2
+	last := popularity.Worth(max(5000, len(s.cfg.Ranking)))
+	return int64(float64(score) * float64(last) / float64(popularity.Worth(middle+1)) / 2)
 }
 
 // always is what the version to stock of a project that the operator includes is expected to hit: more than

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -48,7 +49,11 @@ for r in $in; do printf '[[packages]]\nname = "%s"\nversion = "%s"\n[[packages.w
 
 func TestSimulate(t *testing.T) {
 	world := pypitest.NewIndex(t, pypitest.Options{})
-	for _, w := range []pypitest.Wheel{{Name: "alpha", Version: "1.0"}, {Name: "alpha", Version: "1.0.1"}, {Name: "alpha", Version: "2.0"}, {Name: "beta", Version: "1.0"}, {Name: "rare", Version: "1.0"}} {
+	for patch := 1; patch <= 9; patch++ { // 1.0 is the ninth older patch of its series, which the rule does not offer
+		w := pypitest.Wheel{Name: "alpha", Version: fmt.Sprintf("1.0.%d", patch)}
+		world.AddFile(w.Name, pypitest.Artifact{Name: w.Filename(), Data: w.Bytes()})
+	}
+	for _, w := range []pypitest.Wheel{{Name: "alpha", Version: "1.0"}, {Name: "alpha", Version: "2.0"}, {Name: "beta", Version: "1.0"}, {Name: "rare", Version: "1.0"}} {
 		world.AddFile(w.Name, pypitest.Artifact{Name: w.Filename(), Data: w.Bytes()})
 	}
 	for _, e := range world.Env() {
@@ -76,7 +81,7 @@ func TestSimulate(t *testing.T) {
 		if err := json.Unmarshal([]byte(out), &got); err != nil {
 			t.Fatal(err)
 		}
-		// alpha 2.0 is the newest and stocked, 1.0 is not the newest of its series; rare is not ranked.
+		// alpha 2.0 is the newest and stocked, 1.0 is too old a patch of its series; rare is not ranked.
 		if got.Sets != 2 || got.Wheels != 4 || len(got.Curve) != 1 || got.Curve[0].HitWheels != 0.25 || got.Curve[0].ByCategory["web"] != 0.25 {
 			t.Errorf("%+v", got)
 		}
@@ -86,6 +91,10 @@ func TestSimulate(t *testing.T) {
 		// The first set missed rare, which helps the second.
 		if got.AfterAll[0].HitWheels != 0.75 || got.AfterOther[0].HitWheels != 0.5 {
 			t.Errorf("after misses: %+v, others %+v", got.AfterAll, got.AfterOther)
+		}
+		// By folds: what each says adds up.
+		if len(got.Folds) != 2 || got.Folds[0].Wheels+got.Folds[1].Wheels != 4 || len(got.AfterThreeAll) != 1 || got.AfterThreeAll[0].HitWheels != 0.75 || got.Other[0].HitWheels != 0 {
+			t.Errorf("folds %+v; after three rounds %+v; others %+v", got.Folds, got.AfterThreeAll, got.Other)
 		}
 		if len(got.NeedSdist) != 1 || got.NeedSdist[0].ID != "two" || len(got.Unresolved) != 1 || got.Unresolved[0].ID != "three" {
 			t.Errorf("apart: %+v, %+v", got.NeedSdist, got.Unresolved)
@@ -97,7 +106,8 @@ func TestSimulate(t *testing.T) {
 		}
 	}
 	out, err := rank(t, filepath.Join(t.TempDir(), "absent"), "--simulate", sets, "--uv", uv, "--cache", cache, "--ranking", rankingFile(t, "alpha\nbeta\n"))
-	if err != nil || !strings.Contains(out, "2 sets, 4 wheels") || !strings.Contains(out, "counted apart: two asks for what has no wheel: beta==9") || !strings.Contains(out, "50 GB") {
+	if err != nil || !strings.Contains(out, "2 sets, 4 wheels") || !strings.Contains(out, "counted apart: two asks for what has no wheel: beta==9") || !strings.Contains(out, "50 GB") ||
+		!strings.Contains(out, "fold 2 of them") || !strings.Contains(out, "after three rounds") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -35,7 +35,7 @@ func (s Source) name() string {
 	case s.Name != "":
 		return s.Name
 	case s.Misses != "":
-		return "misses"
+		return popularity.Misses
 	case s.ClickHouse != nil:
 		return "clickhouse"
 	case len(s.Months) == 1:
