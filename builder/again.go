@@ -119,7 +119,7 @@ func (a *again) plan() error {
 				p.LayerID, p.layered = id, true
 				p.Names = append(p.Names, a.previous.names(target, row.Project)[id]...)
 				p.Tool = row.Project == w.Installer && tools[id]
-				w.cfg.Layers = true
+				w.cfg.Layers = AllLayers
 			}
 			a.picks = append(a.picks, p)
 		}

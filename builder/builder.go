@@ -20,7 +20,7 @@ type Config struct {
 	Ranking []string // project names of the first ecosystem, the most wanted first
 	Locks   []string // paths of lock files; each is stocked exactly
 	Views   []string // of ViewNames
-	Layers  bool     // also unpack the ranked artifacts (a lock's always are)
+	Layers  Layers   // which of the ranked artifacts are unpacked, too (a lock's always are)
 
 	// Budget bounds what the pool should grow to, in bytes on disk; 0 stocks the
 	// newest release of every ranked project and nothing else. With a budget,

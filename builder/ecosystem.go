@@ -111,6 +111,7 @@ type Pick struct {
 	Order   int      // among artifacts of one version: the least is preferred
 	Locked  bool     // a lock names it: to miss it fails the build
 	Tool    bool     // an installer that nobody asked for by name
+	Packed  bool     // a budget keeps it as it is, without a layer, unless a lock names it
 
 	Layer   []image.Entry // the artifact as installed; nil when it is not made
 	layered bool          // it gets a layer

@@ -35,7 +35,7 @@ func plan(ctx context.Context, worlds []*world, previous *previous, stage *snaps
 				log.skip(pick.Project, pick.Version, pick.Target, err)
 				continue
 			}
-			pick.layered = w.cfg.Layers || pick.Locked || pick.Tool
+			pick.layered = w.cfg.Layers != NoLayers && !pick.Packed || pick.Locked || pick.Tool
 			pick.world = w
 			all = append(all, pick)
 		}
@@ -192,6 +192,7 @@ func merge(picks []*Pick) []*Pick {
 			last := merged[n-1]
 			last.Locked = last.Locked || next.Locked
 			last.Tool = last.Tool && next.Tool
+			last.Packed = last.Packed && next.Packed
 			last.Names = append(last.Names, next.Names...)
 			continue
 		}

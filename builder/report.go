@@ -89,10 +89,11 @@ func (r *Report) sortSkips() {
 
 // BudgetReport says what a budget took and where it stopped.
 type BudgetReport struct {
-	Budget  int64 `json:"budget"`
-	Disk    int64 `json:"disk"`     // estimate of what was taken
-	Wheels  int   `json:"wheels"`   // taken
-	LeftOut int   `json:"left_out"` // looked at and not taken
+	Budget   int64 `json:"budget"`
+	Disk     int64 `json:"disk"`     // estimate of what was taken
+	Wheels   int   `json:"wheels"`   // taken
+	Unpacked int   `json:"unpacked"` // of those, the ones that are unpacked for more than a lock
+	LeftOut  int   `json:"left_out"` // looked at and not taken
 
 	// Options are all that was looked at, in the order in which a growing budget takes them.
 	Options []Option `json:"-"`
@@ -100,17 +101,19 @@ type BudgetReport struct {
 
 // Option is one artifact that a budget could take.
 type Option struct {
-	Project  string   `json:"project"`
-	Version  string   `json:"version"`
-	Filename string   `json:"filename"`
-	Targets  []string `json:"targets"`
-	Size     int64    `json:"size"`    // of the artifact
-	Disk     int64    `json:"disk"`    // estimate: with its layers and its copies
-	Hits     int64    `json:"hits"`    // expected, in the ranking's unit; 0 when only others need it
-	Counted  bool     `json:"counted"` // a source counts this version; else by the rule for earlier series
-	NeededBy string   `json:"needed_by,omitempty"`
-	From     int64    `json:"from"` // the smallest budget that takes it; -1 when none does
-	Taken    bool     `json:"taken"`
+	Project    string   `json:"project"`
+	Version    string   `json:"version"`
+	Filename   string   `json:"filename"`
+	Targets    []string `json:"targets"`
+	Size       int64    `json:"size"`    // of the artifact
+	Disk       int64    `json:"disk"`    // estimate: with its copies, and its layers unless they are a choice
+	Hits       int64    `json:"hits"`    // expected, in the ranking's unit; 0 when only others need it
+	Counted    bool     `json:"counted"` // a source counts this version; else by the rule for earlier series
+	NeededBy   string   `json:"needed_by,omitempty"`
+	From       int64    `json:"from"`        // the smallest budget that takes it; -1 when none does
+	Layers     int64    `json:"layers"`      // estimate: what its layers add, where they are a choice of their own
+	LayersFrom int64    `json:"layers_from"` // the smallest budget that takes them; -1 when none does
+	Taken      bool     `json:"taken"`
 }
 
 // log is what a build notes as it goes, from any goroutine.

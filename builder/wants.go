@@ -136,4 +136,4 @@ func (w *world) pins(project string) []*snapshot.Pin {
 	return pins
 }
 
-func (w *world) layersWanted() bool { return w.cfg.Layers || len(w.cfg.Locks) > 0 }
+func (w *world) layersWanted() bool { return w.cfg.Layers != NoLayers || len(w.cfg.Locks) > 0 }

@@ -1,6 +1,7 @@
 package pypi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,8 +21,10 @@ import (
 type option struct {
 	picks    []*builder.Pick // one a target at most
 	hits     int64
-	counted  bool // a source counts this version
-	disk     int64
+	counted  bool          // a source counts this version
+	disk     int64         // of the wheel, and of layers that are no choice
+	layers   int64         // what its layers add, where they are one
+	missed   bool          // this host's containers downloaded it
 	needs    []int         // places of options
 	requires []requirement // of its metadata
 	known    bool          // requires are
@@ -146,13 +149,7 @@ func (s *planner) weigh(ctx context.Context) error {
 					o.picks[i].Size = size
 				}
 			}
-			layers := 0
-			for _, p := range o.picks {
-				if s.cfg.Layers || p.Locked || p.Tool {
-					layers++
-				}
-			}
-			o.disk = disk(size, layers, s.copies)
+			s.weighLayers(o, size)
 			return nil
 		})
 	}
@@ -188,12 +185,50 @@ func (s *planner) sizeOf(ctx context.Context, f index.File) (int64, error) {
 // takes it.
 const unweighable = 1 << 49
 
+// hitBytes is the size at which a wheel's bytes are worth as much as all else of a hit: what a hit
+// spares is the time of a download, some tenths of a second for each wheel and as much for so many
+// bytes over a link of an office. By hits alone, a budget would never take the large wheels that
+// many want: they are half of all bytes that are downloaded.
+const hitBytes = 10_000_000
+
+// worth is what a budget goes by: the hits, and more of them for a larger wheel.
+func (o *option) worth(hits int64) int64 {
+	return int64(float64(hits) * (1 + float64(max(0, o.picks[0].Size))/hitBytes))
+}
+
+// wanted are the hits that each option expects, its own or those of what needs it: whoever installs
+// that installs this, too. A ranking of last month does not know the names of what the newest
+// release needs.
+func (s *planner) wanted() []int64 {
+	hits := make([]int64, len(s.options))
+	most := make([]int, len(s.options))
+	for i := range most {
+		most[i] = i
+	}
+	slices.SortStableFunc(most, func(a, b int) int { return cmp.Compare(s.options[b].hits, s.options[a].hits) })
+	seen := make([]bool, len(s.options))
+	for _, from := range most { // the first who reaches an option wants it most
+		for below := []int{from}; len(below) > 0; {
+			i := below[len(below)-1]
+			below = below[:len(below)-1]
+			if seen[i] {
+				continue
+			}
+			seen[i], hits[i] = true, s.options[from].hits
+			below = append(below, s.options[i].needs...)
+		}
+	}
+	return hits
+}
+
 // order orders the options for every budget at once.
 func (s *planner) order(fixed []*builder.Pick) *budgetOrder {
 	wheels := make([]budgetWheel, len(s.options))
+	hits := s.wanted()
 	for i, o := range s.options {
-		wheels[i] = budgetWheel{key: o.picks[0].Project + " " + o.picks[0].Filename + " " + o.picks[0].Digest, hits: o.hits, bytes: o.disk, needs: o.needs}
+		wheels[i] = budgetWheel{key: o.picks[0].Project + " " + o.picks[0].Filename + " " + o.picks[0].Digest, hits: o.worth(hits[i]), bytes: o.disk, needs: o.needs}
 	}
+	wheels = s.withLayers(wheels, hits)
 	for _, p := range fixed {
 		wheels[s.places[p.Digest]].fixed = true
 	}
@@ -203,7 +238,8 @@ func (s *planner) order(fixed []*builder.Pick) *budgetOrder {
 // take makes the choice the plan.
 func (s *planner) take(order *budgetOrder, choice budgetChoice, fixed []*builder.Pick) ([]*builder.Pick, *builder.BudgetReport, error) {
 	unknown := 0
-	for _, i := range choice.wheels {
+	wheels := s.wheelsOf(choice)
+	for _, i := range wheels {
 		if o := s.options[i]; !o.known && o.tried {
 			unknown++
 		}
@@ -219,13 +255,14 @@ func (s *planner) take(order *budgetOrder, choice budgetChoice, fixed []*builder
 		s.cfg.Warn(fmt.Sprintf("what the locks name takes about %s, more than the budget of %s", bytesText(choice.bytes), bytesText(s.cfg.Budget)))
 	}
 	var picks []*builder.Pick
-	taken := make([]bool, len(s.options))
-	for _, i := range choice.wheels {
-		taken[i] = true
-		picks = append(picks, s.options[i].picks...)
+	for _, i := range wheels {
+		for _, p := range s.options[i].picks {
+			p.Packed = !s.unpacked(order, i)
+			picks = append(picks, p)
+		}
 	}
 	// The fixed ones say again what is a lock's: the build makes one of both.
-	return append(picks, fixed...), s.verdict(order, choice, taken), nil
+	return append(picks, fixed...), s.verdict(order, choice), nil
 }
 
 // tooSmall is the refusal of a budget under which nothing ranked is stocked.

@@ -74,6 +74,7 @@ func (s *planner) offer(files []index.File, project string, wish builder.Wish) e
 			o.hits = always
 		}
 		o.counted = o.counted || share.Counted
+		o.missed = o.missed || missed(e, best[at])
 		s.demand(demand{option, target, option, ""})
 	}
 	return nil
@@ -116,6 +117,14 @@ func counted(e popularity.Entry, c candidate, minor string) (n int64) {
 		}
 	}
 	return n
+}
+
+// missed says whether containers of this host had to download a version.
+func missed(e popularity.Entry, c candidate) bool {
+	return slices.ContainsFunc(e.Missed, func(version string) bool {
+		v, err := pep440.Parse(version)
+		return err == nil && v.Compare(c.version) == 0
+	})
 }
 
 // segments are the numbers of a version's release: 1!2.3rc1 is 2, 3.

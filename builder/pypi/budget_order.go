@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// maxNeeds bounds the wheels one wheel may pull in. The largest real sets
-// (workflow engines with all their providers) pull in about 150.
-const maxNeeds = 400
+// maxNeeds bounds what one wheel, or the layers of one, may pull in. The largest real sets
+// (workflow engines with all their providers) pull in about 150 wheels, and as many layers.
+const maxNeeds = 800
 
 // budgetWheel is one candidate: its hits (how often it is expected to be wanted, in any unit), its
 // bytes (what stocking it adds to the disk) and its needs (what an installer will ask for with it).

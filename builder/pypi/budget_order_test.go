@@ -6,6 +6,9 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"larder/builder"
+	"larder/popularity"
 )
 
 func keys(wheels []budgetWheel, places []int) []string {
@@ -161,5 +164,45 @@ func BenchmarkOrder100k(b *testing.B) {
 	wheels := random(rand.New(rand.NewSource(2)), 100_000, 2)
 	for b.Loop() {
 		newBudgetOrder(wheels).take(50e9)
+	}
+}
+
+// What a wheel needs is wanted as often as the wheel, through others and around circles; what is
+// wanted more by itself stays so.
+func TestNeedsAreWanted(t *testing.T) {
+	s := &planner{options: []*option{
+		{hits: 100, needs: []int{1}}, {needs: []int{2, 3}}, {hits: 500, needs: []int{0}}, {hits: 7}, {hits: 3, needs: []int{5}}, {},
+	}}
+	if got := s.wanted(); !slices.Equal(got, []int64{500, 500, 500, 500, 3, 3}) {
+		t.Errorf("wanted %v", got)
+	}
+	s.options[2].needs = nil
+	if got := s.wanted(); !slices.Equal(got, []int64{100, 100, 500, 100, 3, 3}) {
+		t.Errorf("wanted %v", got)
+	}
+}
+
+// What a hit spares grows with the wheel: of two that are wanted alike, neither's place is by its
+// size alone, and what the operator includes stays before all.
+func TestWorthGrowsWithTheWheel(t *testing.T) {
+	worth := func(hits, size int64) int64 {
+		o := option{picks: []*builder.Pick{{Artifact: builder.Artifact{Size: size}}}}
+		return o.worth(hits)
+	}
+	for _, c := range []struct{ hits, size, want int64 }{{100, 0, 100}, {100, -1, 100}, {100, hitBytes, 200}, {100, 100 * hitBytes, 10_100}} {
+		if got := worth(c.hits, c.size); got != c.want {
+			t.Errorf("%d hits, %d bytes: %d, want %d", c.hits, c.size, got, c.want)
+		}
+	}
+	if most := worth(popularity.Worth(1), 4e9); most >= always {
+		t.Errorf("a ranked wheel is worth %d, an included one %d", most, always)
+	}
+	// A large wheel that many want comes before a small one that hardly anybody does.
+	wheels := []budgetWheel{
+		{key: "large", hits: worth(popularity.Worth(300), 3e9), bytes: 3e9}, {key: "small", hits: worth(popularity.Worth(12_000), 100_000), bytes: 100_000},
+		{key: "hot", hits: worth(popularity.Worth(1000), 100_000), bytes: 100_000},
+	}
+	if order := newBudgetOrder(wheels); fmt.Sprint(order.places) != "[2 0 1]" {
+		t.Errorf("order %v", order.places)
 	}
 }

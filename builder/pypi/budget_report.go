@@ -11,16 +11,18 @@ import (
 )
 
 // verdict reports a choice.
-func (s *planner) verdict(order *budgetOrder, choice budgetChoice, taken []bool) *builder.BudgetReport {
-	r := &builder.BudgetReport{Budget: s.cfg.Budget, Disk: choice.bytes, Wheels: len(choice.wheels), LeftOut: len(s.options) - len(choice.wheels)}
+func (s *planner) verdict(order *budgetOrder, choice budgetChoice) *builder.BudgetReport {
+	wheels := s.wheelsOf(choice)
+	r := &builder.BudgetReport{Budget: s.cfg.Budget, Disk: choice.bytes, Wheels: len(wheels), LeftOut: len(s.options) - len(wheels)}
 	for i, o := range s.options {
-		from, ok := order.threshold(i)
-		if !ok {
-			from = -1
-		}
+		from := budgetFrom(order.threshold(i))
+		layersFrom := budgetFrom(s.layersFrom(order, i))
 		out := builder.Option{
 			Project: o.picks[0].Project, Version: o.picks[0].Version, Filename: o.picks[0].Filename,
-			Size: o.picks[0].Size, Disk: o.disk, Hits: o.hits, Counted: o.counted, From: from, Taken: taken[i],
+			Size: o.picks[0].Size, Disk: o.disk, Hits: o.hits, Counted: o.counted, From: from, Layers: o.layers, LayersFrom: layersFrom, Taken: from >= 0 && from <= s.cfg.Budget,
+		}
+		if s.unpacked(order, i) {
+			r.Unpacked++
 		}
 		if o.hits == 0 {
 			out.NeededBy = o.neededBy
@@ -33,6 +35,14 @@ func (s *planner) verdict(order *budgetOrder, choice budgetChoice, taken []bool)
 	}
 	slices.SortFunc(r.Options, byPlace)
 	return r
+}
+
+// budgetFrom is a threshold for a report: -1 where no budget is enough.
+func budgetFrom(bytes int64, ok bool) int64 {
+	if !ok {
+		return -1
+	}
+	return bytes
 }
 
 // byPlace orders options by when a growing budget takes them.

@@ -134,7 +134,7 @@ func (s *planner) learn(ctx context.Context, choice budgetChoice, fetch fetchFun
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(s.cfg.Jobs)
-	for _, i := range choice.wheels {
+	for _, i := range s.wheelsOf(choice) {
 		o := s.options[i]
 		if o.known || !o.tried {
 			continue

@@ -52,7 +52,7 @@ func scores(of map[string]int64) func(*builder.Config) {
 		for project, hits := range of {
 			c.Entries[project] = popularity.Entry{Project: project, Score: hits}
 		}
-		c.Layers, c.Views = false, []string{"simple"} // disk is then the wheel's size
+		c.Layers, c.Views = builder.NoLayers, []string{"simple"} // disk is then the wheel's size
 	}
 }
 

@@ -43,7 +43,7 @@ func newWorld(t *testing.T, options pypitest.Options) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.cfg = builder.Config{Store: store, Targets: targets, Views: viewNames, Layers: true}
+	w.cfg = builder.Config{Store: store, Targets: targets, Views: viewNames, Layers: builder.AllLayers}
 	w.cfg.Ecosystems = of(w.client(index.Options{Limits: fetch.Limits{RetryBase: 1, RetryMax: 1}}))
 	w.cfg.Warn = func(s string) { t.Log("warning: " + s) }
 	return w

@@ -369,8 +369,8 @@ func TestDamagedWheelIsFetchedAgain(t *testing.T) {
 // A wheel kept by a build that came no further is read before it is stocked.
 func TestKeptWheelIsReadAgain(t *testing.T) {
 	for name, damage := range map[string]func(*testing.T, string){"truncated": truncated, "flipped": flipped, "emptied": emptied} {
-		for _, layers := range []bool{true, false} {
-			t.Run(fmt.Sprintf("%s/layers=%t", name, layers), func(t *testing.T) {
+		for _, layers := range []builder.Layers{builder.AllLayers, builder.NoLayers} {
+			t.Run(fmt.Sprintf("%s/layers=%v", name, layers), func(t *testing.T) {
 				d := newDamaged(t, pypitest.Options{NoSize: true})
 				set := func(c *builder.Config) { c.Layers = layers }
 				first := d.rebuild("", set)

@@ -19,7 +19,10 @@
 // Without one, the plan is the newest release of each ranked project, without its
 // dependencies, which a ranking by downloads puts above it. With one (budget.go),
 // the wheels of several versions of each project compete for the bytes they take on
-// disk, by the hits they expect (popularity.Shares). What a
+// disk, by what the hits they expect (popularity.Shares) would spare. What other wheels need expects
+// their hits, where its own are fewer. Layers are a choice beside the wheels' (budget_layers.go): what a
+// lock names always has them, what this host's containers missed nearly always, the cold rest of a
+// ranking is kept as wheels. What a
 // chosen wheel needs is chosen with it: by its Requires-Dist, the target's markers
 // and the extras asked for, each requirement alone with the newest release that
 // meets it; from the metadata beside the wheel on the index, else from the wheel in
@@ -29,13 +32,13 @@
 // unpacked. What wheels need, their sizes and the index's pages are kept in the
 // store, so that an unchanged plan costs one conditional request a project.
 //
-// The same wheels, in any order, give the same choice (budget_order.go); a larger budget never drops a
-// wheel; a chosen wheel's needs, and theirs, are chosen too.
+// The same wheels, in any order, give the same choice (budget_order.go); a larger budget never drops
+// one of a ranking that is read as far; a chosen wheel's needs, and theirs, are chosen too.
 //
 // # Limits
 //
 // Wheels only: a project with nothing but source archives is skipped. No resolver:
 // two requirements that exclude each other's choice bring a wheel each. pip's
 // --find-links directories are not read: pip does not cache what it takes from them. A wheel with more
-// than 400 needs below it is chosen by no budget.
+// than 800 needs below it is chosen by no budget, nor are layers with more than 400.
 package pypi

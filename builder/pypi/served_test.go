@@ -70,8 +70,8 @@ func TestSecretsOfAddressesStayOut(t *testing.T) {
 func TestMetadataIsTheWheelsOwn(t *testing.T) {
 	const wrong = "Metadata-Version: 2.1\nName: alpha\nVersion: 1.0\nRequires-Dist: evil\n"
 	for _, hashed := range []bool{true, false} {
-		for _, layers := range []bool{true, false} {
-			t.Run(fmt.Sprintf("hashed=%t/layers=%t", hashed, layers), func(t *testing.T) {
+		for _, layers := range []builder.Layers{builder.AllLayers, builder.NoLayers} {
+			t.Run(fmt.Sprintf("hashed=%t/layers=%v", hashed, layers), func(t *testing.T) {
 				w := newWorld(t, pypitest.Options{UnhashedMetadata: !hashed})
 				w.leaveOutInterpreter()
 				x := pypitest.Wheel{Name: "alpha"}

@@ -187,7 +187,9 @@ func (s *Simulation) guessFrom(entries []popularity.Entry) {
 func (o *offer) Take(budget int64) map[string]bool {
 	taken := map[string]bool{}
 	for _, i := range o.order.take(budget).wheels {
-		taken[o.options[i].file().Filename] = true
+		if i < len(o.options) { // not its layers
+			taken[o.options[i].file().Filename] = true
+		}
 	}
 	return taken
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"larder/builder"
 	"larder/builder/fetch"
 	"larder/builder/pypi"
 	"larder/builder/pypi/index"
@@ -25,7 +26,7 @@ func TestSimulationAsksOnlyAboutTheKnown(t *testing.T) {
 func simulateKnown(t *testing.T, options pypitest.Options) {
 	w := newWorld(t, options)
 	w.add(sized("alpha", "1.0", 2000), sized("alpha", "2.0", 4000, "beta", "secret"), sized("beta", "1.0", 2000), sized("secret", "1.0", 10), sized("gamma", "1.0", 10))
-	w.cfg.Layers, w.cfg.Views = false, []string{"simple"}
+	w.cfg.Layers, w.cfg.Views = builder.NoLayers, []string{"simple"}
 	simulation := func(known []string, needs map[string][]string, cache string) (*pypi.Simulation, error) {
 		client := w.client(index.Options{Limits: fetch.Limits{RetryBase: 1, RetryMax: 1}})
 		return pypi.NewSimulation(t.Context(), client, w.cfg.Targets[0].Own.(pypi.Target), w.cfg, known, needs, cache)

@@ -30,7 +30,7 @@ func TestBuiltWheelsOfEachPython(t *testing.T) {
 		targets []builder.Target
 		pure    []string
 	}{{all[:1], []string{"3.9"}}, {all, []string{"3.9", "3.11"}}} {
-		r := w.must(ranking("pure", "bound"), func(c *builder.Config) { c.Targets, c.Layers = build.targets, false })
+		r := w.must(ranking("pure", "bound"), func(c *builder.Config) { c.Targets, c.Layers = build.targets, builder.NoLayers })
 		if again := len(build.pure) > 1; again && r.FetchedBytes != 0 {
 			t.Errorf("%d bytes fetched for another Python", r.FetchedBytes)
 		}

@@ -110,7 +110,7 @@ func printPlan(out io.Writer, r *builder.Report) error {
 	}
 	fmt.Fprintf(out, "for %s; %d skipped\n", strings.Join(r.Targets, ", "), len(r.Skipped))
 	if b := r.Budget; b != nil {
-		fmt.Fprintf(out, "about %s on disk of a budget of %s; %d wheels looked at are left out\n", sizeText(b.Disk), sizeText(b.Budget), b.LeftOut)
+		fmt.Fprintf(out, "about %s on disk of a budget of %s; %d wheels looked at are left out, %d of those taken are unpacked\n", sizeText(b.Disk), sizeText(b.Budget), b.LeftOut, b.Unpacked)
 	}
 	free := "unknown"
 	if r.Disk.Free >= 0 {

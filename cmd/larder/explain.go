@@ -171,6 +171,9 @@ func (e *explanation) budget(b *strings.Builder) {
 		if o.From >= 0 {
 			from = "from a budget of " + size(o.From) + " on"
 		}
+		if o.Layers > 0 && o.LayersFrom >= 0 {
+			from += fmt.Sprintf("; its layers, %s more, from %s on", size(o.Layers), size(o.LayersFrom))
+		}
 		fmt.Fprintf(b, "  %s: %s, wheel of %s, %s on disk, %s, %s\n", state, o.Filename, size(o.Size), size(o.Disk), why, from)
 	}
 	if e.Cut != nil {

@@ -61,6 +61,8 @@ func (s setting) take(c *cli.Context) (err error) {
 		*v = c.Int(s.flag)
 	case *bool:
 		*v = c.Bool(s.flag)
+	case *config.Layers:
+		err = v.UnmarshalText([]byte(c.String(s.flag)))
 	case *config.Age:
 		*v, err = config.ParseAge(c.String(s.flag))
 	case **config.Size:
@@ -110,8 +112,19 @@ func loadEffective(c *cli.Context) (e effective, err error) {
 	if err := e.Check(func(key string) string { return e.flags[key] }); err != nil {
 		return e, usagef("%v", err).hint("%s", hintOf(err))
 	}
+	if by, _ := e.source("rank.top"); by == "default" && e.Rank.Budget != nil {
+		e.Rank.Top = topOf(e.Rank.Budget.Bytes())
+	}
 	return e, nil
 }
+
+// projectBytes is what one more project has to have of a budget to be looked at. Half of the wheels
+// that real projects install are smaller than a tenth of it; but the index is asked about each
+// project, and of what is so far down a ranking that there is less for each, a budget takes next to nothing.
+const projectBytes = 1_000_000
+
+// topOf is how far a budget reads a ranking, where nobody says.
+func topOf(budget int64) int { return int(max(budget/projectBytes, int64(config.Default().Rank.Top))) }
 
 // checkRules refuses what the file includes, excludes or pins by names that are none. The hook goes
 // by no rules, so it does not look.

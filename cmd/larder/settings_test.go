@@ -202,6 +202,8 @@ func samples(s setting) [2]string {
 		return [2]string{"simple", "pip-old"}
 	case "run.missing":
 		return [2]string{"fail", "pip"}
+	case "build.layers":
+		return [2]string{"all", "none"}
 	}
 	switch s.value.(type) {
 	case *int:
@@ -314,6 +316,7 @@ func TestSettingsRefuseAlike(t *testing.T) {
 		{"build", "--top", "0", "rank.top = 0", "0 is less than 1"},
 		{"build", "--budget", "0", `rank.budget = "0"`, "0 stocks nothing"},
 		{"build", "--budget", "5XB", `rank.budget = "5XB"`, `"5XB" is not a size: write it as 50GB`},
+		{"build", "--layers", "some", `build.layers = "some"`, `"some" is none of auto, all, none`},
 		{"gc", "--keep", "0", "gc.keep = 0", "0 is less than 1"},
 		{"gc", "--older-than", "14", `gc.older_than = "14"`, `"14" is not an age: write it as 2w, 14d or 36h`},
 	} {
@@ -327,6 +330,21 @@ func TestSettingsRefuseAlike(t *testing.T) {
 		var out bytes.Buffer
 		if report(&out, &out, false, byFlag); !strings.Contains(out.String(), tc.flag) || !strings.Contains(out.String(), "\nhint: ") {
 			t.Errorf("%s: said %q", tc.flag, out.String())
+		}
+	}
+}
+
+// A budget says how far a ranking is read, where nobody says; layers are told by a word, or by
+// true and false.
+func TestSettingsOfABudget(t *testing.T) {
+	t.Setenv("LARDER_STORE", "")
+	for _, c := range []struct{ file, want string }{
+		{"", "top = 1000"}, {"[rank]\nbudget = \"1GB\"\n", "top = 1000"}, {"[rank]\nbudget = \"5GB\"\n", "top = 5000"},
+		{"[rank]\nbudget = \"20GB\"\ntop = 300\n", "top = 300"},
+		{"", "layers = 'auto'"}, {"[build]\nlayers = true\n", "layers = 'all'"}, {"[build]\nlayers = false\n", "layers = 'none'"}, {"[build]\nlayers = \"all\"\n", "layers = 'all'"},
+	} {
+		if out, err := configured(t, t.TempDir(), c.file, "config"); err != nil || !strings.Contains(out, c.want+"  #") {
+			t.Errorf("%q: no %s: %v\n%s", c.file, c.want, err, out)
 		}
 	}
 }

@@ -52,6 +52,9 @@ func (c Config) Check(name func(key string) string) error {
 	if b := c.Rank.Budget; b != nil && *b < 1 {
 		return &mistake{fmt.Sprintf("%s %v stocks nothing", name("rank.budget"), *b), "write it as 50GB; leave it out for no budget"}
 	}
+	if err := checkChoice(name("build.layers"), string(c.Build.Layers), "auto", "all", "none"); err != nil {
+		return &mistake{err.Error(), "leave it out for auto; all unpacks whatever is stocked"}
+	}
 	return checkChoice(name("run.missing"), c.Run.Missing, "warn", "fail", "pip")
 }
 

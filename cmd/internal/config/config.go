@@ -86,7 +86,7 @@ type Build struct {
 	Pythons []string `toml:"pythons"`
 	Views   []string `toml:"views"`
 	Locks   []string `toml:"locks"`
-	Layers  bool     `toml:"layers"`
+	Layers  Layers   `toml:"layers"`
 	Jobs    int      `toml:"jobs"`
 	Timeout Age      `toml:"timeout"`
 }
@@ -119,7 +119,7 @@ func Default() Config {
 	return Config{
 		Store: DefaultStore,
 		Rank:  Rank{Top: 1000, Weight: Weight{Rankings: 1, Misses: 1, ClickHouse: 1}},
-		Build: Build{Views: ecosystem.BuiltViews(), Layers: true, Jobs: 8, Timeout: Age(6 * time.Hour)},
+		Build: Build{Views: ecosystem.BuiltViews(), Layers: "auto", Jobs: 8, Timeout: Age(6 * time.Hour)},
 		Run:   Run{Snapshot: "current", Views: ecosystem.AttachedViews(), Missing: "warn", MinFree: DefaultMinFree},
 		GC:    GC{Keep: 3},
 	}

@@ -27,7 +27,7 @@
 //	pythons = ["3.12"]                             # the same for this host's platform
 //	views   = ["wheels", "pip", "simple"]      # "pip-old" too: hashed installs by pip before 23.1
 //	locks   = ["/srv/app/requirements.lock"]
-//	layers  = true
+//	layers  = "auto"
 //	jobs    = 8                     # 1 to 64
 //	timeout = "6h"                  # what waiting for the index may take in all; "0s" for ever
 //

@@ -1,0 +1,85 @@
+package pypi
+
+import (
+	"slices"
+
+	"larder/builder"
+)
+
+// A layer is a choice of its own, beside its wheel. What it takes is some four times the wheel; what
+// it spares is the unpacking and compiling of a lock's packages, where the wheel spares a download
+// from afar for every client there is. So a budget has for each wheel a second thing to take: its
+// layers, which need the wheel, and the layers of what the wheel needs, since an environment is
+// mounted whole.
+//
+// What this host's containers had to download somebody here installs: its layers are worth what the
+// wheel is, and are left out only where they are much larger than others (machine code for
+// accelerators, gigabytes of it). What is only ranked may never be asked for: its layers are worth a
+// part of it, so that those of the most wanted, small wheels come before the last wheels of a ranking,
+// and the cold rest is kept as wheels.
+
+// layerWorth is into how many parts the hits of a ranked wheel are divided, one of which its layers
+// are worth. Measured on the first fold of real requirement sets, see larder rank --simulate.
+const layerWorth = 16
+
+// layersChosen says that layers are a choice.
+func (s *planner) layersChosen() bool { return s.cfg.Layers == builder.AutoLayers }
+
+// weighLayers finds what an option adds to the disk: its wheel with the layers that are made
+// whatever the budget says, and the others.
+func (s *planner) weighLayers(o *option, size int64) {
+	made := 0
+	for _, p := range o.picks {
+		if s.cfg.Layers == builder.AllLayers || p.Locked || p.Tool {
+			made++
+		}
+	}
+	o.disk, o.layers = disk(size, made, s.copies), 0
+	if s.layersChosen() {
+		o.layers = disk(size, len(o.picks), s.copies) - o.disk
+	}
+}
+
+// withLayers adds the layers of each option, which expects so many hits, behind the wheels.
+func (s *planner) withLayers(wheels []budgetWheel, hits []int64) []budgetWheel {
+	if !s.layersChosen() {
+		return wheels
+	}
+	n := len(s.options)
+	for i, o := range s.options {
+		l := budgetWheel{key: wheels[i].key + " layers", hits: hits[i] / layerWorth, bytes: o.layers, needs: []int{i}}
+		if o.missed {
+			l.hits = hits[i]
+		}
+		if o.disk >= unweighable {
+			l.bytes = unweighable
+		}
+		for _, need := range o.needs {
+			l.needs = append(l.needs, n+need)
+		}
+		wheels = append(wheels, l)
+	}
+	return wheels
+}
+
+// wheelsOf are the wheels of a choice, in its order.
+func (s *planner) wheelsOf(choice budgetChoice) []int {
+	return slices.DeleteFunc(slices.Clone(choice.wheels), func(i int) bool { return i >= len(s.options) })
+}
+
+// layersFrom is the smallest budget that unpacks option i; ok is false when none does.
+func (s *planner) layersFrom(order *budgetOrder, i int) (bytes int64, ok bool) {
+	switch s.cfg.Layers {
+	case builder.AutoLayers:
+		return order.threshold(len(s.options) + i)
+	case builder.AllLayers:
+		return order.threshold(i)
+	}
+	return never, false
+}
+
+// unpacked says whether the budget unpacks option i.
+func (s *planner) unpacked(order *budgetOrder, i int) bool {
+	from, ok := s.layersFrom(order, i)
+	return ok && from <= s.cfg.Budget
+}
