@@ -52,7 +52,7 @@ func NewSimulation(ctx context.Context, client *index.Client, target Target, cfg
 	if cfg.Jobs <= 0 {
 		cfg.Jobs = 8
 	}
-	cfg = builder.Config{Views: cfg.Views, Layers: cfg.Layers, Jobs: cfg.Jobs, Warn: func(string) {}, Budget: 1}
+	cfg = builder.Config{Views: cfg.Views, Layers: cfg.Layers, Jobs: cfg.Jobs, Warn: func(string) {}}
 	s := &Simulation{cfg: cfg, client: client, target: target, files: map[string][]index.File{}, best: map[string][]candidate{}, guess: map[string]string{}, silent: map[string]bool{}, needs: needs, memory: openRemembered(cache)}
 	var mu sync.Mutex
 	g, ctx := errgroup.WithContext(ctx)
@@ -124,15 +124,10 @@ func (s *Simulation) Wheel(ctx context.Context, pin *snapshot.Pin) (filename str
 	return c.file.Filename, max(0, c.file.Size), err
 }
 
-// offer is everything a ranking offers, in the order in which budgets take it.
-type offer struct {
-	options []*option
-	order   *budgetOrder
-}
-
-// Offer implements simulate.Index.
-func (s *Simulation) Offer(ctx context.Context, entries []popularity.Entry) (simulate.Offer, error) {
+// Stock implements simulate.Index.
+func (s *Simulation) Stock(ctx context.Context, entries []popularity.Entry, budget int64) (simulate.Stock, error) {
 	cfg := s.cfg
+	cfg.Budget = budget
 	cfg.Entries = map[string]popularity.Entry{}
 	for _, e := range entries {
 		cfg.Ranking = append(cfg.Ranking, e.Project)
@@ -146,9 +141,15 @@ func (s *Simulation) Offer(ctx context.Context, entries []popularity.Entry) (sim
 		}
 	}
 	if err := p.offered(ctx); err != nil {
-		return nil, err
+		return simulate.Stock{}, err
 	}
-	return &offer{p.options, p.order(nil)}, nil
+	order := p.order(nil)
+	stock := simulate.Stock{Wheels: map[string]bool{}, Unpacked: map[string]bool{}}
+	for _, i := range p.wheelsOf(order.take(budget)) {
+		name := p.options[i].file().Filename
+		stock.Wheels[name], stock.Unpacked[name] = true, p.unpacked(order, i)
+	}
+	return stock, nil
 }
 
 // alike is among how many of the nearest ranks a model is chosen.
@@ -181,17 +182,6 @@ func (s *Simulation) guessFrom(entries []popularity.Entry) {
 		sum := sha256.Sum256([]byte(e.Project))
 		s.guess[e.Project] = near[binary.BigEndian.Uint64(sum[:])%uint64(len(near))]
 	}
-}
-
-// Take implements simulate.Offer.
-func (o *offer) Take(budget int64) map[string]bool {
-	taken := map[string]bool{}
-	for _, i := range o.order.take(budget).wheels {
-		if i < len(o.options) { // not its layers
-			taken[o.options[i].file().Filename] = true
-		}
-	}
-	return taken
 }
 
 // guessed is the index of files that nobody published.

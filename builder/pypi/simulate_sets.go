@@ -4,36 +4,52 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	"larder/builder"
 	"larder/builder/pypi/index"
 	"larder/popularity/simulate"
 	"larder/snapshot/pypi/lock"
+	"larder/snapshot/pypi/pep440"
 )
 
 // SimulateSets is NewSimulation for the projects of resolved sets, whose needs are taken
-// from the resolutions where the index has no metadata.
+// from the resolutions where the index has no metadata: from those that have the newest of
+// a project's versions in them, since older ones need other versions.
 func SimulateSets(ctx context.Context, client *index.Client, target Target, cfg builder.Config, locks []simulate.Locked, cache string) (*Simulation, error) {
-	projects, needs := map[string]bool{}, map[string][]string{}
+	known, needs := map[string]pep440.Version{}, map[string][]string{}
 	for _, l := range locks {
 		pins, err := lock.Read(l.Lock, target.Markers)
 		if err != nil {
 			return nil, err
 		}
 		for _, p := range pins.Pins {
-			projects[p.Name] = true
-			for _, n := range l.Needs[p.Name] {
-				if !slices.Contains(needs[p.Name], n) {
-					needs[p.Name] = append(needs[p.Name], n)
-				}
+			version, err := pep440.Parse(p.Version)
+			had, ok := known[p.Name]
+			newer := !ok || err == nil && version.Compare(had) > 0
+			if newer {
+				known[p.Name] = version
+				delete(needs, p.Name)
 			}
-			// A project that needs nothing there is known to, too.
-			if needs[p.Name] == nil && l.Needs != nil {
-				needs[p.Name] = []string{}
+			if l.Needs != nil && (newer || version.Compare(had) == 0) {
+				needs[p.Name] = joined(needs[p.Name], l.Needs[p.Name])
 			}
 		}
 	}
-	return NewSimulation(ctx, client, target, cfg, slices.Sorted(maps.Keys(projects)), needs, cache)
+	return NewSimulation(ctx, client, target, cfg, slices.Sorted(maps.Keys(known)), needs, cache)
+}
+
+// joined is the requirements of both, never nil: a project that needs nothing there is known to,
+// too. Of one project the first says at which version.
+func joined(had, more []string) []string {
+	all := append([]string{}, had...)
+	for _, line := range more {
+		name, _, _ := strings.Cut(line, "==")
+		if !slices.ContainsFunc(all, func(other string) bool { return other == name || strings.HasPrefix(other, name+"==") }) {
+			all = append(all, line)
+		}
+	}
+	return all
 }
 
 // Wheels implements simulate.Index.

@@ -51,11 +51,11 @@ func simulateKnown(t *testing.T, options pypitest.Options) {
 				t.Errorf("a wheel for %v", pin)
 			}
 		}
-		offer, err := sim.Offer(t.Context(), entries)
+		stock, err := sim.Stock(t.Context(), entries, 1<<40)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all := offer.Take(1 << 40)
+		all := stock.Wheels
 		for _, want := range []string{"alpha-2.0-py3-none-any.whl", "alpha-1.0-py3-none-any.whl", "beta-1.0-py3-none-any.whl"} {
 			if !all[want] && !(options.NoMetadata && strings.HasPrefix(want, "beta")) {
 				t.Errorf("%s is not taken of %v", want, all)
@@ -67,8 +67,8 @@ func simulateKnown(t *testing.T, options pypitest.Options) {
 				guessed++
 			}
 		}
-		if guessed < 2 || len(offer.Take(1)) != 0 {
-			t.Errorf("%d guessed of %v; %d for one byte", guessed, all, len(offer.Take(1)))
+		if least, err := sim.Stock(t.Context(), entries, 1); guessed < 2 || err != nil || len(least.Wheels) != 0 {
+			t.Errorf("%d guessed of %v; %d for one byte, %v", guessed, all, len(least.Wheels), err)
 		}
 		metadata := false
 		for _, q := range w.index.Requests() {
@@ -93,8 +93,8 @@ func simulateKnown(t *testing.T, options pypitest.Options) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		offer, err := sim.Offer(t.Context(), entries)
-		if err != nil || !offer.Take(1 << 40)["beta-1.0-py3-none-any.whl"] || sim.Silent() != 0 {
+		stock, err := sim.Stock(t.Context(), entries, 1<<40)
+		if err != nil || !stock.Wheels["beta-1.0-py3-none-any.whl"] || sim.Silent() != 0 {
 			t.Errorf("told: %v, %d silent", err, sim.Silent())
 		}
 	}

@@ -44,13 +44,14 @@ func runRank(c *cli.Context) error {
 	if err := checkRank(c); err != nil {
 		return err
 	}
-	cfg, err := loadConfig(c)
+	e, err := loadEffective(c)
 	if err != nil {
 		return err
 	}
+	cfg := e.Config
 	switch {
 	case c.IsSet("simulate"):
-		return runSimulate(c, cfg)
+		return runSimulate(c, e)
 	case c.Bool("show-query"):
 		sql, err := clickHouseOf(cfg.Rank.ClickHouse).SQL()
 		if err == nil {

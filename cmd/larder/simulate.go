@@ -17,7 +17,6 @@ import (
 
 	"larder/builder/pypi"
 	"larder/builder/pypi/index"
-	"larder/cmd/internal/config"
 	"larder/popularity"
 	"larder/popularity/simulate"
 	"larder/popularity/sources"
@@ -27,7 +26,8 @@ import (
 var simulatedBudgets = []int64{1e9, 5e9, 10e9, 20e9, 50e9}
 
 // runSimulate says how well what a budget takes serves real sets of requirements.
-func runSimulate(c *cli.Context, cfg config.Config) error {
+func runSimulate(c *cli.Context, e effective) error {
+	cfg := e.Config
 	sets, err := simulate.ReadSets(c.String("simulate"))
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func runSimulate(c *cli.Context, cfg config.Config) error {
 		return err
 	}
 	defer client.Close()
-	sim := simulate.Simulation{Sets: sets, Budgets: simulatedBudgets, Target: target.Tag.String(), Rank: simulatedRanking(c, cfg)}
+	sim := simulate.Simulation{Sets: sets, Budgets: simulatedBudgets, Target: target.Tag.String(), Rank: simulatedRanking(c, e)}
 	if c.IsSet("budget") {
 		sim.Budgets = []int64{cfg.Rank.Budget.Bytes()}
 	}
@@ -105,23 +105,31 @@ func newResolver(uv string, t pypi.Target, pip index.Config, python, cache strin
 	return simulate.Resolver{UV: path, Cache: cache, Python: t.Tag.Python(), Platform: platform, Env: env}, nil
 }
 
-// simulatedRanking is the ranking that a build would choose from, and the same with the
-// misses of a simulation.
-func simulatedRanking(c *cli.Context, cfg config.Config) func(context.Context, string) ([]popularity.Entry, error) {
+// simulatedRanking is the ranking that a build with a budget would choose from, and the same with
+// the misses of a simulation.
+func simulatedRanking(c *cli.Context, e effective) func(context.Context, string, int64) ([]popularity.Entry, error) {
+	cfg := e.Config
+	by, _ := e.source("rank.top")
+	said := map[popularity.Warning]bool{}
 	store := rankingStore(cfg)
 	blend := blendOf(c, cfg, store)
-	return func(ctx context.Context, misses string) ([]popularity.Entry, error) {
+	return func(ctx context.Context, misses string, budget int64) ([]popularity.Entry, error) {
 		b := blend
 		if misses != "" {
 			b.Sources = append(slices.Clone(blend.Sources), sources.Source{Name: "misses", Weight: cfg.Rank.Weight.Misses, Misses: misses})
 		}
 		ranking, warnings, err := sources.Gather(ctx, b, sources.Options{Web: rankingWeb(store)})
-		if misses == "" {
-			for _, w := range warnings {
+		for _, w := range warnings {
+			if !said[w] {
 				warnf("%s", w)
 			}
+			said[w] = true
 		}
-		return ranking.Candidates(cfg.Rank.Top), err
+		top := cfg.Rank.Top
+		if by == "default" {
+			top = topOf(budget)
+		}
+		return ranking.Candidates(top), err
 	}
 }
 

@@ -28,13 +28,14 @@ type Point struct {
 	Stocked    int                `json:"stocked_wheels"`
 	HitWheels  float64            `json:"hit_wheels"`  // share of all wheels of all sets
 	HitBytes   float64            `json:"hit_bytes"`   // share of their bytes
+	HitLayers  float64            `json:"hit_layers"`  // share of all wheels that have a layer, too
 	ByCategory map[string]float64 `json:"by_category"` // share of wheels
 }
 
 // Measure compares what is stocked, by file name, with what the sets want.
-func Measure(sets []Resolved, stocked map[string]bool, budget int64) Point {
-	p := Point{Budget: budget, Stocked: len(stocked), ByCategory: map[string]float64{}}
-	type tally struct{ wheels, hits, bytes, hitBytes int64 }
+func Measure(sets []Resolved, stocked Stock, budget int64) Point {
+	p := Point{Budget: budget, Stocked: len(stocked.Wheels), ByCategory: map[string]float64{}}
+	type tally struct{ wheels, hits, layers, bytes, hitBytes int64 }
 	var all tally
 	category := map[string]*tally{}
 	for _, s := range sets {
@@ -47,14 +48,17 @@ func Measure(sets []Resolved, stocked map[string]bool, budget int64) Point {
 			for _, t := range []*tally{&all, c} {
 				t.wheels++
 				t.bytes += w.Size
-				if stocked[w.Filename] {
+				if stocked.Wheels[w.Filename] {
 					t.hits++
 					t.hitBytes += w.Size
+				}
+				if stocked.Unpacked[w.Filename] {
+					t.layers++
 				}
 			}
 		}
 	}
-	p.HitWheels, p.HitBytes = share(all.hits, all.wheels), share(all.hitBytes, all.bytes)
+	p.HitWheels, p.HitBytes, p.HitLayers = share(all.hits, all.wheels), share(all.hitBytes, all.bytes), share(all.layers, all.wheels)
 	for name, c := range category {
 		p.ByCategory[name] = share(c.hits, c.wheels)
 	}

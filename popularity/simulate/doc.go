@@ -26,7 +26,7 @@
 //
 // # Limits
 //
-// Who needs what is known by name only, from uv's notes on a resolution. A kept
+// Who needs what is known from uv's notes on a resolution, at the versions picked there. A kept
 // resolution ages: what was newest then is what is looked for. Each set
 // weighs by its wheels, so one large project counts more than ten small ones.
 //

@@ -57,17 +57,15 @@ type Locked struct {
 type Index interface {
 	// Wheels finds the wheels of each lock, and what has none.
 	Wheels(ctx context.Context, locks []Locked) ([]Resolved, []Unstockable, error)
-	// Offer orders what a ranking offers.
-	Offer(ctx context.Context, entries []popularity.Entry) (Offer, error)
+	// Stock is what a budget takes of what a ranking offers.
+	Stock(ctx context.Context, entries []popularity.Entry, budget int64) (Stock, error)
 	// Silent is how many of the sets' projects nobody tells the needs of.
 	Silent() int
 }
 
-// Offer is everything a ranking offers, in the order in which budgets take it.
-type Offer interface {
-	// Take returns the file names of the wheels that a budget takes.
-	Take(budget int64) map[string]bool
-}
+// Stock is what a budget takes, by the file names of wheels: all of them, and those of which there
+// are layers, too.
+type Stock struct{ Wheels, Unpacked map[string]bool }
 
 // Simulation is what to simulate, and by what.
 type Simulation struct {
@@ -78,7 +76,7 @@ type Simulation struct {
 	Open     func(ctx context.Context, locks []Locked) (Index, error)
 	// Rank is the ranking that a budget chooses from, with the misses of a directory
 	// blended in; "" for none.
-	Rank func(ctx context.Context, misses string) ([]popularity.Entry, error)
+	Rank func(ctx context.Context, misses string, budget int64) ([]popularity.Entry, error)
 }
 
 // resolve resolves the sets, four at once, and returns the locks of those that can be.

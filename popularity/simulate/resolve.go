@@ -48,7 +48,7 @@ type Resolution struct {
 	Lock    string   `json:"-"`       // path of a pylock.toml; empty when there is no resolution
 	Dropped []string `json:"dropped"` // direct requirements that have no wheel
 	Failed  string   `json:"failed"`  // why there is none, in one line
-	// Needs is who needs what, by names: uv knows it of wheels, too, that have no
+	// Needs is who needs what, as requirements: uv knows it of wheels, too, that have no
 	// metadata beside them on the index.
 	Needs map[string][]string `json:"-"`
 }
@@ -147,22 +147,50 @@ func (r Resolver) needs(ctx context.Context, path string, requirements []string)
 }
 
 // parseNeeds reads blocks of a requirement and notes: "# via a" in one line, or
-// "# via" and a name a line below. A name is an input file where nobody needs it.
+// "# via" and a name a line below. What others need is named at the version that the resolver
+// picked, which is the one that they ask for or the newest; but where the set asks for it
+// too, "-r -" among the notes, the version may be the set's own choice, and is left out.
 func parseNeeds(out []byte) map[string][]string {
 	needs := map[string][]string{}
-	project := ""
+	var needed block
 	for _, line := range strings.Split(string(out), "\n") {
 		note, isNote := strings.CutPrefix(strings.TrimSpace(line), "#")
 		if !isNote {
-			project, _ = popularity.Normalize(nameOf(line))
+			needed.addTo(needs)
+			needed = block{line: line}
 			continue
 		}
 		note = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(note), "via"))
-		if by, ok := popularity.Normalize(note); ok && project != "" {
-			needs[by] = append(needs[by], project)
+		if by, ok := popularity.Normalize(note); ok {
+			needed.by = append(needed.by, by)
+		} else if strings.HasPrefix(note, "-r") {
+			needed.asked = true
 		}
 	}
+	needed.addTo(needs)
 	return needs
+}
+
+// block is a requirement of uv's output, who needs it, and whether the set asks for it.
+type block struct {
+	line  string
+	by    []string
+	asked bool
+}
+
+func (b block) addTo(needs map[string][]string) {
+	project, ok := popularity.Normalize(nameOf(b.line))
+	if !ok {
+		return
+	}
+	requirement := project
+	if _, version, pinned := strings.Cut(b.line, "=="); pinned && !b.asked {
+		version, _, _ = strings.Cut(version, ";")
+		requirement += "==" + strings.TrimSpace(version)
+	}
+	for _, by := range b.by {
+		needs[by] = append(needs[by], requirement)
+	}
 }
 
 // What uv says of a project that it could only build.

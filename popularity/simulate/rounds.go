@@ -35,17 +35,12 @@ func (s Simulation) Run(ctx context.Context) (*Report, error) {
 	r.NeedSdist = append(r.NeedSdist, lacking...)
 	reporters, _ := Halves(sets)
 	views := r.views(sets, reporters)
-	entries, err := s.Rank(ctx, "")
-	if err != nil {
-		return nil, err
-	}
-	offer, err := index.Offer(ctx, entries)
-	if err != nil {
-		return nil, err
-	}
 	for _, budget := range s.Budgets {
-		taken := offer.Take(budget)
-		r.Missed = Misses(sets, taken)
+		taken, err := s.stock(ctx, index, "", budget)
+		if err != nil {
+			return nil, err
+		}
+		r.Missed = Misses(sets, taken.Wheels)
 		for _, v := range views {
 			v.measure(&v.to.Curve, &v.to.Other, taken, budget)
 		}
@@ -57,13 +52,22 @@ func (s Simulation) Run(ctx context.Context) (*Report, error) {
 	return r, nil
 }
 
+// stock is what a budget holds, with the misses of a directory.
+func (s Simulation) stock(ctx context.Context, index Index, misses string, budget int64) (Stock, error) {
+	entries, err := s.Rank(ctx, misses, budget)
+	if err != nil {
+		return Stock{}, err
+	}
+	return index.Stock(ctx, entries, budget)
+}
+
 // figuresOf are the sets that figures are of, and those of them that report nothing.
 type figuresOf struct {
 	to          *Figures
 	all, others []Resolved
 }
 
-func (v figuresOf) measure(all, others *[]Point, taken map[string]bool, budget int64) {
+func (v figuresOf) measure(all, others *[]Point, taken Stock, budget int64) {
 	*all = append(*all, Measure(v.all, taken, budget))
 	*others = append(*others, Measure(v.others, taken, budget))
 }
@@ -96,7 +100,7 @@ func (r *Report) views(sets, reporters []Resolved) []figuresOf {
 
 // learn feeds back what the reporters missed, week by week: each time what they lack of
 // what is stocked by then.
-func (s Simulation) learn(ctx context.Context, index Index, views []figuresOf, reporters []Resolved, budget int64, taken map[string]bool) error {
+func (s Simulation) learn(ctx context.Context, index Index, views []figuresOf, reporters []Resolved, budget int64, taken Stock) error {
 	log, err := os.MkdirTemp("", "larder-simulate-")
 	if err != nil {
 		return err
@@ -104,18 +108,12 @@ func (s Simulation) learn(ctx context.Context, index Index, views []figuresOf, r
 	defer os.RemoveAll(log)
 	now := time.Now()
 	for round := range rounds {
-		if err := feedBack(log, reporters, taken, now.Add(-week*time.Duration(rounds-1-round))); err != nil {
+		if err := feedBack(log, reporters, taken.Wheels, now.Add(-week*time.Duration(rounds-1-round))); err != nil {
 			return err
 		}
-		entries, err := s.Rank(ctx, log)
-		if err != nil {
+		if taken, err = s.stock(ctx, index, log, budget); err != nil {
 			return err
 		}
-		offer, err := index.Offer(ctx, entries)
-		if err != nil {
-			return err
-		}
-		taken = offer.Take(budget)
 		for _, v := range views {
 			switch round {
 			case 0:

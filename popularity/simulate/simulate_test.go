@@ -140,8 +140,8 @@ func TestMeasure(t *testing.T) {
 	}
 	sets := []Resolved{{"s1", "web", []Wheel{w("a", 10), w("b", 30)}}, {"s2", "ml", []Wheel{w("a", 10), w("c", 50)}}, {"s3", "web", []Wheel{w("c", 50)}}}
 	stocked := map[string]bool{"a-1-py3-none-any.whl": true, "b-2-py3-none-any.whl": true}
-	p := Measure(sets, stocked, 99)
-	if want := (Point{99, 2, 0.4, 20.0 / 150, map[string]float64{"web": 1.0 / 3, "ml": 0.5}}); !reflect.DeepEqual(p, want) {
+	p := Measure(sets, Stock{stocked, map[string]bool{"a-1-py3-none-any.whl": true}}, 99)
+	if want := (Point{99, 2, 0.4, 20.0 / 150, 0.4, map[string]float64{"web": 1.0 / 3, "ml": 0.5}}); !reflect.DeepEqual(p, want) {
 		t.Errorf("%+v, want %+v", p, want)
 	}
 	m := Misses(sets, stocked)
@@ -152,14 +152,18 @@ func TestMeasure(t *testing.T) {
 	if len(first) != 2 || first[0].ID != "s1" || first[1].ID != "s2" || second[0].ID != "s3" {
 		t.Errorf("%v %v", first, second)
 	}
-	if p := Measure(nil, nil, 0); p.HitWheels != 0 || p.HitBytes != 0 {
+	if p := Measure(nil, Stock{}, 0); p.HitWheels != 0 || p.HitBytes != 0 {
 		t.Errorf("of nothing: %+v", p)
 	}
 }
 
 func TestParseNeeds(t *testing.T) {
 	got := parseNeeds([]byte("a==1\n    # via -r -\nb-c==2 ; python_version > '3'\n    # via a\nD==3\n    # via\n    #   a\n    #   b-c\n    #   d (extra)\n"))
-	if want := map[string][]string{"a": {"b-c", "d"}, "b-c": {"d"}}; !reflect.DeepEqual(got, want) {
+	if want := map[string][]string{"a": {"b-c==2", "d==3"}, "b-c": {"d==3"}}; !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	// What the set asks for itself says nothing of what others get.
+	if got, want := parseNeeds([]byte("d==3\n    # via\n    #   -r -\n    #   a\n")), map[string][]string{"a": {"d"}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 	if got := parseNeeds([]byte("# via\n# via x\n\n\x00")); len(got) != 0 {
@@ -206,18 +210,12 @@ func (m made) Wheels(context.Context, []Locked) ([]Resolved, []Unstockable, erro
 	return m.sets, nil, nil
 }
 func (m made) Silent() int { return 0 }
-func (m made) Offer(_ context.Context, entries []popularity.Entry) (Offer, error) {
-	return ranked(entries), nil
-}
-
-type ranked []popularity.Entry
-
-func (r ranked) Take(budget int64) map[string]bool {
+func (m made) Stock(_ context.Context, entries []popularity.Entry, budget int64) (Stock, error) {
 	taken := map[string]bool{}
-	for _, e := range r[:min(int(budget), len(r))] {
+	for _, e := range entries[:min(int(budget), len(entries))] {
 		taken[e.Project+".whl"] = true
 	}
-	return taken
+	return Stock{Wheels: taken}, nil
 }
 
 // Hosts that report week by week get more with each week, where a budget has room for
@@ -230,7 +228,7 @@ func TestRunRoundsAndFolds(t *testing.T) {
 		Budgets: []int64{1, 2},
 		Open:    func(context.Context, []Locked) (Index, error) { return index, nil },
 		// One more of what was missed is ranked with each week.
-		Rank: func(_ context.Context, log string) ([]popularity.Entry, error) {
+		Rank: func(_ context.Context, log string, _ int64) ([]popularity.Entry, error) {
 			entries := []popularity.Entry{{Project: "a"}}
 			if log == "" {
 				return entries, nil
@@ -274,7 +272,7 @@ func TestRunRoundsAndFolds(t *testing.T) {
 		}
 		sets, wheels = sets+f.Sets, wheels+f.Wheels
 		for _, s := range index.sets {
-			if Fold(s.ID) == f.Fold && f.Sets == 1 && f.Curve[0].HitWheels != Measure([]Resolved{s}, map[string]bool{"a.whl": true}, 1).HitWheels {
+			if Fold(s.ID) == f.Fold && f.Sets == 1 && f.Curve[0].HitWheels != Measure([]Resolved{s}, Stock{Wheels: map[string]bool{"a.whl": true}}, 1).HitWheels {
 				t.Errorf("fold %d: %+v", f.Fold, f.Curve[0])
 			}
 		}
