@@ -151,6 +151,10 @@ func (a *again) bring(ctx context.Context, picks []*Pick) (items []*Item, gone [
 
 // layOut lays items out as a build of them would.
 func (a *again) layOut(ctx context.Context, items []*Item) (*layout, error) {
+	fills, err := a.fill(ctx, openFillings(ctx, a.cfg, a.worlds), items)
+	if err != nil {
+		return nil, err
+	}
 	l := newLayout(a.stage)
-	return l, l.layOut(ctx, a.cfg, a.worlds, items, a.log)
+	return l, l.layOut(ctx, a.cfg, a.worlds, items, fills, a.log)
 }

@@ -22,6 +22,9 @@ type Config struct {
 	Views   []string // of ViewNames
 	Layers  Layers   // which of the ranked artifacts are unpacked, too (a lock's always are)
 
+	// Programs are the paths of the programs that write a view, by its name; none: those on PATH.
+	Programs map[string][]string
+
 	// Budget bounds what the pool should grow to, in bytes on disk; 0 stocks the
 	// newest release of every ranked project and nothing else. With a budget,
 	// older versions and what chosen artifacts need are stocked too.
@@ -53,7 +56,7 @@ type Config struct {
 
 // Event tells how far a stage is.
 type Event struct {
-	Stage       string // plan, fetch, unpack, seal, publish
+	Stage       string // plan, fetch, unpack, fill, seal, publish
 	Done, Total int    // projects or artifacts; 0 of 0 where a stage begins that has no parts
 	Bytes       int64  // fetched so far
 	Item        string // the last thing done
@@ -88,6 +91,12 @@ func build(ctx context.Context, cfg Config, log *log) error {
 	}
 	for _, w := range worlds {
 		w.cfg.denials = denials
+	}
+	fillings := openFillings(ctx, cfg, worlds)
+	for _, f := range fillings {
+		if f.missing != nil {
+			return f.missing // a view that is named is wanted
+		}
 	}
 	var stage *snapshot.Stage
 	if !cfg.DryRun {
@@ -133,14 +142,20 @@ func build(ctx context.Context, cfg Config, log *log) error {
 	if err := guard(cfg, &log.report); err != nil {
 		return err
 	}
-	return seal(ctx, cfg, worlds, items, previous, stage, log)
+	var fills []filled
+	if len(fillings) > 0 {
+		if err := log.timed("fill", func() (err error) { fills, err = s.fill(ctx, fillings, items); return err }); err != nil {
+			return err
+		}
+	}
+	return seal(ctx, cfg, worlds, items, fills, previous, stage, log)
 }
 
 // seal lays the image out and publishes it.
-func seal(ctx context.Context, cfg Config, worlds []*world, items []*Item, previous *previous, stage *snapshot.Stage, log *log) error {
+func seal(ctx context.Context, cfg Config, worlds []*world, items []*Item, fills []filled, previous *previous, stage *snapshot.Stage, log *log) error {
 	r := &log.report
 	l := newLayout(stage)
-	if err := log.timed("seal", func() error { return l.layOut(ctx, cfg, worlds, items, log) }); err != nil {
+	if err := log.timed("seal", func() error { return l.layOut(ctx, cfg, worlds, items, fills, log) }); err != nil {
 		return err
 	}
 	failpoint.Here("build: laid out")

@@ -156,10 +156,19 @@ func (it *Item) Unmade() []*Pick {
 type View struct {
 	Name   string
 	Copies bool // it holds each artifact once more
-	// Entries are what the view has of an artifact.
+	// Entries are what the view has of an artifact; nil for none.
 	Entries func(it *Item) []ViewEntry
 	// Pages are what it has of all of them; nil for none.
 	Pages func(items []*Item) ([]ViewEntry, error)
+	// Fill has the client's own programs write the view; nil where Entries and Pages know its format.
+	Fill *Fill
+}
+
+func (v View) entries(it *Item) []ViewEntry {
+	if v.Entries == nil {
+		return nil
+	}
+	return v.Entries(it)
 }
 
 // ViewEntry is one file of a view, with one kind of content.

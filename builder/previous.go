@@ -146,7 +146,11 @@ func (p *previous) layer(id string) ([]image.Entry, error) {
 	if _, ok := p.layers[id]; !ok {
 		return nil, nil
 	}
-	dir := snapshot.LayerPath(id)
+	return p.below(snapshot.LayerPath(id))
+}
+
+// below lists what is in a directory of the image.
+func (p *previous) below(dir string) ([]image.Entry, error) {
 	entries := []image.Entry{}
 	err := p.image.Walk(dir, func(e image.Entry) error {
 		if e.Path == dir {

@@ -16,7 +16,10 @@ import (
 )
 
 // errNotMade is why an image stays damaged.
-var errNotMade = errors.New("no manifest in the pool gives this image")
+var (
+	errNotMade  = errors.New("no manifest in the pool gives this image")
+	errNotAgain = errors.New("it may be one with a view that a client's own program wrote, and such are not the same twice")
+)
 
 // image makes a snapshot's image again: from each manifest in the pool that could be its own, until
 // the same bytes come out.
@@ -47,6 +50,9 @@ func (r *repairer) image(ctx context.Context, cfg Config, id snapshot.ID) error 
 }
 
 func (r *repairer) imageOf(ctx context.Context, cfg Config, id snapshot.ID, m *snapshot.Manifest) (same bool, err error) {
+	if len(m.Filled) > 0 {
+		return false, errNotAgain
+	}
 	p := newPrevious(nil, m, cfg.Ecosystems)
 	log := newLog(cfg)
 	a, err := openAgain(ctx, cfg, p, r.stage, log)

@@ -26,7 +26,7 @@ type Report struct {
 	Skipped []Skip `json:"skipped"`
 
 	// Seconds of wall time by stage: plan, fetch (until the last download), unpack
-	// (until the last layer; it overlaps fetch), seal, publish.
+	// (until the last layer; it overlaps fetch), fill (where a client's own program writes a view), seal, publish.
 	Seconds map[string]float64 `json:"seconds"`
 
 	Published bool          `json:"published"`        // false: nothing new, the store has this snapshot already

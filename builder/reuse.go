@@ -76,7 +76,7 @@ func (s *stocking) oldLayer(p *Pick) ([]image.Entry, error) {
 func (s *stocking) oldEntries(it *Item) (all bool, err error) {
 	all = true
 	for _, v := range s.views(it) {
-		for _, e := range v.Entries(it) {
+		for _, e := range v.entries(it) {
 			path := viewPath(v, e)
 			o, size, ok := s.previous.object(path)
 			switch {
@@ -106,7 +106,7 @@ func (s *stocking) oldEntries(it *Item) (all bool, err error) {
 // makeEntries makes what the views of an item lack.
 func (s *stocking) makeEntries(it *Item, artifact func() io.Reader) error {
 	for _, v := range s.views(it) {
-		for _, e := range v.Entries(it) {
+		for _, e := range v.entries(it) {
 			path := viewPath(v, e)
 			if _, had := it.made[path]; had || e.Make == nil {
 				continue

@@ -28,7 +28,7 @@ func newLayout(stage *snapshot.Stage) *layout {
 
 // layOut places what was stocked: layers, the links by which an attach finds them, views, merged
 // environments and the manifest.
-func (l *layout) layOut(ctx context.Context, cfg Config, worlds []*world, items []*Item, log *log) error {
+func (l *layout) layOut(ctx context.Context, cfg Config, worlds []*world, items []*Item, fills []filled, log *log) error {
 	for _, it := range items {
 		if err := l.item(cfg, it); err != nil {
 			return fmt.Errorf("lay out %s: %w", it.Filename, err)
@@ -55,6 +55,9 @@ func (l *layout) layOut(ctx context.Context, cfg Config, worlds []*world, items 
 		if err := l.targets(w, own); err != nil {
 			return err
 		}
+	}
+	if err := l.fills(fills); err != nil {
+		return err
 	}
 	raw, err := l.manifest.Encode()
 	if err != nil {
@@ -83,7 +86,7 @@ func (l *layout) item(cfg Config, it *Item) error {
 		return nil // no index serves it, so no view does
 	}
 	for _, v := range wantedViews(cfg, it.world.Ecosystem) {
-		if err := l.view(v, v.Entries(it), it.made); err != nil {
+		if err := l.view(v, v.entries(it), it.made); err != nil {
 			return err
 		}
 	}

@@ -24,6 +24,7 @@ type Manifest struct {
 	Layers       []ManifestLayer       `json:"layers"`
 	Environments []ManifestEnvironment `json:"environments"`
 	Views        []string              `json:"views"`
+	Filled       []ManifestFill        `json:"filled,omitempty"`
 }
 
 // Target is what layers are made for, such as an interpreter and a platform; /targets/<tag>.json
@@ -71,6 +72,14 @@ type ManifestEnvironment struct {
 	Layers []string `json:"layers"`
 }
 
+// ManifestFill is a view that a client's own programs wrote. A build of the same programs takes over
+// what it has of a project whose key is the same.
+type ManifestFill struct {
+	View     string            `json:"view"`
+	Programs []string          `json:"programs"` // names and versions, sorted
+	Projects map[string]string `json:"projects"` // key by project: a digest of all that decides its files
+}
+
 // Encode returns the manifest's one text.
 func (m *Manifest) Encode() ([]byte, error) {
 	c := *m
@@ -94,6 +103,9 @@ func (m *Manifest) Encode() ([]byte, error) {
 		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Lock, b.Lock))
 	})
 	c.Views = sorted(m.Views, strings.Compare)
+	if len(m.Filled) > 0 {
+		c.Filled = sorted(m.Filled, func(a, b ManifestFill) int { return cmp.Compare(a.View, b.View) })
+	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false) // version specifiers are full of < and >

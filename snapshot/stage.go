@@ -123,6 +123,16 @@ func (st *Stage) Close() error {
 	return errors.Join(err, lock.Unlock())
 }
 
+// Scratch makes a private directory for temporary files, on the store's file system. What its user does
+// not remove goes with the stage.
+func (st *Stage) Scratch() (string, error) {
+	dir, err := os.MkdirTemp(st.dir, "scratch-")
+	if err != nil {
+		return "", st.writeError(err)
+	}
+	return dir, nil
+}
+
 // Has says whether an object is in the pool or in this stage, and its size, as far as names and
 // modes tell without reading. One that Check found damaged is not there.
 func (st *Stage) Has(o Object) (size int64, ok bool) {
