@@ -19,6 +19,7 @@ import (
 	"larder/snapshot"
 	"larder/snapshot/ecosystem"
 	"larder/snapshot/failpoint"
+	"larder/snapshot/pypi"
 )
 
 func buildCommand() *cli.Command {
@@ -39,6 +40,7 @@ func buildCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "view", Usage: "write view `NAME`: " + strings.Join(builder.ViewNames(), ", ") + " (default: " + strings.Join(ecosystem.BuiltViews(), ", ") + ")"},
 			&cli.StringFlag{Name: "layers", Value: "auto", Usage: "unpack ranked wheels too, `WHICH`: auto is all without a budget, and with one those worth their disk; all or true; none or false (what a lock names always is)"},
 			&cli.IntFlag{Name: "jobs", Usage: "download `N` files at once (default: 8)"},
+			&cli.StringSliceFlag{Name: "with-uv", Usage: "have the uv at `PATH` write view uv; one for each generation of its cache (default: the uv on PATH)"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and its sizes; fetch and publish nothing"},
 			&cli.BoolFlag{Name: "quiet", Usage: "say nothing of the progress; warnings and failures are said"},
 			metricsFlag(),
@@ -173,7 +175,7 @@ func buildConfig(c *cli.Context, cfg config.Config) (b builder.Config, err error
 		return b, err
 	}
 	b = builder.Config{
-		Locks: cfg.Build.Locks, Views: cfg.Build.Views, Layers: layers, Jobs: cfg.Build.Jobs,
+		Locks: cfg.Build.Locks, Views: cfg.Build.Views, Layers: layers, Jobs: cfg.Build.Jobs, Programs: programsOf(cfg.Build),
 		Budget: cfg.Rank.Budget.Bytes(), FetchTime: time.Duration(cfg.Build.Timeout), DryRun: c.Bool("dry-run"), Force: c.Bool("force"), NoUse: c.Bool("no-use"), UserAgent: userAgent(),
 		Warn: func(line string) { warnf("%s", line) },
 	}
@@ -187,6 +189,11 @@ func buildConfig(c *cli.Context, cfg config.Config) (b builder.Config, err error
 		say(os.Stderr, slog.LevelInfo, "no target is named, so it is this host's: "+strings.Join(tagsOf(b.Targets), ", "))
 	}
 	return b, err
+}
+
+// programsOf are the programs of the operator's that write views.
+func programsOf(b config.Build) map[string][]string {
+	return map[string][]string{pypi.ViewUV: b.UV}
 }
 
 func tagsOf(targets []builder.Target) (tags []string) {

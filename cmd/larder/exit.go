@@ -14,6 +14,7 @@ import (
 	"larder/builder"
 	"larder/builder/pypi/index"
 	"larder/builder/pypi/layer"
+	"larder/builder/pypi/uvcache"
 	"larder/builder/pypi/wheel"
 	"larder/cmd/internal/config"
 	"larder/overlay"
@@ -113,6 +114,7 @@ var exitCodes = []struct {
 	{snapshot.ErrFormat, exitNoStore},
 	{snapshot.ErrBusy, exitBusy},
 	{layer.ErrInterpreter, exitUnsupported},
+	{uvcache.ErrProgram, exitUnsupported},
 	{snapshot.ErrDamaged, exitDamage},
 	{overlay.ErrDamaged, exitDamage},
 	{errFaultOfName, exitInternal},

@@ -125,7 +125,7 @@ func TestHelpCompletes(t *testing.T) {
 		{"setup|", []string{"timer", "podman", "docker", "bundle", "nri", "list"}},
 		{"--store|/x|veri", []string{"verify"}},
 		{"build|--dry", []string{"--dry-run"}},
-		{"build|--view|", []string{"wheels", "pip", "pip-old", "poetry", "simple"}},
+		{"build|--view|", []string{"wheels", "pip", "pip-old", "uv", "poetry", "simple"}},
 		{"build|--view=pi", []string{"--view=pip", "--view=pip-old"}},
 		{"run|--missing|", []string{"warn", "fail", "pip"}},
 		{"run|--|pi", []string{help.AnyFile}},

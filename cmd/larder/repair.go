@@ -44,7 +44,7 @@ func runRepair(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	b := builder.Config{Store: s, Jobs: cfg.Build.Jobs, FetchTime: time.Duration(cfg.Build.Timeout), DryRun: c.Bool("dry-run"), UserAgent: userAgent(),
+	b := builder.Config{Store: s, Jobs: cfg.Build.Jobs, FetchTime: time.Duration(cfg.Build.Timeout), DryRun: c.Bool("dry-run"), UserAgent: userAgent(), Programs: programsOf(cfg.Build),
 		Warn: func(line string) { warnf("%s", line) }}
 	done := func() {}
 	if !jsonWanted(c) {

@@ -60,11 +60,16 @@ func TestMountScript(t *testing.T) {
 func params(t *testing.T, dir, index string) testscript.Params {
 	python := pythonDir(t)
 	template := sharedStore(t, python, index)
+	testdata, err := filepath.Abs("testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
 	return testscript.Params{
 		Dir:                dir,
 		RequireUniqueNames: true,
 		Setup: func(env *testscript.Env) error {
 			env.Values[worldKey{}] = &scriptWorld{t: env.T().(testing.TB), template: template}
+			env.Setenv("TESTDATA", testdata)
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("LARDER_STORE", filepath.Join(env.WorkDir, "store"))
 			env.Setenv("PATH", scriptPath(python))

@@ -34,6 +34,7 @@ func settings(c *config.Config) []setting {
 		{"build.locks", "lock", "build", &c.Build.Locks},
 		{"build.layers", "layers", "build", &c.Build.Layers},
 		{"build.jobs", "jobs", "build", &c.Build.Jobs},
+		{"build.uv", "with-uv", "build", &c.Build.UV},
 		{"run.snapshot", "snapshot", "run check", &c.Run.Snapshot},
 		{"run.views", "view", "run", &c.Run.Views},
 		{"run.missing", "missing", "run", &c.Run.Missing},

@@ -14,7 +14,7 @@ import (
 // with bodies inside.
 var Clients = []ecosystem.Client{
 	{Name: "pip", Variable: "PIP_CACHE_DIR", Dir: "pip", Views: []string{ViewWheels, ViewPip, ViewPipOld}},
-	{Name: "uv", Variable: "UV_CACHE_DIR", Dir: "uv", Views: []string{"uv"}},
+	{Name: "uv", Variable: "UV_CACHE_DIR", Dir: "uv", Views: []string{ViewUV}},
 	{Name: "poetry", Variable: "POETRY_CACHE_DIR", Dir: "pypoetry", Below: "artifacts", Views: []string{ViewPoetry}},
 }
 
@@ -23,6 +23,7 @@ const (
 	ViewWheels = "wheels"  // pip's cache of wheels it has built, which it asks for links to wheels, too
 	ViewPip    = "pip"     // the download cache of pip >= 23.3
 	ViewPipOld = "pip-old" // that of older pips, which holds every wheel once more: for hashed installs before 23.1
+	ViewUV     = "uv"      // uv's cache, as the uvs of the build wrote it
 	ViewPoetry = "poetry"  // the wheels that Poetry from 1.5 has downloaded; beside them it makes environments, which no mount may hide
 	ViewSimple = "simple"  // a static index (PEP 503 and 691) with the wheels below +files
 )

@@ -12,6 +12,8 @@
 // file http/…/<hash> with the body inside. Both are "cc=4," and a msgpack map
 // (pip/_vendor/cachecontrol/serialize.py and caches/file_cache.py).
 //
+// uv's cache is written by uv itself: see package uvcache.
+//
 // # Promises
 //
 // An entry depends on nothing but the URL, the size and the SHA-256: the same
@@ -38,6 +40,7 @@ import (
 	"slices"
 
 	"larder/builder"
+	"larder/builder/pypi/uvcache"
 	"larder/snapshot/pypi"
 )
 
@@ -46,6 +49,7 @@ var All = []builder.View{
 	{Name: pypi.ViewWheels, Entries: wheelsEntries},
 	{Name: pypi.ViewPip, Entries: pipEntries},
 	{Name: pypi.ViewPipOld, Entries: pipOldEntries, Copies: true},
+	{Name: pypi.ViewUV, Fill: &builder.Fill{Key: uvKey, Split: uvcache.Split, Open: openUV}},
 	{Name: pypi.ViewPoetry, Entries: poetryEntries},
 	{Name: pypi.ViewSimple, Entries: simpleEntries, Pages: simplePages},
 }

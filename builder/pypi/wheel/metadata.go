@@ -39,6 +39,12 @@ func ParseMetadata(b []byte) Metadata {
 	return m
 }
 
+// MetadataText is the file METADATA.
+func (w *Wheel) MetadataText() ([]byte, error) {
+	b, _, err := w.text("METADATA", maxMetadata)
+	return b, err
+}
+
 func (w *Wheel) readMetadata() error {
 	b, ok, err := w.text("METADATA", maxMetadata)
 	if err != nil {

@@ -88,6 +88,7 @@ type Build struct {
 	Locks   []string `toml:"locks"`
 	Layers  Layers   `toml:"layers"`
 	Jobs    int      `toml:"jobs"`
+	UV      []string `toml:"uv"`
 	Timeout Age      `toml:"timeout"`
 }
 

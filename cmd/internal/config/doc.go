@@ -29,6 +29,7 @@
 //	locks   = ["/srv/app/requirements.lock"]
 //	layers  = "auto"
 //	jobs    = 8                     # 1 to 64
+//	uv      = ["/opt/uv-0.9/uv", "/usr/bin/uv"] # write the view "uv", where it is named
 //	timeout = "6h"                  # what waiting for the index may take in all; "0s" for ever
 //
 //	[run]

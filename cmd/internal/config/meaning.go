@@ -31,6 +31,7 @@ var meanings = []struct{ key, text string }{
 	{"build.locks", "locks that every build stocks whole, as environments"},
 	{"build.layers", "which ranked wheels are unpacked, too: auto is all without a budget, and with one those worth their disk; all; none; what a lock names always is"},
 	{"build.jobs", "files downloaded at once, 1 to 64"},
+	{"build.uv", "uvs that write the view uv, one for each generation of its cache; none: the one on PATH"},
 	{"build.timeout", "what a build may wait for its index in all; 0s: for ever"},
 	{"run.snapshot", "the snapshot that larder run mounts"},
 	{"run.views", "the views that it mounts"},
