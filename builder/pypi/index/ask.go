@@ -21,8 +21,9 @@ import (
 //go:embed askpip.py
 var askPip string
 
-// pipTime bounds the one python start; pip's parser needs half a second.
-const pipTime = time.Minute
+// pipTime bounds the one python start; pip's parser needs half a second, and on a host at a load of 20
+// has needed more than a minute.
+const pipTime = 5 * time.Minute
 
 // pipAnswer is the line askpip.py prints.
 type pipAnswer struct {
