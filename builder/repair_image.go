@@ -15,7 +15,7 @@ import (
 	"larder/snapshot/failpoint"
 )
 
-// errNotMade is why an image stays damaged.
+// Why an image stays damaged.
 var (
 	errNotMade  = errors.New("no manifest in the pool gives this image")
 	errNotAgain = errors.New("it may be one with a view that a client's own program wrote, and such are not the same twice")

@@ -18,7 +18,8 @@ func (e *errForm) Error() string {
 	return fmt.Sprintf("%s writes a cache of an unknown form: %s", e.program, e.what)
 }
 
-// kept are the parts of a cache that mean the same on another host, without the numbers of buckets.
+// kept are the parts of a cache that mean the same on another host, without the numbers of buckets. Of
+// source archives there are only two empty markers, which a uv would write again.
 var kept = []string{"CACHEDIR.TAG", ".gitignore", "archive-v", "wheels-v", "simple-v", "sdists-v"}
 
 // tidy takes out of a cache what is of one host only, and gives archives the names that follow from

@@ -30,6 +30,9 @@
 // records URL and hash as if it had downloaded. Where a JSON page gives another hash before the
 // SHA-256, that one is in pip's digest, and the wheel is found in the download cache only.
 //
+// Links are known as pip quotes them: of those on a page that has "~" or another such character quoted,
+// or one bare that pip quotes, Poetry's digest is another one, but for "+".
+//
 // pip uses its cache only for https origins and for hosts it was told to trust.
 // Index pages are never written: with a long max-age pip 26.2 and later would
 // miss new releases. The format is pip's own business and could change; the

@@ -25,7 +25,7 @@
 //	[build]
 //	targets = ["cp311-manylinux_2_36_x86_64"]
 //	pythons = ["3.12"]                             # the same for this host's platform
-//	views   = ["wheels", "pip", "simple"]      # "pip-old" too: hashed installs by pip before 23.1
+//	views   = ["wheels", "pip", "poetry", "simple"]  # "pip-old": hashed installs by pip before 23.1; "uv"
 //	locks   = ["/srv/app/requirements.lock"]
 //	layers  = "auto"
 //	jobs    = 8                     # 1 to 64
