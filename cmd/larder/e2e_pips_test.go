@@ -41,7 +41,7 @@ func TestE2EPipVersions(t *testing.T) {
 	p := newProgram(t)
 	python := p.python()
 	x := pypitest.NewIndex(t, pypitest.Options{})
-	base := pypitest.Wheel{Name: "base-lib", Version: "1.0+cpu", Stored: true, Files: []pypitest.File{{Path: "base_lib/data", Text: strings.Repeat("0123456789abcdef", 1<<14)}}}
+	base := baseLib("1.0+cpu")
 	app := pypitest.Wheel{Name: "app", Version: "1.0", Requires: []string{"base-lib"}}
 	lock, address := "", ""
 	for _, w := range []pypitest.Wheel{base, app} {
@@ -124,6 +124,11 @@ func TestE2EPipVersions(t *testing.T) {
 			t.Errorf("downloaded %v, written into the cache %q", wheels, large)
 		}
 	})
+}
+
+// baseLib is a wheel that is larger than any page.
+func baseLib(version string) pypitest.Wheel {
+	return pypitest.Wheel{Name: "base-lib", Version: version, Stored: true, Files: []pypitest.File{{Path: "base_lib/data", Text: strings.Repeat("0123456789abcdef", 1<<14)}}}
 }
 
 // of is the program with an index and no other.

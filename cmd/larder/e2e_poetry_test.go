@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,7 +19,7 @@ func TestE2EPoetry(t *testing.T) {
 	python := public.python()
 	x := pypitest.NewIndex(t, pypitest.Options{})
 	p := public.of(x)
-	base := pypitest.Wheel{Name: "base-lib", Version: "1.0+cpu", Stored: true, Files: []pypitest.File{{Path: "base_lib/data", Text: strings.Repeat("0123456789abcdef", 1<<14)}}}
+	base := baseLib("1.0+cpu")
 	href := x.AddFile(base.Name, pypitest.Artifact{Name: base.Filename(), Data: base.Bytes()})
 	for _, w := range []pypitest.Wheel{{Name: "app", Version: "1.0", Requires: []string{"base-lib"}}, {Name: "late", Version: "1.0"}} {
 		x.AddFile(w.Name, pypitest.Artifact{Name: w.Filename(), Data: w.Bytes()})
@@ -37,12 +36,7 @@ func TestE2EPoetry(t *testing.T) {
 			{"address", fmt.Sprintf("base-lib = {url = %q}", strings.Replace(href, "+", "%2B", 1))},
 		} {
 			t.Run(spec+"/"+c.name, func(t *testing.T) {
-				dir, inst := t.TempDir(), filepath.Join(t.TempDir(), "inst")
-				project := "[tool.poetry]\nname = \"p\"\nversion = \"1\"\ndescription = \"\"\nauthors = []\npackage-mode = false\n[tool.poetry.dependencies]\npython = \"*\"\n" + c.needs + source
-				if err := os.WriteFile(filepath.Join(dir, "pyproject.toml"), []byte(project), 0o644); err != nil {
-					t.Fatal(err)
-				}
-				p.must("sh", "-euc", `cd "$0"; "$1" lock --no-interaction; rm -rf ~/.cache/pypoetry/artifacts`, dir, poetry)
+				dir, inst := p.poetryProject(poetry, c.needs+source), filepath.Join(t.TempDir(), "inst")
 				x.Reset()
 				out := p.must("larder", "run", "--required", "--view", "poetry", "--instance", inst, "--",
 					"sh", "-euc", `cd "$0"; "$1" install --no-root --no-interaction; "$1" run python -c 'import base_lib'`, dir, poetry)
@@ -54,12 +48,7 @@ func TestE2EPoetry(t *testing.T) {
 			})
 		}
 		t.Run(spec+"/miss", func(t *testing.T) {
-			dir := t.TempDir()
-			project := "[tool.poetry]\nname = \"m\"\nversion = \"1\"\ndescription = \"\"\nauthors = []\npackage-mode = false\n[tool.poetry.dependencies]\npython = \"*\"\nlate = \"*\"\n" + source
-			if err := os.WriteFile(filepath.Join(dir, "pyproject.toml"), []byte(project), 0o644); err != nil {
-				t.Fatal(err)
-			}
-			p.must("sh", "-euc", `cd "$0"; "$1" lock --no-interaction; rm -rf ~/.cache/pypoetry/artifacts`, dir, poetry)
+			dir := p.poetryProject(poetry, `late = "*"`+source)
 			p.must("larder", "run", "--required", "--view", "poetry", "--", "sh", "-euc", `cd "$0"; "$1" install --no-root --no-interaction`, dir, poetry)
 			p.must("larder", "gc")
 			if got := p.must("larder", "rank", "--source", "misses"); !strings.Contains(got, "late") {
@@ -67,4 +56,12 @@ func TestE2EPoetry(t *testing.T) {
 			}
 		})
 	}
+}
+
+// poetryProject is the directory of a project that is locked, with nothing left of it in Poetry's cache.
+func (p *program) poetryProject(poetry, needs string) (dir string) {
+	p.t.Helper()
+	dir = filepath.Dir(p.file("pyproject.toml", "[tool.poetry]\nname = \"p\"\nversion = \"1\"\ndescription = \"\"\nauthors = []\npackage-mode = false\n[tool.poetry.dependencies]\npython = \"*\"\n"+needs))
+	p.must("sh", "-euc", `cd "$0"; "$1" lock --no-interaction; rm -rf ~/.cache/pypoetry/artifacts`, dir, poetry)
+	return dir
 }

@@ -79,7 +79,7 @@ func (p *program) uvVersions(x *pypitest.Index, mirror bool, python string, path
 		version = "1.0" // uv looks for metadata by the address as it is spelled, and mirrors write a bare +
 	}
 	for _, w := range []pypitest.Wheel{
-		{Name: "base-lib", Version: version, Stored: true, Files: []pypitest.File{{Path: "base_lib/data", Text: strings.Repeat("0123456789abcdef", 1<<14)}}},
+		baseLib(version),
 		{Name: "app", Version: "1.0", Requires: []string{"base-lib"}},
 	} {
 		data := w.Bytes()
