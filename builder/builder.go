@@ -36,6 +36,10 @@ type Config struct {
 	// Excluded says that a project is stocked for locks only, though others need it; nil: none is.
 	Excluded func(project string) bool
 
+	// Builds says which artifacts may be built from sources of a project, where the index has none that
+	// fits; nil: none.
+	Builds func(project string) snapshot.Built
+
 	// FetchTime is how long the build may wait for the index in all, planning and
 	// downloading; 0 is for ever. What came by then is kept for the next build.
 	FetchTime time.Duration

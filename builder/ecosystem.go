@@ -63,6 +63,14 @@ type Budgeter interface {
 	Fit(ctx context.Context, fixed []*Pick, fetch func(context.Context, Artifact) error) ([]*Pick, *BudgetReport, error)
 }
 
+// Maker is a World that can make artifacts of sources.
+type Maker interface {
+	// Make builds the source of a pick, as the recipe that the store has for it says, else by a new one, and
+	// has put store the artifact. The answer has Built set. An error that is no HostFault is about the
+	// source.
+	Make(ctx context.Context, p *Pick, source Reader, put Put) (Artifact, error)
+}
+
 // Bundler is a World whose targets bring an installer of their own, stocked where the index has none.
 type Bundler interface {
 	Bundled(ctx context.Context, t Target) (*Pick, Reader, error)
@@ -99,7 +107,12 @@ type Artifact struct {
 	Size   int64           // -1 when the index does not tell
 	URL    string          // "" when no index offers it
 	Index  string          // root of the index
+	Source bool            // it is a source, of which an artifact is made before anything else
 	Own    any             // the ecosystem's
+
+	// Built says what this was made of; nil for what the index publishes. URL and Index are then the
+	// source's, all else its own.
+	Built *snapshot.ManifestBuilt
 }
 
 // Pick is an artifact to stock for one target.

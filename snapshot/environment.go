@@ -26,6 +26,9 @@ type Pin struct {
 	// Digests are those of the artifacts that may be used, as the index publishes them. Where
 	// there is one, no other artifact of the version answers.
 	Digests []string
+	// Sources are the digests of the sources that an artifact may be built from. Where a pin has
+	// neither Digests nor Sources, any source of the version will do.
+	Sources []string
 	File    string // where it stands, for messages
 	Line    int    // 0 when not known
 }

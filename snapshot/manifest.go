@@ -49,7 +49,16 @@ type ManifestArtifact struct {
 	URL       string          `json:"url"`              // where it was fetched, as the index page links it, without credentials and query
 	Signed    bool            `json:"signed,omitempty"` // that URL has a query, left out here: it may be a secret, and containers read this
 	Targets   []string        `json:"targets"`
+	Built     *ManifestBuilt  `json:"built,omitempty"`  // nil: it is as the index publishes it
 	Detail    json.RawMessage `json:"detail,omitempty"` // what only the ecosystem can read
+}
+
+// ManifestBuilt says that an artifact was built from a source. Index and URL of its row are the source's;
+// Filename, SHA256 and Size are its own.
+type ManifestBuilt struct {
+	Source Digest `json:"source"` // as the index publishes it
+	Recipe Digest `json:"recipe"` // names all that decides its bytes: recipes/<digest>.json of the store
+	Kind   string `json:"kind"`   // Pure or Native
 }
 
 // ManifestLayer is an artifact as installed for one target.

@@ -1,0 +1,41 @@
+package snapshot
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Built is which of the artifacts that were built from sources count: for a build those that it
+// makes, for an attach those that it trusts. What an index publishes always counts.
+type Built int
+
+const (
+	NoBuilt   Built = iota // none
+	PureBuilt              // those without machine code
+	AllBuilt               // all
+)
+
+var builtNames = []string{"no", "pure", "all"}
+
+// ErrBuilt is a word for Built that is none.
+var ErrBuilt = errors.New("what is built from sources is no, pure or all")
+
+// ParseBuilt reads no, pure or all.
+func ParseBuilt(text string) (Built, error) {
+	if at := slices.Index(builtNames, text); at >= 0 {
+		return Built(at), nil
+	}
+	return NoBuilt, fmt.Errorf("%w, not %q", ErrBuilt, text)
+}
+
+func (b Built) String() string { return builtNames[b] }
+
+// The two kinds of built artifacts, as a manifest says them.
+const (
+	Pure   = "pure"   // without machine code
+	Native = "native" // with
+)
+
+// Kinds are those that count.
+func (b Built) Kinds() []string { return []string{Pure, Native}[:b] }
