@@ -64,6 +64,7 @@ func (a *again) world(ctx context.Context, e Ecosystem) (*world, error) {
 		return nil, err
 	}
 	w := &world{Ecosystem: e, cfg: a.cfg}
+	w.cfg.Targets = nil
 	for _, row := range m.Targets {
 		at := slices.IndexFunc(found, func(t Target) bool { return t.Tag == row.Tag })
 		if at < 0 {
@@ -86,11 +87,13 @@ func (a *again) world(ctx context.Context, e Ecosystem) (*world, error) {
 // lockOf is the lock of an environment, as far as the image needs to know it.
 func (a *again) lockOf(env snapshot.ManifestEnvironment, t Target) *lock {
 	r := &snapshot.Requirements{Digest: env.Lock}
+	l := &lock{Requirements: r, path: env.Name, target: t}
 	for _, id := range env.Layers {
 		row := a.previous.layers[id]
 		r.Pins = append(r.Pins, snapshot.Pin{Name: row.Project, Version: row.Version})
+		l.picks = append(l.picks, &Pick{LayerID: id})
 	}
-	return &lock{Requirements: r, path: env.Name, target: t, layers: env.Layers}
+	return l
 }
 
 // plan makes a pick of each artifact and target of the manifest.
@@ -139,7 +142,7 @@ func (a *again) bring(ctx context.Context, picks []*Pick) (items []*Item, gone [
 	}
 	for _, w := range a.worlds {
 		w.locks = slices.DeleteFunc(w.locks, func(l *lock) bool {
-			at := slices.IndexFunc(l.layers, func(id string) bool { return !have[id] })
+			at := slices.IndexFunc(l.picks, func(p *Pick) bool { return !have[p.LayerID] })
 			if at >= 0 {
 				gone = append(gone, fmt.Sprintf("%s for %s, which needs %s %s", l.path, l.target.Tag, l.Pins[at].Name, l.Pins[at].Version))
 			}

@@ -58,9 +58,17 @@ type Config struct {
 	Warn     func(string) // one line each; nil for none; called from one goroutine at a time
 }
 
+// builds says what may be built from a project's sources.
+func (c Config) builds(project string) snapshot.Built {
+	if c.Builds == nil {
+		return snapshot.NoBuilt
+	}
+	return c.Builds(project)
+}
+
 // Event tells how far a stage is.
 type Event struct {
-	Stage       string // plan, fetch, unpack, fill, seal, publish
+	Stage       string // plan, make, fetch, unpack, fill, seal, publish
 	Done, Total int    // projects or artifacts; 0 of 0 where a stage begins that has no parts
 	Bytes       int64  // fetched so far
 	Item        string // the last thing done

@@ -63,12 +63,16 @@ type Budgeter interface {
 	Fit(ctx context.Context, fixed []*Pick, fetch func(context.Context, Artifact) error) ([]*Pick, *BudgetReport, error)
 }
 
-// Maker is a World that can make artifacts of sources.
+// Maker is a World that can build artifacts from sources.
 type Maker interface {
-	// Make builds the source of a pick, as the recipe that the store has for it says, else by a new one, and
-	// has put store the artifact. The answer has Built set. An error that is no HostFault is about the
-	// source.
-	Make(ctx context.Context, p *Pick, source Reader, put Put) (Artifact, error)
+	// Make builds the source of a pick for its target, by the recipe that the store has for it, else by
+	// a new one that it keeps there. The pick becomes one of what was put into the pool, with Built. An error
+	// that is no HostFault is about the source.
+	Make(ctx context.Context, p *Pick, source Reader, put Put) error
+	// Source is what a recipe is of.
+	Source(r snapshot.Recipe) Artifact
+	// Remake builds it again by nothing but its recipe.
+	Remake(ctx context.Context, r snapshot.Recipe, source Reader, put Put) (snapshot.Object, int64, error)
 }
 
 // Bundler is a World whose targets bring an installer of their own, stocked where the index has none.
@@ -89,6 +93,7 @@ type Wish struct {
 	Pin     *snapshot.Pin   // of a lock, or of the operator for a ranked project; nil is the newest version
 	Place   int             // in the ranking, from 1. With a budget, a ranked project's versions are offered to it
 	Without map[string]bool // by digest: artifacts that turned out not to fit
+	Ready   bool            // no source will do
 }
 
 // Choice answers a Wish: what to stock, why there is none, or neither when a budget decides.
@@ -115,11 +120,30 @@ type Artifact struct {
 	Built *snapshot.ManifestBuilt
 }
 
+// key tells artifacts of an ecosystem apart: what was built is never taken for what an index publishes.
+func (a Artifact) key() string { return artifactKey(a.Digest, a.Built != nil) }
+
+func artifactKey(digest string, built bool) string {
+	if built {
+		return "built " + digest
+	}
+	return digest
+}
+
+// digests are those by which it can be denied.
+func (a Artifact) digests() []string {
+	all := []string{a.Digest, a.Object.Digest.String()}
+	if a.Built != nil {
+		all = append(all, a.Built.Source.String())
+	}
+	return all
+}
+
 // Pick is an artifact to stock for one target.
 type Pick struct {
 	Artifact
 	Target  string
-	LayerID string   // 12 hexadecimal digits of a digest over the target and all that decides the layer
+	LayerID string   // 12 hexadecimal digits of a digest over the target and all that decides the layer; "" of a source
 	Names   []string // of its version, below by-name/
 	Order   int      // among artifacts of one version: the least is preferred
 	Locked  bool     // a lock names it: to miss it fails the build
@@ -128,6 +152,7 @@ type Pick struct {
 
 	Layer   []image.Entry // the artifact as installed; nil when it is not made
 	layered bool          // it gets a layer
+	merged  *Pick         // the one that stands for it, too
 	world   *world
 	item    *Item
 }
@@ -136,6 +161,8 @@ type Pick struct {
 type Unfit struct {
 	Pick *Pick
 	Err  error
+
+	skipped bool // and it is said
 }
 
 // Item is an artifact on its way into the snapshot, with all picks of it.

@@ -13,6 +13,7 @@ var (
 	ErrRefused     = errors.New("input refused")               // what a lock names, or a ranking with nothing to stock
 	ErrUnreachable = errors.New("the index cannot be reached") // after all tries; nothing was published
 	ErrBudget      = errors.New("budget too small")            // for anything
+	ErrSource      = errors.New("it would have to be built from its source")
 )
 
 // hinted is an error with a line of advice.

@@ -43,9 +43,12 @@ func (s *stocking) fetch(ctx context.Context, it *Item) error {
 	return nil
 }
 
-// get downloads an artifact. A snapshot's own is looked for under its digest when it is no longer
+// get downloads an artifact, or builds it again. A snapshot's own is looked for under its digest when it is no longer
 // where it was.
 func (s *stocking) get(ctx context.Context, it *Item) (snapshot.Object, int64, error) {
+	if it.Built != nil {
+		return s.remake(ctx, it)
+	}
 	if s.cfg.Offline {
 		return it.Object, 0, Silence(errors.New("it is not in the store, and no index is asked"))
 	}

@@ -124,7 +124,7 @@ func (p *planner) take(w *want, choices []Choice) {
 			p.log.skip(w.project, x.version(), x.Target, c.Err)
 		case c.Pick == nil:
 		case x.lock != nil:
-			x.lock.layers[x.pin] = c.Pick.LayerID
+			x.lock.picks[x.pin] = c.Pick
 			c.Pick.Locked = true
 			if len(x.Pin.Digests) == 0 && len(x.Pin.Spellings) > 0 && !strings.ContainsAny(x.Pin.Version, "/\x00") {
 				c.Pick.Names = append(c.Pick.Names, x.Pin.Version)
@@ -143,12 +143,15 @@ func (p *planner) take(w *want, choices []Choice) {
 func (p *planner) known(w *want) ([]Choice, bool) {
 	var choices []Choice
 	for _, x := range w.wishes {
-		if x.lock == nil || len(x.Pin.Digests) == 0 {
+		if x.lock == nil || len(x.Pin.Digests)+len(x.Pin.Sources) == 0 {
 			return nil, false
 		}
 		row, ok := p.previous.pinned(x.Target, x.lock.Digest, w.project)
 		if !ok || row.Signed {
 			return nil, false // only the index knows the rest of its URL
+		}
+		if row.Built != nil && !slices.Contains(p.world.cfg.builds(w.project).Kinds(), row.Built.Kind) {
+			return nil, false // that is no longer wanted
 		}
 		pick, err := p.world.Known(row, x.Target)
 		if err != nil {
@@ -194,6 +197,7 @@ func merge(picks []*Pick) []*Pick {
 			last.Tool = last.Tool && next.Tool
 			last.Packed = last.Packed && next.Packed
 			last.Names = append(last.Names, next.Names...)
+			next.merged = last
 			continue
 		}
 		merged = append(merged, next)
@@ -227,8 +231,9 @@ func lockMissing(all []missing) error {
 		}
 		lines = append(lines, fmt.Sprintf("%s: %s==%s for %s: %v", where, m.Pin.Name, m.Pin.Version, m.Target, m.why))
 	}
-	return &hinted{
-		fmt.Errorf("%w: %s; nothing was published", ErrRefused, strings.Join(lines, "; ")),
-		"a lock is stocked whole or not at all: lock again for this target, or take the line out",
+	advice := "a lock is stocked whole or not at all: lock again for this target, or take the line out"
+	if slices.ContainsFunc(all, func(m missing) bool { return errors.Is(m.why, ErrSource) }) {
+		advice = "larder build --sdists pure builds sources that are in nothing but the ecosystem's own language"
 	}
+	return &hinted{fmt.Errorf("%w: %s; nothing was published", ErrRefused, strings.Join(lines, "; ")), advice}
 }

@@ -61,11 +61,12 @@ func newPrevious(img *image.Image, m *snapshot.Manifest, ecosystems []Ecosystem)
 	p := &previous{image: img, manifest: m, artifacts: map[string]snapshot.ManifestArtifact{}, bySHA256: map[snapshot.Digest]string{},
 		layers: map[string]snapshot.ManifestLayer{}, envs: map[string]snapshot.ManifestEnvironment{}}
 	for _, a := range m.Artifacts {
-		key := a.Ecosystem + " " + a.SHA256.String()
+		digest := a.SHA256.String()
 		at := slices.IndexFunc(ecosystems, func(e Ecosystem) bool { return e.Name == a.Ecosystem })
-		if at >= 0 && ecosystems[at].Digest != nil {
-			key = a.Ecosystem + " " + ecosystems[at].Digest(a)
+		if at >= 0 && ecosystems[at].Digest != nil && a.Built == nil {
+			digest = ecosystems[at].Digest(a)
 		}
+		key := a.Ecosystem + " " + artifactKey(digest, a.Built != nil)
 		p.artifacts[key], p.bySHA256[a.SHA256] = a, key
 	}
 	for _, l := range m.Layers {
@@ -120,7 +121,7 @@ func (p *previous) artifact(ecosystem string, a Artifact) (row snapshot.Manifest
 	if p == nil {
 		return row, false
 	}
-	row, ok = p.artifacts[ecosystem+" "+a.Digest]
+	row, ok = p.artifacts[ecosystem+" "+a.key()]
 	return row, ok && row.Filename == a.Filename
 }
 

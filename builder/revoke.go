@@ -45,7 +45,7 @@ func (w *world) revoked(p *Pick) error {
 	if p == nil {
 		return nil
 	}
-	d := ecosystem.Denied(w.cfg.denials, w.Name, p.Project, p.Version, p.Digest, p.Object.Digest.String())
+	d := ecosystem.Denied(w.cfg.denials, w.Name, p.Project, p.Version, p.digests()...)
 	if d == nil {
 		return nil
 	}
@@ -240,7 +240,7 @@ func markRevoked(s *snapshot.Store, denials []snapshot.Denial) (good []snapshot.
 		}
 		if err == nil {
 			for _, row := range deniedOf(m, denials) {
-				d := ecosystem.Denied(denials, row.Ecosystem, row.Project, row.Version, row.SHA256.String())
+				d := ecosystem.Denied(denials, row.Ecosystem, row.Project, row.Version, row.Digests()...)
 				line := row.Project + " " + row.Version
 				if d != nil && d.Reason != "" {
 					line += " (" + d.Reason + ")"
@@ -261,7 +261,7 @@ func markRevoked(s *snapshot.Store, denials []snapshot.Denial) (good []snapshot.
 // deniedOf are the artifacts of a manifest that fall under a denial.
 func deniedOf(m *snapshot.Manifest, denials []snapshot.Denial) (rows []snapshot.ManifestArtifact) {
 	for _, a := range m.Artifacts {
-		if ecosystem.Denied(denials, a.Ecosystem, a.Project, a.Version, a.SHA256.String()) != nil {
+		if ecosystem.Denied(denials, a.Ecosystem, a.Project, a.Version, a.Digests()...) != nil {
 			rows = append(rows, a)
 		}
 	}

@@ -39,12 +39,15 @@ func (s *stocking) stock(ctx context.Context, worlds []*world, picks []*Pick) ([
 	defer cancel(nil) // and not before the last layer
 	var all []*Item
 	for len(picks) > 0 {
+		var err error
+		if picks, err = s.make(ctx, picks); err != nil {
+			return nil, err
+		}
 		items := itemsOf(picks)
 		if err := s.pipeline(ctx, cancel, items); err != nil {
 			return nil, err
 		}
 		all = append(all, items...)
-		var err error
 		if picks, err = s.instead(ctx, all); err != nil {
 			return nil, err
 		}
@@ -167,6 +170,9 @@ func (s *stocking) instead(ctx context.Context, all []*Item) ([]*Pick, error) {
 		}
 		have := func(p *Pick) bool { return p.Target == u.Pick.Target && p.Digest == again.Digest }
 		if err != nil || slices.ContainsFunc(picksOf(all), have) || slices.ContainsFunc(picks, have) {
+			if u.skipped {
+				continue
+			}
 			if err := s.lose(u.Pick, u.Err); err != nil {
 				return nil, err
 			}
@@ -192,6 +198,7 @@ func (s *stocking) another(ctx context.Context, p *Pick) (*Pick, error) {
 	for _, u := range s.unfit {
 		if u.Pick.Project == p.Project && u.Pick.Target == p.Target && u.Pick.world == p.world {
 			w.Without[u.Pick.Digest] = true
+			w.Ready = w.Ready || u.Pick.Source // of the next older source nobody would have more
 		}
 	}
 	choices, err := p.world.Choose(ctx, p.Project, []Wish{w})
@@ -254,7 +261,7 @@ func itemsOf(picks []*Pick) []*Item {
 	byDigest := map[string]*Item{}
 	var items []*Item
 	for _, p := range picks {
-		key := p.world.Name + " " + p.Digest
+		key := p.world.Name + " " + p.key()
 		it := byDigest[key]
 		if it == nil {
 			it = &Item{Artifact: p.Artifact, world: p.world, made: map[string]made{}}
@@ -271,11 +278,11 @@ func itemsOf(picks []*Pick) []*Item {
 func join(items []*Item) []*Item {
 	items = slices.DeleteFunc(items, func(it *Item) bool { return it.lost })
 	slices.SortStableFunc(items, func(a, b *Item) int {
-		return strings.Compare(a.world.Name+"\x00"+a.Project+"\x00"+a.Digest, b.world.Name+"\x00"+b.Project+"\x00"+b.Digest)
+		return strings.Compare(a.world.Name+"\x00"+a.Project+"\x00"+a.key(), b.world.Name+"\x00"+b.Project+"\x00"+b.key())
 	})
 	joined := items[:0]
 	for _, it := range items {
-		if n := len(joined); n > 0 && joined[n-1].world == it.world && joined[n-1].Digest == it.Digest {
+		if n := len(joined); n > 0 && joined[n-1].world == it.world && joined[n-1].key() == it.key() {
 			joined[n-1].Picks = append(joined[n-1].Picks, it.Picks...)
 			continue
 		}

@@ -24,6 +24,7 @@ type toy struct {
 	*testing.T
 	store    *snapshot.Store
 	index    string
+	builds   func(string) snapshot.Built
 	warnings []string
 }
 
@@ -45,16 +46,22 @@ func (t *toy) lock(lines ...string) string {
 }
 
 func (t *toy) build(locks ...string) (*builder.Report, error) {
+	cfg := t.config()
+	cfg.Locks = locks
+	return builder.Build(t.Context(), cfg)
+}
+
+func (t *toy) config() builder.Config {
 	e := toytest.Ecosystem(func() string { return t.index })
 	targets, err := e.Targets(t.Context(), nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.warnings = nil
-	return builder.Build(t.Context(), builder.Config{
-		Store: t.store, Ecosystems: []builder.Ecosystem{e}, Targets: targets, Locks: locks, Views: []string{"toy"},
+	return builder.Config{
+		Store: t.store, Ecosystems: []builder.Ecosystem{e}, Targets: targets, Views: []string{"toy"}, Builds: t.builds,
 		Warn: func(line string) { t.warnings = append(t.warnings, line) },
-	})
+	}
 }
 
 func (t *toy) must(locks ...string) *builder.Report {

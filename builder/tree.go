@@ -71,7 +71,7 @@ func (l *layout) item(cfg Config, it *Item) error {
 	url, _, signed := strings.Cut(it.URL, "?")
 	row := snapshot.ManifestArtifact{
 		Ecosystem: it.world.Name, Project: it.Project, Version: it.Version, Filename: it.Filename, SHA256: it.Object.Digest,
-		Size: it.Size, Index: it.Index, URL: url, Signed: signed || it.signed, Detail: it.Detail,
+		Size: it.Size, Index: it.Index, URL: url, Signed: signed || it.signed, Built: it.Built, Detail: it.Detail,
 	}
 	for _, p := range it.Picks {
 		if !slices.Contains(row.Targets, p.Target) {
@@ -199,15 +199,15 @@ func (l *layout) environments(w *world) error {
 			continue
 		}
 		done[tag+k.Digest] = true
-		dirs := make([]string, len(k.Pins))
-		for i, id := range k.layers {
+		dirs, layers := make([]string, len(k.Pins)), k.layers()
+		for i, id := range layers {
 			if !l.layers[id] {
 				return fmt.Errorf("%s: %s has no layer for %s", k.path, k.Pins[i].Name, tag)
 			}
 			dirs[i] = snapshot.LayerPath(id)
 		}
-		id := snapshot.EnvironmentID(k.layers)
-		l.manifest.Environments = append(l.manifest.Environments, snapshot.ManifestEnvironment{ID: id, Target: tag, Lock: k.Digest, Name: k.name(), Layers: k.layers})
+		id := snapshot.EnvironmentID(layers)
+		l.manifest.Environments = append(l.manifest.Environments, snapshot.ManifestEnvironment{ID: id, Target: tag, Lock: k.Digest, Name: k.name(), Layers: layers})
 		if !done["e/"+id] {
 			done["e/"+id] = true
 			if err := l.tree.Merge(snapshot.MergedPath(id), dirs); err != nil {

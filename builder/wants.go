@@ -22,7 +22,19 @@ type lock struct {
 	*snapshot.Requirements
 	path   string
 	target Target
-	layers []string // by pin: the id
+	picks  []*Pick // by pin
+}
+
+// layers are the ids of its layers, by pin.
+func (l *lock) layers() []string {
+	ids := make([]string, len(l.picks))
+	for i, p := range l.picks {
+		if p.merged != nil {
+			p = p.merged
+		}
+		ids[i] = p.LayerID
+	}
+	return ids
 }
 
 // name is what the manifest calls it.
@@ -50,7 +62,7 @@ func readLocks(cfg Config) ([]*world, error) {
 				if err != nil {
 					return nil, err
 				}
-				w.locks = append(w.locks, &lock{Requirements: r, path: path, target: t, layers: make([]string, len(r.Pins))})
+				w.locks = append(w.locks, &lock{Requirements: r, path: path, target: t, picks: make([]*Pick, len(r.Pins))})
 			}
 		}
 		worlds = append(worlds, w)
@@ -118,7 +130,7 @@ func (w *world) wants() []*want {
 	}
 	if w.Installer != "" && w.layersWanted() && (!ranked[w.Installer] || w.cfg.Budget > 0) {
 		for _, t := range w.cfg.Targets {
-			add(w.Installer, wish{Wish: Wish{Target: t.Tag}, tool: true})
+			add(w.Installer, wish{Wish: Wish{Target: t.Tag, Ready: true}, tool: true})
 		}
 	}
 	return all

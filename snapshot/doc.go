@@ -25,6 +25,7 @@
 //	checked                   what the last build knows of objects' files, not to read them all; made by build
 //	usage/                    what was used and downloaded, by week; made by the first use
 //	denied.json               what was revoked; made by the first
+//	recipes/                  <digest>.json: how artifacts were built from sources, or why not; made by the first
 //	pages/                    what the index said, to ask only what changed; made by build
 //
 // The promises:

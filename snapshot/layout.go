@@ -35,6 +35,7 @@ const (
 	checkedName   = "checked"
 	usageName     = "usage"
 	deniedName    = "denied.json"
+	recipesName   = "recipes"
 
 	imageName     = "image.erofs"
 	publishedName = "published.json"
@@ -82,7 +83,7 @@ func (s *Store) Layout() []Entry {
 
 // Optional is what a store has once there was a reason for it.
 func (s *Store) Optional() []Entry {
-	return []Entry{{s.HistoryPath(), 0o600}, {s.join(checkedName), 0o600}, {s.PagesDir(), fs.ModeDir | 0o700}, {s.RankingsDir(), fs.ModeDir | 0o700}}
+	return []Entry{{s.HistoryPath(), 0o600}, {s.join(checkedName), 0o600}, {s.PagesDir(), fs.ModeDir | 0o700}, {s.RankingsDir(), fs.ModeDir | 0o700}, {s.RecipesDir(), fs.ModeDir | 0o700}}
 }
 
 // SnapshotLayout is what every snapshot has, beginning with its directory.
@@ -134,6 +135,12 @@ func (s *Store) PagesDir() string { return s.join(pagesName) }
 // RankingsDir is where the last good answers of ranking addresses are kept. It is made when it is
 // needed.
 func (s *Store) RankingsDir() string { return s.join(rankingsName) }
+
+// RecipesDir is where it is kept how artifacts were built from sources. It is made by the first.
+func (s *Store) RecipesDir() string { return s.join(recipesName) }
+
+// RecipePath is where one of them is.
+func (s *Store) RecipePath(id Digest) string { return s.join(recipesName, id.String()+".json") }
 
 // HistoryPath is the file with one line for each build. It is made by the first.
 func (s *Store) HistoryPath() string { return s.join(historyName) }

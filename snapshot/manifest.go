@@ -56,9 +56,17 @@ type ManifestArtifact struct {
 // ManifestBuilt says that an artifact was built from a source. Index and URL of its row are the source's;
 // Filename, SHA256 and Size are its own.
 type ManifestBuilt struct {
-	Source Digest `json:"source"` // as the index publishes it
+	Source Digest `json:"source"` // SHA-256 of its bytes
 	Recipe Digest `json:"recipe"` // names all that decides its bytes: recipes/<digest>.json of the store
 	Kind   string `json:"kind"`   // Pure or Native
+}
+
+// Digests are those by which the artifact can be denied: its own, and that of its source.
+func (a ManifestArtifact) Digests() []string {
+	if a.Built == nil {
+		return []string{a.SHA256.String()}
+	}
+	return []string{a.SHA256.String(), a.Built.Source.String()}
 }
 
 // ManifestLayer is an artifact as installed for one target.

@@ -1,6 +1,7 @@
 // Package toytest is a toy ecosystem: what a new one has to bring. Its artifacts are plain tar files, its
 // index is a directory with a file DIGESTS ("project version sha512" a line), which is also what its
-// locks look like. It has one target, one view and no installer.
+// locks look like. A fourth word, "source", makes it a source, which is built by adding a block to its end.
+// It has one target, one view and no installer.
 package toytest
 
 import (
@@ -12,6 +13,7 @@ import (
 	"crypto/sha512"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -40,8 +42,8 @@ func Ecosystem(index func() string) builder.Ecosystem {
 			return []builder.Target{{Target: snapshot.Target{Ecosystem: "toy", Tag: "toy"}}}, nil
 		},
 		Digest: digestOf,
-		Open: func(context.Context, builder.Config, *snapshot.Stage) (builder.World, error) {
-			return world{index()}, nil
+		Open: func(_ context.Context, cfg builder.Config, _ *snapshot.Stage) (builder.World, error) {
+			return world{index(), cfg}, nil
 		},
 	}
 }
@@ -61,7 +63,11 @@ func (locks) Read(files ecosystem.Files, paths []string, _ snapshot.Target) (*sn
 	}
 	r := &snapshot.Requirements{Digest: snapshot.Sum(all).String()}
 	for _, a := range read(all) {
-		r.Pins = append(r.Pins, snapshot.Pin{Name: a.Project, Version: a.Version, Spellings: []string{a.Version}, Digests: []string{a.Digest}})
+		pin := snapshot.Pin{Name: a.Project, Version: a.Version, Spellings: []string{a.Version}, Digests: []string{a.Digest}}
+		if a.Source {
+			pin.Spellings, pin.Digests, pin.Sources = nil, nil, pin.Digests
+		}
+		r.Pins = append(r.Pins, pin)
 	}
 	return r, nil
 }
@@ -93,9 +99,9 @@ func (boxes) Variables(dir string, _ func(string) string) (map[string]string, []
 // read reads lines of DIGESTS or of a lock.
 func read(data []byte) (all []builder.Artifact) {
 	for s := bufio.NewScanner(bytes.NewReader(data)); s.Scan(); {
-		if f := strings.Fields(s.Text()); len(f) == 3 {
+		if f := strings.Fields(s.Text()); len(f) >= 3 {
 			name := f[0] + "-" + f[1] + ".tar"
-			all = append(all, builder.Artifact{Project: f[0], Version: f[1], Filename: name, Digest: f[2], Size: -1, URL: "toy:///" + name, Index: "toy:///"})
+			all = append(all, builder.Artifact{Project: f[0], Version: f[1], Filename: name, Digest: f[2], Size: -1, URL: "toy:///" + name, Index: "toy:///", Source: len(f) > 3})
 		}
 	}
 	return all
@@ -107,7 +113,10 @@ func digestOf(row snapshot.ManifestArtifact) (sha512 string) {
 	return sha512
 }
 
-type world struct{ dir string }
+type world struct {
+	dir string
+	cfg builder.Config
+}
 
 func (w world) Close() {}
 
@@ -120,7 +129,12 @@ func (w world) Choose(_ context.Context, project string, wishes []builder.Wish) 
 	for i, wish := range wishes {
 		choices[i].Err = fmt.Errorf("the index has no such parcel of %s", project)
 		for _, a := range read(data) {
-			if a.Project == project && (wish.Pin == nil || slices.Contains(wish.Pin.Digests, a.Digest)) {
+			switch {
+			case a.Project != project || wish.Pin != nil && !slices.Contains(slices.Concat(wish.Pin.Digests, wish.Pin.Sources), a.Digest):
+			case a.Source && wish.Ready:
+			case a.Source && (w.cfg.Builds == nil || w.cfg.Builds(project) == snapshot.NoBuilt):
+				choices[i].Err = fmt.Errorf("the index has only a source of %s: %w", project, builder.ErrSource)
+			default:
 				choices[i] = builder.Choice{Pick: pick(a, wish.Target)}
 			}
 		}
@@ -133,10 +147,50 @@ func pick(a builder.Artifact, target string) *builder.Pick {
 }
 
 func (w world) Known(row snapshot.ManifestArtifact, target string) (*builder.Pick, error) {
-	return pick(builder.Artifact{
+	a := builder.Artifact{
 		Project: row.Project, Version: row.Version, Filename: row.Filename, Digest: digestOf(row),
-		Object: snapshot.Object{Digest: row.SHA256}, Size: row.Size, URL: row.URL, Index: row.Index,
-	}, target), nil
+		Object: snapshot.Object{Digest: row.SHA256}, Size: row.Size, URL: row.URL, Index: row.Index, Built: row.Built,
+	}
+	if row.Built != nil {
+		a.Digest = row.SHA256.String()
+	}
+	return pick(a, target), nil
+}
+
+// Make builds a source that has no file named "breaks".
+func (w world) Make(ctx context.Context, p *builder.Pick, source builder.Reader, put builder.Put) error {
+	text, err := io.ReadAll(source)
+	if err != nil {
+		return err
+	}
+	r := snapshot.Recipe{Ecosystem: "toy", Target: p.Target, Project: p.Project, Version: p.Version, Filename: p.Filename,
+		Source: snapshot.Sum(text), URL: p.URL, Index: p.Index, What: json.RawMessage(`{"source":"` + p.Digest + `"}`)}
+	if bytes.Contains(text, []byte("breaks")) {
+		r.Failure = &snapshot.RecipeFailure{Reason: "broken", Detail: "it has a file that breaks"}
+		return errors.Join(fmt.Errorf("%s: %s", p.Filename, r.Failure.Detail), w.cfg.Store.PutRecipe(r))
+	}
+	o, size, err := w.Remake(ctx, r, source, put)
+	if err != nil {
+		return err
+	}
+	r.Result = &snapshot.RecipeResult{Filename: "built-" + p.Filename, SHA256: o.Digest, Size: size, Kind: snapshot.Pure}
+	a := p.Artifact
+	a.Source, a.Filename, a.Object, a.Size, a.Digest = false, r.Result.Filename, o, size, o.Digest.String()
+	a.Built = &snapshot.ManifestBuilt{Source: r.Source, Recipe: r.ID(), Kind: snapshot.Pure}
+	p.Artifact, p.LayerID = a, pick(a, p.Target).LayerID
+	return w.cfg.Store.PutRecipe(r)
+}
+
+func (w world) Source(r snapshot.Recipe) builder.Artifact {
+	var what struct {
+		Source string `json:"source"`
+	}
+	_ = json.Unmarshal(r.What, &what) // no digest then, which no file has
+	return builder.Artifact{Project: r.Project, Version: r.Version, Filename: r.Filename, Digest: what.Source, Object: snapshot.Object{Digest: r.Source}, Size: -1, URL: r.URL, Index: r.Index}
+}
+
+func (w world) Remake(_ context.Context, _ snapshot.Recipe, source builder.Reader, put builder.Put) (snapshot.Object, int64, error) {
+	return put(io.MultiReader(io.NewSectionReader(source, 0, 1<<20), bytes.NewReader(make([]byte, 512))), false)
 }
 
 func (w world) Fetch(_ context.Context, a builder.Artifact, to builder.Sink) error {

@@ -1,0 +1,159 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"larder/snapshot"
+	"larder/snapshot/failpoint"
+)
+
+// make builds the sources among picks: each such pick becomes one of the artifact that was built, and
+// from there on it is as any other. A ranked one that cannot be built is skipped, with its reason, and the
+// best artifact that needs no building is looked for in its place.
+func (s *stocking) make(ctx context.Context, picks []*Pick) (ready []*Pick, err error) {
+	var sources []*Pick
+	for _, p := range picks {
+		if p.Source {
+			sources = append(sources, p)
+		} else {
+			ready = append(ready, p)
+		}
+	}
+	if len(sources) == 0 {
+		return picks, nil
+	}
+	start := time.Now()
+	errs := make([]error, len(sources))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, p := range sources {
+		g.Go(func() error {
+			errs[i] = s.makeOne(gctx, p)
+			s.log.step("make", len(sources), p.Filename)
+			if HostFault(errs[i]) || p.Locked && errs[i] != nil {
+				return s.lost(p, errs[i])
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, whyEnded(ctx, err)
+	}
+	failpoint.Here("build: sources built")
+	for i, p := range sources {
+		if errs[i] == nil {
+			ready = append(ready, p)
+		} else if err := s.lost(p, errs[i]); err != nil {
+			return nil, err
+		}
+	}
+	s.log.report.Seconds["make"] += time.Since(start).Seconds()
+	return ready, nil
+}
+
+// lost is what becomes of a source that cannot be built.
+func (s *stocking) lost(p *Pick, err error) error {
+	if HostFault(err) {
+		return fmt.Errorf("build %s: %w", p.Filename, err)
+	}
+	if err := s.lose(p, err); err != nil {
+		return err
+	}
+	s.unfit = append(s.unfit, Unfit{Pick: p, Err: err, skipped: true})
+	return nil
+}
+
+// makeOne builds the source of one pick.
+func (s *stocking) makeOne(ctx context.Context, p *Pick) error {
+	m, ok := p.world.World.(Maker)
+	if !ok {
+		return ErrSource
+	}
+	source, err := s.source(ctx, p.world, p.Artifact)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	if err := m.Make(ctx, p, source, s.stage.Put); err != nil {
+		return err
+	}
+	if err := p.world.revoked(p); err != nil {
+		return err
+	}
+	return s.stage.Keep(p.Object)
+}
+
+// source opens a source in the pool, where it is fetched to.
+func (s *stocking) source(ctx context.Context, w *world, a Artifact) (Reader, error) {
+	if a.Object != (snapshot.Object{}) {
+		size, err := s.stage.Check(a.Object)
+		if err == nil {
+			s.log.add(0, size)
+			return s.stage.Open(a.Object)
+		}
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, snapshot.ErrDamaged) {
+			return nil, err
+		}
+	}
+	if s.cfg.Offline {
+		return nil, Silence(errors.New("its source is not in the store, and no index is asked"))
+	}
+	fctx, done := s.until.bound(ctx)
+	defer done()
+	o, size, err := download(fctx, w.World, a, s.stage)
+	if err != nil {
+		return nil, err
+	}
+	s.log.add(size, 0)
+	return s.stage.Open(o)
+}
+
+// remake builds a built artifact again, by its recipe.
+func (s *stocking) remake(ctx context.Context, it *Item) (snapshot.Object, int64, error) {
+	r, err := s.cfg.Store.Recipe(it.Built.Recipe)
+	if err != nil {
+		return snapshot.Object{}, 0, err
+	}
+	return s.remakeOf(ctx, it.world, r)
+}
+
+func (s *stocking) remakeOf(ctx context.Context, w *world, r snapshot.Recipe) (o snapshot.Object, size int64, err error) {
+	m, ok := w.World.(Maker)
+	if !ok {
+		return o, 0, ErrSource
+	}
+	if r.Result == nil {
+		return o, 0, fmt.Errorf("%w: by recipe %s nothing was built: %s", ErrRefused, r.ID().Short(), r.Failure.Detail)
+	}
+	source, err := s.source(ctx, w, m.Source(r))
+	if err != nil {
+		return o, 0, err
+	}
+	defer source.Close()
+	if o, size, err = m.Remake(ctx, r, source, s.stage.Put); err != nil {
+		return o, 0, err
+	}
+	if o.Digest != r.Result.SHA256 {
+		return o, 0, &different{r, o.Digest}
+	}
+	return o, size, s.stage.Keep(o)
+}
+
+// different: a recipe gave other bytes than it once did.
+type different struct {
+	recipe snapshot.Recipe
+	now    snapshot.Digest
+}
+
+func (d *different) Error() string {
+	return fmt.Sprintf("recipe %s gives %s of %s, and once gave %s", d.recipe.ID().Short(), d.now, d.recipe.Filename, d.recipe.Result.SHA256)
+}
+
+func (d *different) Unwrap() error { return snapshot.ErrDamaged }

@@ -1,0 +1,61 @@
+package snapshot
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+)
+
+// A recipe is read back as it was kept, under a name that covers all that decides its result; one that
+// was changed, cut or renamed is damaged, and does not hide the others.
+func TestRecipe(t *testing.T) {
+	s := newStore(t)
+	if all, errs := s.Recipes(); len(all)+len(errs) > 0 {
+		t.Fatal(all, errs)
+	}
+	good := Recipe{Ecosystem: "toy", Target: "toy", Project: "a", Version: "1", Filename: "a-1.src", Source: Sum([]byte("a")),
+		What: json.RawMessage(`{"needs":["<b&c>"]}`), Result: &RecipeResult{Filename: "a-1.tar", SHA256: Sum([]byte("b")), Size: 1, Kind: Pure}}
+	failed := good
+	failed.What, failed.Result, failed.Failure = json.RawMessage(`{}`), nil, &RecipeFailure{"needs-network", "no answer"}
+	for _, r := range []Recipe{good, failed} {
+		if err := s.PutRecipe(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := s.Recipe(good.ID())
+	if err != nil || string(r.What) != string(good.What) || *r.Result != *good.Result || r.Failure != nil {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if all, errs := s.Recipes(); len(all) != 2 || len(errs) > 0 {
+		t.Fatal(all, errs)
+	}
+	if _, err := s.Recipe(Sum([]byte("none"))); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrDamaged) {
+		t.Error(err)
+	}
+	text, err := os.ReadFile(s.RecipePath(good.ID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, damaged := range map[string]string{
+		"cut":        string(text[:len(text)/2]),
+		"changed":    strings.Replace(string(text), "<b&c>", "<b&d>", 1),
+		"no outcome": strings.Replace(string(text), `"result":`, `"other":`, 1),
+		"newer":      strings.Replace(string(text), `"format":1`, `"format":2`, 1),
+	} {
+		if err := os.Remove(s.RecipePath(good.ID())); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(s.RecipePath(good.ID()), []byte(damaged), 0o400); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Recipe(good.ID()); !errors.Is(err, ErrDamaged) {
+			t.Errorf("%s: %v", what, err)
+		}
+		if all, errs := s.Recipes(); len(all) != 1 || len(errs) != 1 {
+			t.Errorf("%s: %v %v", what, all, errs)
+		}
+	}
+}
