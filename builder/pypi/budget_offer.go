@@ -83,7 +83,7 @@ func (s *planner) offer(files []index.File, project string, wish builder.Wish) e
 // releases returns the best wheel for a target of each version that may be
 // stocked, newest version first; with a pin, of its versions.
 func releases(files []index.File, project string, t pypi.Tag, python string, pin *snapshot.Pin) ([]candidate, error) {
-	fit, err := fitting(files, project, t, python, pin)
+	fit, err := fitting(files, request{project: project, tag: t, python: python, pin: pin})
 	if err != nil {
 		return nil, err
 	}

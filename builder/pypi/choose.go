@@ -3,14 +3,17 @@ package pypi
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
+	"larder/builder"
 	"larder/builder/pypi/index"
 	"larder/builder/pypi/wheel"
 	"larder/snapshot"
 	"larder/snapshot/pypi"
 	"larder/snapshot/pypi/pep440"
+	"larder/snapshot/pypi/pep508"
 )
 
 // candidate is one file of a project that a target accepts.
@@ -19,33 +22,43 @@ type candidate struct {
 	name    wheel.Name
 	version pep440.Version
 	rank    int // of its tags in pip's order for the target; lower is better
+	source  bool
 }
 
-// choose returns the wheel pip would choose for the target among a project's
-// files: the newest release, then the best tag, then the highest build number. When
-// nothing fits, the error is the reason, in words for a person.
-func choose(files []index.File, project string, t pypi.Tag, python string, pin *snapshot.Pin) (candidate, error) {
-	fit, err := fitting(files, project, t, python, pin)
+// request is what is asked of a project's files.
+type request struct {
+	project string // normalised
+	tag     pypi.Tag
+	python  string        // version of the target's interpreter
+	pin     *snapshot.Pin // nil: the newest release
+	sources bool          // a source will do, where no wheel of its version fits
+}
+
+// choose returns the file pip would choose for the target among a project's
+// files: the newest release, then the best tag, then the highest build number; a source is worse than any
+// wheel of its release. When nothing fits, the error is the reason, in words for a person.
+func choose(files []index.File, r request) (candidate, error) {
+	fit, err := fitting(files, r)
 	if err != nil {
 		return candidate{}, err
 	}
 	return slices.MaxFunc(fit, better), nil
 }
 
-// fitting are the wheels of a project that fit the target: at least one, or the error says why not.
+// fitting are the files of a project that fit the target: at least one, or the error says why not.
 // With a pin they are of that version, and with one of its digests if it has any.
-func fitting(files []index.File, project string, t pypi.Tag, python string, pin *snapshot.Pin) ([]candidate, error) {
-	if pin != nil && len(pin.Spellings) == 0 {
-		return nil, fmt.Errorf("the lock has only its source archive")
+func fitting(files []index.File, r request) ([]candidate, error) {
+	if r.pin != nil && len(r.pin.Spellings) == 0 && !r.sources {
+		return nil, fmt.Errorf("the lock has only its source archive: %w", builder.ErrSource)
 	}
-	interpreter, err := pep440.Parse(python)
+	interpreter, err := pep440.Parse(r.python)
 	if err != nil {
-		return nil, fmt.Errorf("version %q of the interpreter: %w", python, err)
+		return nil, fmt.Errorf("version %q of the interpreter: %w", r.python, err)
 	}
 	var fit []candidate
 	var no reasons
 	for _, f := range files {
-		c, why := consider(f, project, t, interpreter, pin)
+		c, why := consider(f, r, interpreter)
 		if why != "" {
 			no.add(c.version, why)
 			continue
@@ -53,7 +66,7 @@ func fitting(files []index.File, project string, t pypi.Tag, python string, pin 
 		fit = append(fit, c)
 	}
 	if len(fit) == 0 {
-		return nil, no.err(t, pin)
+		return nil, no.err(r)
 	}
 	return fit, nil
 }
@@ -70,42 +83,88 @@ func better(a, b candidate) int {
 }
 
 // consider says whether one file may be chosen, or why not.
-func consider(f index.File, project string, t pypi.Tag, python pep440.Version, pin *snapshot.Pin) (candidate, string) {
+func consider(f index.File, r request, python pep440.Version) (candidate, string) {
 	c := candidate{file: f}
-	if !strings.HasSuffix(f.Filename, ".whl") {
-		return c, "source"
-	}
-	var err error
-	if c.name, err = wheel.ParseName(f.Filename); err != nil || c.name.Project != project {
-		return c, "named"
-	}
-	if c.version, err = pep440.Parse(c.name.Version); err != nil {
-		return c, "named"
-	}
-	if pin != nil {
-		if !pinned(c.version, pin) {
-			return c, "other"
-		}
-		if len(pin.Digests) > 0 && !slices.Contains(pin.Digests, f.SHA256) {
-			return c, "hash"
-		}
+	var why string
+	if strings.HasSuffix(f.Filename, ".whl") {
+		why = c.wheel(r)
 	} else {
-		if c.version.IsPrerelease() {
-			return c, "pre-release"
-		}
-		if f.Yanked {
-			return c, "yanked"
-		}
+		why = c.sdist(r)
 	}
-	if !allows(f.RequiresPython, python) {
+	switch {
+	case why != "":
+		return c, why
+	case r.pin == nil && c.version.IsPrerelease():
+		return c, "pre-release"
+	case r.pin == nil && f.Yanked:
+		return c, "yanked"
+	case !allows(f.RequiresPython, python):
 		return c, "python"
-	}
-	rank, ok := t.Rank(c.name.Python, c.name.ABI, c.name.Platform)
-	if !ok {
+	case c.rank < 0:
 		return c, "tag"
 	}
-	c.rank = rank
 	return c, ""
+}
+
+// wheel reads the file as a wheel. Its rank is -1 where the target does not accept it.
+func (c *candidate) wheel(r request) (why string) {
+	var err error
+	if c.name, err = wheel.ParseName(c.file.Filename); err != nil || c.name.Project != r.project {
+		return "named"
+	}
+	if c.version, err = pep440.Parse(c.name.Version); err != nil {
+		return "named"
+	}
+	switch {
+	case r.pin == nil:
+	case len(r.pin.Spellings) == 0, !pinned(c.version, r.pin):
+		return "other"
+	case len(r.pin.Digests) > 0 && !slices.Contains(r.pin.Digests, c.file.SHA256):
+		return "hash"
+	}
+	rank, ok := r.tag.Rank(c.name.Python, c.name.ABI, c.name.Platform)
+	if c.rank = rank; !ok {
+		c.rank = -1
+	}
+	return ""
+}
+
+// sdist reads the file as a source.
+func (c *candidate) sdist(r request) (why string) {
+	version, ok := sourceVersion(c.file.Filename, r.project)
+	if !ok {
+		return "named"
+	}
+	c.name, c.version, c.rank, c.source = wheel.Name{Project: r.project, Version: version.String()}, version, math.MaxInt, true
+	switch {
+	case r.pin != nil && !pinned(version, r.pin):
+		return "other"
+	case !r.sources:
+		return "source"
+	case r.pin != nil && len(r.pin.Sources)+len(r.pin.Digests) > 0 && !slices.Contains(r.pin.Sources, c.file.SHA256):
+		return "hash"
+	}
+	return ""
+}
+
+// sourceEndings are those of the sources that are built.
+var sourceEndings = []string{".tar.gz", ".tgz", ".tar.bz2", ".zip"}
+
+// sourceVersion is the version of a project's source by its file name, project-version.tar.gz: the
+// project may be spelled in any way, and may hold hyphens (as pip reads it: index/package_finder.py,
+// _extract_version_from_fragment).
+func sourceVersion(filename, project string) (pep440.Version, bool) {
+	for _, ending := range sourceEndings {
+		stem, ok := strings.CutSuffix(filename, ending)
+		for i := range stem {
+			if !ok || stem[i] != '-' || pep508.Normalize(stem[:i]) != project {
+				continue
+			}
+			v, err := pep440.Parse(stem[i+1:])
+			return v, err == nil
+		}
+	}
+	return pep440.Version{}, false
 }
 
 // pinned says whether v is the version a pin asks for. A pin without a local part
@@ -136,7 +195,8 @@ func (r *reasons) add(v pep440.Version, why string) {
 	}
 }
 
-func (r *reasons) err(t pypi.Tag, pin *snapshot.Pin) error {
+func (r *reasons) err(asked request) error {
+	pin := asked.pin
 	switch {
 	case len(r.count) == 0:
 		return fmt.Errorf("the index lists no files")
@@ -144,9 +204,11 @@ func (r *reasons) err(t pypi.Tag, pin *snapshot.Pin) error {
 		return fmt.Errorf("the index has version %s, but no wheel with a hash the lock names", pin.Version)
 	case pin != nil && !r.any:
 		if r.count["source"] > 0 {
-			return fmt.Errorf("the index has no wheel of version %s", pin.Version)
+			return fmt.Errorf("the index has no wheel of version %s: %w", pin.Version, builder.ErrSource)
 		}
 		return fmt.Errorf("the index has no version %s", pin.Version)
+	case !r.any && r.count["source"] > 0:
+		return fmt.Errorf("no release has a wheel: %w", builder.ErrSource)
 	case !r.any:
 		return fmt.Errorf("no release has a wheel")
 	}
@@ -155,7 +217,7 @@ func (r *reasons) err(t pypi.Tag, pin *snapshot.Pin) error {
 	case "python":
 		return fmt.Errorf("its wheels need another Python (newest looked at: %s)", v)
 	case "tag":
-		return fmt.Errorf("no wheel fits %s (newest looked at: %s)", t, v)
+		return fmt.Errorf("no wheel fits %s (newest looked at: %s)", asked.tag, v)
 	case "yanked":
 		return fmt.Errorf("every wheel that fits is yanked (newest: %s)", v)
 	default:

@@ -114,7 +114,7 @@ func (s *Simulation) Wheel(ctx context.Context, pin *snapshot.Pin) (filename str
 	if !ok {
 		return "", 0, errors.New("the index does not have the project")
 	}
-	c, err := choose(files, pin.Name, s.target.Tag, s.target.Python, pin)
+	c, err := choose(files, request{project: pin.Name, tag: s.target.Tag, python: s.target.Python, pin: pin})
 	if err != nil {
 		return "", 0, err
 	}

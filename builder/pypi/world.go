@@ -74,7 +74,9 @@ func (w *world) Choose(ctx context.Context, project string, wishes []builder.Wis
 	for i, wish := range wishes {
 		if wish.Place > 0 && w.planner != nil {
 			choices[i].Err = w.planner.offer(page.Files, project, wish)
-			continue
+			if !errors.Is(choices[i].Err, builder.ErrSource) || !w.builds(project) {
+				continue
+			} // no release has a wheel: the newest source is stocked, whatever the budget
 		}
 		choices[i].Pick, choices[i].Err = w.choose(page.Files, project, wish)
 	}
@@ -89,7 +91,7 @@ func (w *world) choose(files []index.File, project string, wish builder.Wish) (*
 		files = slices.DeleteFunc(slices.Clone(files), func(f index.File) bool { return f.SHA256 == "" || wish.Without[f.SHA256] })
 	}
 	t := w.targets[wish.Target]
-	c, err := choose(files, project, t.Tag, t.Python, wish.Pin)
+	c, err := choose(files, request{project: project, tag: t.Tag, python: t.Python, pin: wish.Pin, sources: w.builds(project) && !wish.Ready})
 	if err != nil {
 		return nil, err
 	}
@@ -103,16 +105,25 @@ func (w *world) choose(files []index.File, project string, wish builder.Wish) (*
 	return pick(c, t, digest), nil
 }
 
+// builds says whether sources of a project are built.
+func (w *world) builds(project string) bool {
+	return w.cfg.Builds != nil && w.cfg.Builds(project) != snapshot.NoBuilt
+}
+
 // pick is a candidate chosen for a target.
 func pick(c candidate, t Target, digest snapshot.Digest) *builder.Pick {
 	names := []string{c.version.String(), c.version.Canonical()}
-	return &builder.Pick{
+	p := &builder.Pick{
 		Artifact: builder.Artifact{
-			Project: c.name.Project, Version: names[0], Filename: c.file.Filename,
+			Project: c.name.Project, Version: names[0], Filename: c.file.Filename, Source: c.source,
 			Digest: c.file.SHA256, Object: snapshot.Object{Digest: digest}, Size: c.file.Size, URL: c.file.URL, Index: c.file.Index, Own: c.file,
 		},
-		Target: t.Tag.String(), LayerID: t.layerID(c.file.SHA256), Names: slices.Compact(names), Order: c.rank,
+		Target: t.Tag.String(), Names: slices.Compact(names), Order: c.rank,
 	}
+	if !c.source {
+		p.LayerID = t.layerID(c.file.SHA256)
+	}
+	return p
 }
 
 func (w *world) Known(row snapshot.ManifestArtifact, target string) (*builder.Pick, error) {
@@ -132,7 +143,9 @@ func (w *world) Known(row snapshot.ManifestArtifact, target string) (*builder.Pi
 	}
 	t := w.targets[target]
 	c.rank, _ = t.Tag.Rank(c.name.Python, c.name.ABI, c.name.Platform)
-	return pick(c, t, row.SHA256), nil
+	p := pick(c, t, row.SHA256)
+	p.Built = row.Built
+	return p, nil
 }
 
 // Fit implements builder.Budgeter.
