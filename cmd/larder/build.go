@@ -39,6 +39,7 @@ func buildCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "python", Usage: "stock for Python `X.Y` on this host's platform, beside the targets"},
 			&cli.StringSliceFlag{Name: "view", Usage: "write view `NAME`: " + strings.Join(builder.ViewNames(), ", ") + " (default: " + strings.Join(ecosystem.BuiltViews(), ", ") + ")"},
 			&cli.StringFlag{Name: "layers", Value: "auto", Usage: "unpack ranked wheels too, `WHICH`: auto is all without a budget, and with one those worth their disk; all or true; none or false (what a lock names always is)"},
+			&cli.StringFlag{Name: "sdists", Value: "no", Usage: "build sources where the index has no wheel that fits, `WHICH`: no; pure (without a compiler); all, with the machine code of the projects in sdists_allow"},
 			&cli.IntFlag{Name: "jobs", Usage: "download `N` files at once (default: 8)"},
 			&cli.StringSliceFlag{Name: "with-uv", Usage: "have the uv at `PATH` write view uv; one for each generation of its cache (default: the uv on PATH)"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and its sizes; fetch and publish nothing"},
@@ -175,7 +176,7 @@ func buildConfig(c *cli.Context, cfg config.Config) (b builder.Config, err error
 		return b, err
 	}
 	b = builder.Config{
-		Locks: cfg.Build.Locks, Views: cfg.Build.Views, Layers: layers, Jobs: cfg.Build.Jobs, Programs: programsOf(cfg.Build),
+		Locks: cfg.Build.Locks, Views: cfg.Build.Views, Layers: layers, Jobs: cfg.Build.Jobs, Programs: programsOf(cfg.Build), Builds: sourcesOf(cfg.Build),
 		Budget: cfg.Rank.Budget.Bytes(), FetchTime: time.Duration(cfg.Build.Timeout), DryRun: c.Bool("dry-run"), Force: c.Bool("force"), NoUse: c.Bool("no-use"), UserAgent: userAgent(),
 		Warn: func(line string) { warnf("%s", line) },
 	}

@@ -35,6 +35,7 @@ func settings(c *config.Config) []setting {
 		{"build.layers", "layers", "build", &c.Build.Layers},
 		{"build.jobs", "jobs", "build", &c.Build.Jobs},
 		{"build.uv", "with-uv", "build", &c.Build.UV},
+		{"build.sdists", "sdists", "build", &c.Build.Sdists},
 		{"run.snapshot", "snapshot", "run check", &c.Run.Snapshot},
 		{"run.views", "view", "run", &c.Run.Views},
 		{"run.missing", "missing", "run", &c.Run.Missing},
@@ -96,6 +97,9 @@ func loadEffective(c *cli.Context) (e effective, err error) {
 	}
 	e.Config, e.flags, e.environment = e.file.Config, map[string]string{}, map[string]string{}
 	if err := e.checkRules(); err != nil {
+		return e, err
+	}
+	if err := e.checkSdists(); err != nil {
 		return e, err
 	}
 	if dir := os.Getenv("LARDER_STORE"); dir != "" {

@@ -109,7 +109,8 @@ var flagless = map[string]string{
 	"rank.clickhouse.endpoint": "may hold credentials, which a command line shows to everyone",
 	"rank.clickhouse.projects": "of that server, as are the next ones",
 	"rank.clickhouse.days":     "", "rank.clickhouse.versions": "", "rank.clickhouse.installers": "",
-	"build.timeout":   "of the site's line; an interrupt ends one build sooner",
+	"build.timeout":      "of the site's line; an interrupt ends one build sooner",
+	"build.sdists_allow": "whose code may run on this host is the site's word, as is the next one", "build.sdists_deny": "",
 	"run.upper_limit": "the operator's bound, not the caller's",
 	"run.min_free":    "the same",
 }
@@ -202,6 +203,8 @@ func samples(s setting) [2]string {
 		return [2]string{"simple", "pip-old"}
 	case "run.missing":
 		return [2]string{"fail", "pip"}
+	case "build.sdists":
+		return [2]string{"pure", "no"}
 	case "build.layers":
 		return [2]string{"all", "none"}
 	}
@@ -317,6 +320,7 @@ func TestSettingsRefuseAlike(t *testing.T) {
 		{"build", "--budget", "0", `rank.budget = "0"`, "0 stocks nothing"},
 		{"build", "--budget", "5XB", `rank.budget = "5XB"`, `"5XB" is not a size: write it as 50GB`},
 		{"build", "--layers", "some", `build.layers = "some"`, `"some" is none of auto, all, none`},
+		{"build", "--sdists", "some", `build.sdists = "some"`, `"some" is none of no, pure, all`},
 		{"gc", "--keep", "0", "gc.keep = 0", "0 is less than 1"},
 		{"gc", "--older-than", "14", `gc.older_than = "14"`, `"14" is not an age: write it as 2w, 14d or 36h`},
 	} {

@@ -55,6 +55,9 @@ func (c Config) Check(name func(key string) string) error {
 	if err := checkChoice(name("build.layers"), string(c.Build.Layers), "auto", "all", "none"); err != nil {
 		return &mistake{err.Error(), "leave it out for auto; all unpacks whatever is stocked"}
 	}
+	if err := checkChoice(name("build.sdists"), c.Build.Sdists, "no", "pure", "all"); err != nil {
+		return &mistake{err.Error(), "leave it out for no; pure builds what needs no compiler"}
+	}
 	return checkChoice(name("run.missing"), c.Run.Missing, "warn", "fail", "pip")
 }
 
@@ -80,6 +83,9 @@ func (c Config) checkFile(known names) error {
 	}
 	if err := checkNames("build.views", "view", c.Build.Views, known.views); err != nil {
 		return err
+	}
+	if c.Build.Sdists == "all" && len(c.Build.SdistsAllow) == 0 {
+		return &mistake{"build.sdists: all builds no machine code, as sdists_allow names no project", "name the projects in sdists_allow, or write pure"}
 	}
 	if err := checkNames("run.views", "view", c.Run.Views, known.views); err != nil {
 		return err

@@ -90,6 +90,10 @@ type Build struct {
 	Jobs    int      `toml:"jobs"`
 	UV      []string `toml:"uv"`
 	Timeout Age      `toml:"timeout"`
+	// Which sources are built where an index has no wheel that fits, and of which projects.
+	Sdists      string   `toml:"sdists"`
+	SdistsAllow []string `toml:"sdists_allow"`
+	SdistsDeny  []string `toml:"sdists_deny"`
 }
 
 // Run holds the defaults of larder run.
@@ -120,7 +124,7 @@ func Default() Config {
 	return Config{
 		Store: DefaultStore,
 		Rank:  Rank{Top: 1000, Weight: Weight{Rankings: 1, Misses: 1, ClickHouse: 1}},
-		Build: Build{Views: ecosystem.BuiltViews(), Layers: "auto", Jobs: 8, Timeout: Age(6 * time.Hour)},
+		Build: Build{Views: ecosystem.BuiltViews(), Layers: "auto", Jobs: 8, Timeout: Age(6 * time.Hour), Sdists: "no"},
 		Run:   Run{Snapshot: "current", Views: ecosystem.AttachedViews(), Missing: "warn", MinFree: DefaultMinFree},
 		GC:    GC{Keep: 3},
 	}

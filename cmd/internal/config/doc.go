@@ -30,6 +30,9 @@
 //	layers  = "auto"
 //	jobs    = 8                     # 1 to 64
 //	uv      = ["/opt/uv-0.9/uv", "/usr/bin/uv"] # write the view "uv", where it is named
+//	sdists  = "no"                  # "pure", "all": build sources where no wheel fits
+//	sdists_allow = ["psycopg2"]     # these only; with "all", the ones that may have machine code
+//	sdists_deny  = ["acme-*"]       # never these
 //	timeout = "6h"                  # what waiting for the index may take in all; "0s" for ever
 //
 //	[run]
