@@ -115,16 +115,21 @@ func (s *stocking) source(ctx context.Context, w *world, a Artifact) (Reader, er
 	return s.stage.Open(o)
 }
 
-// remake builds a built artifact again, by its recipe.
+// remake builds a built artifact again, by its recipe, and keeps it.
 func (s *stocking) remake(ctx context.Context, it *Item) (snapshot.Object, int64, error) {
 	r, err := s.cfg.Store.Recipe(it.Built.Recipe)
 	if err != nil {
 		return snapshot.Object{}, 0, err
 	}
-	return s.remakeOf(ctx, it.world, r)
+	o, size, err := s.follow(ctx, it.world, r)
+	if err != nil {
+		return o, 0, err
+	}
+	return o, size, s.stage.Keep(o)
 }
 
-func (s *stocking) remakeOf(ctx context.Context, w *world, r snapshot.Recipe) (o snapshot.Object, size int64, err error) {
+// follow builds by a recipe. What comes of it is staged, and is what came of it before.
+func (s *stocking) follow(ctx context.Context, w *world, r snapshot.Recipe) (o snapshot.Object, size int64, err error) {
 	m, ok := w.World.(Maker)
 	if !ok {
 		return o, 0, ErrSource
@@ -137,13 +142,10 @@ func (s *stocking) remakeOf(ctx context.Context, w *world, r snapshot.Recipe) (o
 		return o, 0, err
 	}
 	defer source.Close()
-	if o, size, err = m.Remake(ctx, r, source, s.stage.Put); err != nil {
-		return o, 0, err
+	if o, size, err = m.Remake(ctx, r, source, s.stage.Put); err == nil && o.Digest != r.Result.SHA256 {
+		err = &different{r, o.Digest}
 	}
-	if o.Digest != r.Result.SHA256 {
-		return o, 0, &different{r, o.Digest}
-	}
-	return o, size, s.stage.Keep(o)
+	return o, size, err
 }
 
 // different: a recipe gave other bytes than it once did.

@@ -60,6 +60,7 @@ func newApp() *cli.App {
 			group("Keep",
 				verifyCommand(),
 				repairCommand(),
+				rebuildCommand(),
 				revokeCommand(),
 				gcCommand(),
 				doctorCommand(),

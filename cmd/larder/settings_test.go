@@ -57,6 +57,8 @@ var keyless = map[string]string{
 	"revoke undo":      "of one revocation",
 	"revoke dry-run":   "of one revocation",
 	"repair dry-run":   "of one repair",
+	"rebuild check":    "of one check",
+	"rebuild quiet":    "of one caller",
 	"repair run-dir":   "as above",
 	"build run-dir":    "as above",
 	"use run-dir":      "as above",
