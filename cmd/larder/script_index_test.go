@@ -24,17 +24,18 @@ import (
 //	option no-pip         no pip of one small file: the interpreter's own is stocked
 //	wheel NAME VERSION [requires=R]... [python=SPEC] [tag=T] [build=B] [console=E]... [file=PATH:FILE]...
 //	      [yanked=WHY] [sha256=CLAIMED] [href=URL] [on=PROJECT] [broken=FORM]
-//	sdist NAME VERSION
+//	sdist NAME VERSION [requires=R]... [python=FILE]    builds; with a FILE, its code runs then
 //
 // FILE is a file of the script; a "_" in WHY is a space; FORM is one of broken.
 type scriptIndex struct {
+	t      testing.TB
 	server *pypitest.Index
 	pip    bool
 }
 
 func newScriptIndex(t testing.TB, options []string) *scriptIndex {
 	var o pypitest.Options
-	x := &scriptIndex{pip: true}
+	x := &scriptIndex{t: t, pip: true}
 	for _, name := range options {
 		name, value, _ := strings.Cut(name, "=")
 		switch name {
@@ -87,14 +88,32 @@ func (x *scriptIndex) describe(fatalf func(string, ...any), read func(string) ([
 		f := strings.Fields(s.Text())
 		switch {
 		case len(f) == 0 || f[0] == "#" || f[0] == "option":
-		case f[0] == "sdist" && len(f) == 3:
-			x.server.AddFile(f[1], pypitest.Artifact{Name: f[1] + "-" + f[2] + ".tar.gz", Data: []byte("source")})
+		case f[0] == "sdist" && len(f) >= 3:
+			x.sdist(fatalf, read, pypitest.Sdist{Name: f[1], Version: f[2]}, f[3:])
 		case f[0] == "wheel" && len(f) >= 3:
 			x.wheel(fatalf, read, pypitest.Wheel{Name: f[1], Version: f[2]}, f[3:])
 		default:
 			fatalf("description of an index: %q", s.Text())
 		}
 	}
+}
+
+func (x *scriptIndex) sdist(fatalf func(string, ...any), read func(string) ([]byte, error), s pypitest.Sdist, words []string) {
+	for _, word := range words {
+		switch key, value, _ := strings.Cut(word, "="); key {
+		case "requires":
+			s.Requires = append(s.Requires, value)
+		case "python":
+			code, err := read(value)
+			if err != nil {
+				fatalf("%v", err)
+			}
+			s.Python = string(code)
+		default:
+			fatalf("an sdist has no %q", word)
+		}
+	}
+	x.server.AddFile(s.Name, pypitest.Artifact{Name: s.Name + "-" + s.Version + ".tar.gz", Data: s.Bytes(x.t)})
 }
 
 // cmdIndex starts an index, or adds to the one that runs: index [-extra] FILE...
