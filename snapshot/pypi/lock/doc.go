@@ -24,9 +24,9 @@
 // Pins are for the given environment only: markers, requires-python and forks are
 // resolved as the lock's own tool does. Two versions of one project are refused,
 // with both lines. Names and versions are normalised. Where a format tells which
-// files are wheels only their digests are kept, for all platforms; a pin that has
-// none is SdistOnly. A requirements file tells no file names: its digests are all
-// kept. Several locks that disagree about a project are refused.
+// files are wheels their digests are kept, for all platforms, and those of the others apart,
+// as Sources; a pin that has no wheel is SdistOnly. A requirements file tells no file names: each
+// of its digests may be either's. Several locks that disagree about a project are refused.
 // The same lock and environment give the same Digest.
 //
 // Parse is safe on hostile input: it reads at most 16 MiB and 64 included files,

@@ -25,6 +25,7 @@ type Pin struct {
 	Name      string   // normalised
 	Version   string   // normalised, as the lock writes it: "1.0.0" stays apart from "1.0"
 	Hashes    []string // hex SHA-256 of files that may be used, sorted; empty: any file of the version
+	Sources   []string // likewise, of those that a wheel may be built from: none where Hashes are, if the lock lists no sdist
 	SdistOnly bool     // the lock lists files, and none is a wheel
 	File      string   // where it stands, for messages
 	Line      int      // 0 when not known
@@ -98,8 +99,8 @@ func readTOML(set *pinSet, kind format, name string, data []byte) error {
 }
 
 // Digest names what the lock pins: 64 hexadecimal digits, the SHA-256 of one line
-// for each pin with its name, its version without trailing zeros, and its hashes
-// or "sdist".
+// for each pin with its name, its version without trailing zeros, its hashes or
+// "sdist", and its sources unless they are the same.
 // Where the pins stand in the file, and what the file looks like, do not matter.
 func (l *Lock) Digest() string {
 	h := sha256.New()
@@ -108,6 +109,9 @@ func (l *Lock) Digest() string {
 		if p.SdistOnly {
 			hashes = "sdist"
 		}
+		if len(p.Sources) > 0 && !slices.Equal(p.Sources, p.Hashes) {
+			hashes += " " + strings.Join(p.Sources, ",")
+		}
 		fmt.Fprintf(h, "%s==%s %s\n", p.Name, p.canonical(), hashes)
 	}
 	return hex.EncodeToString(h.Sum(nil))
@@ -115,11 +119,11 @@ func (l *Lock) Digest() string {
 
 // Requirements are the lock's pins in the store's words. A version is looked up as the
 // lock spells it, then as a build does: "1.0" and "1.0.0" are one. A pin that is
-// SdistOnly is not looked up.
+// SdistOnly is looked up by its sources alone.
 func (l *Lock) Requirements() *snapshot.Requirements {
 	r := &snapshot.Requirements{Digest: l.Digest(), LeftOut: l.LeftOut}
 	for _, p := range l.Pins {
-		pin := snapshot.Pin{Name: p.Name, Version: p.Version, Digests: p.Hashes, File: p.File, Line: p.Line}
+		pin := snapshot.Pin{Name: p.Name, Version: p.Version, Digests: p.Hashes, Sources: p.Sources, File: p.File, Line: p.Line}
 		if !p.SdistOnly {
 			pin.Spellings = slices.Compact([]string{p.Version, p.canonical()})
 		}
@@ -136,5 +140,8 @@ func (p Pin) canonical() string {
 	}
 	return v.Canonical()
 }
+
+// anyFile says that any file of the version may be used.
+func (p Pin) anyFile() bool { return len(p.Hashes) == 0 && !p.SdistOnly }
 
 func (p Pin) at() position { return position{p.File, p.Line} }

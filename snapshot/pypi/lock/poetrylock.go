@@ -97,13 +97,17 @@ func newPoetryPackage(set *pinSet, t *table, files map[string][]*table) *poetryP
 	wheels, usable := 0, len(listed) == 0
 	for _, f := range listed {
 		file := f.text("file")
+		h, ok := hash(f.text("hash"))
 		if !strings.HasSuffix(file, ".whl") {
 			usable = true
+			if ok {
+				pkg.pin.Sources = append(pkg.pin.Sources, h)
+			}
 			continue
 		}
 		wheels++
 		usable = usable || strings.Contains(file, "linux") || strings.HasSuffix(file, "-any.whl")
-		if h, ok := hash(f.text("hash")); ok {
+		if ok {
 			pkg.pin.Hashes = append(pkg.pin.Hashes, h)
 		}
 	}

@@ -72,6 +72,9 @@ func addPylock(set *pinSet, t *table, groups []string) error {
 			pin.Hashes = append(pin.Hashes, h)
 		}
 	}
+	if h, ok := digest(t.table("sdist").table("hashes").text("sha256")); ok {
+		pin.Sources = []string{h}
+	}
 	if t.doc.err != nil {
 		return t.doc.err
 	}

@@ -255,7 +255,8 @@ func (s *requirements) pin(w requirement) (Pin, error) {
 		return Pin{}, w.at.refuse("make the two agree", "%s has no hash in common with its constraint", show(w.req.Name))
 	}
 	l.pinned = v.Canonical()
-	return Pin{Name: name, Version: v.String(), Hashes: hashes, File: w.at.file, Line: w.at.line}, nil
+	// A hash may be a wheel's or a source's: the file does not say.
+	return Pin{Name: name, Version: v.String(), Hashes: hashes, Sources: slices.Clone(hashes), File: w.at.file, Line: w.at.line}, nil
 }
 
 // checkHashes refuses a pin without a hash where another has one, or --require-hashes

@@ -24,8 +24,13 @@ type pinSet struct {
 func (s *pinSet) lock() *Lock {
 	list := make([]Pin, 0, len(s.pins))
 	for _, pin := range s.pins {
-		slices.Sort(pin.Hashes)
-		pin.Hashes = slices.Compact(pin.Hashes)
+		if pin.anyFile() {
+			pin.Sources = nil // those of some file of the version would say nothing
+		}
+		for _, digests := range []*[]string{&pin.Hashes, &pin.Sources} {
+			slices.Sort(*digests)
+			*digests = slices.Compact(*digests)
+		}
 		list = append(list, *pin)
 	}
 	slices.SortFunc(list, func(a, b Pin) int { return cmp.Compare(a.Name, b.Name) })
@@ -37,7 +42,7 @@ func (s *pinSet) lock() *Lock {
 func (s *pinSet) leaveOut(name string) { s.leftOut = append(s.leftOut, pep508.Normalize(name)) }
 
 // add takes one pin in, checks and normalises it, and merges it with what is
-// already known of the project: the hashes of both may be used.
+// already known of the project: the files of both may be used.
 func (s *pinSet) add(pin Pin) error {
 	if !pep508.ValidName(pin.Name) {
 		return pin.at().refuse("correct the name", "%s is no project name", show(pin.Name))
@@ -62,6 +67,7 @@ func (s *pinSet) add(pin Pin) error {
 	}
 	old.SdistOnly = old.SdistOnly && pin.SdistOnly
 	old.Hashes = append(old.Hashes, pin.Hashes...) // sorted at the end: a hostile lock repeats a pin often
+	old.Sources = append(old.Sources, pin.Sources...)
 	return nil
 }
 

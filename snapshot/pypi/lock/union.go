@@ -6,7 +6,8 @@ import (
 )
 
 // ReadAll reads several locks that make one environment. What two of them pin must be
-// the same version, with a hash in common if both have hashes; else they are refused. All files are opened by open.
+// the same version, with a file in common if both say which may be used; else they are refused. All
+// files are opened by open.
 func ReadAll(paths []string, env Environment, open Opener) (*Lock, error) {
 	var locks []*Lock
 	for _, path := range paths {
@@ -51,15 +52,25 @@ func both(a, b Pin) (Pin, error) {
 		return Pin{}, position{}.refuse(fix, "%s is pinned to %s by %s and to %s by %s", a.Name, a.Version, a.at(), b.Version, b.at())
 	}
 	switch {
-	case a.SdistOnly || b.SdistOnly:
-		a.SdistOnly, a.Hashes = true, nil
-	case len(a.Hashes) == 0: // it takes any file of the version: the other decides
-		a.Hashes = b.Hashes
-	case len(b.Hashes) > 0:
-		a.Hashes = slices.DeleteFunc(slices.Clone(a.Hashes), func(h string) bool { return !slices.Contains(b.Hashes, h) })
-		if len(a.Hashes) == 0 {
-			return Pin{}, position{}.refuse(fix, "%s==%s has other hashes in %s than in %s", a.Name, a.Version, a.at(), b.at())
-		}
+	case b.anyFile(): // the other decides
+		return a, nil
+	case a.anyFile():
+		a.Hashes, a.Sources, a.SdistOnly = b.Hashes, b.Sources, b.SdistOnly
+		return a, nil
+	}
+	untold := a.untold() || b.untold()
+	a.Hashes, a.Sources = common(a.Hashes, b.Hashes), common(a.Sources, b.Sources)
+	a.SdistOnly = len(a.Hashes) == 0
+	if a.untold() && !untold {
+		return Pin{}, position{}.refuse(fix, "%s==%s has other hashes in %s than in %s", a.Name, a.Version, a.at(), b.at())
 	}
 	return a, nil
+}
+
+// untold says that a lock lists only sources, and no digest of one.
+func (p Pin) untold() bool { return p.SdistOnly && len(p.Sources) == 0 }
+
+// common are the digests in both lists.
+func common(a, b []string) []string {
+	return slices.DeleteFunc(slices.Clone(a), func(h string) bool { return !slices.Contains(b, h) })
 }

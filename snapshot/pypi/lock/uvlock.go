@@ -85,6 +85,9 @@ func (w *uvWalk) addPackage(t *table) error {
 			pkg.pin.Hashes = append(pkg.pin.Hashes, h)
 		}
 	}
+	if h, ok := hash(t.table("sdist").text("hash")); ok {
+		pkg.pin.Sources = []string{h}
+	}
 	name := pkg.pin.Name
 	if len(w.byName[name]) == maxForks {
 		return t.at().refuse(uvFix, "more than %d packages with the name %s", maxForks, show(name))
