@@ -90,11 +90,13 @@ func (p *previous) names(target, project string) map[string][]string {
 	if p.image == nil {
 		return names
 	}
-	dir := strings.TrimSuffix(snapshot.ByNamePath(target, project, ""), "/")
-	links, _ := p.image.ReadDir(dir) // none of a project without layers
-	for _, l := range links {
-		if to, err := p.image.ReadLink(dir + "/" + l.Name()); err == nil {
-			names[path.Base(to)] = append(names[path.Base(to)], l.Name())
+	for b := snapshot.NoBuilt; b <= snapshot.AllBuilt; b++ {
+		dir := path.Dir(b.ByName(target, project, "any"))
+		links, _ := p.image.ReadDir(dir) // none of a project without layers
+		for _, l := range links {
+			if to, err := p.image.ReadLink(dir + "/" + l.Name()); err == nil {
+				names[path.Base(to)] = append(names[path.Base(to)], l.Name())
+			}
 		}
 	}
 	return names

@@ -106,7 +106,7 @@ func TestToyBuild(t *testing.T) {
 	}
 	img := toy.open(first)
 	digest := strings.Fields(one)[2]
-	env, err := img.ReadLink(snapshot.ByLockPath("toy", snapshot.Sum([]byte(one+two)).String()))
+	env, err := img.ReadLink(snapshot.NoBuilt.ByLock("toy", snapshot.Sum([]byte(one+two)).String()))
 	if err != nil {
 		t.Fatal(err)
 	}

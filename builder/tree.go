@@ -18,12 +18,12 @@ type layout struct {
 	stage    *snapshot.Stage
 	tree     *image.Tree
 	manifest snapshot.Manifest
-	layers   map[string]bool // by id: those placed
-	placed   map[string]bool // by path: entries of views and links
+	layers   map[string]snapshot.Built // by id: those placed, and what counts them
+	placed   map[string]bool           // by path: entries of views and links
 }
 
 func newLayout(stage *snapshot.Stage) *layout {
-	return &layout{stage: stage, tree: image.NewTree(), layers: map[string]bool{}, placed: map[string]bool{}}
+	return &layout{stage: stage, tree: image.NewTree(), layers: map[string]snapshot.Built{}, placed: map[string]bool{}}
 }
 
 // layOut places what was stocked: layers, the links by which an attach finds them, views, merged
@@ -93,12 +93,20 @@ func (l *layout) item(cfg Config, it *Item) error {
 	return nil
 }
 
+// named is the digest by which an index knows what a lock names: the source's of what was built.
+func (p *Pick) named() string {
+	if p.Built != nil {
+		return p.Built.Source.String()
+	}
+	return p.Digest
+}
+
 // layer places a pick's layer, unless another target has it.
 func (l *layout) layer(it *Item, p *Pick) error {
-	if p.Layer == nil || l.layers[p.LayerID] {
+	if _, placed := l.layers[p.LayerID]; p.Layer == nil || placed {
 		return nil
 	}
-	l.layers[p.LayerID] = true
+	l.layers[p.LayerID] = p.Built.Needs()
 	dir := snapshot.LayerPath(p.LayerID)
 	if err := l.tree.Dir(dir); err != nil {
 		return err
@@ -114,7 +122,7 @@ func (l *layout) layer(it *Item, p *Pick) error {
 		}
 	}
 	l.manifest.Layers = append(l.manifest.Layers, row)
-	path := snapshot.ByHashPath(p.Target, p.Digest)
+	path := p.Built.Needs().ByHash(p.Target, p.named())
 	if l.placed[path] {
 		return nil // of several layers of one artifact, the first
 	}
@@ -176,7 +184,7 @@ func (l *layout) byName(items []*Item) error {
 			continue
 		}
 		for _, version := range p.Names {
-			path := snapshot.ByNamePath(p.Target, p.Project, version)
+			path := p.Built.Needs().ByName(p.Target, p.Project, version)
 			if old := best[path]; old == nil || cmp.Or(cmp.Compare(p.Order, old.Order), strings.Compare(p.Filename, old.Filename)) < 0 {
 				best[path] = p
 			}
@@ -199,12 +207,13 @@ func (l *layout) environments(w *world) error {
 			continue
 		}
 		done[tag+k.Digest] = true
-		dirs, layers := make([]string, len(k.Pins)), k.layers()
+		dirs, layers, needs := make([]string, len(k.Pins)), k.layers(), snapshot.NoBuilt
 		for i, id := range layers {
-			if !l.layers[id] {
+			built, ok := l.layers[id]
+			if !ok {
 				return fmt.Errorf("%s: %s has no layer for %s", k.path, k.Pins[i].Name, tag)
 			}
-			dirs[i] = snapshot.LayerPath(id)
+			dirs[i], needs = snapshot.LayerPath(id), max(needs, built)
 		}
 		id := snapshot.EnvironmentID(layers)
 		l.manifest.Environments = append(l.manifest.Environments, snapshot.ManifestEnvironment{ID: id, Target: tag, Lock: k.Digest, Name: k.name(), Layers: layers})
@@ -214,7 +223,7 @@ func (l *layout) environments(w *world) error {
 				return fmt.Errorf("merge the environment of %s: %w", k.path, err)
 			}
 		}
-		path := snapshot.ByLockPath(tag, k.Digest)
+		path := needs.ByLock(tag, k.Digest)
 		if err := l.tree.Symlink(path, snapshot.LinkTarget(path, snapshot.MergedPath(id))); err != nil {
 			return err
 		}

@@ -39,3 +39,14 @@ const (
 
 // Kinds are those that count.
 func (b Built) Kinds() []string { return []string{Pure, Native}[:b] }
+
+// Needs is the least that counts an artifact; nil is one as its index publishes it.
+func (b *ManifestBuilt) Needs() Built {
+	switch {
+	case b == nil:
+		return NoBuilt
+	case b.Kind == Pure:
+		return PureBuilt
+	}
+	return AllBuilt
+}

@@ -40,6 +40,8 @@ type Environment struct {
 	Lowers []string
 	// Missing are the pins no layer answers, in the lock's order.
 	Missing []Pin
+	// Trust is what would find those of them that are there, and were built; NoBuilt: none is.
+	Trust Built
 }
 
 // Provided are the names of the lock's projects that the layers hold.
@@ -94,33 +96,34 @@ func (t Tree) IsDir(path string) (bool, error) {
 }
 
 // FindEnvironment looks up a lock's layers for a target in a snapshot: a few readlinks, nothing
-// parsed, nothing downloaded. A pin with digests is only answered by an artifact with one of them; a
-// pin without, by the one the build chose for that version. An error is about the snapshot; what is
-// merely not there is in Missing.
-func FindEnvironment(in Paths, target string, l *Requirements) (Environment, error) {
+// parsed, nothing downloaded. A pin with digests is only answered by an artifact with one of them, or
+// by one that was built from one of its sources; a pin without, by the one the build chose for that
+// version. What indexes publish comes first; of what was built only what is trusted is looked at. An
+// error is about the snapshot; what is merely not there is in Missing.
+func FindEnvironment(in Paths, target string, trust Built, l *Requirements) (Environment, error) {
 	var env Environment
 	if !isName(target) {
 		return env, fmt.Errorf("find environment: target %q is no name", clip(target))
 	}
-	if isName(l.Digest) {
-		dir, err := follow(in, ByLockPath(target, l.Digest))
-		if err != nil {
-			return env, err
-		}
-		if dir != "" {
-			env.Lowers = []string{dir}
-			return env, nil
-		}
+	dir, err := findLock(in, target, trust, l.Digest)
+	if err != nil {
+		return env, err
+	}
+	if dir != "" {
+		env.Lowers = []string{dir}
+		return env, nil
 	}
 	seen := map[string]bool{}
 	for _, pin := range l.Pins {
-		dir, err := findPin(in, target, pin)
+		dir, needs, err := findPin(in, target, pin)
 		if err != nil {
 			return Environment{}, err
 		}
 		switch {
 		case dir == "":
 			env.Missing = append(env.Missing, pin)
+		case needs > trust:
+			env.Missing, env.Trust = append(env.Missing, pin), max(env.Trust, needs)
 		case !seen[dir]:
 			seen[dir] = true
 			env.Lowers = append(env.Lowers, dir)
@@ -150,22 +153,40 @@ func (e *Environment) merged(in Paths) error {
 	return nil
 }
 
-// findPin looks for the artifact, or for the version as the lock spells it, then as the build does.
-func findPin(in Paths, target string, pin Pin) (string, error) {
-	var paths []string
-	for _, digest := range pin.Digests {
+// findLock looks for the environment that the build merged of a lock.
+func findLock(in Paths, target string, trust Built, digest string) (dir string, err error) {
+	for b := NoBuilt; b <= trust && dir == "" && err == nil && isName(digest); b++ {
+		dir, err = follow(in, b.ByLock(target, digest))
+	}
+	return dir, err
+}
+
+// findPin looks for the artifact of a pin, whatever is trusted, and says what has to be.
+func findPin(in Paths, target string, pin Pin) (dir string, needs Built, err error) {
+	for needs = NoBuilt; needs <= AllBuilt && dir == "" && err == nil; needs++ {
+		dir, err = needs.find(in, target, pin)
+	}
+	return dir, needs - 1, err
+}
+
+// find looks for the artifact, or for the version as the lock spells it, then as the build does.
+func (b Built) find(in Paths, target string, pin Pin) (dir string, err error) {
+	digests, free := pin.Digests, len(pin.Digests) == 0
+	if b != NoBuilt {
+		digests, free = pin.Sources, free && len(pin.Sources) == 0
+	}
+	for _, digest := range digests {
 		if isName(digest) {
-			paths = append(paths, ByHashPath(target, digest))
+			if dir, err = follow(in, b.ByHash(target, digest)); dir != "" || err != nil {
+				return dir, err
+			}
 		}
 	}
 	for _, version := range pin.Spellings {
-		if len(pin.Digests) == 0 && isName(pin.Name) && isName(version) {
-			paths = append(paths, ByNamePath(target, pin.Name, version))
-		}
-	}
-	for _, path := range paths {
-		if dir, err := follow(in, path); dir != "" || err != nil {
-			return dir, err
+		if free && isName(pin.Name) && isName(version) {
+			if dir, err = follow(in, b.ByName(target, pin.Name, version)); dir != "" || err != nil {
+				return dir, err
+			}
 		}
 	}
 	return "", nil

@@ -187,13 +187,25 @@ func MergedPath(id string) string { return "e/" + id }
 // TargetPath is the row of one target.
 func TargetPath(target string) string { return "targets/" + target + ".json" }
 
-// ByNamePath and ByHashPath are links to a layer, ByLockPath one to a merged environment. A digest
-// is written as the ecosystem's index publishes it.
-func ByNamePath(target, project, version string) string {
-	return "by-name/" + target + "/" + project + "/" + version
+// ByName and ByHash are links to a layer, ByLock one to a merged environment, of what b counts and
+// nothing less does: what was built has trees of its own, so that nobody finds what he does not trust.
+// A digest is written as the ecosystem's index publishes it; of what was built it is the source's.
+func (b Built) ByName(target, project, version string) string {
+	return b.below() + "by-name/" + target + "/" + project + "/" + version
 }
-func ByHashPath(target, digest string) string { return "by-hash/" + target + "/" + digest }
-func ByLockPath(target, digest string) string { return "by-lock/" + target + "/" + digest }
+func (b Built) ByHash(target, digest string) string {
+	return b.below() + "by-hash/" + target + "/" + digest
+}
+func (b Built) ByLock(target, digest string) string {
+	return b.below() + "by-lock/" + target + "/" + digest
+}
+
+func (b Built) below() string {
+	if b == NoBuilt {
+		return ""
+	}
+	return "by-source/" + b.Kinds()[b-1] + "/"
+}
 
 // LinkTarget is the relative target of a link at path that points to the directory dir, so that
 // it leads to the same place wherever the snapshot is mounted.

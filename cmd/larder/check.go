@@ -148,7 +148,7 @@ func checkLocks(e ecosystem.Ecosystem, in snapshot.Paths, locks []string, t snap
 	if err != nil {
 		return checked{}, err
 	}
-	found, err := snapshot.FindEnvironment(in, t.Tag, want)
+	found, err := snapshot.FindEnvironment(in, t.Tag, snapshot.PureBuilt, want)
 	if err != nil {
 		return checked{}, err
 	}

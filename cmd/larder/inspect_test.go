@@ -78,7 +78,7 @@ func stock(t *testing.T, s *snapshot.Store, wheels ...string) snapshot.ID {
 		layer := snapshot.Sum([]byte(w)).Short()
 		put("l/"+layer+"/lib/"+project+".py", "module of "+w)
 		put("l/"+layer+"/lib/LICENSE", "the same licence")
-		check(tree.Symlink(snapshot.ByNamePath(target, project, version), snapshot.LinkTarget(snapshot.ByNamePath(target, project, version), "l/"+layer)))
+		check(tree.Symlink(snapshot.NoBuilt.ByName(target, project, version), snapshot.LinkTarget(snapshot.NoBuilt.ByName(target, project, version), "l/"+layer)))
 		m.Artifacts = append(m.Artifacts, snapshot.ManifestArtifact{Ecosystem: pypi.Name, Project: project, Version: version, Filename: file, SHA256: body.Digest, Size: 20,
 			Index: "https://index.example/simple", URL: "https://files.example/" + file, Detail: pypi.Wheel{RequiresPython: ">=3.8"}.Detail(), Targets: []string{target}})
 		m.Layers = append(m.Layers, snapshot.ManifestLayer{ID: layer, Target: target, Project: project, Version: version, Artifact: body.Digest, Files: 2, Bytes: 40})

@@ -49,7 +49,7 @@ func runStore(t *testing.T, p *program, python string) (*snapshot.Store, snapsho
 	for id, name := range map[string]string{"000000000001": "one", "000000000002": "two", "00000000000f": "pip"} {
 		put("l/"+id+"/lib/python3.11/site-packages/"+name+".py", "print('"+name+"')\n")
 		put("l/"+id+"/bin/"+name, "#!/bin/sh\necho "+name+"\n")
-		link := snapshot.ByNamePath(runTarget, name, "1.0")
+		link := snapshot.NoBuilt.ByName(runTarget, name, "1.0")
 		check(tree.Symlink(link, snapshot.LinkTarget(link, snapshot.LayerPath(id))))
 	}
 	put(snapshot.ManifestPath, "{}")

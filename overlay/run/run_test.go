@@ -105,7 +105,7 @@ func addTargets(files map[string]string) {
 			panic(err)
 		}
 		files[snapshot.TargetPath(target)] = string(row)
-		for link, to := range map[string]string{snapshot.ByNamePath(target, "one", "1"): "l/000000000001", snapshot.ByNamePath(target, "two", "2"): "l/000000000002"} {
+		for link, to := range map[string]string{snapshot.NoBuilt.ByName(target, "one", "1"): "l/000000000001", snapshot.NoBuilt.ByName(target, "two", "2"): "l/000000000002"} {
 			files[link+" -> "+snapshot.LinkTarget(link, to)] = ""
 		}
 	}
