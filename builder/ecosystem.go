@@ -195,7 +195,8 @@ func (it *Item) Unmade() []*Pick {
 // View writes a client's cache, or a static index, below views/NAME of the image.
 type View struct {
 	Name   string
-	Copies bool // it holds each artifact once more
+	Built  snapshot.Built // the least that counts what it has: NoBuilt is what indexes publish
+	Copies bool           // it holds each artifact once more
 	// Entries are what the view has of an artifact; nil for none.
 	Entries func(it *Item) []ViewEntry
 	// Pages are what it has of all of them; nil for none.
@@ -204,8 +205,11 @@ type View struct {
 	Fill *Fill
 }
 
+// has says whether an artifact belongs into the view. What no index serves is in none.
+func (v View) has(it *Item) bool { return it.URL != "" && v.Built == it.Built.Needs() }
+
 func (v View) entries(it *Item) []ViewEntry {
-	if v.Entries == nil {
+	if v.Entries == nil || !v.has(it) {
 		return nil
 	}
 	return v.Entries(it)

@@ -134,7 +134,7 @@ func (s *stocking) fillOne(ctx context.Context, f *filling, old filled, items []
 func (f *filling) keys(items []*Item) (keys map[string]string, of map[string][]*Item) {
 	keys, of = map[string]string{}, map[string][]*Item{}
 	for _, it := range items {
-		if it.world == f.world && it.URL != "" {
+		if it.world == f.world && f.view.has(it) {
 			of[it.Project] = append(of[it.Project], it)
 		}
 	}

@@ -129,8 +129,16 @@ func (s *stocking) makeEntries(it *Item, artifact func() io.Reader) error {
 // views are the wanted views of an item.
 func (s *stocking) views(it *Item) []View { return wantedViews(s.cfg, it.world.Ecosystem) }
 
+// wantedViews are those that are named, and beside them what a build that makes artifacts of sources has
+// for the same clients.
 func wantedViews(cfg Config, e Ecosystem) []View {
-	return slices.DeleteFunc(slices.Clone(e.Writers), func(v View) bool { return !slices.Contains(cfg.Views, v.Name) })
+	wanted := cfg.Views
+	if cfg.Builds != nil {
+		for _, c := range e.Clients {
+			wanted = append(slices.Clip(wanted), c.Mounted(cfg.Views, snapshot.AllBuilt)...)
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(e.Writers), func(v View) bool { return !slices.Contains(wanted, v.Name) })
 }
 
 // viewPath is where an entry lies in the image.

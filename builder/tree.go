@@ -82,9 +82,6 @@ func (l *layout) item(cfg Config, it *Item) error {
 		}
 	}
 	l.manifest.Artifacts = append(l.manifest.Artifacts, row)
-	if it.URL == "" {
-		return nil // no index serves it, so no view does
-	}
 	for _, v := range wantedViews(cfg, it.world.Ecosystem) {
 		if err := l.view(v, v.entries(it), it.made); err != nil {
 			return err
@@ -159,12 +156,11 @@ func (l *layout) view(v View, entries []ViewEntry, made map[string]made) error {
 
 // pages places what views have of all items.
 func (l *layout) pages(cfg Config, w *world, items []*Item) error {
-	items = slices.DeleteFunc(slices.Clone(items), func(it *Item) bool { return it.URL == "" })
 	for _, v := range wantedViews(cfg, w.Ecosystem) {
 		if v.Pages == nil {
 			continue
 		}
-		entries, err := v.Pages(items)
+		entries, err := v.Pages(slices.DeleteFunc(slices.Clone(items), func(it *Item) bool { return !v.has(it) }))
 		if err != nil {
 			return err
 		}

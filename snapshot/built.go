@@ -31,6 +31,15 @@ func ParseBuilt(text string) (Built, error) {
 
 func (b Built) String() string { return builtNames[b] }
 
+// MarshalText implements encoding.TextMarshaler.
+func (b Built) MarshalText() ([]byte, error) { return []byte(b.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (b *Built) UnmarshalText(text []byte) (err error) {
+	*b, err = ParseBuilt(string(text))
+	return err
+}
+
 // The two kinds of built artifacts, as a manifest says them.
 const (
 	Pure   = "pure"   // without machine code

@@ -48,7 +48,7 @@ func (w *world) newWheel(it *builder.Item, metadata snapshot.Digest) *view.Wheel
 	f := it.Own.(index.File)
 	return &view.Wheel{Wheel: pypi.Wheel{
 		RequiresPython: f.RequiresPython, MetadataSHA256: metadata,
-		Metadata: f.Metadata && (f.MetadataSHA256 == "" || f.MetadataSHA256 == metadata.String()),
+		Metadata: it.Built == nil && f.Metadata && (f.MetadataSHA256 == "" || f.MetadataSHA256 == metadata.String()),
 	}, Pythons: w.pythons(it.Filename)}
 }
 

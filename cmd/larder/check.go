@@ -24,6 +24,7 @@ func checkCommand() *cli.Command {
 			"Exit 0: all is stocked; 8: something lacks, and is named.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "snapshot", Usage: "look in snapshot `ID` (default: current)"},
+			&cli.StringFlag{Name: "built", Usage: "count what was built from sources: `no|pure|all`, as run does (default: pure)"},
 			&cli.StringFlag{Name: "target", Usage: "look for `TAG`, such as cp311-manylinux_2_36_x86_64 (default: this host's)"},
 			&cli.StringFlag{Name: "python", Usage: "look for the targets of Python `X.Y`"},
 		},
@@ -91,7 +92,7 @@ func runCheck(c *cli.Context) error {
 	}
 	all := make([]checked, len(targets))
 	for i, t := range targets {
-		if all[i], err = checkLocks(world, img, locks, t); err != nil {
+		if all[i], err = checkLocks(world, img, locks, t, cfg.Run.Built); err != nil {
 			return err
 		}
 	}
@@ -143,12 +144,12 @@ func pythonOf(t snapshot.Target) string {
 	return tag.Python()
 }
 
-func checkLocks(e ecosystem.Ecosystem, in snapshot.Paths, locks []string, t snapshot.Target) (checked, error) {
+func checkLocks(e ecosystem.Ecosystem, in snapshot.Paths, locks []string, t snapshot.Target, built snapshot.Built) (checked, error) {
 	want, err := e.Locks.Read(ecosystem.Host{}, locks, t)
 	if err != nil {
 		return checked{}, err
 	}
-	found, err := snapshot.FindEnvironment(in, t.Tag, snapshot.PureBuilt, want)
+	found, err := snapshot.FindEnvironment(in, t.Tag, built, want)
 	if err != nil {
 		return checked{}, err
 	}

@@ -46,6 +46,7 @@ func runCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "view", Usage: "attach view `NAME` only; may be repeated (default: " + strings.Join(ecosystem.AttachedViews(), ", ") + ")"},
 			&cli.StringSliceFlag{Name: "requirement", Aliases: []string{"r"}, Usage: "mount the packages of lock `FILE`; may be repeated"},
 			&cli.StringFlag{Name: "missing", Usage: "what the snapshot lacks of a lock: `warn|fail|pip`; pip: the environment's own pip installs it (default: warn)"},
+			&cli.StringFlag{Name: "built", Usage: "mount what was built from sources: `no|pure|all`; pure: what has no machine code (default: pure)"},
 			&cli.StringFlag{Name: "target", Usage: "mount for `TAG`, such as cp311-manylinux_2_36_x86_64 (default: the virtual environment's, else this host's)"},
 			&cli.StringFlag{Name: "venv", Usage: "mount on the virtual environment `DIR` (default: .venv, if it is there)"},
 			&cli.StringFlag{Name: "user", Usage: "run as `NAME` or number"},
@@ -185,6 +186,7 @@ func (r *running) options() error {
 	if !slices.Equal(r.settings.Views, config.Default().Run.Views) {
 		r.Views = r.settings.Views // named, so each of them has to be there
 	}
+	r.Built = r.settings.Built
 	r.RunDir = keep.Dir(c.String("run-dir"))
 	r.Warn = func(line string) { warnf("%s", line) }
 	r.User = run.CurrentUser(r.Env)

@@ -43,6 +43,7 @@ type inside struct {
 type settingsInside struct {
 	Views           []string
 	Missing, Target string
+	Built           snapshot.Built
 	Required        bool
 }
 
@@ -71,7 +72,7 @@ func (r *running) takeSettings() error {
 	unix.CloseOnExec(insideInstance)
 	unix.CloseOnExec(insideDone)
 	s := r.inside.Settings
-	r.settings = config.Run{Views: s.Views, Missing: s.Missing, Target: s.Target, Required: s.Required}
+	r.settings = config.Run{Views: s.Views, Missing: s.Missing, Target: s.Target, Built: s.Built, Required: s.Required}
 	return nil
 }
 
@@ -94,7 +95,7 @@ func (r *running) tryAgain() (status int, done bool, err error) {
 		return 0, false, err
 	}
 	in := inside{Snapshot: s, Instance: made.Dir(), Kept: made.Kept(),
-		Settings: settingsInside{r.settings.Views, r.settings.Missing, r.settings.Target, r.settings.Required}}
+		Settings: settingsInside{r.settings.Views, r.settings.Missing, r.settings.Target, r.settings.Built, r.settings.Required}}
 	text, err := json.Marshal(in)
 	if err != nil {
 		return 0, false, err

@@ -9,15 +9,15 @@ import (
 
 func TestSourcesOf(t *testing.T) {
 	for _, test := range []struct {
-		sdists      string
+		sdists      snapshot.Built
 		allow, deny []string
 		want        map[string]snapshot.Built
 	}{
-		{"no", []string{"a"}, nil, nil},
-		{"pure", nil, nil, map[string]snapshot.Built{"a": snapshot.PureBuilt}},
-		{"pure", []string{"A.b"}, nil, map[string]snapshot.Built{"a-b": snapshot.PureBuilt, "c": snapshot.NoBuilt}},
-		{"pure", nil, []string{"acme-*"}, map[string]snapshot.Built{"acme-x": snapshot.NoBuilt, "c": snapshot.PureBuilt}},
-		{"all", []string{"psycopg*"}, []string{"psycopg3"}, map[string]snapshot.Built{"psycopg2": snapshot.AllBuilt, "psycopg3": snapshot.NoBuilt, "c": snapshot.PureBuilt}},
+		{snapshot.NoBuilt, []string{"a"}, nil, nil},
+		{snapshot.PureBuilt, nil, nil, map[string]snapshot.Built{"a": snapshot.PureBuilt}},
+		{snapshot.PureBuilt, []string{"A.b"}, nil, map[string]snapshot.Built{"a-b": snapshot.PureBuilt, "c": snapshot.NoBuilt}},
+		{snapshot.PureBuilt, nil, []string{"acme-*"}, map[string]snapshot.Built{"acme-x": snapshot.NoBuilt, "c": snapshot.PureBuilt}},
+		{snapshot.AllBuilt, []string{"psycopg*"}, []string{"psycopg3"}, map[string]snapshot.Built{"psycopg2": snapshot.AllBuilt, "psycopg3": snapshot.NoBuilt, "c": snapshot.PureBuilt}},
 	} {
 		may := sourcesOf(config.Build{Sdists: test.sdists, SdistsAllow: test.allow, SdistsDeny: test.deny})
 		if (may == nil) != (test.want == nil) {

@@ -10,6 +10,7 @@ import (
 
 	"larder/cmd/internal/config"
 	"larder/popularity"
+	"larder/snapshot"
 )
 
 // setting is a key of the configuration that is the default of a flag.
@@ -39,6 +40,7 @@ func settings(c *config.Config) []setting {
 		{"run.snapshot", "snapshot", "run check", &c.Run.Snapshot},
 		{"run.views", "view", "run", &c.Run.Views},
 		{"run.missing", "missing", "run", &c.Run.Missing},
+		{"run.built", "built", "run check", &c.Run.Built},
 		{"run.target", "target", "run check", &c.Run.Target},
 		{"run.required", "required", "run", &c.Run.Required},
 		{"mount.users", "user", "mount", &c.Mount.Users},
@@ -63,6 +65,8 @@ func (s setting) take(c *cli.Context) (err error) {
 		*v = c.Int(s.flag)
 	case *bool:
 		*v = c.Bool(s.flag)
+	case *snapshot.Built:
+		err = v.UnmarshalText([]byte(c.String(s.flag)))
 	case *config.Layers:
 		err = v.UnmarshalText([]byte(c.String(s.flag)))
 	case *config.Age:

@@ -207,6 +207,8 @@ func samples(s setting) [2]string {
 		return [2]string{"fail", "pip"}
 	case "build.sdists":
 		return [2]string{"pure", "no"}
+	case "run.built":
+		return [2]string{"no", "all"}
 	case "build.layers":
 		return [2]string{"all", "none"}
 	}
@@ -322,12 +324,17 @@ func TestSettingsRefuseAlike(t *testing.T) {
 		{"build", "--budget", "0", `rank.budget = "0"`, "0 stocks nothing"},
 		{"build", "--budget", "5XB", `rank.budget = "5XB"`, `"5XB" is not a size: write it as 50GB`},
 		{"build", "--layers", "some", `build.layers = "some"`, `"some" is none of auto, all, none`},
-		{"build", "--sdists", "some", `build.sdists = "some"`, `"some" is none of no, pure, all`},
+		{"build", "--sdists", "some", `build.sdists = "some"`, `what is built from sources is no, pure or all, not "some"`},
+		{"check", "--built", "some", `run.built = "some"`, `what is built from sources is no, pure or all, not "some"`},
 		{"gc", "--keep", "0", "gc.keep = 0", "0 is less than 1"},
 		{"gc", "--older-than", "14", `gc.older_than = "14"`, `"14" is not an age: write it as 2w, 14d or 36h`},
 	} {
-		_, byFlag := configured(t, t.TempDir(), "", tc.command, tc.flag, tc.value)
-		_, byFile := configured(t, t.TempDir(), tc.file, tc.command)
+		var args []string
+		if tc.command == "check" {
+			args = []string{"lock"}
+		}
+		_, byFlag := configured(t, t.TempDir(), "", append([]string{tc.command, tc.flag, tc.value}, args...)...)
+		_, byFile := configured(t, t.TempDir(), tc.file, append([]string{tc.command}, args...)...)
 		for name, err := range map[string]error{tc.flag: byFlag, tc.file: byFile} {
 			if exitCode(err) != exitUsage || !strings.Contains(err.Error(), tc.text) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%s: %v, want %q", name, err, tc.text)

@@ -3,7 +3,6 @@ package attach
 import (
 	"fmt"
 	"path"
-	"slices"
 	"strings"
 
 	"larder/snapshot/ecosystem"
@@ -54,7 +53,7 @@ func (s *Session) attachCache(c ecosystem.Client) error {
 	if views == nil {
 		views = ecosystem.AttachedViews()
 	}
-	wanted := slices.DeleteFunc(slices.Clone(c.Views), func(v string) bool { return !slices.Contains(views, v) })
+	wanted := c.Mounted(views, s.Built)
 	var lowers []string
 	for _, v := range wanted {
 		has, err := s.HasView(v)

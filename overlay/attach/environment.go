@@ -25,7 +25,6 @@ type Locks struct {
 	Getenv    func(key string) string // names the usual ones
 	Target    string                  // its tag; "" the one that fits
 	Made      map[string]string       // what the build made its targets of, on this host, by tag
-	Built     snapshot.Built          // what counts of what was built from sources
 	// Found is told what the snapshot has of the locks, and says what of the rest the environment's
 	// own installer gets to do. An error ends the part.
 	Found func(target snapshot.Target, want *snapshot.Requirements, found snapshot.Environment) (install []snapshot.Pin, err error)
@@ -188,7 +187,7 @@ func (s *Session) plan(e *environment) error {
 	if e.want, err = s.Locks.Ecosystem.Locks.Read(s.Locks.Files, s.Locks.Paths, e.target); err != nil {
 		return Fatal(err)
 	}
-	found, err := snapshot.FindEnvironment(snapshot.Tree(t.file.Fd()), e.target.Tag, s.Locks.Built, e.want)
+	found, err := snapshot.FindEnvironment(snapshot.Tree(t.file.Fd()), e.target.Tag, s.Built, e.want)
 	if err != nil {
 		return err
 	}

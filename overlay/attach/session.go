@@ -52,6 +52,7 @@ type Session struct {
 	Views       []string          // of caches; nil: of the usual ones those that are there
 	MountPoints map[string]string // of clients, instead of where they look
 	Locks       *Locks            // nil: no environment
+	Built       snapshot.Built    // what counts, of views and layers that were built from sources
 	Profile     string            // its name, for the note; "" for a command
 	Label       string            // SELinux mount label
 	Flags       int               // of every mount, MOUNT_ATTR_*, beside those of its mount point

@@ -81,7 +81,7 @@ func (s *session) leftOut(what string, err error) error {
 func (s *session) attachAll() error {
 	s.attached = &attach.Session{
 		Namespace: namespace{s}, Snapshot: s.Snapshot, RunDir: s.RunDir, Instance: s.Instance,
-		Views: s.Views, Locks: s.Locks, Required: s.Required, Note: s.Warn, User: s.Unprivileged,
+		Views: s.Views, Locks: s.Locks, Built: s.Built, Required: s.Required, Note: s.Warn, User: s.Unprivileged,
 		LeftOut: func(part string, err error) error {
 			switch part {
 			case "view":

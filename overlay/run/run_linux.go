@@ -14,6 +14,7 @@ import (
 	"larder/overlay/attach"
 	"larder/overlay/instance"
 	"larder/overlay/keep"
+	"larder/snapshot"
 	"larder/snapshot/failpoint"
 )
 
@@ -31,7 +32,8 @@ type Config struct {
 	// Views that the command's caches get, each of which must be there; nil
 	// means those of the usual ones that are.
 	Views []string
-	Locks *attach.Locks // nil: no environment
+	Locks *attach.Locks  // nil: no environment
+	Built snapshot.Built // what counts of what was built from sources
 
 	// Unprivileged is for a user namespace of the user's own ([Again]).
 	Unprivileged bool

@@ -53,6 +53,20 @@ type Client struct {
 	Dir      string   // its cache otherwise: below the user's cache directory, or with "~/" below the home
 	Below    string   // the directory of its cache that views are mounted on; "" is the cache itself
 	Views    []string // what is mounted there, topmost first
+	Built    []string // and below, of what was built from sources: a view of what is pure, one of what is native
+}
+
+// Mounted are the views that go on a client's cache where some are wanted, topmost first. What was
+// built from sources goes with any of the others, as far as it counts.
+func (c Client) Mounted(wanted []string, built snapshot.Built) []string {
+	views := slices.DeleteFunc(slices.Clone(c.Views), func(v string) bool { return !slices.Contains(wanted, v) })
+	with := len(views) > 0
+	for i, v := range c.Built {
+		if i < int(built) && (with || slices.Contains(wanted, v)) {
+			views = append(views, v)
+		}
+	}
+	return views
 }
 
 // Locks reads lock files.
@@ -327,10 +341,20 @@ func BuiltViews() []string {
 	return all
 }
 
+// Needs is what has to count for a view to be mounted.
+func Needs(view string) snapshot.Built {
+	for _, c := range Clients() {
+		if at := slices.Index(c.Built, view); at >= 0 {
+			return snapshot.Built(at + 1)
+		}
+	}
+	return snapshot.NoBuilt
+}
+
 func (e Ecosystem) views() []string {
 	var all []string
 	for _, c := range e.Clients {
-		all = append(all, c.Views...)
+		all = append(append(all, c.Views...), c.Built...)
 	}
 	return append(all, e.Views...)
 }

@@ -8,12 +8,13 @@ import (
 	"larder/snapshot/pypi/pep508"
 )
 
-// Clients are the tools whose caches are served. The three views of pip lie below one directory. Its
+// Clients are the tools whose caches are served. The views of pip lie below one directory. Its
 // cache of built wheels serves every pip (hashed installs from 23.1), without a copy, and comes first;
 // the entries of its downloads serve what that does not: since 23.3 with bodies beside them, before
-// with bodies inside.
+// with bodies inside. What was built from sources is in trees of its own, so that whoever does not
+// trust it goes without.
 var Clients = []ecosystem.Client{
-	{Name: "pip", Variable: "PIP_CACHE_DIR", Dir: "pip", Views: []string{ViewWheels, ViewPip, ViewPipOld}},
+	{Name: "pip", Variable: "PIP_CACHE_DIR", Dir: "pip", Views: []string{ViewWheels, ViewPip, ViewPipOld}, Built: []string{ViewPipBuilt, ViewPipBuiltNative}},
 	{Name: "uv", Variable: "UV_CACHE_DIR", Dir: "uv", Views: []string{ViewUV}},
 	{Name: "poetry", Variable: "POETRY_CACHE_DIR", Dir: "pypoetry", Below: "artifacts", Views: []string{ViewPoetry}},
 }
@@ -25,7 +26,10 @@ const (
 	ViewPipOld = "pip-old" // that of older pips, which holds every wheel once more: for hashed installs before 23.1
 	ViewUV     = "uv"      // uv's cache, as the uvs of the build wrote it
 	ViewPoetry = "poetry"  // the wheels that Poetry from 1.5 has downloaded; beside them it makes environments, which no mount may hide
-	ViewSimple = "simple"  // a static index (PEP 503 and 691) with the wheels below +files
+	// pip's cache of built wheels, of what was built from sources: none-any, and with machine code.
+	ViewPipBuilt       = "pip-built"
+	ViewPipBuiltNative = "pip-built-native"
+	ViewSimple         = "simple" // a static index (PEP 503 and 691) with the wheels below +files
 )
 
 // describe tells a target's interpreter, or what a wheel requires of one.

@@ -6,6 +6,9 @@
 // wheel's name allows, once with the link's hash in the digest and once without, which pip 22.2 to
 // 22.3.1 asks for on JSON pages, and every pip for a link without a hash.
 //
+// A wheel that was built from a source is in a view of its own, pip-built or, with machine code,
+// pip-built-native: in pip's cache of built wheels, under the source's link.
+//
 // pip keeps responses with CacheControl: a file per URL, named by the SHA-224 of
 // the URL, below five directories of one hexadecimal digit. Since 23.3 an entry is
 // two files, http-v2/…/<hash> (headers) and <hash>.body (the bytes); before, one
@@ -44,6 +47,7 @@ import (
 
 	"larder/builder"
 	"larder/builder/pypi/uvcache"
+	"larder/snapshot"
 	"larder/snapshot/pypi"
 )
 
@@ -52,6 +56,8 @@ var All = []builder.View{
 	{Name: pypi.ViewWheels, Entries: wheelsEntries},
 	{Name: pypi.ViewPip, Entries: pipEntries},
 	{Name: pypi.ViewPipOld, Entries: pipOldEntries, Copies: true},
+	{Name: pypi.ViewPipBuilt, Built: snapshot.PureBuilt, Entries: builtEntries},
+	{Name: pypi.ViewPipBuiltNative, Built: snapshot.AllBuilt, Entries: builtEntries},
 	{Name: pypi.ViewUV, Fill: &builder.Fill{Key: uvKey, Split: uvcache.Split, Open: openUV}},
 	{Name: pypi.ViewPoetry, Entries: poetryEntries},
 	{Name: pypi.ViewSimple, Entries: simpleEntries, Pages: simplePages},

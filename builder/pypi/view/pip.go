@@ -15,12 +15,30 @@ import (
 // wheelType is the Content-Type of a wheel's cache entry.
 const wheelType = "application/octet-stream"
 
-// wheelsEntries are the wheel where pip looks for one it has built: by its link with and without
-// the hash, for each Python. The first is the file; the others are links to it, as each more file
-// would cost the image 8 bytes for 4 KiB of it.
+// wheelsEntries are the wheel where pip looks for one it has built, by its own link.
 func wheelsEntries(it *builder.Item) (entries []builder.ViewEntry) {
-	for _, python := range wheelOf(it).Pythons {
-		for _, sum := range []string{it.Digest, ""} {
+	return inWheels(it, it.Digest, wheelOf(it).Pythons)
+}
+
+// builtEntries are a wheel that was built, where pip looks for what it would build of the same source. It
+// is there for the Pythons that it was built for: for another one pip would build it anew.
+func builtEntries(it *builder.Item) []builder.ViewEntry {
+	var pythons []string
+	for _, p := range it.Picks {
+		if tag, err := pypi.ParseTag(p.Target); err == nil {
+			pythons = append(pythons, tag.Python())
+		}
+	}
+	slices.Sort(pythons)
+	return inWheels(it, it.Built.Source.String(), slices.Compact(pythons))
+}
+
+// inWheels are an item in pip's cache of built wheels: by its link with and without the link's hash,
+// for each Python. The first is the file; the others are links to it, as each more file would cost the
+// image 8 bytes for 4 KiB of it.
+func inWheels(it *builder.Item, digest string, pythons []string) (entries []builder.ViewEntry) {
+	for _, python := range pythons {
+		for _, sum := range []string{digest, ""} {
 			e := builder.ViewEntry{Path: pypi.WheelDir(it.URL, sum, python) + "/" + it.Filename, Object: it.Object, Size: it.Size}
 			if len(entries) > 0 {
 				e = builder.ViewEntry{Path: e.Path, Link: entries[0].Path}

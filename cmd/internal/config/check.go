@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"larder/snapshot"
 	"larder/snapshot/ecosystem"
 )
 
@@ -55,10 +57,21 @@ func (c Config) Check(name func(key string) string) error {
 	if err := checkChoice(name("build.layers"), string(c.Build.Layers), "auto", "all", "none"); err != nil {
 		return &mistake{err.Error(), "leave it out for auto; all unpacks whatever is stocked"}
 	}
-	if err := checkChoice(name("build.sdists"), c.Build.Sdists, "no", "pure", "all"); err != nil {
-		return &mistake{err.Error(), "leave it out for no; pure builds what needs no compiler"}
+	if err := checkTrust(cmp.Or(name("run.views"), name("run.built")), c.Run.Views, c.Run.Built); err != nil {
+		return err
 	}
 	return checkChoice(name("run.missing"), c.Run.Missing, "warn", "fail", "pip")
+}
+
+// checkTrust refuses a view, by name, of what is not trusted.
+func checkTrust(name string, views []string, trust snapshot.Built) error {
+	for _, v := range views {
+		if needs := ecosystem.Needs(v); needs > trust {
+			return &mistake{fmt.Sprintf("%s view %s has what was built from sources, and built is %s", name, v, trust),
+				fmt.Sprintf("with built %s it is mounted, beside the client's other views; it need not be named", needs)}
+		}
+	}
+	return nil
 }
 
 // inFile is what messages call a key of the file.
@@ -84,7 +97,7 @@ func (c Config) checkFile(known names) error {
 	if err := checkNames("build.views", "view", c.Build.Views, known.views); err != nil {
 		return err
 	}
-	if c.Build.Sdists == "all" && len(c.Build.SdistsAllow) == 0 {
+	if c.Build.Sdists == snapshot.AllBuilt && len(c.Build.SdistsAllow) == 0 {
 		return &mistake{"build.sdists: all builds no machine code, as sdists_allow names no project", "name the projects in sdists_allow, or write pure"}
 	}
 	if err := checkNames("run.views", "view", c.Run.Views, known.views); err != nil {
@@ -129,6 +142,9 @@ func (p Profile) check(name string, known names) error {
 		return err
 	}
 	if err := checkNames(key+"mount_points", "client", slices.Sorted(maps.Keys(p.MountPoints)), known.clients); err != nil {
+		return err
+	}
+	if err := checkTrust(inFile(key+"views"), p.Views, *p.defaults().Built); err != nil {
 		return err
 	}
 	if p.Missing != "" {

@@ -91,9 +91,9 @@ type Build struct {
 	UV      []string `toml:"uv"`
 	Timeout Age      `toml:"timeout"`
 	// Which sources are built where an index has no wheel that fits, and of which projects.
-	Sdists      string   `toml:"sdists"`
-	SdistsAllow []string `toml:"sdists_allow"`
-	SdistsDeny  []string `toml:"sdists_deny"`
+	Sdists      snapshot.Built `toml:"sdists"`
+	SdistsAllow []string       `toml:"sdists_allow"`
+	SdistsDeny  []string       `toml:"sdists_deny"`
 }
 
 // Run holds the defaults of larder run.
@@ -102,7 +102,9 @@ type Run struct {
 	Views    []string `toml:"views"`
 	Missing  string   `toml:"missing"`
 	Target   string   `toml:"target"`
-	Required bool     `toml:"required"`
+	// What it trusts of what was built from sources.
+	Built    snapshot.Built `toml:"built"`
+	Required bool           `toml:"required"`
 	// What an instance may take, 0: all there is; and what must be free to make one.
 	UpperLimit Size `toml:"upper_limit"`
 	MinFree    Size `toml:"min_free"`
@@ -124,8 +126,8 @@ func Default() Config {
 	return Config{
 		Store: DefaultStore,
 		Rank:  Rank{Top: 1000, Weight: Weight{Rankings: 1, Misses: 1, ClickHouse: 1}},
-		Build: Build{Views: ecosystem.BuiltViews(), Layers: "auto", Jobs: 8, Timeout: Age(6 * time.Hour), Sdists: "no"},
-		Run:   Run{Snapshot: "current", Views: ecosystem.AttachedViews(), Missing: "warn", MinFree: DefaultMinFree},
+		Build: Build{Views: ecosystem.BuiltViews(), Layers: "auto", Jobs: 8, Timeout: Age(6 * time.Hour)},
+		Run:   Run{Snapshot: "current", Views: ecosystem.AttachedViews(), Missing: "warn", Built: snapshot.PureBuilt, MinFree: DefaultMinFree},
 		GC:    GC{Keep: 3},
 	}
 }

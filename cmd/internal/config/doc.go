@@ -39,6 +39,7 @@
 //	snapshot = "current"
 //	views    = ["wheels", "pip"]
 //	missing  = "warn"               # or "fail", "pip"
+//	built    = "pure"               # or "no", "all": what is mounted of what was built from sources
 //	target   = ""
 //	required = false
 //	upper_limit = "10GB"            # of what a command may write, where the file system has project quotas
@@ -57,6 +58,7 @@
 //	venv                 = "/opt/venv"
 //	target               = ""
 //	missing              = "warn"                  # or "fail"
+//	built                = "pure"                  # or "no", "all", as for run
 //	allow_container_lock = false    # honour the dev.larder.lock and .venv annotations
 //	requestable          = false    # a container may name it: dev.larder.profile
 //	namespaces           = ["ci", "team-*"]        # whose pods may name it: larder-nri; none by default

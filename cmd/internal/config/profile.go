@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"larder/snapshot"
 	"larder/snapshot/ecosystem"
 )
 
@@ -36,6 +37,7 @@ type Profile struct {
 	Venv               string            `toml:"venv"`
 	Target             string            `toml:"target"`
 	Missing            string            `toml:"missing"`
+	Built              *snapshot.Built   `toml:"built"`
 	AllowContainerLock bool              `toml:"allow_container_lock"`
 	Requestable        bool              `toml:"requestable"`
 	Namespaces         []string          `toml:"namespaces"`
@@ -61,6 +63,10 @@ func (p Profile) defaults() Profile {
 	}
 	if p.Missing == "" {
 		p.Missing = "warn"
+	}
+	if p.Built == nil {
+		built := snapshot.PureBuilt
+		p.Built = &built
 	}
 	if p.Restart == "" {
 		p.Restart = RestartKeep

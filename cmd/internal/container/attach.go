@@ -121,7 +121,7 @@ func (a *Attach) build(locks *attach.Locks) error {
 	defer a.held.Instance.Close()
 	a.session = attach.Session{
 		Namespace: a.ns, Snapshot: a.held.Snapshot(a.Store), RunDir: keep.DefaultDir, Instance: a.held.Instance,
-		Views: a.Profile.Views, MountPoints: a.Profile.MountPoints, Locks: locks, Profile: a.Name, Label: a.Spec.MountLabel,
+		Views: a.Profile.Views, MountPoints: a.Profile.MountPoints, Locks: locks, Built: *a.Profile.Built, Profile: a.Name, Label: a.Spec.MountLabel,
 		Required: a.Required, Note: a.Note,
 		LeftOut: func(part string, err error) error {
 			if errors.Is(err, attach.ErrTargets) {
