@@ -148,41 +148,56 @@ func mountEROFS(source string) (*os.File, error) {
 	return c.mount(unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV)
 }
 
-// mountLoop sets up a loop device on the open file and mounts it. AUTOCLEAR
-// frees the device with its last user: nothing to undo, whatever happens.
-func mountLoop(image int) (*os.File, error) {
+// mountLoop mounts the open file through a loop device.
+func mountLoop(image int) (m *os.File, err error) {
+	err = Loop(image, true, func(device string) error {
+		m, err = mountEROFS(device)
+		return err
+	})
+	return m, err
+}
+
+// Loop sets up a loop device on an open file and calls use with its name. AUTOCLEAR frees the device
+// with its last user: nothing to undo, whatever happens.
+func Loop(file int, readOnly bool, use func(device string) error) error {
 	control, err := retry(func() (int, error) { return unix.Open("/dev/loop-control", unix.O_RDWR|unix.O_CLOEXEC, 0) })
 	if err != nil {
-		return nil, loopMissing("/dev/loop-control", err)
+		return loopMissing("/dev/loop-control", err)
 	}
 	defer unix.Close(control)
+	config := unix.LoopConfig{Fd: uint32(file)}
+	config.Info.Flags = unix.LO_FLAGS_AUTOCLEAR
+	if readOnly {
+		config.Info.Flags |= unix.LO_FLAGS_READ_ONLY
+	}
 	// Another process can take the free device between the two calls.
 	for try := 0; ; try++ {
 		n, err := retry(func() (int, error) { return unix.IoctlRetInt(control, unix.LOOP_CTL_GET_FREE) })
 		if err != nil {
-			return nil, newError("find a free loop device", "", "", "", err)
+			return newError("find a free loop device", "", "", "", err)
 		}
-		name := "/dev/loop" + strconv.Itoa(n)
-		m, err := mountLoopDevice(name, image)
+		err = useLoop("/dev/loop"+strconv.Itoa(n), &config, use)
 		if errors.Is(err, unix.EBUSY) && try < 64 {
 			continue
 		}
-		return m, err
+		return err
 	}
 }
 
-func mountLoopDevice(name string, image int) (*os.File, error) {
-	dev, err := retry(func() (int, error) { return unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0) })
+func useLoop(name string, config *unix.LoopConfig, use func(device string) error) error {
+	access := unix.O_RDWR
+	if config.Info.Flags&unix.LO_FLAGS_READ_ONLY != 0 {
+		access = unix.O_RDONLY
+	}
+	dev, err := retry(func() (int, error) { return unix.Open(name, access|unix.O_CLOEXEC, 0) })
 	if err != nil {
-		return nil, loopMissing(name, err)
+		return loopMissing(name, err)
 	}
 	defer unix.Close(dev)
-	config := unix.LoopConfig{Fd: uint32(image)}
-	config.Info.Flags = unix.LO_FLAGS_READ_ONLY | unix.LO_FLAGS_AUTOCLEAR
-	if _, err := retry(func() (int, error) { return 0, unix.IoctlLoopConfigure(dev, &config) }); err != nil {
-		return nil, newError("configure loop device", name, "", "", err)
+	if _, err := retry(func() (int, error) { return 0, unix.IoctlLoopConfigure(dev, config) }); err != nil {
+		return newError("configure loop device", name, "", "", err)
 	}
-	return mountEROFS(name)
+	return use(name)
 }
 
 func loopMissing(name string, err error) error {

@@ -26,6 +26,7 @@
 //	  fetch              HTTP: tries, resumed downloads, one conditional cache
 //	  memory             what a build may take
 //	  pypi/…             the index, wheels, layers and views of PyPI
+//	  sandbox            one untrusted command in a container without network
 //	  toytest            the least ecosystem there can be, for tests
 //	snapshot             the store: pool, snapshots, leases, one writer at a time
 //	  ecosystem          what a world of packages brings: its tables, its interfaces
@@ -47,7 +48,7 @@
 //
 // Imports point one way: snapshot imports none of the others, popularity and
 // what attaches in overlay import snapshot, builder imports snapshot and
-// popularity. The store and the mounts know no ecosystem: main.go registers
+// popularity, its sandbox overlay. The store and the mounts know no ecosystem: main.go registers
 // those of the program.
 //
 // # The way of one artifact

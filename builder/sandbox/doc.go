@@ -1,0 +1,36 @@
+// Package sandbox runs one command that nobody trusts in a container, and hands over what it
+// left in /out. The container is made by runc, or crun, by the specification of the Open
+// Container Initiative.
+//
+// # What the command has
+//
+// Its own user, pid, mount, network, ipc, uts and cgroup namespaces; a network without any
+// way out; user 0, which is a high unused user of the host without a capability; a root that is
+// read-only and holds what [Spec] names, /proc, a few devices and the number of processors. Writable
+// are /out, /build, /tmp and /dev/shm, on one file system of a bounded size. Which system
+// calls it may use is a list (seccomp.go): all others are answered as by a kernel that has not got them.
+//
+// # How it ends
+//
+// The command's end is the end of all that it started. So is a limit ([Limits]), the end of the context
+// and the end of this program, however it ends: the container's processes are in a pid namespace whose
+// first process is our own, the keeper, which the kernel kills with us. What is mounted is mounted
+// in a mount namespace that only the container and one thread of ours are in, and ends with them. A file
+// system in a file is on a file without a name. What a killed program does leave is empty
+// control groups, whose names say for which scratch directory: the next [Open] removes them.
+//
+// # Two runs of one specification
+//
+// They see the same paths, names and limits. Spec.Vary changes what should not matter: user and
+// group on the host, the number of processors, and the file system below /out, /build and /tmp,
+// which is tmpfs in one run and ext4 in the other. They list a directory in different orders, which
+// is what a result most often depends on. An overlay needs no loop device, but passes on the order of what
+// it lies on.
+//
+// # Where control groups cannot be had
+//
+// Memory and processes are limited by control groups, version 1 or 2, at the root of their
+// hierarchies. Where the container's runtime cannot have them (in a container without their controllers),
+// the limits of a process are the next best: address space of each process, processes of the
+// container's user, the size of a file.
+package sandbox

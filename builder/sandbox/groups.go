@@ -1,0 +1,162 @@
+package sandbox
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+const groupsDir = "/sys/fs/cgroup"
+
+// groups is which control groups this host lets us have.
+type groups struct {
+	memory, processes, cpus bool
+	swap                    bool   // can be limited
+	prefix                  string // of the names of our scratch directory's
+}
+
+// openGroups tries which groups can be had, and removes those of runs that were killed.
+func (r *Runner) openGroups() error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(r.dir.Fd()), &st); err != nil {
+		return &os.PathError{Op: "stat", Path: r.dir.Name(), Err: err}
+	}
+	r.groups.prefix = fmt.Sprintf("larder-sandbox-%x-%x-", st.Dev, st.Ino)
+	// Nobody else holds the directory: who made what is left has ended.
+	if unix.Flock(int(r.dir.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+		for _, dir := range groupDirs(r.groups.prefix + "*") {
+			if err := removeGroup(dir); err != nil {
+				return err
+			}
+		}
+	}
+	if err := unix.Flock(int(r.dir.Fd()), unix.LOCK_SH); err != nil {
+		return &os.PathError{Op: "lock", Path: r.dir.Name(), Err: err}
+	}
+	r.groups.try()
+	return nil
+}
+
+// try makes a group to see what it can limit.
+func (g *groups) try() {
+	// Version 2 gives a group only what its parent hands down. Version 1 knows no such file.
+	for _, c := range []string{"+memory", "+pids", "+cpuset"} {
+		_ = os.WriteFile(filepath.Join(groupsDir, "cgroup.subtree_control"), []byte(c), 0)
+	}
+	name := g.newName()
+	defer removeGroups(name)
+	has := func(version1, file1, file2 string) bool {
+		for _, try := range [][2]string{{version1, file1}, {"", file2}} {
+			parent := filepath.Join(groupsDir, try[0])
+			if _, err := os.Stat(filepath.Join(parent, "cgroup.procs")); err != nil {
+				continue
+			}
+			dir := filepath.Join(parent, name)
+			if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+				continue
+			}
+			if f, err := os.OpenFile(filepath.Join(dir, try[1]), os.O_WRONLY, 0); err == nil {
+				f.Close()
+				return true
+			}
+		}
+		return false
+	}
+	g.memory = has("memory", "memory.limit_in_bytes", "memory.max")
+	g.swap = has("memory", "memory.memsw.limit_in_bytes", "memory.swap.max")
+	g.processes = has("pids", "pids.max", "pids.max")
+	g.cpus = has("cpuset", "cpuset.cpus", "cpuset.cpus")
+}
+
+func (g groups) newName() string { return g.prefix + strings.ToLower(rand.Text()[:10]) }
+
+// resources are the limits of a container's group. What is written to a tmpfs counts as memory, so
+// it has room there.
+func (g groups) resources(l Limits, v variant, cpus string) *specs.LinuxResources {
+	res := &specs.LinuxResources{}
+	if g.memory {
+		limit := l.Memory
+		if !v.ext4 {
+			limit += l.Output
+		}
+		res.Memory = &specs.LinuxMemory{Limit: &limit}
+		if g.swap {
+			res.Memory.Swap = &limit // with memory: none
+		}
+	}
+	if g.processes {
+		most := int64(l.Processes)
+		res.Pids = &specs.LinuxPids{Limit: &most}
+	}
+	if g.cpus {
+		res.CPU = &specs.LinuxCPU{Cpus: cpus}
+	}
+	return res
+}
+
+// exceeded is the limit that a group has met, or "".
+func exceeded(name string) string {
+	for _, dir := range groupDirs(name) {
+		for _, file := range []string{"memory.events", "memory.oom_control"} {
+			if count(filepath.Join(dir, file), "oom_kill") > 0 {
+				return LimitMemory
+			}
+		}
+		if count(filepath.Join(dir, "pids.events"), "max") > 0 {
+			return LimitProcesses
+		}
+	}
+	return ""
+}
+
+// count is the value of a key in a file of lines of keys and values.
+func count(file, key string) int {
+	text, _ := os.ReadFile(file)
+	for line := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(line, key+" "); ok {
+			n, _ := strconv.Atoi(strings.TrimSpace(value))
+			return n
+		}
+	}
+	return 0
+}
+
+// groupDirs are the directories of groups by name: one, or with version 1 one for each hierarchy.
+func groupDirs(pattern string) []string {
+	one, _ := filepath.Glob(filepath.Join(groupsDir, pattern))
+	all, _ := filepath.Glob(filepath.Join(groupsDir, "*", pattern))
+	return append(one, all...)
+}
+
+func removeGroups(name string) error {
+	for _, dir := range groupDirs(name) {
+		if err := removeGroup(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeGroup removes a group whose processes have ended. The kernel may take a moment to see that.
+func removeGroup(dir string) (err error) {
+	for range 200 {
+		err = unix.Rmdir(dir)
+		if !errors.Is(err, unix.EBUSY) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if err != nil && !errors.Is(err, unix.ENOENT) {
+		return &os.PathError{Op: "remove control group", Path: dir, Err: err}
+	}
+	return nil
+}
