@@ -132,7 +132,7 @@ func (a answer) libc(ctx context.Context) (string, error) {
 		}
 		return "", fmt.Errorf("version %.40q", a.Libc)
 	}
-	loader, err := programLoader(a.Executable)
+	loader, err := ProgramLoader(a.Executable)
 	if err != nil {
 		return "", err
 	}
@@ -163,8 +163,8 @@ func muslVersion(text string) (string, error) {
 	return "musllinux_" + m[1] + "_" + m[2], nil
 }
 
-// programLoader is the dynamic loader an executable asks for.
-func programLoader(exe string) (string, error) {
+// ProgramLoader is the dynamic loader an executable asks for.
+func ProgramLoader(exe string) (string, error) {
 	f, err := elf.Open(exe)
 	if err != nil {
 		return "", fmt.Errorf("read %s: %w", exe, err)

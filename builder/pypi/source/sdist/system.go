@@ -49,18 +49,27 @@ func parseSystem(text []byte) (System, error) {
 	if s.BackEnd == "" {
 		s.BackEnd = Legacy
 	}
-	if strings.Trim(s.BackEnd, objectBytes) != "" || strings.Count(s.BackEnd, ":") > 1 {
-		return System{}, bad("has the build-backend %.100q", s.BackEnd)
-	}
-	for _, p := range s.BackEndPath {
-		if outside(p) || p == "" || strings.Contains(p, "\x00") {
-			return System{}, bad("has a backend-path outside of it: %.100q", p)
-		}
+	if err := CheckBackEnd(s); err != nil {
+		return System{}, err
 	}
 	return s, CheckRequires(s.Requires)
 }
 
 const objectBytes = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._:"
+
+// CheckBackEnd says what is wrong with the names of the back end and of its directories, which must be
+// the source's.
+func CheckBackEnd(s System) error {
+	if strings.Trim(s.BackEnd, objectBytes) != "" || strings.Count(s.BackEnd, ":") > 1 {
+		return bad("has the build-backend %.100q", s.BackEnd)
+	}
+	for _, p := range s.BackEndPath {
+		if outside(p) || p == "" || strings.Contains(p, "\x00") {
+			return bad("has a backend-path outside of it: %.100q", p)
+		}
+	}
+	return nil
+}
 
 // CheckRequires says what is wrong with requirements that a source or its back end names. They go to
 // an installer: none may be an option, a path or an address, so that the index decides.
