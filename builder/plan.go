@@ -233,7 +233,7 @@ func lockMissing(all []missing) error {
 	}
 	advice := "a lock is stocked whole or not at all: lock again for this target, or take the line out"
 	if slices.ContainsFunc(all, func(m missing) bool { return errors.Is(m.why, ErrSource) }) {
-		advice = "larder build --sdists pure builds sources that are in nothing but the ecosystem's own language"
+		advice = "larder build --sdists pure builds sources that need no compiler"
 	}
 	return &hinted{fmt.Errorf("%w: %s; nothing was published", ErrRefused, strings.Join(lines, "; ")), advice}
 }

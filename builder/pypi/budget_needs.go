@@ -24,10 +24,10 @@ type pageSource interface {
 	Requires(context.Context, index.File) ([]string, error) // of the METADATA beside a wheel
 }
 
-// source is a client of the index.
-type source struct{ *index.Client }
+// asking is a client of the index, for what artifacts need.
+type asking struct{ *index.Client }
 
-func (s source) Requires(ctx context.Context, f index.File) ([]string, error) {
+func (s asking) Requires(ctx context.Context, f index.File) ([]string, error) {
 	raw, err := s.FetchMetadata(ctx, f)
 	if err != nil {
 		return nil, err

@@ -231,7 +231,7 @@ func (g guesser) Requires(ctx context.Context, f index.File) ([]string, error) {
 	newest := best[0].file
 	lines, ok := g.memory.get(newest.SHA256)
 	if !ok {
-		lines, err = source{g.client}.Requires(ctx, newest)
+		lines, err = asking{g.client}.Requires(ctx, newest)
 		if err != nil && !errors.Is(err, index.ErrNotFound) {
 			return nil, err
 		}

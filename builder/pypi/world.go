@@ -24,6 +24,7 @@ type world struct {
 	client      *index.Client
 	closeClient func()
 	planner     *planner // with a budget
+	maker       *maker   // of wheels from sources
 
 	mu        sync.Mutex
 	compilers map[pypi.Tag]*layer.Compiler // nil where no interpreter is
@@ -32,13 +33,14 @@ type world struct {
 func newWorld(cfg builder.Config, stage *snapshot.Stage, client *index.Client, closeClient func()) *world {
 	w := &world{cfg: cfg, stage: stage, client: client, closeClient: closeClient,
 		targets: map[string]Target{}, compilers: map[pypi.Tag]*layer.Compiler{}}
+	w.maker = &maker{world: w}
 	var targets []Target
 	for _, t := range cfg.Targets {
 		w.targets[t.Tag] = t.Own.(Target)
 		targets = append(targets, t.Own.(Target))
 	}
 	if cfg.Budget > 0 && len(cfg.Ranking) > 0 {
-		w.planner = newPlanner(cfg, targets, source{client})
+		w.planner = newPlanner(cfg, targets, asking{client})
 	}
 	return w
 }
@@ -49,6 +51,7 @@ func (w *world) Close() {
 			c.Close()
 		}
 	}
+	w.maker.close()
 	w.closeClient()
 }
 
