@@ -3,6 +3,7 @@
 // # The steps
 //
 //	plan      ask indexes for every project wanted, and choose an artifact for each target
+//	make      build what is chosen and only a source, where that is asked for
 //	fetch     download what the pool lacks, hashing while it streams
 //	check     read the artifact with rules stricter than any installer's
 //	unpack    make a layer of each artifact for each target
@@ -10,8 +11,8 @@
 //	publish   make it durable and current, by one rename
 //
 // Each is a function over data (builder.go): locks and ranking become picks (plan.go), picks become
-// items in the pool (stock.go, reuse.go), items become an image (tree.go). fetch, check and unpack run
-// as one pipeline.
+// items in the pool (make.go, stock.go, reuse.go), items become an image (tree.go). fetch, check and unpack
+// run as one pipeline.
 //
 // What only one ecosystem knows is behind [Ecosystem] and [World] (ecosystem.go): its index,
 // which artifact fits a target, how an artifact becomes a layer, what its views have of it. Package
@@ -20,7 +21,8 @@
 // # Promises
 //
 // A file enters the pool only under the digest of its own bytes, from an artifact whose digest the
-// index published. (One exception in provenance: where the index has no installer, the one that a
+// index published, or from a source whose digest it published, by a recipe that two builds agreed on. What
+// was built is never taken for what is published, nor is it linked where that is. (One exception in provenance: where the index has no installer, the one that a
 // target brings with it is stocked.)
 // The same inputs give the same snapshot, whatever the number of jobs, the time, the
 // locale or the umask. What was stocked before is not among them: a build of a lock alone replaces what

@@ -37,7 +37,8 @@
 //
 // # Limits
 //
-// Wheels only: a project with nothing but source archives is skipped. No resolver:
+// A project with nothing but source archives is skipped, unless they are to be built (make.go, package
+// source); with a budget, only those of projects without any wheel, whatever they take. No resolver:
 // two requirements that exclude each other's choice bring a wheel each. pip's
 // --find-links directories are not read: pip does not cache what it takes from them. A wheel with more
 // than 800 needs below it is chosen by no budget, nor are layers with more than 400.
