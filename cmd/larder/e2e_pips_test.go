@@ -110,6 +110,7 @@ func TestE2EPipVersions(t *testing.T) {
 			}
 		}
 	}
+	p.ofSources(t, x, python, pips)
 	// tox and virtualenv make an environment with the pip that they bring.
 	t.Run("tox", func(t *testing.T) {
 		p := &program{t, p.bin, append(slices.Clone(p.env), "VIRTUALENV_NO_PERIODIC_UPDATE=1")}
@@ -124,6 +125,39 @@ func TestE2EPipVersions(t *testing.T) {
 			t.Errorf("downloaded %v, written into the cache %q", wheels, large)
 		}
 	})
+}
+
+// ofSources has every pip install what was built from a source: without a download, without a build, and
+// nothing is written into the cache. Older pips look there for nothing that has to have a hash.
+func (p *program) ofSources(t *testing.T, x *pypitest.Index, python, pips string) {
+	source := pypitest.Sdist{Name: "made-here", Version: "1.0", Requires: []string{"app"}}.Bytes(t)
+	x.AddFile("made-here", pypitest.Artifact{Name: "made-here-1.0.tar.gz", Data: source})
+	p.must("larder", "build", "--layers=false", "--sdists", "pure", "--ranking", p.file("sources.txt", "made-here\napp\nbase-lib\n"))
+	hashed := p.file("source.txt", fmt.Sprintf("made-here==1.0 --hash=sha256:%x\n", sha256.Sum256(source)))
+	for _, g := range generations {
+		for name, args := range map[string][]string{"name": {"made-here"}, "hash": {"--no-deps", "-r", hashed}} {
+			if name == "hash" && !g.hashed {
+				continue
+			}
+			t.Run("source/pip"+g.version+"/"+name, func(t *testing.T) {
+				p := &program{t, p.bin, append(slices.Clone(p.env), "PYTHONPATH="+filepath.Join(pips, "v"+g.version))}
+				inst, to := filepath.Join(t.TempDir(), "inst"), filepath.Join(t.TempDir(), "to")
+				x.Reset()
+				out := p.must("larder", slices.Concat([]string{"run", "--required", "--instance", inst, "--", python, "-m", "pip", "install", "--target", to}, args)...)
+				for _, r := range x.Requests() {
+					if strings.HasSuffix(r.Path, ".tar.gz") || strings.HasSuffix(r.Path, ".whl") {
+						t.Errorf("%s\n%s", r.Path, out)
+					}
+				}
+				if large := filesFrom(t, inst, 50_000); len(large) > 0 || strings.Contains(out, "Building wheel") {
+					t.Errorf("written into the cache: %q\n%s", large, out)
+				}
+				if text, err := os.ReadFile(filepath.Join(to, "made_here.py")); err != nil || !strings.Contains(string(text), "1.0") {
+					t.Errorf("%q, %v", text, err)
+				}
+			})
+		}
+	}
 }
 
 // baseLib is a wheel that is larger than any page.
