@@ -106,9 +106,12 @@ func Rebuild(ctx context.Context, cfg Config, name string, check bool) (*Rebuild
 
 // chooseRecipes are those that gave what a name says.
 func chooseRecipes(cfg Config, name string) ([]snapshot.Recipe, error) {
-	all, errs := cfg.Store.Recipes()
-	for _, err := range errs {
-		cfg.Warn(err.Error())
+	all, bad, err := cfg.Store.Recipes()
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range bad {
+		cfg.Warn(b.Err.Error())
 	}
 	chosen := slices.DeleteFunc(all, func(r snapshot.Recipe) bool {
 		return r.Result == nil || name != "" && !recipeNamed(cfg.Ecosystems, r, name)

@@ -74,14 +74,17 @@ func (s *Store) Recipe(id Digest) (r Recipe, err error) {
 	return r, nil
 }
 
-// Recipes are all that are kept, by name. Those that cannot be read are left out, and errs says so of each.
-func (s *Store) Recipes() (all []Recipe, errs []error) {
+// UnreadableRecipe is a record that is no recipe. Err says so with its id.
+type UnreadableRecipe struct {
+	Path string
+	Err  error
+}
+
+// Recipes are all that are kept, by name.
+func (s *Store) Recipes() (all []Recipe, bad []UnreadableRecipe, err error) {
 	entries, err := os.ReadDir(s.RecipesDir())
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, []error{err}
+		err = nil
 	}
 	for _, e := range entries {
 		name, ok := strings.CutSuffix(e.Name(), ".json")
@@ -91,12 +94,12 @@ func (s *Store) Recipes() (all []Recipe, errs []error) {
 		}
 		r, err := s.Recipe(id)
 		if err != nil {
-			errs = append(errs, err)
+			bad = append(bad, UnreadableRecipe{s.RecipePath(id), err})
 			continue
 		}
 		all = append(all, r)
 	}
-	return all, errs
+	return all, bad, err
 }
 
 // PutRecipe keeps a record, durably, instead of the one of its name. The caller holds the writer lock.

@@ -13,8 +13,8 @@ import (
 // was changed, cut or renamed is damaged, and does not hide the others.
 func TestRecipe(t *testing.T) {
 	s := newStore(t)
-	if all, errs := s.Recipes(); len(all)+len(errs) > 0 {
-		t.Fatal(all, errs)
+	if all, bad, err := s.Recipes(); len(all)+len(bad) > 0 || err != nil {
+		t.Fatal(all, bad, err)
 	}
 	good := Recipe{Ecosystem: "toy", Target: "toy", Project: "a", Version: "1", Filename: "a-1.src", Source: Sum([]byte("a")),
 		What: json.RawMessage(`{"needs":["<b&c>"]}`), Result: &RecipeResult{Filename: "a-1.tar", SHA256: Sum([]byte("b")), Size: 1, Kind: Pure}}
@@ -29,8 +29,8 @@ func TestRecipe(t *testing.T) {
 	if err != nil || string(r.What) != string(good.What) || *r.Result != *good.Result || r.Failure != nil {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	if all, errs := s.Recipes(); len(all) != 2 || len(errs) > 0 {
-		t.Fatal(all, errs)
+	if all, bad, err := s.Recipes(); len(all) != 2 || len(bad) > 0 || err != nil {
+		t.Fatal(all, bad, err)
 	}
 	if _, err := s.Recipe(Sum([]byte("none"))); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrDamaged) {
 		t.Error(err)
@@ -54,8 +54,8 @@ func TestRecipe(t *testing.T) {
 		if _, err := s.Recipe(good.ID()); !errors.Is(err, ErrDamaged) {
 			t.Errorf("%s: %v", what, err)
 		}
-		if all, errs := s.Recipes(); len(all) != 1 || len(errs) != 1 {
-			t.Errorf("%s: %v %v", what, all, errs)
+		if all, bad, err := s.Recipes(); len(all) != 1 || len(bad) != 1 || bad[0].Path != s.RecipePath(good.ID()) || err != nil {
+			t.Errorf("%s: %v %v %v", what, all, bad, err)
 		}
 	}
 }

@@ -77,15 +77,19 @@ func (m *maker) builder(ctx context.Context, tag string) (*source.Builder, error
 	return b, nil
 }
 
-// kept are the recipes of the store that ok accepts. Those that cannot be read are warned of once, and made anew.
+// kept are the recipes of the store that ok accepts. Those that cannot be read are warned of once, and
+// made anew.
 func (m *maker) kept(ok func(snapshot.Recipe) bool) (found []snapshot.Recipe) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if !m.read {
-		var errs []error
-		m.recipes, errs = m.cfg.Store.Recipes()
-		for _, err := range errs {
-			m.cfg.Warn(err.Error())
+		var bad []snapshot.UnreadableRecipe
+		var err error
+		if m.recipes, bad, err = m.cfg.Store.Recipes(); err != nil {
+			m.cfg.Warn("recipes are made anew: " + err.Error())
+		}
+		for _, b := range bad {
+			m.cfg.Warn("made anew: " + b.Err.Error())
 		}
 		m.read = true
 	}

@@ -196,6 +196,10 @@ func TestDamagedLayout(t *testing.T) {
 		{"snapshot writable", chmod("ID", 0o777), "has mode -rwxrwxrwx, want -rwxr-xr-x", "chmod 0755 PATH", false},
 		{"a lease that is garbage", write("leases/0123456789abcdef0123456789abcdef.json", "{"), "lease: leases/0123456789abcdef0123456789abcdef.json cannot be read",
 			"rm PATH, once no container needs it, then larder gc", false},
+		{"a recipe that is garbage", func(t *testing.T, s *snapshot.Store, id snapshot.ID) string {
+			must(t, os.Mkdir(s.RecipesDir(), 0o700))
+			return write("recipes/"+strings.Repeat("0a", 32)+".json", "{")(t, s, id)
+		}, "store: recipe 0a0a0a0a0a0a cannot be read", "rm PATH, then larder build", false},
 		{"a lease that is a directory", mkdir("leases/0123456789abcdef0123456789abcdef.json"), "lease: leases/0123456789abcdef0123456789abcdef.json cannot be read", "rm PATH, once", false},
 		{"current dangling", func(t *testing.T, s *snapshot.Store, id snapshot.ID) string {
 			path := remove("current")(t, s, id)

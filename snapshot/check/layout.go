@@ -59,6 +59,9 @@ func (c *checker) checkStore() ([]snapshot.ID, error) {
 	if err := c.checkLeases(); err != nil {
 		return nil, err
 	}
+	if err := c.checkRecipes(); err != nil {
+		return nil, err
+	}
 	var ids []snapshot.ID
 	for _, p := range all {
 		ids = append(ids, p.ID)
@@ -145,6 +148,19 @@ func (c *checker) checkLeases() error {
 			"leases/%s cannot be read, so no snapshot is ever removed: %v", l.File, cause(l.Unreadable))
 	}
 	return nil
+}
+
+// checkRecipes reads the records of what was built. One that is damaged is made anew by the next build
+// that needs it; what was built by it stays whole, but cannot be made again.
+func (c *checker) checkRecipes() error {
+	_, bad, err := c.store.Recipes()
+	for _, b := range bad {
+		if ofHost(b.Err) {
+			return b.Err
+		}
+		c.find(KindStore, snapshot.ID{}, b.Path, "rm "+shell(b.Path)+", then larder build", "%v", b.Err)
+	}
+	return err
 }
 
 // torn says that a file is what a power cut leaves of one that was not synced, as the leases of
