@@ -33,6 +33,9 @@ type Pin struct {
 	Line    int    // 0 when not known
 }
 
+// OnlySource says that the lock lists no artifact of the version, but sources.
+func (p Pin) OnlySource() bool { return len(p.Digests) == 0 && len(p.Spellings) == 0 }
+
 // Environment is how a mounted snapshot provides a lock's packages.
 type Environment struct {
 	// Lowers are directories of the tree, topmost first: one "e/…" when the lock was given to

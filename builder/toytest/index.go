@@ -8,13 +8,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
+
+	"larder/snapshot"
 )
 
 // Pack adds a parcel to the index at dir and returns its line in DIGESTS, which is a lock of it. Names
 // of files end in "/" for a directory; a text that begins with "->" makes a link, one with "#!" a
-// program. With a file "source" it is a source.
+// program. With a file "source" it is a source, which with one "native" is built with machine code.
 func Pack(t testing.TB, dir, project, version string, files map[string]string) (line string) {
 	t.Helper()
 	var b bytes.Buffer
@@ -45,7 +46,7 @@ func Pack(t testing.TB, dir, project, version string, files map[string]string) (
 	sum := sha512.Sum512(b.Bytes())
 	line = fmt.Sprintf("%s %s %s\n", project, version, hex.EncodeToString(sum[:]))
 	if _, is := files["source"]; is {
-		line = strings.Replace(line, "\n", " source\n", 1)
+		line = fmt.Sprintf("%s %s %s source\n", project, version, snapshot.Sum(b.Bytes()))
 	}
 	list, err := os.OpenFile(filepath.Join(dir, "DIGESTS"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 	if err != nil {

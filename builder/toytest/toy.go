@@ -1,7 +1,7 @@
 // Package toytest is a toy ecosystem: what a new one has to bring. Its artifacts are plain tar files, its
 // index is a directory with a file DIGESTS ("project version sha512" a line), which is also what its
-// locks look like. A fourth word, "source", makes it a source, which is built by adding a block to its end.
-// It has one target, one view and no installer.
+// locks look like. A fourth word, "source", makes it a source, with its SHA-256, which is built by adding a
+// block to its end. It has one target, no installer, and one view of what its index publishes.
 package toytest
 
 import (
@@ -35,9 +35,12 @@ func Ecosystem(index func() string) builder.Ecosystem {
 	return builder.Ecosystem{
 		Ecosystem: ecosystem.Ecosystem{
 			Name: "toy", Artifact: "parcel", Attached: []string{"toy"}, Locks: locks{}, Environments: boxes{},
-			Clients: []ecosystem.Client{{Name: "toy", Variable: "TOY_CACHE", Dir: "toy", Views: []string{"toy"}}},
+			Clients: []ecosystem.Client{{Name: "toy", Variable: "TOY_CACHE", Dir: "toy", Views: []string{"toy"}, Built: []string{"toy-built", "toy-built-native"}}},
 		},
-		Writers: []builder.View{{Name: "toy", Entries: entries, Pages: pages}},
+		Writers: []builder.View{
+			{Name: "toy", Entries: entries, Pages: pages},
+			{Name: "toy-built", Built: snapshot.PureBuilt, Entries: entries}, {Name: "toy-built-native", Built: snapshot.AllBuilt, Entries: entries},
+		},
 		Targets: func(context.Context, []string, map[string]string) ([]builder.Target, error) {
 			return []builder.Target{{Target: snapshot.Target{Ecosystem: "toy", Tag: "toy"}}}, nil
 		},
@@ -174,9 +177,12 @@ func (w world) Make(ctx context.Context, p *builder.Pick, source builder.Reader,
 		return err
 	}
 	r.Result = &snapshot.RecipeResult{Filename: "built-" + p.Filename, SHA256: o.Digest, Size: size, Kind: snapshot.Pure}
+	if bytes.Contains(text, []byte("native")) {
+		r.Result.Kind = snapshot.Native
+	}
 	a := p.Artifact
 	a.Source, a.Filename, a.Object, a.Size, a.Digest = false, r.Result.Filename, o, size, o.Digest.String()
-	a.Built = &snapshot.ManifestBuilt{Source: r.Source, Recipe: r.ID(), Kind: snapshot.Pure}
+	a.Built = &snapshot.ManifestBuilt{Source: r.Source, Recipe: r.ID(), Kind: r.Result.Kind}
 	p.Artifact, p.LayerID = a, pick(a, p.Target).LayerID
 	return w.cfg.Store.PutRecipe(r)
 }
@@ -200,6 +206,9 @@ func (w world) Fetch(_ context.Context, a builder.Artifact, to builder.Sink) err
 	}
 	defer f.Close()
 	h := sha512.New()
+	if len(a.Digest) == 2*sha256.Size { // of a source
+		h = sha256.New()
+	}
 	if _, err := io.Copy(io.MultiWriter(h, to), f); err != nil {
 		return err
 	}

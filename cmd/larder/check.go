@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -50,6 +51,9 @@ type checked struct {
 	Lacking []project `json:"lacking"`
 	LeftOut []string  `json:"left_out"` // named by the lock, and no packages of an index
 	Merged  bool      `json:"merged"`   // the build merged it: it is mounted as one layer
+	// Built is what --built would have to be, for more of it to be stocked; nil: nothing more would be.
+	Built  *snapshot.Built `json:"built"`
+	advice string
 }
 
 type project struct {
@@ -154,7 +158,10 @@ func checkLocks(e ecosystem.Ecosystem, in snapshot.Paths, locks []string, t snap
 		return checked{}, err
 	}
 	r := checked{Target: t.Tag, Stocked: []project{}, Lacking: []project{}, LeftOut: append([]string{}, want.LeftOut...),
-		Merged: len(found.Lowers) == 1 && strings.HasPrefix(found.Lowers[0], "e/")}
+		Merged: len(found.Lowers) == 1 && strings.HasPrefix(found.Lowers[0], "e/"), advice: sourceAdvice(found)}
+	if found.Trust > built {
+		r.Built = &found.Trust
+	}
 	provided := found.Provided(want)
 	for _, p := range want.Pins {
 		row := project{p.Name, p.Version}
@@ -168,9 +175,9 @@ func checkLocks(e ecosystem.Ecosystem, in snapshot.Paths, locks []string, t snap
 }
 
 func printChecked(c *cli.Context, id snapshot.ID, locks []string, all []checked) error {
-	lacks := 0
+	lacks, advice := 0, ""
 	for _, r := range all {
-		lacks += len(r.Lacking)
+		lacks, advice = lacks+len(r.Lacking), cmp.Or(advice, r.advice)
 	}
 	if jsonWanted(c) {
 		if err := printJSON(c, struct {
@@ -189,7 +196,7 @@ func printChecked(c *cli.Context, id snapshot.ID, locks []string, all []checked)
 		return nil
 	}
 	return &lacking{fmt.Sprintf("snapshot %s lacks %d of %s", id.Short(), lacks, strings.Join(locks, ", ")),
-		"larder build --lock stocks what a lock names; larder run -r LOCK --missing pip has pip install it"}
+		cmp.Or(advice, "larder build --lock stocks what a lock names; larder run -r LOCK --missing pip has pip install it")}
 }
 
 func printOneChecked(out io.Writer, r checked) {

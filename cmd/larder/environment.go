@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -49,20 +50,33 @@ func (r *running) found(target snapshot.Target, want *snapshot.Requirements, fou
 		names[i] = p.Name + "==" + p.Version
 	}
 	text := fmt.Sprintf("the snapshot lacks %d of the lock for %s: %s", len(names), target.Tag, strings.Join(names, ", "))
+	advice := sourceAdvice(found)
 	if r.settings.Missing == "fail" {
-		return nil, attach.Fatal(&missingError{text})
+		return nil, attach.Fatal(&missingError{text, cmp.Or(advice, "stock them with larder build --lock, or let pip install them with --missing pip")})
+	}
+	if advice != "" {
+		text += " (" + advice + ")"
 	}
 	warnf("%s", text)
 	return nil, nil
 }
 
+// sourceAdvice is how to have what a snapshot lacks of a lock where that is a matter of sources; else "".
+func sourceAdvice(found snapshot.Environment) string {
+	switch {
+	case found.Trust != snapshot.NoBuilt:
+		return fmt.Sprintf("--built %s counts what it has built from sources", found.Trust)
+	case slices.ContainsFunc(found.Missing, snapshot.Pin.OnlySource):
+		return "larder build --lock --sdists pure builds what has only a source"
+	}
+	return ""
+}
+
 // missingError fails a run whose lock cannot be had whole.
-type missingError struct{ text string }
+type missingError struct{ text, advice string }
 
 func (e *missingError) Error() string { return e.text }
-func (e *missingError) Hint() string {
-	return "stock them with larder build --lock, or let pip install them with --missing pip"
-}
+func (e *missingError) Hint() string  { return e.advice }
 
 // interpreters are the executables that a snapshot was built with, by target.
 func interpreters(s *snapshot.Store, id snapshot.ID) map[string]string {

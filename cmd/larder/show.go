@@ -101,14 +101,25 @@ func showSnapshot(c *cli.Context, s *snapshot.Store, id snapshot.ID) error {
 	for _, e := range m.Environments {
 		fmt.Fprintf(out, "environment %s for %s: %d layers, merged as e/%s\n", printable(e.Name), e.Target, len(e.Layers), e.ID)
 	}
-	var bytes int64
+	bytes, built := int64(0), 0
 	for _, w := range m.Artifacts {
 		bytes += w.Size
+		if w.Built != nil {
+			built++
+		}
 	}
-	fmt.Fprintf(out, "%d wheels (%s), %d layers\n", len(m.Artifacts), sizeText(bytes), len(m.Layers))
+	line := fmt.Sprintf("%d wheels (%s), %d layers", len(m.Artifacts), sizeText(bytes), len(m.Layers))
+	if built > 0 {
+		line += fmt.Sprintf(", %d built from sources", built)
+	}
+	fmt.Fprintln(out, line)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, wheel := range m.Artifacts {
-		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", printable(wheel.Project), printable(wheel.Version), sizeText(wheel.Size), printable(wheel.Index))
+		from := wheel.Index
+		if wheel.Built != nil {
+			from += ", built, " + wheel.Built.Kind
+		}
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", printable(wheel.Project), printable(wheel.Version), sizeText(wheel.Size), printable(from))
 	}
 	return w.Flush()
 }

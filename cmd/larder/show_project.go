@@ -122,6 +122,9 @@ func printWheel(out io.Writer, w shownWheel) {
 	line("  %s %s, %s", ecosystem.Noun(w.Ecosystem), w.Filename, sizeText(w.Size))
 	line("  sha256 %s", w.SHA256)
 	line("  from %s", w.URL)
+	if b := w.Built; b != nil {
+		line("  built from %s by recipe %s, %s", b.Source, b.Recipe, b.Kind)
+	}
 	if about := ecosystem.Describe(w.Ecosystem, w.Detail); about != "" {
 		line("  %s", about)
 	}

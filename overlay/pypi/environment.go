@@ -155,10 +155,12 @@ func (e *environment) Install(dir string, pins []snapshot.Pin) []ecosystem.Insta
 	var hashed, plain []string
 	for _, p := range pins {
 		line := p.Name + "==" + p.Version
-		for _, d := range p.Digests {
+		digests := slices.Concat(p.Digests, p.Sources)
+		slices.Sort(digests) // a file may be listed as either
+		for _, d := range slices.Compact(digests) {
 			line += " --hash=sha256:" + d
 		}
-		if len(p.Digests) > 0 {
+		if len(digests) > 0 {
 			hashed = append(hashed, line)
 		} else {
 			plain = append(plain, line)

@@ -25,12 +25,17 @@ func Artifacts(a, b *snapshot.Manifest) []Change {
 	return changes(from, to)
 }
 
-// versions lists, for each project, its versions in order; a version of several artifacts is there once.
+// versions lists, for each project, its versions in order; a version of several artifacts is there once,
+// but for what was built from sources, which may come to be published, or be built another way.
 func versions(m *snapshot.Manifest) map[string]string {
 	list := map[string][]string{}
 	for _, w := range m.Artifacts {
-		if !slices.Contains(list[w.Project], w.Version) {
-			list[w.Project] = append(list[w.Project], w.Version)
+		version := w.Version
+		if b := w.Built; b != nil {
+			version += fmt.Sprintf(" (built by %s, %s)", b.Recipe.Short(), b.Kind)
+		}
+		if !slices.Contains(list[w.Project], version) {
+			list[w.Project] = append(list[w.Project], version)
 		}
 	}
 	out := make(map[string]string, len(list))

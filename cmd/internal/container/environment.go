@@ -35,7 +35,7 @@ func (a *Attach) locks() (*attach.Locks, error) {
 // found judges what the snapshot has of the container's lock.
 func (a *Attach) found(target snapshot.Target, want *snapshot.Requirements, found snapshot.Environment) ([]snapshot.Pin, error) {
 	if len(found.Missing) > 0 {
-		err := missing(found.Missing)
+		err := missing(found)
 		if a.Profile.Missing == "fail" {
 			return nil, err
 		}
@@ -49,10 +49,11 @@ func (a *Attach) found(target snapshot.Target, want *snapshot.Requirements, foun
 	return nil, nil
 }
 
-// missing names a few pins.
-func missing(pins []snapshot.Pin) error {
+// missing names a few pins that a snapshot lacks.
+func missing(found snapshot.Environment) error {
 	const most = 5
 	var names []string
+	pins := found.Missing
 	for _, p := range pins[:min(most, len(pins))] {
 		names = append(names, p.Name+"=="+p.Version)
 	}
@@ -60,5 +61,9 @@ func missing(pins []snapshot.Pin) error {
 	if len(pins) > most {
 		more = fmt.Sprintf(" and %d more", len(pins)-most)
 	}
-	return fmt.Errorf("%s%s, which the snapshot lacks", strings.Join(names, ", "), more)
+	built := ""
+	if found.Trust != snapshot.NoBuilt {
+		built = fmt.Sprintf(" (with built = %q in the profile, what it has built from sources counts)", found.Trust)
+	}
+	return fmt.Errorf("%s%s, which the snapshot lacks%s", strings.Join(names, ", "), more, built)
 }
