@@ -37,7 +37,7 @@ func buildCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "lock", Usage: "stock what lock `FILE` names, as an environment"},
 			&cli.StringSliceFlag{Name: "target", Usage: "stock for `TAG`, such as cp311-manylinux_2_36_x86_64 (default: those of the current snapshot, else the python3 on PATH)"},
 			&cli.StringSliceFlag{Name: "python", Usage: "stock for Python `X.Y` on this host's platform, beside the targets"},
-			&cli.StringSliceFlag{Name: "view", Usage: "write view `NAME`: " + strings.Join(builder.ViewNames(), ", ") + " (default: " + strings.Join(ecosystem.BuiltViews(), ", ") + ")"},
+			&cli.StringSliceFlag{Name: "view", Usage: "write view `NAME`: " + strings.Join(builder.ViewNames(), ", ") + " (default: " + strings.Join(ecosystem.WrittenViews(), ", ") + ")"},
 			&cli.StringFlag{Name: "layers", Value: "auto", Usage: "unpack ranked wheels too, `WHICH`: auto is all without a budget, and with one those worth their disk; all or true; none or false (what a lock names always is)"},
 			&cli.StringFlag{Name: "sdists", Value: "no", Usage: "build sources where the index has no wheel that fits, `WHICH`: no; pure (without a compiler); all, with the machine code of the projects in sdists_allow"},
 			&cli.IntFlag{Name: "jobs", Usage: "download `N` files at once (default: 8)"},

@@ -44,6 +44,7 @@ func containerChecks(c *cli.Context, id string) ([]finding, error) {
 			return l.findings, nil
 		}
 	}
+	l.sources()
 	l.written()
 	l.variables()
 	l.log(c.Context)

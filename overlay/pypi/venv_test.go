@@ -111,6 +111,10 @@ func TestInstall(t *testing.T) {
 	if c := got[0]; c.Command[0] != "/v/bin/python" || c.Command[len(c.Command)-1] != "-r" || !slices.Contains(c.Unset, "PYTHONPATH") {
 		t.Errorf("%+v", c)
 	}
+	// A source's digest is one that pip may find, too.
+	if got := (&environment{}).Install("/v", []snapshot.Pin{{Name: "a", Version: "1", Sources: []string{"z"}}, {Name: "b", Version: "2", Digests: []string{"x", "y"}, Sources: []string{"x", "y"}}}); len(got) != 1 || got[0].Input != "a==1 --hash=sha256:z\nb==2 --hash=sha256:x --hash=sha256:y\n" {
+		t.Errorf("%+v", got)
+	}
 	if got := (&environment{}).Install("/v", pins[:1]); len(got) != 1 {
 		t.Errorf("%+v", got)
 	}

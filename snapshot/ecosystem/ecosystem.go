@@ -323,7 +323,7 @@ func Views() []string {
 	return all
 }
 
-// AttachedViews are what a command or a container gets where none is named, and BuiltViews what a
+// AttachedViews are what a command or a container gets where none is named, and WrittenViews what a
 // build writes.
 func AttachedViews() []string {
 	var all []string
@@ -333,7 +333,7 @@ func AttachedViews() []string {
 	return all
 }
 
-func BuiltViews() []string {
+func WrittenViews() []string {
 	all := AttachedViews()
 	for _, e := range registered {
 		all = append(all, e.Views...)

@@ -7,26 +7,33 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"larder/snapshot"
 )
 
 func TestRegister(t *testing.T) {
 	defer func(had []Ecosystem) { registered = had }(registered)
 	registered = nil
-	first := Ecosystem{Name: "a", Clients: []Client{{Name: "one", Views: []string{"v1", "v0"}}, {Name: "two", Views: []string{"w"}}}, Attached: []string{"v1"}, Views: []string{"index"}, Normalize: strings.ToLower,
+	first := Ecosystem{Name: "a", Clients: []Client{{Name: "one", Views: []string{"v1", "v0"}, Built: []string{"v-pure", "v-native"}}, {Name: "two", Views: []string{"w"}}}, Attached: []string{"v1"}, Views: []string{"index"}, Normalize: strings.ToLower,
 		Describe: func(d json.RawMessage) string { return "<" + string(d) + ">" }}
 	Register(first)
 	Register(Ecosystem{Name: "b", Clients: []Client{{Name: "three", Views: []string{"x"}}}})
-	if got, want := Views(), []string{"v1", "v0", "w", "index", "x"}; !slices.Equal(got, want) {
+	if got, want := Views(), []string{"v1", "v0", "v-pure", "v-native", "w", "index", "x"}; !slices.Equal(got, want) {
 		t.Errorf("views %v, want %v", got, want)
 	}
 	if got, want := AttachedViews(), []string{"v1"}; !slices.Equal(got, want) {
 		t.Errorf("attached %v, want %v", got, want)
 	}
-	if got, want := BuiltViews(), []string{"v1", "index"}; !slices.Equal(got, want) {
+	if got, want := WrittenViews(), []string{"v1", "index"}; !slices.Equal(got, want) {
 		t.Errorf("built %v, want %v", got, want)
 	}
 	if Normalize("a", "Name") != "name" || Normalize("b", "Name") != "Name" || Normalize("c", "Name") != "Name" {
 		t.Error("spellings")
+	}
+	for view, want := range map[string]snapshot.Built{"v1": snapshot.NoBuilt, "v-pure": snapshot.PureBuilt, "v-native": snapshot.AllBuilt, "index": snapshot.NoBuilt, "none": snapshot.NoBuilt} {
+		if got := Needs(view); got != want {
+			t.Errorf("view %s needs %v, want %v", view, got, want)
+		}
 	}
 	if c := Clients(); len(c) != 3 || c[0].Name != "one" || c[2].Name != "three" {
 		t.Errorf("clients %+v", c)
@@ -49,6 +56,28 @@ func TestRegister(t *testing.T) {
 			}()
 			Register(e)
 		}()
+	}
+}
+
+// What was built from sources goes with a client's other views, as far as it counts, and never by itself
+// unless it is named.
+func TestMounted(t *testing.T) {
+	c := Client{Name: "c", Views: []string{"a", "b"}, Built: []string{"pure", "native"}}
+	for _, tc := range []struct {
+		wanted string
+		built  snapshot.Built
+		want   string
+	}{
+		{"b a", snapshot.NoBuilt, "a b"}, {"b", snapshot.PureBuilt, "b pure"}, {"x b", snapshot.AllBuilt, "b pure native"},
+		{"", snapshot.AllBuilt, ""}, {"x", snapshot.AllBuilt, ""},
+		{"pure", snapshot.AllBuilt, "pure"}, {"native", snapshot.AllBuilt, "native"}, {"pure native", snapshot.PureBuilt, "pure"}, {"pure", snapshot.NoBuilt, ""}, {"a pure", snapshot.PureBuilt, "a pure"},
+	} {
+		if got := strings.Join(c.Mounted(strings.Fields(tc.wanted), tc.built), " "); got != tc.want {
+			t.Errorf("%q, %v: %q, want %q", tc.wanted, tc.built, got, tc.want)
+		}
+	}
+	if got := (Client{Views: []string{"a"}}).Mounted([]string{"a"}, snapshot.AllBuilt); !slices.Equal(got, []string{"a"}) {
+		t.Errorf("a client without such views: %q", got)
 	}
 }
 

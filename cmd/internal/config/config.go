@@ -126,7 +126,7 @@ func Default() Config {
 	return Config{
 		Store: DefaultStore,
 		Rank:  Rank{Top: 1000, Weight: Weight{Rankings: 1, Misses: 1, ClickHouse: 1}},
-		Build: Build{Views: ecosystem.BuiltViews(), Layers: "auto", Jobs: 8, Timeout: Age(6 * time.Hour)},
+		Build: Build{Views: ecosystem.WrittenViews(), Layers: "auto", Jobs: 8, Timeout: Age(6 * time.Hour)},
 		Run:   Run{Snapshot: "current", Views: ecosystem.AttachedViews(), Missing: "warn", Built: snapshot.PureBuilt, MinFree: DefaultMinFree},
 		GC:    GC{Keep: 3},
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"larder/snapshot"
 	"larder/snapshot/ecosystem"
 	"larder/snapshot/pypi"
 )
@@ -51,6 +52,10 @@ func TestLoadRefuses(t *testing.T) {
 		{"relative store", "store = \"var\"\n", "store: \"var\" is not an absolute path"},
 		{"root store", "store = \"/\"\n", "store: \"/\" is the root"},
 		{"missing word", "[run]\nmissing = \"perhaps\"\n", `run.missing: "perhaps" is none of warn, fail, pip`},
+		{"built word", "[profile.x]\nbuilt = \"some\"\n", `line 2: profile.x.built: what is built from sources is no, pure or all, not "some"`},
+		{"built of another type", "[run]\nbuilt = true\n", `what is built from sources is no, pure or all, not "true"`},
+		{"view that is not trusted", "[run]\nbuilt = \"no\"\nviews = [\"pip-built\"]\n", "line 3: run.views: view pip-built has what was built from sources, and built is no"},
+		{"view that is not trusted by default", "[profile.x]\nviews = [\"wheels\", \"pip-built-native\"]\n", "line 2: profile.x.views: view pip-built-native has what was built from sources, and built is pure"},
 		{"hook has no pip", "[profile.x]\nmissing = \"pip\"\n", `profile.x.missing: "pip" is none of warn, fail`},
 		{"profile name", "[profile.\"../x\"]\n", `profile "../x": a name is`},
 		{"view relative", "[profile.x]\nview = \"mnt\"\n", `profile.x.view: "mnt" is not an absolute path`},
@@ -168,13 +173,17 @@ func TestProfiles(t *testing.T) {
 requestable = true
 view = ""
 [profile.private]
+built = "no"
 allow_container_lock = true
 `))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, err := c.For(""); err != nil || p.ReadOnlyView() != DefaultView || p.Snapshot != "current" || p.Missing != "warn" || len(p.Views) != 2 {
+	if p, err := c.For(""); err != nil || p.ReadOnlyView() != DefaultView || p.Snapshot != "current" || p.Missing != "warn" || *p.Built != snapshot.PureBuilt || len(p.Views) != 2 {
 		t.Errorf("the default profile, not written down: %+v, %v", p, err)
+	}
+	if p, err := c.For("private"); err != nil || *p.Built != snapshot.NoBuilt {
+		t.Errorf("built: %+v, %v", p, err)
 	}
 	if p, err := c.For("ml"); err != nil || p.ReadOnlyView() != "" {
 		t.Errorf("no view: %+v, %v", p, err)

@@ -44,7 +44,7 @@ func (a *Attach) found(target snapshot.Target, want *snapshot.Requirements, foun
 		}
 	}
 	if len(found.Lowers) == 0 {
-		return nil, fmt.Errorf("snapshot %s has none of the %d packages of the lock for %s", a.held.ID.Short(), len(want.Pins), target.Tag)
+		return nil, fmt.Errorf("snapshot %s has none of the %d packages of the lock for %s%s", a.held.ID.Short(), len(want.Pins), target.Tag, untrusted(found))
 	}
 	return nil, nil
 }
@@ -61,9 +61,13 @@ func missing(found snapshot.Environment) error {
 	if len(pins) > most {
 		more = fmt.Sprintf(" and %d more", len(pins)-most)
 	}
-	built := ""
-	if found.Trust != snapshot.NoBuilt {
-		built = fmt.Sprintf(" (with built = %q in the profile, what it has built from sources counts)", found.Trust)
+	return fmt.Errorf("%s%s, which the snapshot lacks%s", strings.Join(names, ", "), more, untrusted(found))
+}
+
+// untrusted says what would have more of a lock count, as the rest of a line.
+func untrusted(found snapshot.Environment) string {
+	if found.Trust == snapshot.NoBuilt {
+		return ""
 	}
-	return fmt.Errorf("%s%s, which the snapshot lacks%s", strings.Join(names, ", "), more, built)
+	return fmt.Sprintf(" (with built = %q in the profile, what it has built from sources counts)", found.Trust)
 }
