@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,8 +77,14 @@ func TestToyOfSources(t *testing.T) {
 		t.Errorf("by the source's digest: %q, %v", to, err)
 	}
 
-	// A view that is named is written, whatever others are, and so is none of them.
+	// A plan knows what was made of a source.
 	cfg := toy.config()
+	cfg.Ranking, cfg.DryRun = []string{"pure"}, true
+	if r, err = builder.Build(t.Context(), cfg); err != nil || slices.ContainsFunc(r.Changes.Projects, func(c image.Change) bool { return c.Name == "pure" }) {
+		t.Errorf("a plan changes %+v, %v", r.Changes, err)
+	}
+	// A view that is named is written, whatever others are, and so is none of them.
+	cfg = toy.config()
 	cfg.Locks, cfg.Views = locks, []string{"toy-built"}
 	if r, err = builder.Build(t.Context(), cfg); err != nil {
 		t.Fatal(err)

@@ -91,8 +91,12 @@ func planned(worlds []*world, picks []*Pick, previous *previous) *snapshot.Manif
 		}
 	}
 	for _, p := range picks {
-		m.Artifacts = append(m.Artifacts, snapshot.ManifestArtifact{Ecosystem: p.world.Name, Project: p.Project, Version: p.Version,
-			SHA256: p.Object.Digest, Size: p.item.Size, Targets: []string{p.Target}})
+		row := snapshot.ManifestArtifact{Ecosystem: p.world.Name, Project: p.Project, Version: p.Version,
+			SHA256: p.Object.Digest, Size: p.item.Size, Built: p.Built, Targets: []string{p.Target}}
+		if had, ok := previous.madeOf(p); ok {
+			row.SHA256, row.Size, row.Built = had.SHA256, had.Size, had.Built
+		}
+		m.Artifacts = append(m.Artifacts, row)
 	}
 	if previous == nil {
 		return m

@@ -127,6 +127,20 @@ func (p *previous) artifact(ecosystem string, a Artifact) (row snapshot.Manifest
 	return row, ok && row.Filename == a.Filename
 }
 
+// madeOf returns the artifact that was built of a pick's source for its target.
+func (p *previous) madeOf(k *Pick) (row snapshot.ManifestArtifact, ok bool) {
+	if p == nil || !k.Source {
+		return row, false
+	}
+	at := slices.IndexFunc(p.manifest.Artifacts, func(a snapshot.ManifestArtifact) bool {
+		return a.Built != nil && a.Built.Source == k.Object.Digest && slices.Contains(a.Targets, k.Target)
+	})
+	if at < 0 {
+		return row, false
+	}
+	return p.manifest.Artifacts[at], true
+}
+
 // pinned returns the artifact that a lock's environment has of a project.
 func (p *previous) pinned(target, lock, project string) (row snapshot.ManifestArtifact, ok bool) {
 	if p == nil {

@@ -104,7 +104,11 @@ func read(data []byte) (all []builder.Artifact) {
 	for s := bufio.NewScanner(bytes.NewReader(data)); s.Scan(); {
 		if f := strings.Fields(s.Text()); len(f) >= 3 {
 			name := f[0] + "-" + f[1] + ".tar"
-			all = append(all, builder.Artifact{Project: f[0], Version: f[1], Filename: name, Digest: f[2], Size: -1, URL: "toy:///" + name, Index: "toy:///", Source: len(f) > 3})
+			a := builder.Artifact{Project: f[0], Version: f[1], Filename: name, Digest: f[2], Size: -1, URL: "toy:///" + name, Index: "toy:///", Source: len(f) > 3}
+			if a.Source {
+				a.Object.Digest, _ = snapshot.ParseDigest(a.Digest) // zero of what is none
+			}
+			all = append(all, a)
 		}
 	}
 	return all

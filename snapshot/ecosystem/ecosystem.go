@@ -53,17 +53,18 @@ type Client struct {
 	Dir      string   // its cache otherwise: below the user's cache directory, or with "~/" below the home
 	Below    string   // the directory of its cache that views are mounted on; "" is the cache itself
 	Views    []string // what is mounted there, topmost first
-	Built    []string // and below, of what was built from sources: a view of what is pure, one of what is native
+	Built    []string // and above, of what was built from sources: a view of what is pure, one of what is native
 }
 
 // Mounted are the views that go on a client's cache where some are wanted, topmost first. What was
-// built from sources goes with any of the others, as far as it counts.
+// built from sources goes with any of the others, as far as it counts, and above them: of a page of a
+// project, which there is one of in each, the one counts that knows most.
 func (c Client) Mounted(wanted []string, built snapshot.Built) []string {
 	views := slices.DeleteFunc(slices.Clone(c.Views), func(v string) bool { return !slices.Contains(wanted, v) })
 	with := len(views) > 0
 	for i, v := range c.Built {
 		if i < int(built) && (with || slices.Contains(wanted, v)) {
-			views = append(views, v)
+			views = slices.Insert(views, 0, v)
 		}
 	}
 	return views

@@ -68,9 +68,9 @@ func TestMounted(t *testing.T) {
 		built  snapshot.Built
 		want   string
 	}{
-		{"b a", snapshot.NoBuilt, "a b"}, {"b", snapshot.PureBuilt, "b pure"}, {"x b", snapshot.AllBuilt, "b pure native"},
+		{"b a", snapshot.NoBuilt, "a b"}, {"b", snapshot.PureBuilt, "pure b"}, {"x b", snapshot.AllBuilt, "native pure b"},
 		{"", snapshot.AllBuilt, ""}, {"x", snapshot.AllBuilt, ""},
-		{"pure", snapshot.AllBuilt, "pure"}, {"native", snapshot.AllBuilt, "native"}, {"pure native", snapshot.PureBuilt, "pure"}, {"pure", snapshot.NoBuilt, ""}, {"a pure", snapshot.PureBuilt, "a pure"},
+		{"pure", snapshot.AllBuilt, "pure"}, {"native", snapshot.AllBuilt, "native"}, {"pure native", snapshot.PureBuilt, "pure"}, {"pure", snapshot.NoBuilt, ""}, {"a pure", snapshot.PureBuilt, "pure a"},
 	} {
 		if got := strings.Join(c.Mounted(strings.Fields(tc.wanted), tc.built), " "); got != tc.want {
 			t.Errorf("%q, %v: %q, want %q", tc.wanted, tc.built, got, tc.want)
