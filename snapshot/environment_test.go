@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -182,5 +183,23 @@ func TestEnvironmentID(t *testing.T) {
 	}
 	if LinkTarget("by-name/t/p/v", "l/x") != "../../../l/x" || LinkTarget("by-hash/t/h", "l/x") != "../../l/x" {
 		t.Error("link target")
+	}
+}
+
+// The words for what counts are read as they are written, wherever they are.
+func TestBuiltWords(t *testing.T) {
+	for want, word := range []string{"no", "pure", "all"} {
+		b, err := ParseBuilt(word)
+		text, _ := json.Marshal(struct{ B Built }{b})
+		var back struct{ B Built }
+		if err != nil || b != Built(want) || string(text) != `{"B":"`+word+`"}` || json.Unmarshal(text, &back) != nil || back.B != b {
+			t.Errorf("%s: %v, %v, %s, %v", word, b, err, text, back)
+		}
+	}
+	for _, word := range []string{"", "yes", "Pure", "native", "none"} {
+		var b Built
+		if err := b.UnmarshalText([]byte(word)); !errors.Is(err, ErrBuilt) || b != NoBuilt {
+			t.Errorf("%q: %v, %v", word, b, err)
+		}
 	}
 }

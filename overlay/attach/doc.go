@@ -15,5 +15,6 @@
 //     is hidden by a mask. Where that cannot be, it is said, or with Required an error.
 //   - An environment that a container is to have, and has not, is made of the container's own files. They
 //     are looked at, never run; what is made lies in the instance, below the lock's layers.
+//   - What was built from sources is looked at as far as Session.Built says, in caches and in environments.
 //   - A kept instance goes on with the lowers, the mask and the installer that it was made with.
 package attach
