@@ -71,6 +71,7 @@ type Source struct {
 type archive struct {
 	source Source
 	path   string
+	size   int64
 	system sdist.System
 }
 
@@ -89,7 +90,7 @@ func (b *Builder) open(ctx context.Context, s Source) (*archive, error) {
 	defer f.Close()
 	a.path = f.Name()
 	sum := sha256.New()
-	size, err := io.Copy(io.MultiWriter(f, sum), r)
+	a.size, err = io.Copy(io.MultiWriter(f, sum), r)
 	if err == nil {
 		err = f.Chmod(0o644) // the sandbox's user is another
 	}
@@ -98,7 +99,7 @@ func (b *Builder) open(ctx context.Context, s Source) (*archive, error) {
 	}
 	var read *sdist.Source
 	if err == nil {
-		read, err = sdist.Read(ctx, f, size)
+		read, err = sdist.Read(ctx, f, a.size)
 	}
 	if err != nil {
 		a.remove()

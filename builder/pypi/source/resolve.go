@@ -78,7 +78,7 @@ func (b *Builder) askPip(ctx context.Context, dir string, requires, constraints 
 	defer cancel()
 	python := b.cfg.Interpreter.Executable
 	args := []string{"-I", "-c", runPip, "install", "--dry-run", "--quiet", "--ignore-installed", "--no-input",
-		"--disable-pip-version-check", "--only-binary", ":all:", "--report", "report.json", "-c", "constraints.txt", "--"}
+		"--disable-pip-version-check", "--only-binary", ":all:", "--report", "report.json", "--log", "log.txt", "-c", "constraints.txt", "--"}
 	cmd := exec.CommandContext(call, python, append(args, requires...)...)
 	cmd.Dir, cmd.WaitDelay = dir, 5*time.Second
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PIP_FIND_LINKS=") }),
@@ -99,27 +99,38 @@ func (b *Builder) askPip(ctx context.Context, dir string, requires, constraints 
 	case exit.ExitCode() == tooOld:
 		return nil, builder.WithHint(fmt.Errorf("%s has no pip that can choose what builds a source", python), "install pip 22.2 or newer for it")
 	}
-	return nil, pipFailed(python, stderr.String())
+	log, err := os.ReadFile(filepath.Join(dir, "log.txt"))
+	if err != nil {
+		log = nil // it failed before it wrote any
+	}
+	return nil, pipFailed(python, stderr.String(), string(log))
 }
 
-// silent is how pip tells of an index that does not answer, noResult of one that has nothing that
-// fits. The first comes with the second.
+// What pip says. Of an index that does not answer, its log alone tells, as of one without the project.
 var (
-	silent   = regexp.MustCompile(`Retrying \(Retry\(|Could not fetch URL|HTTPError|ProxyError|SSLError|ReadTimeoutError|ConnectionError`)
+	noAnswer = regexp.MustCompile(`HTTP error|HTTPS?ConnectionPool|ReadTimeoutError|ProxyError|SSLError`)
+	noPage   = regexp.MustCompile(`Could not fetch URL .*`)
+	noSuch   = regexp.MustCompile(`: 4(04|10) Client Error`)
 	noResult = regexp.MustCompile(`No matching distribution found|ResolutionImpossible|conflicting dependencies|requires a different Python|Invalid requirement`)
 	userinfo = regexp.MustCompile(`//[^/\s'"]*@`)
 )
 
-func pipFailed(python, said string) error {
-	said = userinfo.ReplaceAllString(said, "//…@")
-	detail := "it said nothing"
+// pipFailed tells what the index has not from an index that is silent.
+func pipFailed(python, said, log string) error {
+	detail, silent := "it said nothing", noAnswer.MatchString(said)
 	for text := range strings.Lines(said) {
 		if text, ok := strings.CutPrefix(strings.TrimSpace(text), "ERROR: "); ok {
-			detail = line(text)
+			detail = text
 		}
 	}
+	for _, text := range noPage.FindAllString(log, -1) {
+		if !noSuch.MatchString(text) {
+			detail, silent = text, true
+		}
+	}
+	detail = line(userinfo.ReplaceAllString(detail, "//…@"))
 	switch {
-	case silent.MatchString(said):
+	case silent:
 		return builder.Silence(fmt.Errorf("pip of %s: %s", python, detail))
 	case noResult.MatchString(said):
 		return fail(MissingRequirement, "%s", detail)

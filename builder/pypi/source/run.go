@@ -59,7 +59,10 @@ func (b *Builder) run(ctx context.Context, a *archive, r Recipe, hook string, va
 		Mounts: append(slices.Clip(b.root.mounts),
 			sandbox.Mount{Source: site, Target: b.root.site}, sandbox.Mount{Source: a.path, Target: t.Source}),
 		Files: map[string][]byte{prefix + "/pyvenv.cfg": b.root.config, runnerFile: runner, taskFile: text},
-		Vary:  vary,
+		// The tree, what a back end copies of it, and the wheel. A source that unpacks to far more than
+		// its size gets no more for it.
+		Limits: sandbox.Limits{Output: 1<<30 + 6*a.size},
+		Vary:   vary,
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Environment)) {
 		s.Env = append(s.Env, name+"="+r.Environment[name])

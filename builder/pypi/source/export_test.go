@@ -1,0 +1,6 @@
+package source
+
+var (
+	FailureOf = failureOf
+	Resolve   = (*Builder).resolve
+)
