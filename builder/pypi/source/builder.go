@@ -13,6 +13,7 @@ import (
 	"larder/builder/pypi/source/sdist"
 	"larder/builder/sandbox"
 	"larder/snapshot"
+	"larder/snapshot/failpoint"
 	"larder/snapshot/pypi"
 )
 
@@ -188,6 +189,7 @@ func (c *climb) step(ctx context.Context, constraints []string) (*Wheel, error) 
 			return nil, err
 		}
 	}
+	failpoint.Here("source: recipe planned")
 	var w *Wheel
 	err = c.try(recipe, func() (err error) {
 		w, err = c.make(ctx, c.archive, recipe)

@@ -14,6 +14,7 @@ import (
 	"larder/builder/pypi/source/canonical"
 	"larder/builder/pypi/wheel"
 	"larder/snapshot"
+	"larder/snapshot/failpoint"
 	"larder/snapshot/pypi/pep440"
 	"larder/snapshot/pypi/pep508"
 )
@@ -42,6 +43,7 @@ func (b *Builder) make(ctx context.Context, a *archive, r Recipe) (*Wheel, error
 	if err != nil {
 		return nil, err
 	}
+	failpoint.Here("source: built once")
 	second, err := b.build(ctx, a, r, 1)
 	if err != nil {
 		first.Close()

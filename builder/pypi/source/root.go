@@ -86,17 +86,18 @@ func (s seen) root(loader string) (*root, error) {
 			return nil, err
 		}
 		targets[path.Join(path.Dir(file), name)] = file
-		// Threads that end load it by its name, beside the C library.
 		if strings.HasPrefix(name, "libc.") {
-			targets[path.Join(path.Dir(file), unwinder)] = path.Join(path.Dir(file), unwinder)
+			for _, name := range companions {
+				targets[path.Join(path.Dir(file), name)] = path.Join(path.Dir(file), name)
+			}
 		}
 	}
 	targets[loaderCache] = loaderCache
 	for target, source := range targets {
 		file, err := filepath.EvalSymlinks(source)
 		switch {
-		case err != nil && (source == loaderCache || path.Base(source) == unwinder):
-			continue // musl has neither
+		case err != nil && (source == loaderCache || slices.Contains(companions, path.Base(source))):
+			continue // musl has them not
 		case err != nil:
 			return nil, err
 		case !below(target, s.Library): // one directory of the library may be in another
@@ -107,10 +108,12 @@ func (s seen) root(loader string) (*root, error) {
 	return r, nil
 }
 
-const (
-	loaderCache = "/etc/ld.so.cache" // tells the loader of directories beside its own
-	unwinder    = "libgcc_s.so.1"
-)
+// loaderCache tells the loader of directories beside its own.
+const loaderCache = "/etc/ld.so.cache"
+
+// companions lie beside the C library: what threads load when they end, and what every manylinux wheel
+// may ask for (PEP 600), as the modules of some build dependencies do.
+var companions = []string{"libgcc_s.so.1", "libstdc++.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libutil.so.1"}
 
 func below(name string, dirs []string) bool {
 	return slices.ContainsFunc(dirs, func(dir string) bool { return strings.HasPrefix(name, dir+"/") })
