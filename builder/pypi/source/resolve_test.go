@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -65,7 +66,7 @@ func TestResolve(t *testing.T) {
 	if err != nil || all[0].SHA256 != snapshot.Sum(newest.Bytes()) || all[0].Filename != newest.Filename() || !strings.HasSuffix(all[0].URL, newest.Filename()) {
 		t.Errorf("%+v, %v", all, err)
 	}
-	for _, requires := range [][]string{{"missing"}, {"backend>5"}, {"only-source"}, {"backend<2", "backend>=2"}} {
+	for _, requires := range [][]string{{"missing"}, {"only-source"}, {"backend<2", "backend>=2"}} {
 		_, err := source.Resolve(b, t.Context(), requires, nil)
 		var f *source.Failure
 		if !errors.As(err, &f) || f.Reason != source.MissingRequirement {
@@ -88,6 +89,30 @@ func TestResolveSilence(t *testing.T) {
 	_, err = source.Resolve(b, t.Context(), []string{"backend"}, nil)
 	if !errors.Is(err, builder.ErrUnreachable) || strings.Contains(err.Error(), "secret") {
 		t.Errorf("nobody listens: %v", err)
+	}
+}
+
+// An interpreter without a pip has the one that ensurepip brings; where there is none that can choose,
+// the error says what to do.
+func TestResolvePip(t *testing.T) {
+	indexOf(t, pypitest.Wheel{Name: "backend"})
+	dir := t.TempDir()
+	if out, err := exec.Command("python3", "-m", "venv", "--without-pip", dir).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	b := open(t, "python3", func(c *source.Config) { c.Interpreter.Executable = filepath.Join(dir, "bin/python") })
+	if all, err := source.Resolve(b, t.Context(), []string{"backend"}, nil); err != nil || len(all) != 1 {
+		t.Errorf("with the pip of ensurepip: %v, %v", all, err)
+	}
+	old := filepath.Join(dir, "old")
+	if err := os.WriteFile(old, []byte("#!/bin/sh\ncase \"$*\" in *report.json*) exit 90;; esac\nexec python3 \"$@\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b = open(t, "python3", func(c *source.Config) { c.Interpreter.Executable = old })
+	_, err := source.Resolve(b, t.Context(), []string{"backend"}, nil)
+	var h interface{ Hint() string }
+	if !errors.As(err, &h) || !strings.Contains(h.Hint(), "pip 22.2") {
+		t.Errorf("without a pip: %v", err)
 	}
 }
 

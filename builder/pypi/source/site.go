@@ -4,12 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
-	"os/exec"
 	"path"
-	"path/filepath"
 	"strings"
-	"time"
 
 	"larder/builder/pypi/wheel"
 )
@@ -31,7 +29,7 @@ func (b *Builder) site(ctx context.Context, all []Dependency) (string, error) {
 			os.RemoveAll(dir)
 			return "", err
 		}
-		return dir, os.Chmod(dir, 0o755)
+		return dir, nil
 	})
 }
 
@@ -47,7 +45,13 @@ func (b *Builder) fill(ctx context.Context, dir string, all []Dependency) error 
 			return fmt.Errorf("unpack %s, which builds a source: %w", d.Filename, err)
 		}
 	}
-	return b.compile(ctx, dir)
+	// The sandbox's user is another, whatever this program's umask.
+	return fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			err = root.Chmod(name, 0o755)
+		}
+		return err
+	})
 }
 
 func (b *Builder) fillOne(ctx context.Context, root *os.Root, d Dependency) error {
@@ -99,23 +103,11 @@ func unpackFile(root *os.Root, w *wheel.Wheel, f *wheel.File, place string) erro
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(to, r)
+	if _, err = io.Copy(to, r); err == nil {
+		err = to.Chmod(mode)
+	}
 	if closed := to.Close(); err == nil {
 		err = closed
 	}
 	return err
-}
-
-const compileTime = 5 * time.Minute
-
-// compile gives the modules their bytecode, which spares each of several runs the time. It reads them
-// and runs nothing of them. What does not compile is left to the build.
-func (b *Builder) compile(ctx context.Context, dir string) error {
-	call, cancel := context.WithTimeout(ctx, compileTime)
-	defer cancel()
-	cmd := exec.CommandContext(call, b.cfg.Interpreter.Executable, "-I", "-m", "compileall", "-q", "-q",
-		"--invalidation-mode", "unchecked-hash", "-s", dir, "-p", b.root.site, filepath.Clean(dir))
-	cmd.WaitDelay = time.Second
-	_ = cmd.Run() // it ends with 1 where one file does not compile
-	return ctx.Err()
 }
