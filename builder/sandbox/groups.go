@@ -26,11 +26,10 @@ type groups struct {
 
 // openGroups tries which groups can be had, and removes those of runs that were killed.
 func (r *Runner) openGroups() error {
-	var st unix.Stat_t
-	if err := unix.Fstat(int(r.dir.Fd()), &st); err != nil {
-		return &os.PathError{Op: "stat", Path: r.dir.Name(), Err: err}
+	var err error
+	if r.groups.prefix, err = groupPrefix(r.dir); err != nil {
+		return err
 	}
-	r.groups.prefix = fmt.Sprintf("larder-sandbox-%x-%x-", st.Dev, st.Ino)
 	// Nobody else holds the directory: who made what is left has ended.
 	if unix.Flock(int(r.dir.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
 		for _, dir := range groupDirs(r.groups.prefix + "*") {
@@ -44,6 +43,15 @@ func (r *Runner) openGroups() error {
 	}
 	r.groups.try()
 	return nil
+}
+
+// groupPrefix is what the names of a scratch directory's groups begin with.
+func groupPrefix(dir *os.File) (string, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(dir.Fd()), &st); err != nil {
+		return "", &os.PathError{Op: "stat", Path: dir.Name(), Err: err}
+	}
+	return fmt.Sprintf("larder-sandbox-%x-%x-", st.Dev, st.Ino), nil
 }
 
 // try makes a group to see what it can limit.
@@ -76,6 +84,9 @@ func (g *groups) try() {
 	g.processes = has("pids", "pids.max", "pids.max")
 	g.cpus = has("cpuset", "cpuset.cpus", "cpuset.cpus")
 }
+
+// none says that there is no group to limit anything.
+func (g groups) none() bool { return !g.memory && !g.processes && !g.cpus }
 
 func (g groups) newName() string { return g.prefix + strings.ToLower(rand.Text()[:10]) }
 

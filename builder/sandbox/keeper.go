@@ -1,11 +1,13 @@
 package sandbox
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,8 +17,11 @@ import (
 // keeperName is what the keeper is called by: the name under which this program, whichever it is, is not itself.
 const keeperName = "larder-sandbox-keeper"
 
-// reportFD is where the keeper writes its report.
-const reportFD = 3
+// The keeper's own descriptors.
+const (
+	reportFD = 3 // where it writes its report
+	leashFD  = 4 // the end of a pipe whose other end is its caller's only
+)
 
 // report is how a container ended, or why there was none.
 type report struct {
@@ -27,10 +32,16 @@ type report struct {
 // The keeper is the first process of a pid namespace: with it ends whatever is in there. It is this
 // program, started once more; a program that links this package is one before its main function.
 func init() {
-	if len(os.Args) == 2 && os.Args[0] == keeperName {
+	switch {
+	case len(os.Args) == 0:
+	case os.Args[0] == trialPath:
+		os.Exit(0)
+	case os.Args[0] == keeperName:
 		unix.CloseOnExec(reportFD)
+		unix.CloseOnExec(leashFD)
+		go stay()
 		out := os.NewFile(reportFD, "report")
-		status, err := keep(os.Args[1])
+		status, err := keep(os.Args[1:])
 		said := report{Status: status}
 		if err != nil {
 			said.Error = err.Error()
@@ -42,9 +53,16 @@ func init() {
 	}
 }
 
+// stay ends the keeper with its caller. The kernel does so too, but not where the caller is killed while
+// it starts the keeper: a process looks for the death of a parent that is in its own pid namespace.
+func stay() {
+	_, _ = os.NewFile(leashFD, "leash").Read(make([]byte, 1))
+	os.Exit(1)
+}
+
 // keep has the runtime make and start the container, and waits for its end. init has the first
 // thread to itself, so that what started is a child of a thread that stays.
-func keep(runtime string) (status int, err error) {
+func keep(runtime []string) (status int, err error) {
 	// Runtimes look up processes by their numbers in our namespace.
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return 0, fmt.Errorf("mount proc: %w", err)
@@ -71,15 +89,26 @@ func keep(runtime string) (status int, err error) {
 }
 
 // call runs the runtime. What it starts has its standard files, which are the container's.
-func call(runtime string, args ...string) error {
-	cmd := exec.Command(runtime, append([]string{"--root", stateDir, "--log", runtimeLog}, args...)...)
+func call(runtime []string, args ...string) error {
+	cmd := exec.Command(runtime[0], slices.Concat(runtime[1:], []string{"--root", stateDir, "--log", runtimeLog, "--log-format", "json"}, args)...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	err := cmd.Run()
 	if err == nil {
 		return nil
 	}
-	said, _ := os.ReadFile(runtimeLog)
-	return fmt.Errorf("%s %s: %w: %s", runtime, args[0], err, strings.TrimSpace(string(said)))
+	log, _ := os.ReadFile(runtimeLog)
+	return fmt.Errorf("%s %s: %w: %s", runtime[0], args[0], err, message(log))
+}
+
+// message is the last that a runtime's log says, which is why it ended.
+func message(log []byte) (last string) {
+	for line := range bytes.Lines(log) {
+		var said struct{ Msg string }
+		if json.Unmarshal(line, &said) == nil && said.Msg != "" {
+			last = said.Msg
+		}
+	}
+	return last
 }
 
 // wait waits for the container's first process, and for whatever else ends meanwhile.

@@ -1,20 +1,14 @@
 package sandbox
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -46,6 +40,10 @@ func (s Spec) check() error {
 	switch {
 	case len(s.Args) == 0:
 		return errors.New("sandbox: no command")
+	case s.Dir != "" && !path.IsAbs(s.Dir):
+		return fmt.Errorf("sandbox: working directory %q is not absolute", s.Dir)
+	case s.Limits.Time < 0 || min(s.Limits.Memory, s.Limits.Output, s.Limits.Log, int64(s.Limits.Processes)) < 0:
+		return fmt.Errorf("sandbox: a limit below zero: %+v", s.Limits)
 	case s.Vary != 0 && s.Vary != 1:
 		return fmt.Errorf("sandbox: variant %d: there are 0 and 1", s.Vary)
 	}
@@ -100,143 +98,4 @@ func first(all unix.CPUSet, n int) (some unix.CPUSet, list string) {
 		}
 	}
 	return some, strings.Join(names, ",")
-}
-
-// container is one that runs.
-type container struct {
-	keeper *exec.Cmd
-	limits Limits
-	name   string // of its group
-	output *os.File
-
-	mu    sync.Mutex
-	limit string // the first that was met
-	log   bytes.Buffer
-}
-
-// watch runs the container of the bundle, and ends it at its limits.
-func (r *Runner) watch(ctx context.Context, l Limits, name string, output *os.Root) (*Result, error) {
-	dir, err := output.Open(".")
-	if err != nil {
-		return nil, err
-	}
-	defer dir.Close()
-	c := &container{limits: l, name: name, output: dir}
-	said, logged, err := c.start(r.runtime)
-	if err != nil {
-		return nil, err
-	}
-	defer said.Close()
-	defer logged.Close()
-	ended := make(chan struct{})
-	var others sync.WaitGroup
-	others.Go(func() { c.guard(ctx, ended) })
-	others.Go(func() { c.read(logged) })
-	text, _ := io.ReadAll(said)
-	werr := c.keeper.Wait()
-	close(ended)
-	others.Wait()
-	c.meet(c.met())
-	return c.result(ctx, text, werr, output)
-}
-
-// start starts the keeper. What it reports, and what the container says, can be read.
-func (c *container) start(runtime string) (said, logged *os.File, err error) {
-	said, report, err := os.Pipe()
-	if err != nil {
-		return nil, nil, err
-	}
-	defer report.Close()
-	logged, log, err := os.Pipe()
-	if err != nil {
-		said.Close()
-		return nil, nil, err
-	}
-	defer log.Close()
-	c.keeper = &exec.Cmd{
-		Path: "/proc/self/exe", Args: []string{keeperName, runtime}, Env: []string{"PATH=" + os.Getenv("PATH")}, Dir: "/",
-		Stdout: log, Stderr: log, ExtraFiles: []*os.File{report},
-		SysProcAttr: &syscall.SysProcAttr{
-			Cloneflags:   unix.CLONE_NEWPID | unix.CLONE_NEWUTS,
-			Unshareflags: unix.CLONE_NEWNS, // its /proc is not the thread's
-			Pdeathsig:    unix.SIGKILL,
-		},
-	}
-	if err := c.keeper.Start(); err != nil {
-		said.Close()
-		logged.Close()
-		return nil, nil, fmt.Errorf("start the sandbox's keeper: %w", err)
-	}
-	return said, logged, nil
-}
-
-// meet ends the container for a limit; "" is none.
-func (c *container) meet(limit string) {
-	if limit == "" {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.limit == "" {
-		c.limit = limit
-		_ = c.keeper.Process.Kill()
-	}
-}
-
-// met is a limit that can be looked up.
-func (c *container) met() string {
-	if full(c.output) {
-		return LimitOutput
-	}
-	return exceeded(c.name)
-}
-
-// guard looks for limits until the container has ended. A flood is over in less than a look; what
-// it was is then still to be seen.
-func (c *container) guard(ctx context.Context, ended <-chan struct{}) {
-	look := time.NewTicker(50 * time.Millisecond)
-	defer look.Stop()
-	end := time.NewTimer(c.limits.Time)
-	defer end.Stop()
-	for {
-		select {
-		case <-ended:
-			return
-		case <-ctx.Done():
-			_ = c.keeper.Process.Kill()
-			return
-		case <-end.C:
-			c.meet(LimitTime)
-		case <-look.C:
-			c.meet(c.met())
-		}
-	}
-}
-
-// read keeps what the container says, up to the limit. More ends it.
-func (c *container) read(logged io.Reader) {
-	_, _ = io.Copy(&c.log, io.LimitReader(logged, c.limits.Log))
-	if n, _ := io.Copy(io.Discard, io.LimitReader(logged, 1)); n > 0 {
-		c.meet(LimitLog)
-	}
-	_, _ = io.Copy(io.Discard, logged)
-}
-
-// result is what the keeper's report, or its end without one, says.
-func (c *container) result(ctx context.Context, text []byte, werr error, output *os.Root) (*Result, error) {
-	result := &Result{Log: c.log.Bytes(), Limit: c.limit, Output: output}
-	var said report
-	switch {
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
-	case c.limit != "":
-		result.Status = 128 + int(unix.SIGKILL)
-		return result, nil
-	case json.Unmarshal(text, &said) != nil:
-		return nil, fmt.Errorf("the sandbox's keeper ended early: %w", errors.Join(werr, errors.New(string(c.log.Bytes()))))
-	case said.Error != "":
-		return nil, &overlay.Problem{Kind: ErrUnsupported, Text: "no container: " + said.Error, Advice: "try the runtime by hand, or install another: runc and crun are looked for on PATH"}
-	}
-	result.Status = said.Status
-	return result, nil
 }

@@ -2,8 +2,6 @@ package sandbox
 
 import (
 	"os"
-	"os/exec"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,7 +14,7 @@ var ErrUnsupported = overlay.ErrUnsupported
 
 // Spec is one command in a container without network.
 type Spec struct {
-	Args, Env []string // the program by its path in the container; all of its environment
+	Args, Env []string // the program by its path in the container; all of its environment, but for HOME=/ where it has none
 	Dir       string   // working directory in the container; "": /build
 	Mounts    []Mount
 	Files     map[string][]byte // small files laid into the container's root, by absolute path; mode 0555
@@ -59,23 +57,23 @@ func (r *Result) Close() error { return r.Output.Close() }
 // Runner runs commands. It may run several at once.
 type Runner struct {
 	dir     *os.File // held, so that nobody takes our control groups for those of the dead
-	runtime string
+	runtime []string // the program, and what it is told each time
 	groups  groups
 }
 
-// Open finds a runtime. dir is a directory for scratch files, on a file system that has
-// space for the output of a command for each one that runs at a time; whatever is killed, no file is left there.
+// Open finds a runtime and tries it. dir is a directory for scratch files, on a file system that has
+// space for the output of each command that runs at a time; whatever is killed, no file is left there.
 func Open(dir string) (*Runner, error) {
-	runtime, err := findRuntime()
-	if err != nil {
-		return nil, err
-	}
 	d, err := os.OpenFile(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
-	r := &Runner{dir: d, runtime: runtime}
-	if err := r.openGroups(); err != nil {
+	r := &Runner{dir: d}
+	err = r.openGroups()
+	if err == nil {
+		err = r.findRuntime()
+	}
+	if err != nil {
 		d.Close()
 		return nil, err
 	}
@@ -84,16 +82,6 @@ func Open(dir string) (*Runner, error) {
 
 // Close ends the use of the scratch directory. Results stay usable.
 func (r *Runner) Close() error { return r.dir.Close() }
-
-func findRuntime() (string, error) {
-	for _, name := range []string{"runc", "crun"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return filepath.Abs(path)
-		}
-	}
-	return "", &overlay.Problem{Kind: ErrUnsupported, Text: "no container runtime: neither runc nor crun is on PATH",
-		Advice: "install runc (apt-get install runc, dnf install runc) or crun"}
-}
 
 // filled are the limits with the defaults for what is 0.
 func (l Limits) filled() Limits {

@@ -15,12 +15,17 @@ import (
 // A file has 8 KiB on average, as file systems expect it of small files.
 const bytesPerFile = 8 << 10
 
+// slack is what a file system has more than a command may use: one that is nearly full refuses a
+// write as a whole, and the limit is to be met nevertheless.
+const slack = 8 << 20
+
 // mountSpace mounts an empty file system of so many bytes at spaceDir: in memory, or ext4 in a
 // file of the scratch directory that has no name, through a loop device that ends with its mount.
 func (r *Runner) mountSpace(v variant, size int64) error {
 	if !v.ext4 {
-		return mountTmpfs(spaceDir, fmt.Sprintf("mode=755,size=%d,nr_inodes=%d", size, size/bytesPerFile))
+		return mountTmpfs(spaceDir, fmt.Sprintf("mode=755,size=%d,nr_inodes=%d", size+slack, (size+slack)/bytesPerFile))
 	}
+	size += size/16 + slack // its inodes, and what it keeps for itself
 	file, err := r.unnamed(size)
 	if err != nil {
 		return err
@@ -69,8 +74,23 @@ func format(file *os.File) error {
 	return nil
 }
 
-// full says whether nothing more fits on the file system that output is on.
-func full(output *os.File) bool {
+// space is the file system that an open directory is on, and what was free at first.
+type space struct {
+	dir  *os.File
+	free uint64
+}
+
+func newSpace(dir *os.File) (space, error) {
 	var st unix.Statfs_t
-	return unix.Fstatfs(int(output.Fd()), &st) == nil && (st.Bavail*uint64(st.Bsize) < 64<<10 || st.Ffree == 0)
+	if err := unix.Fstatfs(int(dir.Fd()), &st); err != nil {
+		return space{}, &os.PathError{Op: "statfs", Path: dir.Name(), Err: err}
+	}
+	return space{dir, st.Bavail * uint64(st.Bsize)}, nil
+}
+
+// used says whether so many bytes, or all files, are in use.
+func (s space) used(size int64) bool {
+	var st unix.Statfs_t
+	err := unix.Fstatfs(int(s.dir.Fd()), &st)
+	return err == nil && (st.Bavail*uint64(st.Bsize)+uint64(size) <= s.free || st.Ffree == 0)
 }

@@ -1,7 +1,9 @@
 package sandbox
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -51,7 +53,7 @@ func config(s Spec, v variant, cpus string, g groups, name string) *specs.Spec {
 		Hostname: hostname,
 		Root:     &specs.Root{Path: rootDir, Readonly: true},
 		Process: &specs.Process{
-			Args: s.Args, Env: s.Env, Cwd: s.Dir,
+			Args: s.Args, Env: withHome(s.Env), Cwd: s.Dir,
 			User:            specs.User{Umask: &umask},
 			Capabilities:    &specs.LinuxCapabilities{},
 			NoNewPrivileges: true,
@@ -76,6 +78,14 @@ func config(s Spec, v variant, cpus string, g groups, name string) *specs.Spec {
 			ReadonlyPaths: []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"},
 		},
 	}
+}
+
+// withHome adds the home directory that a runtime would choose, each its own.
+func withHome(env []string) []string {
+	if slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, "HOME=") }) {
+		return env
+	}
+	return append(slices.Clip(env), "HOME=/")
 }
 
 // rlimits are a process's limits: of all hosts the same.
