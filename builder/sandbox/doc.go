@@ -30,7 +30,8 @@
 // # Where control groups cannot be had
 //
 // Memory and processes are limited by control groups, version 1 or 2, at the root of their
-// hierarchies. Where the container's runtime cannot have them (in a container without their controllers),
-// the limits of a process are the next best: address space of each process, processes of the
-// container's user, the size of a file.
+// hierarchies. Where those cannot be had (in a container that may not write to them), the memory that
+// processes occupy and their number are looked at twenty times a second, and behind that stand the
+// limits of a process: address space, never below 2 GiB, as runtimes need that much; processes of the
+// container's user; the size of a file. A flood may then go beyond its limit for a moment.
 package sandbox

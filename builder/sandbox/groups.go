@@ -58,7 +58,10 @@ func groupPrefix(dir *os.File) (string, error) {
 func (g *groups) try() {
 	// Version 2 gives a group only what its parent hands down. Version 1 knows no such file.
 	for _, c := range []string{"+memory", "+pids", "+cpuset"} {
-		_ = os.WriteFile(filepath.Join(groupsDir, "cgroup.subtree_control"), []byte(c), 0)
+		if f, err := os.OpenFile(filepath.Join(groupsDir, "cgroup.subtree_control"), os.O_WRONLY, 0); err == nil {
+			_, _ = f.WriteString(c)
+			f.Close()
+		}
 	}
 	name := g.newName()
 	defer removeGroups(name)
@@ -88,7 +91,16 @@ func (g *groups) try() {
 // none says that there is no group to limit anything.
 func (g groups) none() bool { return !g.memory && !g.processes && !g.cpus }
 
+// newName is for the group of one run.
 func (g groups) newName() string { return g.prefix + strings.ToLower(rand.Text()[:10]) }
+
+// path is what the runtime is told of a group: "" where it is to go on without.
+func (g groups) path(name string) string {
+	if g.none() {
+		return ""
+	}
+	return "/" + name
+}
 
 // resources are the limits of a container's group. What is written to a tmpfs counts as memory, so
 // it has room there.

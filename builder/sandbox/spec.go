@@ -43,8 +43,8 @@ func newVariant(vary, processors int) variant {
 	return variant{firstUID + 0x10000*uint32(vary), max(1, processors/2), true}
 }
 
-// config is the runtime's: container is the name of its control group, "" for none with limits.
-func config(s Spec, v variant, cpus string, g groups, name string) *specs.Spec {
+// config is the runtime's: group is the container's control group.
+func config(s Spec, v variant, cpus string, g groups, group string) *specs.Spec {
 	umask := uint32(0o022)
 	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: v.uid, Size: 1}}
 	first := 1000
@@ -69,7 +69,7 @@ func config(s Spec, v variant, cpus string, g groups, name string) *specs.Spec {
 			UIDMappings: ids, GIDMappings: ids,
 			Namespaces: []specs.LinuxNamespace{{Type: specs.UserNamespace}, {Type: specs.PIDNamespace}, {Type: specs.MountNamespace},
 				{Type: specs.NetworkNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace}, {Type: specs.CgroupNamespace}},
-			CgroupsPath: "/" + name,
+			CgroupsPath: g.path(group),
 			Resources:   g.resources(s.Limits, v, cpus),
 			Seccomp:     profile(),
 			// What tells of the host, or acts on it.
@@ -99,7 +99,8 @@ func rlimits(l Limits, g groups) []specs.POSIXRlimit {
 		all = append(all, limit("RLIMIT_NPROC", uint64(l.Processes)))
 	}
 	if !g.memory {
-		all = append(all, limit("RLIMIT_AS", uint64(l.Memory)), limit("RLIMIT_FSIZE", uint64(l.Output)))
+		// Runtimes and languages reserve address space that they never use; what is used is looked at.
+		all = append(all, limit("RLIMIT_AS", uint64(max(l.Memory, 2<<30))), limit("RLIMIT_FSIZE", uint64(l.Output)))
 	}
 	return all
 }
