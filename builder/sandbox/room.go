@@ -18,7 +18,7 @@ import (
 // scratchDirs are the writable directories, and their modes.
 var scratchDirs = map[string]os.FileMode{"out": 0o755, "build": 0o755, "tmp": 0o777 | os.ModeSticky, "dev/shm": 0o777 | os.ModeSticky}
 
-// devices are those that no program does without.
+// devices are the host's that no program does without. The runtime mounts them.
 var devices = []string{"null", "zero", "full", "random", "urandom"}
 
 var links = map[string]string{"dev/fd": "/proc/self/fd", "dev/stdin": "/proc/self/fd/0", "dev/stdout": "/proc/self/fd/1", "dev/stderr": "/proc/self/fd/2"}
@@ -99,6 +99,11 @@ func furnish(root *os.Root, s Spec, v variant) error {
 			return err
 		}
 	}
+	for _, name := range devices {
+		if err := putFile(root, "dev/"+name, nil); err != nil {
+			return err
+		}
+	}
 	for name, to := range links {
 		if err := root.Symlink(to, name); err != nil {
 			return err
@@ -127,6 +132,9 @@ func bindScratch(dir string, mode os.FileMode, uid int) error {
 	if err := os.Chown(from, uid, uid); err != nil {
 		return err
 	}
+	if strings.HasPrefix(dir, "dev/") {
+		return nil // the runtime's to mount
+	}
 	if err := unix.Mount(from, filepath.Join(rootDir, dir), "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("bind /%s: %w", dir, err)
 	}
@@ -153,11 +161,8 @@ type bind struct {
 	isDir bool
 }
 
-// cloneAll clones mounts and devices, those above others first.
+// cloneAll clones mounts, those above others first.
 func cloneAll(mounts []Mount) (all []bind, err error) {
-	for _, name := range devices {
-		mounts = append(slices.Clip(mounts), Mount{"/dev/" + name, "/dev/" + name})
-	}
 	mounts = slices.SortedStableFunc(slices.Values(mounts), func(a, b Mount) int { return strings.Compare(inside(a.Target), inside(b.Target)) })
 	for _, m := range mounts {
 		b, err := clone(m)
@@ -178,14 +183,11 @@ func clone(m Mount) (b bind, err error) {
 		return b, &os.PathError{Op: "open_tree", Path: m.Source, Err: err}
 	}
 	b = bind{from: os.NewFile(uintptr(fd), m.Source), at: inside(m.Target)}
-	set := uint64(unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID)
 	st, err := b.from.Stat()
 	if err == nil {
 		b.isDir = st.IsDir()
-		if st.Mode()&os.ModeDevice == 0 {
-			set |= unix.MOUNT_ATTR_NODEV
-		}
-		err = unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &unix.MountAttr{Attr_set: set})
+		err = unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE,
+			&unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV})
 	}
 	if err != nil {
 		b.from.Close()

@@ -60,11 +60,7 @@ func config(s Spec, v variant, cpus string, g groups, group string) *specs.Spec 
 			OOMScoreAdj:     &first, // where the host itself lacks memory
 			Rlimits:         rlimits(s.Limits, g),
 		},
-		Mounts: []specs.Mount{
-			{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
-			// Already there. A runtime makes no devices where it finds a mount of them.
-			{Destination: "/dev", Type: "bind", Source: rootDir + "/dev", Options: []string{"rbind"}},
-		},
+		Mounts: mounts(),
 		Linux: &specs.Linux{
 			UIDMappings: ids, GIDMappings: ids,
 			Namespaces: []specs.LinuxNamespace{{Type: specs.UserNamespace}, {Type: specs.PIDNamespace}, {Type: specs.MountNamespace},
@@ -78,6 +74,21 @@ func config(s Spec, v variant, cpus string, g groups, group string) *specs.Spec 
 			ReadonlyPaths: []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"},
 		},
 	}
+}
+
+// mounts are those that only the runtime can make, or insists on making. It makes no devices of its
+// own choice where /dev is one of them.
+func mounts() []specs.Mount {
+	all := []specs.Mount{{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}}}
+	bind := func(to, from string) {
+		all = append(all, specs.Mount{Destination: to, Type: "bind", Source: from, Options: []string{"bind"}})
+	}
+	bind("/dev", rootDir+"/dev")
+	bind("/dev/shm", spaceDir+"/shm")
+	for _, name := range devices {
+		bind("/dev/"+name, "/dev/"+name)
+	}
+	return all
 }
 
 // withHome adds the home directory that a runtime would choose, each its own.
