@@ -41,7 +41,7 @@ func (r *Runner) watch(ctx context.Context, l Limits, name string, output *os.Ro
 		return nil, err
 	}
 	c := &container{limits: l, name: name, counted: r.groups.memory && r.groups.processes, space: space}
-	pipes, err := c.start(r.runtime)
+	pipes, err := c.start(r.dir.Name(), r.runtime)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func (p pipes) close() {
 }
 
 // start starts the keeper.
-func (c *container) start(runtime []string) (ours pipes, err error) {
+func (c *container) start(dir string, runtime []string) (ours pipes, err error) {
 	var theirs pipes
 	defer func() {
 		theirs.close()
@@ -82,7 +82,7 @@ func (c *container) start(runtime []string) (ours pipes, err error) {
 		}
 	}
 	c.keeper = &exec.Cmd{
-		Path: "/proc/self/exe", Args: append([]string{keeperName}, runtime...), Env: []string{"PATH=" + os.Getenv("PATH")}, Dir: "/",
+		Path: "/proc/self/exe", Args: append([]string{keeperName, dir}, runtime...), Env: []string{"PATH=" + os.Getenv("PATH")}, Dir: "/",
 		Stdout: theirs.log, Stderr: theirs.log, ExtraFiles: []*os.File{theirs.report, theirs.leash},
 		SysProcAttr: &syscall.SysProcAttr{
 			Cloneflags:   unix.CLONE_NEWPID | unix.CLONE_NEWUTS,

@@ -15,7 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const groupsDir = "/sys/fs/cgroup"
+const (
+	groupsDir = "/sys/fs/cgroup"
+	groupName = "larder-sandbox-" // all groups begin with it
+)
 
 // groups is which control groups this host lets us have.
 type groups struct {
@@ -30,18 +33,29 @@ func (r *Runner) openGroups() error {
 	if r.groups.prefix, err = groupPrefix(r.dir); err != nil {
 		return err
 	}
-	// Nobody else holds the directory: who made what is left has ended.
-	if unix.Flock(int(r.dir.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-		for _, dir := range groupDirs(r.groups.prefix + "*") {
-			if err := removeGroup(dir); err != nil {
-				return err
-			}
-		}
+	if err := r.sweep(); err != nil {
+		return err
 	}
 	if err := unix.Flock(int(r.dir.Fd()), unix.LOCK_SH); err != nil {
 		return &os.PathError{Op: "lock", Path: r.dir.Name(), Err: err}
 	}
 	r.groups.try()
+	return nil
+}
+
+// sweep removes the groups of runs that were killed: at once those of our directory, where nobody else
+// holds it; after an hour those of others, which may be gone, with nobody to come back for them.
+func (r *Runner) sweep() error {
+	if unix.Flock(int(r.dir.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+		if err := removeGroups(r.groups.prefix + "*"); err != nil {
+			return err
+		}
+	}
+	for _, dir := range groupDirs(groupName + "*") {
+		if st, err := os.Stat(dir); err == nil && time.Since(st.ModTime()) > time.Hour {
+			_ = unix.Rmdir(dir) // one with processes stays
+		}
+	}
 	return nil
 }
 
@@ -51,7 +65,7 @@ func groupPrefix(dir *os.File) (string, error) {
 	if err := unix.Fstat(int(dir.Fd()), &st); err != nil {
 		return "", &os.PathError{Op: "stat", Path: dir.Name(), Err: err}
 	}
-	return fmt.Sprintf("larder-sandbox-%x-%x-", st.Dev, st.Ino), nil
+	return fmt.Sprintf("%s%x-%x-", groupName, st.Dev, st.Ino), nil
 }
 
 // try makes a group to see what it can limit.
@@ -160,8 +174,8 @@ func groupDirs(pattern string) []string {
 	return append(one, all...)
 }
 
-func removeGroups(name string) error {
-	for _, dir := range groupDirs(name) {
+func removeGroups(pattern string) error {
+	for _, dir := range groupDirs(pattern) {
 		if err := removeGroup(dir); err != nil {
 			return err
 		}

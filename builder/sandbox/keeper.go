@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// keeperName is what the keeper is called by: the name under which this program, whichever it is, is not itself.
+// keeperName is what the keeper is called by: the name under which this program, whichever it is, is
+// not itself. Its first argument is the scratch directory, for whoever wonders what it is.
 const keeperName = "larder-sandbox-keeper"
 
 // The keeper's own descriptors.
@@ -41,7 +42,7 @@ func init() {
 		unix.CloseOnExec(leashFD)
 		go stay()
 		out := os.NewFile(reportFD, "report")
-		status, err := keep(os.Args[1:])
+		status, err := keep(os.Args[2:])
 		said := report{Status: status}
 		if err != nil {
 			said.Error = err.Error()

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -44,20 +43,12 @@ func left(r *Runner) (all []string) {
 	for _, name := range groupDirs(r.groups.prefix + "*") {
 		all = append(all, name)
 	}
-	stats, _ := filepath.Glob("/proc/[0-9]*/status")
-	for _, name := range stats {
-		text, _ := os.ReadFile(name)
-		for line := range strings.Lines(string(text)) {
-			if ids, ok := strings.CutPrefix(line, "Uid:\t"); ok {
-				uid, _ := strconv.Atoi(strings.Fields(ids)[0])
-				if uid >= firstUID && uid <= firstUID+0x10000 {
-					all = append(all, "process "+name)
-				}
-			}
-		}
-		args, _ := os.ReadFile(filepath.Join(filepath.Dir(name), "cmdline"))
-		if strings.HasPrefix(string(args), keeperName) || strings.Contains(string(args), stateDir) {
-			all = append(all, "process "+name)
+	processes, _ := filepath.Glob("/proc/[0-9]*")
+	for _, p := range processes {
+		group, _ := os.ReadFile(p + "/cgroup")
+		args, _ := os.ReadFile(p + "/cmdline")
+		if strings.Contains(string(group), r.groups.prefix) || strings.HasPrefix(string(args), keeperName+"\x00"+r.dir.Name()+"\x00") {
+			all = append(all, "process "+p)
 		}
 	}
 	backing, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -74,7 +75,23 @@ func build(s Spec, v variant, space func() error) error {
 			return err
 		}
 	}
-	return unix.MountSetattr(unix.AT_FDCWD, rootDir, 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+	return seal()
+}
+
+// seal makes the root read-only. A program that this one starts at the moment, elsewhere, has our
+// descriptors until it runs; while one of them is for writing, the kernel says that the mount is busy.
+func seal() (err error) {
+	for range 200 {
+		err = unix.MountSetattr(unix.AT_FDCWD, rootDir, 0, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY})
+		if err != unix.EBUSY {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if err != nil {
+		return fmt.Errorf("make the container's root read-only: %w", err)
+	}
+	return nil
 }
 
 func mountTmpfs(at, data string) error {
