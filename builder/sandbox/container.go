@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"larder/snapshot/failpoint"
 )
 
 // container is one that runs.
@@ -46,6 +48,7 @@ func (r *Runner) watch(ctx context.Context, l Limits, name string, output *os.Ro
 		return nil, err
 	}
 	defer pipes.close()
+	failpoint.Here("sandbox: keeper started")
 	ended := make(chan struct{})
 	var others sync.WaitGroup
 	others.Go(func() { c.guard(ctx, ended) })
@@ -151,6 +154,11 @@ func (c *container) read(logged io.Reader) {
 	_, _ = io.Copy(io.Discard, logged)
 }
 
+// refusal is why a runtime made no container.
+type refusal struct{ said string }
+
+func (r *refusal) Error() string { return "no container: " + r.said }
+
 // result is what the keeper's report, or its end without one, says.
 func (c *container) result(ctx context.Context, text []byte, werr error, output *os.Root) (*Result, error) {
 	result := &Result{Log: c.log.Bytes(), Limit: c.limit, Output: output}
@@ -166,7 +174,7 @@ func (c *container) result(ctx context.Context, text []byte, werr error, output 
 		return nil, fmt.Errorf("the sandbox's keeper ended early: %w", errors.Join(werr, errors.New(string(c.log.Bytes()))))
 	}
 	if said.Error != "" {
-		return nil, fmt.Errorf("no container: %s", said.Error)
+		return nil, &refusal{said.Error}
 	}
 	result.Status = said.Status
 	return result, nil

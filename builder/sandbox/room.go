@@ -24,7 +24,7 @@ var devices = []string{"null", "zero", "full", "random", "urandom"}
 
 var links = map[string]string{"dev/fd": "/proc/self/fd", "dev/stdin": "/proc/self/fd/0", "dev/stdout": "/proc/self/fd/1", "dev/stderr": "/proc/self/fd/2"}
 
-// enter gives the calling thread a mount namespace of its own, from which nothing comes back.
+// enter gives the calling thread a mount namespace of its own, from which nothing comes back, and a umask.
 func enter() error {
 	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS); err != nil {
 		return fmt.Errorf("unshare mount namespace: %w", err)
@@ -32,6 +32,7 @@ func enter() error {
 	if err := unix.Mount("", "/", "", unix.MS_PRIVATE|unix.MS_REC, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
+	unix.Umask(0o022) // the thread's too: a container's user is nobody's group
 	return nil
 }
 
@@ -143,7 +144,7 @@ func bindScratch(dir string, mode os.FileMode, uid int) error {
 	if err := os.Mkdir(from, 0o755); err != nil {
 		return err
 	}
-	if err := os.Chmod(from, mode); err != nil { // whatever the umask
+	if err := os.Chmod(from, mode); err != nil {
 		return err
 	}
 	if err := os.Chown(from, uid, uid); err != nil {

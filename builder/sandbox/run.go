@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/overlay"
+	"larder/snapshot/failpoint"
 )
 
 // Run runs a command to its end. An error is the host's, the specification's or the context's, never the
@@ -64,6 +65,7 @@ func (r *Runner) run(ctx context.Context, s Spec) (_ *Result, err error) {
 	if err := build(s, v, func() error { return r.mountSpace(v, s.Limits.Output) }); err != nil {
 		return nil, err
 	}
+	failpoint.Here("sandbox: root built")
 	name := r.groups.newName()
 	if err := writeBundle(config(s, v, cpus, r.groups, name)); err != nil {
 		return nil, err
@@ -78,6 +80,7 @@ func (r *Runner) run(ctx context.Context, s Spec) (_ *Result, err error) {
 		return nil, fmt.Errorf("set processors: %w", err)
 	}
 	result, err := r.watch(ctx, s.Limits, name, output)
+	failpoint.Here("sandbox: command ended")
 	if gone := removeGroups(name); err == nil {
 		err = gone
 	}

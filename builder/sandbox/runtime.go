@@ -4,6 +4,7 @@ import (
 	"context"
 	"debug/elf"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,36 +39,38 @@ func (r *Runner) findRuntime() error {
 		if err == nil {
 			err = r.try()
 		}
-		if err == nil {
-			return nil
+		var refused *refusal
+		if !errors.As(err, &refused) {
+			return err
 		}
-		refusals = append(refusals, err.Error())
+		refusals = append(refusals, refused.said)
 	}
 	if refusals == nil {
 		return &overlay.Problem{Kind: ErrUnsupported, Text: "no container runtime: neither runc nor crun is on PATH",
 			Advice: "install runc (apt-get install runc, dnf install runc) or crun"}
 	}
-	return &overlay.Problem{Kind: ErrUnsupported, Text: strings.Join(refusals, "; "),
+	return &overlay.Problem{Kind: ErrUnsupported, Text: "no container: " + strings.Join(refusals, "; "),
 		Advice: "a container of one's own user, network and control group must be possible here: try runc or crun by hand"}
 }
 
 // trialPath is what this program is called in the container of a trial, where it ends at once.
 const trialPath = "/larder-sandbox-trial"
 
-// try runs this program in a container, with the libraries that it may need.
+// try runs this program in a container, with the libraries that it may need: in the variant
+// that asks more of the host.
 func (r *Runner) try() error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	s := Spec{Args: []string{trialPath}, Mounts: append(libraries(self), Mount{self, trialPath}), Limits: Limits{Output: 1 << 20}, Dir: "/"}
+	s := Spec{Args: []string{trialPath}, Mounts: append(libraries(self), Mount{self, trialPath}), Limits: Limits{Output: 1 << 20}, Vary: 1}
 	result, err := r.Run(context.Background(), s)
 	if err != nil {
 		return err
 	}
 	defer result.Close()
 	if result.Status != 0 || result.Limit != "" {
-		return errors.New("a container to try it did not run: " + string(result.Log) + result.Limit)
+		return &refusal{fmt.Sprintf("a trial ended with status %d: %s%s", result.Status, result.Log, result.Limit)}
 	}
 	return nil
 }

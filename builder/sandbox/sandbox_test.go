@@ -6,12 +6,15 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"larder/overlay"
 )
@@ -89,7 +92,19 @@ func TestMountStatus(t *testing.T) {
 	}
 }
 
-func TestMountOrdinaryPrograms(t *testing.T) { both(t, deed(t, "ordinary"), wantDone) }
+// Whatever its caller's umask, a command's user reads its files, and its own umask is 022.
+func TestMountUmask(t *testing.T) {
+	defer unix.Umask(unix.Umask(0o077))
+	s := deed(t, "ordinary")
+	s.Files = map[string][]byte{"/etc/deep/file": nil}
+	wantDone(t, run(t, open(t), s))
+}
+
+func TestMountOrdinaryPrograms(t *testing.T) {
+	s := deed(t, "ordinary")
+	s.Files = map[string][]byte{"/etc/deep/file": nil}
+	both(t, s, wantDone)
+}
 
 func TestMountNoNetwork(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -115,51 +130,6 @@ func TestMountWritesOutsideRefused(t *testing.T) {
 }
 
 func TestMountSystemCallsRefused(t *testing.T) { both(t, deed(t, "calls"), wantDone) }
-
-func TestMountLimits(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		spec  Spec
-		limit string
-	}{
-		{"processes", deed(t, "fork"), LimitProcesses},
-		{"memory", deed(t, "eat"), LimitMemory},
-		{"output", deed(t, "fill", "/out/flood"), LimitOutput},
-		{"tmp", deed(t, "fill", "/tmp/flood"), LimitOutput},
-		{"shm", deed(t, "fill", "/dev/shm/flood"), LimitOutput},
-		{"time", deed(t, "sleep"), LimitTime},
-		{"log", deed(t, "chatter"), LimitLog},
-	} {
-		c.spec.Limits = Limits{Time: 20 * time.Second, Memory: 64 << 20, Processes: 100, Output: 16 << 20}
-		if c.limit == LimitTime {
-			c.spec.Limits.Time = 500 * time.Millisecond
-		}
-		t.Run(c.name, func(t *testing.T) {
-			both(t, c.spec, func(t *testing.T, got *Result) {
-				if got.Limit != c.limit || got.Status == 0 {
-					t.Errorf("limit %q, status %d, log %.2000s", got.Limit, got.Status, got.Log)
-				}
-				if len(got.Log) > 1<<20 || c.limit == LimitLog && len(got.Log) != 1<<20 {
-					t.Errorf("a log of %d bytes", len(got.Log))
-				}
-			})
-		})
-	}
-}
-
-// Without groups, too, each limit ends a command.
-func TestMountLimitsWithoutGroups(t *testing.T) {
-	r := open(t)
-	r.groups = groups{prefix: r.groups.prefix}
-	for name, limit := range map[string]string{"fork": LimitProcesses, "eat": LimitMemory, "nothing": ""} {
-		s := deed(t, name)
-		s.Limits = Limits{Time: 20 * time.Second, Memory: 256 << 20, Processes: 100, Output: 16 << 20}
-		if got := run(t, r, s); got.Limit != limit {
-			t.Errorf("%s: limit %q, status %d, log %.2000s", name, got.Limit, got.Status, got.Log)
-		}
-	}
-	leaveNothing(t, r)
-}
 
 func TestMountDaemonsDie(t *testing.T) {
 	both(t, deed(t, "daemon"), func(t *testing.T, got *Result) {
@@ -312,6 +282,8 @@ func TestMountErrors(t *testing.T) {
 func TestMountNoRuntime(t *testing.T) {
 	t.Setenv("TMPDIR", "/var/tmp") // no programs are found in /tmp
 	bin := t.TempDir()
+	format, err := exec.LookPath("mkfs.ext4")
+	must(t, err)
 	t.Setenv("PATH", bin)
 	check := func(want string) {
 		t.Helper()
@@ -322,6 +294,10 @@ func TestMountNoRuntime(t *testing.T) {
 		}
 	}
 	check("neither runc nor crun is on PATH")
-	must(t, os.WriteFile(filepath.Join(bin, "runc"), []byte("#!/bin/sh\necho it is broken >&2\necho '{\"msg\":\"it is broken\"}' > \"$4\"\nexit 1\n"), 0o755))
+	runc := filepath.Join(bin, "runc")
+	must(t, os.WriteFile(runc, nil, 0o755))
+	check("mkfs.ext4 is not on PATH")
+	must(t, os.Symlink(format, filepath.Join(bin, "mkfs.ext4")))
+	must(t, os.WriteFile(runc, []byte("#!/bin/sh\necho it is broken >&2\necho '{\"msg\":\"it is broken\"}' > \"$4\"\nexit 1\n"), 0o755))
 	check("runc create: exit status 1: it is broken")
 }

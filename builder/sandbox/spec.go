@@ -47,7 +47,7 @@ func newVariant(vary, processors int) variant {
 func config(s Spec, v variant, cpus string, g groups, group string) *specs.Spec {
 	umask := uint32(0o022)
 	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: v.uid, Size: 1}}
-	first := 1000
+	oomScore := 1000 // the first to go where the host itself lacks memory
 	return &specs.Spec{
 		Version:  "1.0.2",
 		Hostname: hostname,
@@ -57,7 +57,7 @@ func config(s Spec, v variant, cpus string, g groups, group string) *specs.Spec 
 			User:            specs.User{Umask: &umask},
 			Capabilities:    &specs.LinuxCapabilities{},
 			NoNewPrivileges: true,
-			OOMScoreAdj:     &first, // where the host itself lacks memory
+			OOMScoreAdj:     &oomScore,
 			Rlimits:         rlimits(s.Limits, g),
 		},
 		Mounts: mounts(),
