@@ -160,7 +160,10 @@ func (c *checker) checkRecipes() error {
 		}
 		c.find(KindStore, snapshot.ID{}, b.Path, "rm "+shell(b.Path)+", then larder build", "%v", b.Err)
 	}
-	return err
+	if err != nil && ofHost(err) {
+		return err
+	}
+	return nil // that it is no directory is found already
 }
 
 // torn says that a file is what a power cut leaves of one that was not synced, as the leases of
