@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,7 +22,7 @@ type container struct {
 	keeper  *exec.Cmd
 	limits  Limits
 	name    string // of its group
-	counted bool   // by the group
+	counted bool   // memory and processes, by the group
 	space   space
 
 	mu    sync.Mutex
@@ -117,14 +116,14 @@ func (c *container) met() string {
 	if c.space.used(c.limits.Output) {
 		return LimitOutput
 	}
-	if c.counted {
-		return exceeded(c.name)
+	if limit := exceeded(c.name); limit != "" || c.counted {
+		return limit
 	}
 	return overuse(c.keeper.Process.Pid, c.limits)
 }
 
-// guard looks for limits until the container has ended. A flood is over in less than a look; what
-// it was is then still to be seen.
+// guard looks for limits until the container has ended. What met one and ended between two looks is
+// still to be seen afterwards.
 func (c *container) guard(ctx context.Context, ended <-chan struct{}) {
 	look := time.NewTicker(50 * time.Millisecond)
 	defer look.Stop()
@@ -171,7 +170,7 @@ func (c *container) result(ctx context.Context, text []byte, werr error, output 
 		result.Status = 128 + int(unix.SIGKILL)
 		return result, nil
 	default:
-		return nil, fmt.Errorf("the sandbox's keeper ended early: %w", errors.Join(werr, errors.New(string(c.log.Bytes()))))
+		return nil, fmt.Errorf("the sandbox's keeper ended early: %w", werr)
 	}
 	if said.Error != "" {
 		return nil, &refusal{said.Error}

@@ -79,27 +79,29 @@ func (g *groups) try() {
 	}
 	name := g.newName()
 	defer removeGroups(name)
-	has := func(version1, file1, file2 string) bool {
-		for _, try := range [][2]string{{version1, file1}, {"", file2}} {
-			parent := filepath.Join(groupsDir, try[0])
-			if _, err := os.Stat(filepath.Join(parent, "cgroup.procs")); err != nil {
-				continue
-			}
-			dir := filepath.Join(parent, name)
-			if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-				continue
-			}
-			if f, err := os.OpenFile(filepath.Join(dir, try[1]), os.O_WRONLY, 0); err == nil {
-				f.Close()
-				return true
-			}
+	g.memory = canLimit(name, "memory", "memory.limit_in_bytes", "memory.max")
+	g.swap = canLimit(name, "memory", "memory.memsw.limit_in_bytes", "memory.swap.max")
+	g.processes = canLimit(name, "pids", "pids.max", "pids.max")
+	g.cpus = canLimit(name, "cpuset", "cpuset.cpus", "cpuset.cpus")
+}
+
+// canLimit makes a group where it is not there yet, and says whether it has a file for a limit: file1 in a
+// controller's own hierarchy of version 1, or file2 in that of version 2.
+func canLimit(name, controller, file1, file2 string) bool {
+	for _, try := range [][2]string{{controller, file1}, {"", file2}} {
+		parent := filepath.Join(groupsDir, try[0])
+		if _, err := os.Stat(filepath.Join(parent, "cgroup.procs")); err != nil {
+			continue
 		}
-		return false
+		if err := os.Mkdir(filepath.Join(parent, name), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if f, err := os.OpenFile(filepath.Join(parent, name, try[1]), os.O_WRONLY, 0); err == nil {
+			f.Close()
+			return true
+		}
 	}
-	g.memory = has("memory", "memory.limit_in_bytes", "memory.max")
-	g.swap = has("memory", "memory.memsw.limit_in_bytes", "memory.swap.max")
-	g.processes = has("pids", "pids.max", "pids.max")
-	g.cpus = has("cpuset", "cpuset.cpus", "cpuset.cpus")
+	return false
 }
 
 // none says that there is no group to limit anything.

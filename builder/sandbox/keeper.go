@@ -31,13 +31,13 @@ type report struct {
 }
 
 // The keeper is the first process of a pid namespace: with it ends whatever is in there. It is this
-// program, started once more; a program that links this package is one before its main function.
+// program, started once more, which then never comes to its main function.
 func init() {
 	switch {
 	case len(os.Args) == 0:
 	case os.Args[0] == trialPath:
 		os.Exit(0)
-	case os.Args[0] == keeperName:
+	case os.Args[0] == keeperName && len(os.Args) > 2:
 		unix.CloseOnExec(reportFD)
 		unix.CloseOnExec(leashFD)
 		go stay()
@@ -54,8 +54,8 @@ func init() {
 	}
 }
 
-// stay ends the keeper with its caller. The kernel does so too, but not where the caller is killed while
-// it starts the keeper: a process looks for the death of a parent that is in its own pid namespace.
+// stay ends the keeper with its caller, whose end of the leash the kernel closes. It also sends the signal that
+// the keeper asks for, but not where the caller is killed before the keeper has asked.
 func stay() {
 	_, _ = os.NewFile(leashFD, "leash").Read(make([]byte, 1))
 	os.Exit(1)

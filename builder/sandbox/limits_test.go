@@ -20,6 +20,9 @@ func TestMountLimits(t *testing.T) {
 		{"log", deed(t, "chatter"), LimitLog},
 	} {
 		c.spec.Limits = Limits{Time: 20 * time.Second, Memory: 64 << 20, Processes: 100, Output: 16 << 20}
+		if c.limit == LimitProcesses {
+			c.spec.Limits.Memory = 1 << 30
+		}
 		if c.limit == LimitTime {
 			c.spec.Limits.Time = 500 * time.Millisecond
 		}

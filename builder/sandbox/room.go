@@ -163,10 +163,7 @@ func putFile(root *os.Root, name string, data []byte) error {
 	if err := root.MkdirAll(path.Dir(name), 0o755); err != nil {
 		return err
 	}
-	if err := root.WriteFile(name, data, 0o555); err != nil {
-		return err
-	}
-	return root.Chmod(name, 0o555)
+	return root.WriteFile(name, data, 0o555)
 }
 
 // inside is a container's path as one below its root.

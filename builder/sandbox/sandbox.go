@@ -30,8 +30,8 @@ type Limits struct {
 	Time      time.Duration // wall time; 600 s
 	Memory    int64         // bytes, of all processes; 2 GiB. What they wrote to a tmpfs is not counted
 	Processes int           // and threads, at one time; 512
-	Output    int64         // bytes, of /out, /build, /tmp and /dev/shm together; 1 GiB
-	Log       int64         // bytes, of standard output and error together; 1 MiB
+	Output    int64         // bytes, of /out, /build, /tmp and /dev/shm together; 1 GiB. One file for 8 KiB of it. In variant 0 it is memory
+	Log       int64         // bytes, of standard output and error together; 1 MiB. One more ends the command
 }
 
 // The names of limits in [Result].
@@ -47,8 +47,8 @@ const (
 type Result struct {
 	Log    []byte   // standard output and error, as they came
 	Status int      // as a shell's: 128 and the signal's number for one that was killed
-	Limit  string   // which limit ended it, or ""
-	Output *os.Root // what it left in /out; as hostile as the command is
+	Limit  string   // which limit it met, or ""; it was ended then
+	Output *os.Root // what it left in /out; as hostile as the command is: links to anywhere, fifos that block, files with holes of any size
 }
 
 // Close lets go of the command's files. They end with it.
