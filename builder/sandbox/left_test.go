@@ -40,9 +40,7 @@ func left(r *Runner) (all []string) {
 	if strings.Contains(string(mounts), ourMounts) {
 		all = append(all, "mounts")
 	}
-	for _, name := range groupDirs(r.groups.prefix + "*") {
-		all = append(all, name)
-	}
+	all = append(all, groupDirs(r.groups.prefix+"*")...)
 	processes, _ := filepath.Glob("/proc/[0-9]*")
 	for _, p := range processes {
 		group, _ := os.ReadFile(p + "/cgroup")
