@@ -33,9 +33,7 @@ func (r *Runner) openGroups() error {
 	if r.groups.prefix, err = groupPrefix(r.dir); err != nil {
 		return err
 	}
-	if err := r.sweep(); err != nil {
-		return err
-	}
+	r.sweep()
 	if err := unix.Flock(int(r.dir.Fd()), unix.LOCK_SH); err != nil {
 		return &os.PathError{Op: "lock", Path: r.dir.Name(), Err: err}
 	}
@@ -45,18 +43,15 @@ func (r *Runner) openGroups() error {
 
 // sweep removes the groups of runs that were killed: at once those of our directory, where nobody else
 // holds it; after an hour those of others, which may be gone, with nobody to come back for them.
-func (r *Runner) sweep() error {
+func (r *Runner) sweep() {
 	if unix.Flock(int(r.dir.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-		if err := removeGroups(r.groups.prefix + "*"); err != nil {
-			return err
-		}
+		removeGroups(r.groups.prefix + "*")
 	}
 	for _, dir := range groupDirs(groupName + "*") {
 		if st, err := os.Stat(dir); err == nil && time.Since(st.ModTime()) > time.Hour {
 			_ = unix.Rmdir(dir) // one with processes stays
 		}
 	}
-	return nil
 }
 
 // groupPrefix is what the names of a scratch directory's groups begin with.
@@ -176,26 +171,15 @@ func groupDirs(pattern string) []string {
 	return append(one, all...)
 }
 
-func removeGroups(pattern string) error {
+// removeGroups removes groups whose processes have ended. The kernel may take a moment to see that; if it takes
+// longer, they are the next sweep's.
+func removeGroups(pattern string) {
 	for _, dir := range groupDirs(pattern) {
-		if err := removeGroup(dir); err != nil {
-			return err
+		for range 200 {
+			if !errors.Is(unix.Rmdir(dir), unix.EBUSY) {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
 		}
 	}
-	return nil
-}
-
-// removeGroup removes a group whose processes have ended. The kernel may take a moment to see that.
-func removeGroup(dir string) (err error) {
-	for range 200 {
-		err = unix.Rmdir(dir)
-		if !errors.Is(err, unix.EBUSY) {
-			break
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
-	if err != nil && !errors.Is(err, unix.ENOENT) {
-		return &os.PathError{Op: "remove control group", Path: dir, Err: err}
-	}
-	return nil
 }

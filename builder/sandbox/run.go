@@ -81,9 +81,7 @@ func (r *Runner) run(ctx context.Context, s Spec) (_ *Result, err error) {
 	}
 	result, err := r.watch(ctx, s.Limits, name, output)
 	failpoint.Here("sandbox: command ended")
-	if gone := removeGroups(name); err == nil {
-		err = gone
-	}
+	removeGroups(name)
 	if err != nil {
 		output.Close()
 		return nil, err
