@@ -32,6 +32,7 @@ var deeds = map[string]func(args []string) error{
 	"sleep":    func([]string) error { time.Sleep(time.Hour); return nil },
 	"eat":      eat,
 	"fill":     fill,
+	"litter":   litter,
 	"daemon":   daemon,
 	"calls":    calls,
 	"links":    leaveLinks,
@@ -115,6 +116,15 @@ func fill(args []string) error {
 	}
 	time.Sleep(time.Hour)
 	return err
+}
+
+// litter makes empty files until it cannot.
+func litter([]string) error {
+	for i := 0; ; i++ {
+		if err := os.WriteFile(fmt.Sprintf("/build/%d", i), nil, 0o644); err != nil {
+			time.Sleep(time.Hour)
+		}
+	}
 }
 
 // daemon leaves a process behind that writes for as long as it lives.

@@ -16,6 +16,7 @@ func TestMountLimits(t *testing.T) {
 		{"output", deed(t, "fill", "/out/flood"), LimitOutput},
 		{"tmp", deed(t, "fill", "/tmp/flood"), LimitOutput},
 		{"shm", deed(t, "fill", "/dev/shm/flood"), LimitOutput},
+		{"files", deed(t, "litter"), LimitOutput},
 		{"time", deed(t, "sleep"), LimitTime},
 		{"log", deed(t, "chatter"), LimitLog},
 	} {

@@ -21,7 +21,7 @@ import (
 )
 
 // deed is a specification of one of the test's deeds.
-func deed(t *testing.T, name string, args ...string) Spec {
+func deed(t testing.TB, name string, args ...string) Spec {
 	t.Helper()
 	self, err := os.Executable()
 	must(t, err)
@@ -60,7 +60,7 @@ func both(t *testing.T, s Spec, check func(t *testing.T, got *Result)) {
 	}
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
