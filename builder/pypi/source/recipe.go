@@ -113,5 +113,8 @@ func (b *Builder) fits(r Recipe, s Source) error {
 		}
 	}
 	// It goes to the runner as it stands.
-	return sdist.CheckBackEnd(sdist.System{BackEnd: r.BackEnd, BackEndPath: r.BackEndPath})
+	if err := sdist.CheckBackEnd(sdist.System{BackEnd: r.BackEnd, BackEndPath: r.BackEndPath}); err != nil {
+		return fmt.Errorf("%w for %s: %w", ErrRecipe, s.Filename, err)
+	}
+	return nil
 }

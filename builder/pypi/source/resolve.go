@@ -49,8 +49,8 @@ type report struct {
 }
 
 // resolve has pip choose the wheels of requirements, under constraints. What it is configured for
-// stays in force, but for --find-links by the environment: what is there is on no index. A *Failure
-// says that there are none.
+// stays in force, but for --find-links by the environment, since what is there is on no index, and for
+// what is about installing. A *Failure says that there are none.
 func (b *Builder) resolve(ctx context.Context, requires, constraints []string) ([]Dependency, error) {
 	if len(requires) == 0 {
 		return nil, nil
@@ -81,8 +81,9 @@ func (b *Builder) askPip(ctx context.Context, dir string, requires, constraints 
 		"--disable-pip-version-check", "--only-binary", ":all:", "--report", "report.json", "--log", "log.txt", "-c", "constraints.txt", "--"}
 	cmd := exec.CommandContext(call, python, append(args, requires...)...)
 	cmd.Dir, cmd.WaitDelay = dir, 5*time.Second
-	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PIP_FIND_LINKS=") }),
-		"PIP_REQUIRE_VIRTUALENV=false")
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "PIP_FIND_LINKS=") || strings.HasPrefix(v, "PIP_PYTHON=")
+	}), "PIP_REQUIRE_VIRTUALENV=false", "PIP_REQUIRE_HASHES=false", "PIP_USER=false")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	err := cmd.Run()

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"larder/builder"
 	"larder/builder/pypi/pypitest"
 	"larder/builder/pypi/source"
@@ -149,8 +151,16 @@ func TestMountLadder(t *testing.T) {
 		}
 	})
 	s := sourceOf(pack(t, map[string]string{"setup.py": ""}))
+	var beside errgroup.Group
+	beside.Go(func() error { // another build of the same source shares what was resolved and unpacked
+		w, _, err := b.Build(t.Context(), s)
+		if err != nil {
+			return err
+		}
+		return w.Close()
+	})
 	w, attempts, err := b.Build(t.Context(), s)
-	if err != nil {
+	if err = errors.Join(err, beside.Wait()); err != nil {
 		t.Fatal(err)
 	}
 	defer w.Close()
