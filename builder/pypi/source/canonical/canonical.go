@@ -127,8 +127,10 @@ const (
 
 func (e entry) write(z *zip.Writer) error {
 	h := &zip.FileHeader{
-		Name: e.Path, CreatorVersion: unix | version, ReaderVersion: version, Method: zip.Store, ModifiedDate: day,
-		CRC32: e.crc, CompressedSize64: uint64(e.Size), UncompressedSize64: uint64(e.Size), ExternalAttrs: (regular | 0o644) << 16,
+		Name: e.Path, CreatorVersion: unix | version, ReaderVersion: version, Method: zip.Store,
+		//lint:ignore SA1019 CreateRaw writes this field, and not Modified.
+		ModifiedDate: day,
+		CRC32:        e.crc, CompressedSize64: uint64(e.Size), UncompressedSize64: uint64(e.Size), ExternalAttrs: (regular | 0o644) << 16,
 	}
 	if e.Exec {
 		h.ExternalAttrs = (regular | 0o755) << 16
