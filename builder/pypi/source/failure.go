@@ -46,7 +46,7 @@ var symptoms = []struct {
 	{NeedsNetwork, regexp.MustCompile(`(?i)Name or service not known|Temporary failure in name resolution|Network is unreachable|` +
 		`getaddrinfo|Could not resolve host|urlopen error|Max retries exceeded|Failed to establish a new connection|No route to host`)},
 	{MissingProgram, regexp.MustCompile(`(?i)unable to execute|command '[^']+' failed|No such file or directory: b?'[a-z0-9_+-]+'$|` +
-		`: (command )?not found$|Unknown compiler|no acceptable C compiler|can't find Rust compiler|Permission denied: b?'[a-z0-9_+-]+'$`)},
+		`: (command )?not found$|executable not found|Unknown compiler|no acceptable C compiler|can't find Rust compiler|Permission denied: b?'[a-z0-9_+-]+'$`)},
 }
 
 // failureOf reads the reason out of the log of a build that failed.

@@ -115,6 +115,7 @@ func TestMountHostile(t *testing.T) {
 		"another Python":       {`return pack(out, {"a.py": ""}, tag="py2-none-any")`, source.WrongTarget, "py2"},
 		"network":              {`import urllib.request; urllib.request.urlopen("http://127.0.0.1:9/")`, source.NeedsNetwork, ""},
 		"names":                {`import socket; socket.getaddrinfo("host.invalid", 80)`, source.NeedsNetwork, ""},
+		"named program":        {`raise SystemExit("Error: pg_config executable not found.\\n\\nIt is needed:\\n<https://example.org>).")`, source.MissingProgram, "pg_config"},
 		"compiler":             {`subprocess.check_call(["cc", "-c", "x.c"])`, source.MissingProgram, "cc"},
 		"header":               {`print("x.c:1:10: fatal error: foo/bar.h: No such file or directory\ncompilation terminated."); sys.exit(1)`, source.MissingHeader, "bar.h"},
 		"an error":             {"raise ValueError('no\\tgood\\x1b[0m')", source.BuildFailed, "ValueError: no good [0m"},
