@@ -48,6 +48,9 @@ func (m *maker) close() {
 	for _, b := range m.builders {
 		b.Close()
 	}
+	if m.runner != nil {
+		m.runner.Close()
+	}
 }
 
 // builder is the one for a target.
