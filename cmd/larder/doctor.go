@@ -93,6 +93,7 @@ func hostChecks(c *cli.Context, dir string) ([]finding, error) {
 		checks = append(checks, probeCheck(p))
 	}
 	checks = append(checks, namespacesCheck("/proc/sys/user/max_user_namespaces"))
+	checks = append(checks, sandboxCheck(c, dir)...)
 	runtimes, used := runtimeChecks("/")
 	checks = append(append(checks, runtimes...), trialCheck(c, dir, used))
 	look := storeLook{c: c, dir: dir}

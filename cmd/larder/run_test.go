@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -288,6 +289,16 @@ func TestMountDoctorCommand(t *testing.T) {
 	out, errs, status := p.try("larder", "doctor")
 	if status != 0 || errs != "" || !strings.Contains(out, "  ok      view: ") || !strings.Contains(out, "  ok      attach: ") {
 		t.Errorf("status %d\n%s%s", status, out, errs)
+	}
+	if strings.Contains(out, " sources: ") {
+		t.Errorf("sources are not asked for\n%s", out)
+	}
+	config := p.file("sdists.toml", "[build]\nsdists = \"pure\"\n")
+	if out, errs, _ = p.try("larder", "--config", config, "doctor"); !strings.Contains(out, "  ok      sources: ") {
+		t.Errorf("sources\n%s%s", out, errs)
+	}
+	if out, errs, _ = p.with("PATH=/nowhere").try("larder", "--config", config, "doctor"); !regexp.MustCompile(`(?m)^  warn    sources: .*runc.*\n +why: .*\n +fix: .*runc`).MatchString(out) {
+		t.Errorf("no runtime\n%s%s", out, errs)
 	}
 	out, _, status = p.with("LARDER_STORE=/proc/nowhere").try("larder", "doctor", "--json")
 	var got struct {
