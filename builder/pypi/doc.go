@@ -1,12 +1,13 @@
 // Package pypi builds from indexes of Python packages.
 //
 // Below it: index asks indexes, wheel reads archives, layer makes of a wheel what pip would have
-// installed, view writes what clients look for.
+// installed, view writes what clients look for; source builds wheels from source archives.
 //
 // # Promises
 //
 // For each target, the wheel of a project is the one that pip would choose (choose.go). No code of a
-// package runs: wheels are unpacked, their sources compiled, nothing is imported. Where the index has
+// package runs: wheels are unpacked, their sources compiled, nothing is imported. Where sources are to
+// be built (make.go), theirs runs in a sandbox, and what comes of it is kept apart. Where the index has
 // no pip, the pip that comes with the target's interpreter is stocked for private environments; that
 // interpreter is already trusted to compile.
 //
