@@ -31,8 +31,10 @@ type Fill struct {
 type Filler interface {
 	// Programs are their names and versions.
 	Programs() []string
-	// Fill has them write what the view has of items, which are all of their projects. dir is for
-	// temporary files. What cannot be written is warned of and left out; an error is the host's.
+	// Fill has them write what the view has of items, which are all of their projects. Those that count
+	// where less is trusted are other views' and only to be named, as what the view says of a project hides
+	// what those say; they need not be in the pool. dir is for temporary files. What cannot be written is
+	// warned of and left out; an error is the host's.
 	Fill(ctx context.Context, dir string, items []*Item, open func(*Item) (Reader, error), put Put) ([]image.Entry, error)
 }
 
@@ -134,10 +136,11 @@ func (s *stocking) fillOne(ctx context.Context, f *filling, old filled, items []
 func (f *filling) keys(items []*Item) (keys map[string]string, of map[string][]*Item) {
 	keys, of = map[string]string{}, map[string][]*Item{}
 	for _, it := range items {
-		if it.world == f.world && f.view.has(it) {
+		if it.world == f.world && it.URL != "" && it.Built.Needs() <= f.view.Built {
 			of[it.Project] = append(of[it.Project], it)
 		}
 	}
+	maps.DeleteFunc(of, func(_ string, its []*Item) bool { return !slices.ContainsFunc(its, f.view.has) })
 	for project, its := range of {
 		lines := make([]string, len(its))
 		for i, it := range its {
@@ -151,6 +154,8 @@ func (f *filling) keys(items []*Item) (keys map[string]string, of map[string][]*
 
 // write runs the programs for items.
 func (s *stocking) write(ctx context.Context, f *filling, items []*Item) ([]image.Entry, error) {
+	named := slices.DeleteFunc(slices.Clone(items), f.view.has)
+	items = slices.DeleteFunc(slices.Clone(items), func(it *Item) bool { return !f.view.has(it) })
 	if len(items) == 0 {
 		return nil, nil
 	}
@@ -162,6 +167,7 @@ func (s *stocking) write(ctx context.Context, f *filling, items []*Item) ([]imag
 	if err != nil {
 		return nil, err
 	}
+	items = append(items, named...)
 	dir, err := s.stage.Scratch()
 	if err != nil {
 		return nil, err

@@ -22,6 +22,9 @@ type clerk struct {
 	runs    int
 	filled  []string // projects, by the last build
 	not     string   // project that it cannot write
+
+	built snapshot.Built // of its view
+	named []string       // files that were only to be named, by the last build
 }
 
 func (c *clerk) Programs() []string { return []string{c.version} }
@@ -38,6 +41,10 @@ func (c *clerk) Fill(_ context.Context, dir string, items []*builder.Item, open 
 		return err
 	}
 	for _, it := range items {
+		if it.Built.Needs() != c.built {
+			c.named = append(c.named, it.Filename)
+			continue
+		}
 		r, err := open(it)
 		if err != nil {
 			return nil, err
@@ -55,7 +62,7 @@ func (c *clerk) Fill(_ context.Context, dir string, items []*builder.Item, open 
 }
 
 func (c *clerk) view() builder.View {
-	return builder.View{Name: "clerk", Fill: &builder.Fill{
+	return builder.View{Name: map[snapshot.Built]string{snapshot.NoBuilt: "clerk", snapshot.PureBuilt: "clerk-built", snapshot.AllBuilt: "clerk-all"}[c.built], Built: c.built, Fill: &builder.Fill{
 		Key: func(it *builder.Item) string { return it.Digest },
 		Split: func(entries []image.Entry) (common []image.Entry, of map[string][]image.Entry) {
 			of = map[string][]image.Entry{}
@@ -153,5 +160,61 @@ func TestFill(t *testing.T) {
 	img = toy.open(&builder.Report{Snapshot: report.Snapshot})
 	if _, _, ok := img.Object("views/clerk/a/of"); !ok {
 		t.Errorf("a is gone; %q", warnings)
+	}
+}
+
+// A view of what was built is told what else there is of its projects, and made again when that changes;
+// other projects are none of it, and what indexes publish is in a view that knows of nothing built.
+func TestFillBuilt(t *testing.T) {
+	toy := newToy(t)
+	plain, built, all := &clerk{version: "clerk 1"}, &clerk{version: "clerk 1", built: snapshot.PureBuilt}, &clerk{version: "clerk 1", built: snapshot.AllBuilt}
+	a := toytest.Pack(t, toy.index, "a", "1", map[string]string{"x": "1"})
+	b := toytest.Pack(t, toy.index, "b", "1", map[string]string{"x": "2"})
+	b2 := toytest.Pack(t, toy.index, "b", "2", map[string]string{"source": "s", "y": "3"})
+	e := toytest.Ecosystem(func() string { return toy.index })
+	e.Writers = append(e.Writers, plain.view(), built.view(), all.view())
+	targets, err := e.Targets(t.Context(), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	build := func(want, wantBuilt, wantNamed string, locks ...string) *builder.Report {
+		t.Helper()
+		for _, c := range []*clerk{plain, built, all} {
+			c.filled, c.named = nil, nil
+		}
+		r, err := builder.Build(t.Context(), builder.Config{Store: toy.store, Ecosystems: []builder.Ecosystem{e}, Targets: targets,
+			Views: []string{"toy", "clerk", "clerk-built", "clerk-all"}, Locks: locks, Builds: anySource, Warn: func(string) {}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(plain.filled)
+		for i, got := range [][]string{plain.filled, built.filled, built.named, plain.named, all.filled} {
+			if got, want := strings.Join(got, " "), []string{want, wantBuilt, wantNamed, "", ""}[i]; got != want {
+				t.Errorf("%d: %q, want %q", i, got, want)
+			}
+		}
+		return r
+	}
+	one, two, three := toy.lock(a), toy.lock(b), toy.lock(b2)
+	build("a", "", "", one)
+	build("", "b", "", one, three)
+	r := build("b", "b", "b-1.tar", one, two, three) // its page has one more
+	if again := build("", "", "", one, two, three); again.Snapshot != r.Snapshot {
+		t.Error("unchanged, it is another snapshot")
+	}
+	img := toy.open(r)
+	for path, want := range map[string]bool{"views/clerk/b/of": true, "views/clerk/a/of": true, "views/clerk-built/b/of": true, "views/clerk-built/a/of": false, "views/clerk-all/tag": false} {
+		if _, _, ok := img.Object(path); ok != want {
+			t.Errorf("%s is there: %t", path, ok)
+		}
+	}
+	m, err := img.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range m.Artifacts {
+		if row.Built != nil && row.Built.Size+512 != row.Size {
+			t.Errorf("its source has %d bytes, and it %d", row.Built.Size, row.Size)
+		}
 	}
 }

@@ -76,7 +76,7 @@ func (s *stocking) makeOne(ctx context.Context, p *Pick) error {
 	if !ok {
 		return ErrSource
 	}
-	source, err := s.source(ctx, p.world, p.Artifact)
+	source, size, err := s.source(ctx, p.world, p.Artifact)
 	if err != nil {
 		return err
 	}
@@ -84,35 +84,38 @@ func (s *stocking) makeOne(ctx context.Context, p *Pick) error {
 	if err := m.Make(ctx, p, source, s.stage.Put); err != nil {
 		return err
 	}
+	p.Built.Size = size
 	if err := p.world.revoked(p); err != nil {
 		return err
 	}
 	return s.stage.Keep(p.Object)
 }
 
-// source opens a source in the pool, where it is fetched to.
-func (s *stocking) source(ctx context.Context, w *world, a Artifact) (Reader, error) {
+// source opens a source in the pool, where it is fetched to, and tells its size.
+func (s *stocking) source(ctx context.Context, w *world, a Artifact) (r Reader, size int64, err error) {
 	if a.Object != (snapshot.Object{}) {
 		size, err := s.stage.Check(a.Object)
 		if err == nil {
 			s.log.add(0, size)
-			return s.stage.Open(a.Object)
+			r, err = s.stage.Open(a.Object)
+			return r, size, err
 		}
 		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, snapshot.ErrDamaged) {
-			return nil, err
+			return nil, 0, err
 		}
 	}
 	if s.cfg.Offline {
-		return nil, Silence(errors.New("its source is not in the store, and no index is asked"))
+		return nil, 0, Silence(errors.New("its source is not in the store, and no index is asked"))
 	}
 	fctx, done := s.until.bound(ctx)
 	defer done()
 	o, size, err := download(fctx, w.World, a, s.stage)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	s.log.add(size, 0)
-	return s.stage.Open(o)
+	r, err = s.stage.Open(o)
+	return r, size, err
 }
 
 // remake builds a built artifact again, by its recipe, and keeps it.
@@ -137,7 +140,7 @@ func (s *stocking) follow(ctx context.Context, w *world, r snapshot.Recipe) (o s
 	if r.Result == nil {
 		return o, 0, fmt.Errorf("%w: by recipe %s nothing was built: %s", ErrRefused, r.ID().Short(), r.Failure.Detail)
 	}
-	source, err := s.source(ctx, w, m.Source(r))
+	source, _, err := s.source(ctx, w, m.Source(r))
 	if err != nil {
 		return o, 0, err
 	}

@@ -56,9 +56,10 @@ type ManifestArtifact struct {
 // ManifestBuilt says that an artifact was built from a source. Index and URL of its row are the source's;
 // Filename, SHA256 and Size are its own.
 type ManifestBuilt struct {
-	Source Digest `json:"source"` // SHA-256 of its bytes
-	Recipe Digest `json:"recipe"` // names all that decides its bytes: recipes/<digest>.json of the store
-	Kind   string `json:"kind"`   // Pure or Native
+	Source Digest `json:"source"`         // SHA-256 of its bytes
+	Recipe Digest `json:"recipe"`         // names all that decides its bytes: recipes/<digest>.json of the store
+	Kind   string `json:"kind"`           // Pure or Native
+	Size   int64  `json:"size,omitempty"` // of the source, in bytes; 0 is not known
 }
 
 // Digests are those by which the artifact can be denied: its own, and that of its source.
