@@ -181,6 +181,7 @@ func (s *stocking) write(ctx context.Context, f *filling, items []*Item) ([]imag
 func (s *stocking) atHand(ctx context.Context, v View, items []*Item) ([]*Item, error) {
 	fctx, done := s.until.bound(ctx)
 	defer done()
+	defer s.log.over("fill") // each view's own are counted
 	var have []*Item
 	for _, it := range items {
 		_, ok, err := s.stored(it)

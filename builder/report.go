@@ -157,6 +157,13 @@ func (l *log) step(stage string, total int, item string) {
 	l.emit(Event{Stage: stage, Done: l.done[stage], Total: total, Bytes: l.report.FetchedBytes, Item: item})
 }
 
+// over forgets what is done of a stage: the next step is the first again.
+func (l *log) over(stage string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.done, stage)
+}
+
 // begin tells that a stage without parts begins.
 func (l *log) begin(stage string) {
 	l.mu.Lock()

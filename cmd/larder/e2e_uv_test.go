@@ -34,6 +34,7 @@ func TestE2EUVVersions(t *testing.T) {
 		p.must(filepath.Join(venv, "bin", "pip"), "install", "--quiet", spec)
 		paths = append(paths, filepath.Join(venv, "bin", "uv"))
 	}
+	t.Run("sources", func(t *testing.T) { (&program{t, p.bin, p.env}).uvOfSources(python, paths) })
 	t.Run("real", func(t *testing.T) { (&program{t, p.bin, p.env}).uvReal(python, paths[1:]) })
 	for _, o := range []pypitest.Options{{}, {Mirror: true}} {
 		x := pypitest.NewIndex(t, o)
@@ -143,6 +144,67 @@ func (p *program) uvVersions(x *pypitest.Index, mirror bool, python string, path
 					t.Errorf("wrote %d files of %d bytes into its cache, want at most %d files", files, bytes, c.files)
 				}
 			})
+		}
+	}
+	p.must("larder", "verify", "--full")
+}
+
+// uvOfSources tries uvs on what a build made of a source: it is theirs as if they had built it, unless
+// what was built is not trusted. (Every other case, and machine code: package uvcache.)
+func (p *program) uvOfSources(python string, paths []string) {
+	t := p.t
+	x := pypitest.NewIndex(t, pypitest.Options{})
+	app := pypitest.Wheel{Name: "app", Version: "1.0"}
+	x.AddFile("app", pypitest.Artifact{Name: app.Filename(), Data: app.Bytes()})
+	older := pypitest.Wheel{Name: "made-here", Version: "0.9"}
+	x.AddFile("made-here", pypitest.Artifact{Name: older.Filename(), Data: older.Bytes()})
+	source := pypitest.Sdist{Name: "made-here", Version: "1.0", Requires: []string{"app"}}.Bytes(t)
+	x.AddFile("made-here", pypitest.Artifact{Name: "made-here-1.0.tar.gz", Data: source})
+	p = p.of(x).with("UV_DEFAULT_INDEX="+x.URL(), "UV_PROJECT_ENVIRONMENT=venv", "LARDER_STORE="+filepath.Join(t.TempDir(), "store"))
+	project := filepath.Dir(p.file("pyproject.toml", "[project]\nname = \"some\"\nversion = \"1\"\nrequires-python = \">=3.8\"\ndependencies = [\"made-here\"]\n"))
+	hashed := p.file("hashed.txt", fmt.Sprintf("app==1.0 --hash=sha256:%x\nmade-here==1.0 --hash=sha256:%x\n", sha256.Sum256(app.Bytes()), sha256.Sum256(source)))
+	build := []string{"build", "--sdists", "pure", "--lock", p.file("new.txt", "made-here==1.0\napp==1.0\n"), "--lock", p.file("old.txt", "made-here==0.9\n"), "--view", "uv", "--view", "pip", "--json"}
+	for _, path := range paths {
+		build = append(build, "--with-uv", path)
+	}
+	first := snapshotOf(t, p.must("larder", build...))
+	if again := snapshotOf(t, p.must("larder", build...)); again != first {
+		t.Errorf("unchanged, it is another snapshot: %s, then %s", first, again)
+	}
+	try := func(path, trust, args string) (inst string, status int) {
+		dir, inst := filepath.Join(t.TempDir(), "copy"), filepath.Join(t.TempDir(), "inst")
+		if err := os.CopyFS(dir, os.DirFS(project)); err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(args, "pip ") {
+			args += " --python venv/bin/python"
+		}
+		x.Reset()
+		_, said, status := p.try("larder", "run", "--required", "--built", trust, "--view", "uv", "--instance", inst, "--", "sh", "-ec",
+			`cd "$1"; "$3" -m venv --without-pip venv; "$2" $4; venv/bin/python -c 'import made_here'`, "sh", dir, path, python, args)
+		t.Logf("%s, --built %s, %s: status %d, %d requests", path, trust, args, status, len(x.Requests()))
+		for _, r := range x.Requests() {
+			if strings.HasPrefix(r.Path, "/files/") || strings.Contains(args, "--offline") {
+				t.Errorf("%s: asked for %s", args, r.Path)
+			}
+		}
+		if strings.Contains(said, "Built ") {
+			t.Errorf("%s: it built: %s", args, said)
+		}
+		return inst, status
+	}
+	for i, path := range paths {
+		if i == 0 {
+			p.must(path, "lock", "--quiet", "--python", python, "--project", project, "--cache-dir", t.TempDir())
+		}
+		for _, args := range []string{"pip install made-here==1.0", "pip install --offline made-here==1.0", "pip install --offline made-here==0.9", "pip install --offline --require-hashes -r " + hashed, "sync --frozen", "sync --frozen --offline"} {
+			inst, status := try(path, "pure", args)
+			if files, bytes := writtenBelow(t, inst); status != 0 || bytes > 50_000 {
+				t.Errorf("%s %s: status %d, wrote %d files of %d bytes into its cache", path, args, status, files, bytes)
+			}
+		}
+		if _, status := try(path, "no", "pip install --offline made-here==1.0"); status == 0 {
+			t.Errorf("%s: what is not trusted was installed", path)
 		}
 	}
 	p.must("larder", "verify", "--full")

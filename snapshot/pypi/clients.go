@@ -15,7 +15,7 @@ import (
 // trust it goes without.
 var Clients = []ecosystem.Client{
 	{Name: "pip", Variable: "PIP_CACHE_DIR", Dir: "pip", Views: []string{ViewWheels, ViewPip, ViewPipOld}, Built: []string{ViewPipBuilt, ViewPipBuiltNative}},
-	{Name: "uv", Variable: "UV_CACHE_DIR", Dir: "uv", Views: []string{ViewUV}},
+	{Name: "uv", Variable: "UV_CACHE_DIR", Dir: "uv", Views: []string{ViewUV}, Built: []string{ViewUVBuilt, ViewUVBuiltNative}},
 	{Name: "poetry", Variable: "POETRY_CACHE_DIR", Dir: "pypoetry", Below: "artifacts", Views: []string{ViewPoetry}},
 }
 
@@ -26,10 +26,15 @@ const (
 	ViewPipOld = "pip-old" // that of older pips, which holds every wheel once more: for hashed installs before 23.1
 	ViewUV     = "uv"      // uv's cache, as the uvs of the build wrote it
 	ViewPoetry = "poetry"  // the wheels that Poetry from 1.5 has downloaded; beside them it makes environments, which no mount may hide
-	// pip's cache of built wheels, of what was built from sources: none-any, and with machine code.
-	ViewPipBuilt       = "pip-built"
+	ViewSimple = "simple"  // a static index (PEP 503 and 691) with the wheels below +files
+)
+
+// The views of what was built from sources: none-any, and with machine code.
+const (
+	ViewPipBuilt       = "pip-built" // pip's cache of built wheels
 	ViewPipBuiltNative = "pip-built-native"
-	ViewSimple         = "simple" // a static index (PEP 503 and 691) with the wheels below +files
+	ViewUVBuilt        = "uv-built" // uv's cache
+	ViewUVBuiltNative  = "uv-built-native"
 )
 
 // describe tells a target's interpreter, or what a wheel requires of one.

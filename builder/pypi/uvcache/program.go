@@ -92,7 +92,7 @@ func (c call) run(ctx context.Context, args []string, requirements, overrides st
 	ctx, cancel := context.WithTimeout(ctx, runTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, c.path, append([]string{"pip", "install", "--no-config", "--quiet", "--target", target,
-		"--only-binary", ":all:", "--link-mode", "hardlink", "-r", "requirements.txt", "--override", "overrides.txt"}, args...)...)
+		"--link-mode", "hardlink", "-r", "requirements.txt", "--override", "overrides.txt"}, args...)...)
 	// Nothing of this process's environment: a variable of the operator's own uv must not decide.
 	cmd.Env = append([]string{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "HOME=" + c.dir, "TMPDIR=" + c.dir,
 		"UV_CACHE_DIR=" + c.cache, "UV_PYTHON_DOWNLOADS=never", "UV_NO_PROGRESS=1"}, c.env...)

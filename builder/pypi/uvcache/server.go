@@ -26,16 +26,18 @@ type server struct {
 	done      chan struct{}
 
 	mu    sync.RWMutex
-	pages map[string][]wheelFile // by address
-	files map[string]wheelFile   // by address
+	pages map[string][]indexFile // by address
+	files map[string]indexFile   // by address
 }
 
-// wheelFile is a wheel as the server offers it.
-type wheelFile struct {
-	filename, url, digest, requires string
-	size                            int64
-	metadata                        []byte // served beside it; nil where the index has no such file
-	open                            func() (readSeekCloser, error)
+// indexFile is a file as the server offers it.
+type indexFile struct {
+	project, filename, url, digest, requires string
+	size                                     int64                          // as the page says it; 0 where it does not
+	hasMetadata                              bool                           // as the page says it
+	metadata                                 []byte                         // served beside it; nil for none
+	length                                   int64                          // of what is served
+	open                                     func() (readSeekCloser, error) // nil: it is on its page only
 }
 
 type readSeekCloser interface {
@@ -84,14 +86,17 @@ func (s *server) stop() {
 func (s *server) url() string { return "http://larder:" + s.secret + "@" + s.listener.Addr().String() }
 
 // offer makes these the only files there are; by address of their page.
-func (s *server) offer(pages map[string][]wheelFile) {
+func (s *server) offer(pages map[string][]indexFile) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.pages, s.files = pages, map[string]wheelFile{}
+	s.pages, s.files = pages, map[string]indexFile{}
 	for _, files := range pages {
 		for _, f := range files {
+			if f.open == nil {
+				continue
+			}
 			s.files[plain(f.url)] = f
-			if f.metadata != nil {
+			if f.hasMetadata {
 				s.files[plain(f.url)+".metadata"] = f
 			}
 		}
@@ -156,7 +161,7 @@ func (s *server) answer(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func serveFile(w http.ResponseWriter, r *http.Request, f wheelFile) {
+func serveFile(w http.ResponseWriter, r *http.Request, f indexFile) {
 	// A file of an index does not change: years, in seconds.
 	w.Header().Set("Cache-Control", "max-age=365000000, immutable, public")
 	w.Header().Set("Content-Type", "application/octet-stream")
@@ -170,7 +175,7 @@ func serveFile(w http.ResponseWriter, r *http.Request, f wheelFile) {
 		return
 	}
 	defer body.Close()
-	http.ServeContent(w, r, "", time.Time{}, io.NewSectionReader(body, 0, f.size))
+	http.ServeContent(w, r, "", time.Time{}, io.NewSectionReader(body, 0, f.length))
 }
 
 // jsonPage is PEP 691's page of a project.
@@ -185,15 +190,15 @@ type jsonFile struct {
 	URL      string            `json:"url"`
 	Hashes   map[string]string `json:"hashes"`
 	Requires string            `json:"requires-python,omitempty"`
-	Size     int64             `json:"size"`
+	Size     int64             `json:"size,omitempty"`
 	Metadata bool              `json:"core-metadata"`
 }
 
-func pageOf(files []wheelFile) jsonPage {
+func pageOf(files []indexFile) jsonPage {
 	p := jsonPage{Meta: map[string]string{"api-version": "1.1"}}
 	for _, f := range files {
-		p.Name, _, _ = strings.Cut(f.filename, "-")
-		p.Files = append(p.Files, jsonFile{f.filename, f.url, map[string]string{"sha256": f.digest}, f.requires, f.size, f.metadata != nil})
+		p.Name = f.project
+		p.Files = append(p.Files, jsonFile{f.filename, f.url, map[string]string{"sha256": f.digest}, f.requires, f.size, f.hasMetadata})
 	}
 	return p
 }

@@ -3,6 +3,7 @@ package uvcache
 import (
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"larder/snapshot/image"
@@ -12,8 +13,8 @@ import (
 func Split(entries []image.Entry) (common []image.Entry, of map[string][]image.Entry) {
 	archives := map[string]string{} // project by name of the archive
 	for _, e := range entries {
-		if e.Mode&fs.ModeSymlink != 0 && strings.HasPrefix(e.Path, "wheels-v") {
-			archives[path.Base(e.Target)] = projectOf(e.Path)
+		if project := projectOf(e.Path); project != "" && e.Mode&fs.ModeSymlink != 0 {
+			archives[path.Base(e.Target)] = project
 		}
 	}
 	of = map[string][]image.Entry{}
@@ -39,11 +40,11 @@ func Split(entries []image.Entry) (common []image.Entry, of map[string][]image.E
 	return common, of
 }
 
-// projectOf is the project that a file below wheels-vN and simple-vN is of: below pypi/, or index/ and a
-// digest of the index's address, a directory in the one and a file in the other.
+// projectOf is the project that a file below wheels-vN, sdists-vN and simple-vN is of: below pypi/, or
+// index/ and a digest of the index's address, a directory in the first two and a file in the last.
 func projectOf(name string) string {
 	parts := strings.Split(name, "/")
-	if !strings.HasPrefix(parts[0], "wheels-v") && !strings.HasPrefix(parts[0], "simple-v") {
+	if !slices.ContainsFunc([]string{"wheels-v", "sdists-v", "simple-v"}, func(p string) bool { return strings.HasPrefix(parts[0], p) }) {
 		return ""
 	}
 	at := 2

@@ -20,9 +20,11 @@ import (
 type task struct {
 	program
 	server    *server
+	view      string
 	dir       string // emptied before and after
 	authority string
 	needs     map[string][]string // by digest
+	standIns  map[string]standIn  // for the sources of built wheels; by the wheels' digests
 	warn      func(string)
 
 	failures int
@@ -43,17 +45,17 @@ func (t *task) write(ctx context.Context, wheels []Wheel, put image.Put) ([]imag
 	if t.last == nil {
 		return nil, nil // each was warned of
 	}
-	digests := map[string]bool{}
+	held := contents{map[string]bool{}, slices.Collect(maps.Values(t.standIns))}
 	for _, x := range wheels {
-		digests[x.Digest] = true
+		held.wheels[x.Digest] = !x.Listed
 	}
-	if err := tidy(cache, t.name, digests); err != nil {
+	if err := tidy(cache, t.name, held); err != nil {
 		return nil, err
 	}
 	if err := t.try(ctx); err != nil {
 		return nil, &errForm{t.name, "without a network it does not find what it wrote: " + err.Error()}
 	}
-	if err := tidy(cache, t.name, digests); err != nil {
+	if err := strip(cache); err != nil {
 		return nil, err
 	}
 	return image.Import(os.DirFS(cache), put)
@@ -70,6 +72,9 @@ func rounds(wheels []Wheel) (all []round) {
 	type key struct{ index, tag string }
 	groups, nth := map[key][]round{}, map[key]map[string]int{}
 	for _, x := range wheels {
+		if x.Listed {
+			continue
+		}
 		k := key{x.Index, x.Target.Tag.String()}
 		if nth[k] == nil {
 			nth[k] = map[string]int{}
@@ -89,7 +94,8 @@ func rounds(wheels []Wheel) (all []round) {
 
 // install has uv take a round. One that fails is parted, until the wheel is found that it fails on.
 func (t *task) install(ctx context.Context, r round) error {
-	err := t.call(ctx, r, "HTTP_PROXY="+t.server.url(), "HTTPS_PROXY="+t.server.url(), "ALL_PROXY="+t.server.url(), "SSL_CERT_FILE="+t.authority)
+	served := func(x Wheel) string { return cmp.Or(t.standIns[x.Digest].digest, x.Digest) }
+	err := t.call(ctx, r, served, "HTTP_PROXY="+t.server.url(), "HTTPS_PROXY="+t.server.url(), "ALL_PROXY="+t.server.url(), "SSL_CERT_FILE="+t.authority)
 	if err == nil {
 		t.last = &r
 		return nil
@@ -108,26 +114,34 @@ func (t *task) install(ctx context.Context, r round) error {
 	if t.failures++; t.failures > maxFailures {
 		return &errForm{t.name, fmt.Sprintf("it failed %d times, last: %v", t.failures, err)}
 	}
-	t.warn(fmt.Sprintf("%s is not in the view uv: %v", names(r.wheels), err))
+	t.warn(fmt.Sprintf("%s is not in the view %s: %v", names(r.wheels), t.view, err))
 	return nil
 }
 
 // try installs one wheel from the cache alone.
 func (t *task) try(ctx context.Context) error {
-	return t.call(ctx, round{t.last.index, t.last.target, t.last.wheels[:1]}, "UV_OFFLINE=1")
+	published := func(x Wheel) string { return x.onPage().digest }
+	return t.call(ctx, round{t.last.index, t.last.target, t.last.wheels[:1]}, published, "UV_OFFLINE=1")
 }
 
-func (t *task) call(ctx context.Context, r round, env ...string) error {
+// call runs the uv for a round, whose files have the digests that hash tells.
+func (t *task) call(ctx context.Context, r round, hash func(Wheel) string, env ...string) error {
 	args, err := targetArgs(r.target)
 	if err != nil {
 		return err
 	}
 	args = append(args, "--default-index", strings.TrimRight(r.index, "/"))
+	if r.wheels[0].Built == nil {
+		args = append(args, "--only-binary", ":all:")
+	} else {
+		args = append(args, "--no-binary", ":all:", "--no-build-isolation")
+		env = append(env, standInTarget+"="+r.target.Tag.String())
+	}
 	var requirements, overrides strings.Builder
 	here, outside := map[string]bool{}, map[string]bool{}
 	for _, x := range r.wheels {
 		here[x.Project] = true
-		fmt.Fprintf(&requirements, "%s==%s --hash=sha256:%s\n", x.Project, x.Version, x.Digest)
+		fmt.Fprintf(&requirements, "%s==%s --hash=sha256:%s\n", x.Project, x.Version, hash(x))
 		fmt.Fprintf(&overrides, "%s==%s\n", x.Project, x.Version)
 	}
 	for _, x := range r.wheels {

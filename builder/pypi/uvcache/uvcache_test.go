@@ -100,12 +100,12 @@ func put(r io.Reader, exec bool) (snapshot.Object, int64, error) {
 
 // Two caches that differ in what is random are the same afterwards, and a second time changes nothing.
 func TestTidy(t *testing.T) {
-	digests := map[string]bool{digest: true}
+	held := contents{wheels: map[string]bool{digest: true}}
 	var trees [][]image.Entry
 	for _, archive := range []string{"6yPYwZUjLslGxAbx1DJg8", "eaYgZW2cC7QZZIxlzKFqG"} {
 		dir := made(t, archive, "\x94\xb5"+archive+"8\x91\x92\xa6Sha256\xd9@"+digest+"\x00rest")
 		for range 2 {
-			if err := tidy(dir, "uv 1", digests); err != nil {
+			if err := tidy(dir, "uv 1", held); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -149,7 +149,7 @@ func TestTidyRefuses(t *testing.T) {
 		"nothing but its tags": func() string { d := t.TempDir(); os.WriteFile(d+"/CACHEDIR.TAG", nil, 0o644); return d }(),
 	} {
 		var form *errForm
-		if err := tidy(dir, "uv 1", map[string]bool{digest: true}); !errors.As(err, &form) || !strings.HasPrefix(err.Error(), "uv 1 writes a cache of an unknown form: ") {
+		if err := tidy(dir, "uv 1", contents{wheels: map[string]bool{digest: true}}); !errors.As(err, &form) || !strings.HasPrefix(err.Error(), "uv 1 writes a cache of an unknown form: ") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -158,7 +158,7 @@ func TestTidyRefuses(t *testing.T) {
 func TestProjectOf(t *testing.T) {
 	for path, want := range map[string]string{
 		"wheels-v5/pypi/six/1.0.http": "six", "wheels-v8/index/0123456789abcdef/six/1.0.http": "six", "simple-v19/pypi/six.rkyv": "six",
-		"simple-v28/index/0123456789abcdef/six.rkyv": "six", "CACHEDIR.TAG": "", "sdists-v9/.git": "", "wheels-v5": "", "wheels-v5/index/x": "",
+		"simple-v28/index/0123456789abcdef/six.rkyv": "six", "sdists-v9/pypi/six/1.0/revision.http": "six", "sdists-v11/index/0123456789abcdef/six/1.0/a/six-1.0-py3-none-any.whl": "six", "CACHEDIR.TAG": "", "sdists-v9/.git": "", "wheels-v5": "", "wheels-v5/index/x": "",
 	} {
 		if got := projectOf(path); got != want {
 			t.Errorf("projectOf(%q) = %q, want %q", path, got, want)
@@ -190,7 +190,12 @@ func TestRounds(t *testing.T) {
 	}
 }
 
-type closer struct{ *bytes.Reader }
+type readerAt interface {
+	io.Reader
+	io.ReaderAt
+}
+
+type closer struct{ readerAt }
 
 func (closer) Close() error { return nil }
 
@@ -202,10 +207,10 @@ func TestServer(t *testing.T) {
 	}
 	defer s.stop()
 	body := []byte("0123456789")
-	s.offer(map[string][]wheelFile{"https://index.example/simple/six": nil, "https://index.example/simple/six/": {{
-		filename: "six-1.0-py3-none-any.whl", url: "https://files.example/a%2Bb/six.whl", digest: digest, size: 10, metadata: []byte("Name: six"),
-		open: func() (readSeekCloser, error) { return closer{bytes.NewReader(body)}, nil },
-	}}})
+	s.offer(map[string][]indexFile{"https://index.example/simple/six": nil, "https://index.example/simple/six/": {{
+		project: "six", filename: "six-1.0-py3-none-any.whl", url: "https://files.example/a%2Bb/six.whl", digest: digest, size: 10, hasMetadata: true,
+		metadata: []byte("Name: six"), length: 10, open: func() (readSeekCloser, error) { return closer{bytes.NewReader(body)}, nil },
+	}, {project: "six", filename: "six-0.9-py3-none-any.whl", url: "https://files.example/listed.whl", digest: digest}}})
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(s.authority.pem())
 	client := func(proxy string) *http.Client {
@@ -235,7 +240,7 @@ func TestServer(t *testing.T) {
 	}
 	status, text, header := get("https://index.example/simple/six/", "")
 	var page jsonPage
-	if err := json.Unmarshal([]byte(text), &page); status != 200 || err != nil || len(page.Files) != 1 || !page.Files[0].Metadata || header.Get("Cache-Control") != "max-age=0" {
+	if err := json.Unmarshal([]byte(text), &page); status != 200 || err != nil || page.Name != "six" || len(page.Files) != 2 || !page.Files[0].Metadata || header.Get("Cache-Control") != "max-age=0" {
 		t.Errorf("page: %d %q %v", status, text, header)
 	}
 	for _, c := range []struct {
@@ -247,6 +252,7 @@ func TestServer(t *testing.T) {
 		{"https://files.example/a%2Bb/six.whl", "bytes=2-4", 206, "234"},
 		{"https://files.example/a+b/six.whl.metadata", "", 200, "Name: six"},
 		{"https://files.example/other.whl", "", 404, ""},
+		{"https://files.example/listed.whl", "", 404, ""},
 		{"http://files.example/a+b/six.whl", "", 404, ""}, // another address
 		{"https://other.example/simple/six/", "", 404, ""},
 	} {

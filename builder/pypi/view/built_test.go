@@ -42,7 +42,7 @@ func TestBuiltEntries(t *testing.T) {
 	}
 	wrote := 0
 	for _, v := range view.All {
-		if v.Built == snapshot.NoBuilt {
+		if v.Built == snapshot.NoBuilt || v.Entries == nil {
 			continue
 		}
 		wrote++

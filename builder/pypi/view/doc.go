@@ -15,7 +15,8 @@
 // file http/…/<hash> with the body inside. Both are "cc=4," and a msgpack map
 // (pip/_vendor/cachecontrol/serialize.py and caches/file_cache.py).
 //
-// uv's cache is written by uv itself: see package uvcache.
+// uv's cache is written by uv itself, in one view for what is as indexes publish it and two for what was
+// built from sources: see package uvcache.
 //
 // # Promises
 //
@@ -46,7 +47,6 @@ import (
 	"slices"
 
 	"larder/builder"
-	"larder/builder/pypi/uvcache"
 	"larder/snapshot"
 	"larder/snapshot/pypi"
 )
@@ -58,7 +58,9 @@ var All = []builder.View{
 	{Name: pypi.ViewPipOld, Entries: pipOldEntries, Copies: true},
 	{Name: pypi.ViewPipBuilt, Built: snapshot.PureBuilt, Entries: builtEntries},
 	{Name: pypi.ViewPipBuiltNative, Built: snapshot.AllBuilt, Entries: builtEntries},
-	{Name: pypi.ViewUV, Fill: &builder.Fill{Key: uvKey, Split: uvcache.Split, Open: openUV}},
+	uvView(pypi.ViewUV, snapshot.NoBuilt),
+	uvView(pypi.ViewUVBuilt, snapshot.PureBuilt),
+	uvView(pypi.ViewUVBuiltNative, snapshot.AllBuilt),
 	{Name: pypi.ViewPoetry, Entries: poetryEntries},
 	{Name: pypi.ViewSimple, Entries: simpleEntries, Pages: simplePages},
 }
