@@ -5,7 +5,7 @@
 //
 // An upper is one instance's writable directory, parked after its container is
 // gone. A miss is one project and version found there. A tenant is whoever an
-// operator wants counted once a day however many containers they start; where
+// operator wants counted once however many containers they start; where
 // none is known, each instance is its own.
 //
 // # What is looked at
@@ -23,8 +23,8 @@
 //   - Only names and versions that the ecosystem finds valid come out, at most so many per upper. What
 //     they can do at worst is ask for a project that the index has: bytes of an
 //     upper go nowhere.
-//   - One tenant counts once per project, version and day, and a day counts at
-//     most ten tenants for one of them, so that one tenant, or one bad day,
+//   - One tenant counts once per project and version, on the first day of the window, and a day
+//     counts at most ten tenants for one of them, so that one tenant, or one bad day,
 //     cannot steer a ranking. One tenant writes at most 2,000 lines a day.
 //   - Reporting an instance twice, on whatever days (a job that was killed
 //     between writing and removing the upper), counts it once. An instance that

@@ -26,7 +26,7 @@ const (
 )
 
 // Load reads the days of dir that count at now into a ranking of one ecosystem: a project's
-// count is, added up over the days, how many tenants missed it, at most ten a
+// count is how many tenants missed it, each on the first day that it did, at most ten a
 // day; versions are counted likewise. No misses, or no dir, is an empty ranking
 // without an origin.
 func Load(dir, ecosystem string, now time.Time) (popularity.Ranking, []popularity.Warning, error) {
@@ -34,7 +34,7 @@ func Load(dir, ecosystem string, now time.Time) (popularity.Ranking, []popularit
 	if err != nil {
 		return popularity.Ranking{}, nil, fmt.Errorf("read misses: %w", err)
 	}
-	t := tally{ecosystem: ecosystem, projects: map[string]int64{}, versions: map[version]int64{}, before: map[told]bool{}}
+	t := tally{ecosystem: ecosystem, projects: map[string]int64{}, versions: map[version]int64{}, seen: map[missed]bool{}}
 	var warnings []popularity.Warning
 	for _, day := range days {
 		data, err := readDay(filepath.Join(dir, day))
@@ -107,45 +107,40 @@ func readDay(path string) ([]byte, error) {
 
 type version struct{ project, version, target string }
 
-// told is what one instance said once: a version, or without one the project.
-type told struct {
-	version
-	instance string
-}
-
 // tally adds up days.
 type tally struct {
 	ecosystem string
 	projects  map[string]int64
 	versions  map[version]int64
-	before    map[told]bool // on this day or an earlier one: an instance that is read again says nothing new
+	seen      map[missed]bool // on this day or an earlier one
 }
 
-func (t tally) isNew(what told) bool {
-	had := t.before[what]
-	t.before[what] = true
+// missed is what somebody missed; without a version, the project.
+type missed struct {
+	version
+	who string
+}
+
+// first says whether somebody says something for the first time in the window. A need that is met is
+// not told again: to count what is told every week would have what no budget can hold push out, week by
+// week, what was stocked for others.
+func (t tally) first(what missed) bool {
+	had := t.seen[what]
+	t.seen[what] = true
 	return !had
 }
 
 func (t tally) day(data []byte) (bad int) {
-	type seen[K comparable] struct {
-		what K
-		who  string
-	}
 	projects, versions := map[string]int64{}, map[version]int64{}
-	seenProject, seenVersion := map[seen[string]]bool{}, map[seen[version]]bool{}
 	bad = eachLine(data, func(l line) {
 		if l.Ecosystem != t.ecosystem {
 			return
 		}
-		v := version{l.Project, l.Version, l.Target}
-		p := seen[string]{l.Project, l.who()}
-		if t.isNew(told{version{project: l.Project}, l.Instance}) && !seenProject[p] {
-			seenProject[p] = true
+		v, p := version{l.Project, l.Version, l.Target}, version{project: l.Project}
+		if t.first(missed{p, l.who()}) {
 			projects[l.Project]++
 		}
-		if s := (seen[version]{v, l.who()}); t.isNew(told{v, l.Instance}) && !seenVersion[s] {
-			seenVersion[s] = true
+		if t.first(missed{v, l.who()}) {
 			versions[v]++
 		}
 	})

@@ -75,7 +75,7 @@ func TestAppendLoad(t *testing.T) {
 }
 
 // However many containers one tenant starts, and whatever they report, it
-// counts once a day; all tenants together at most ten.
+// counts once; all tenants together at most ten a day.
 func TestTenantCannotSteer(t *testing.T) {
 	dir := t.TempDir()
 	evil := of("typo-squat", "1.0", "", ecosystem.Downloaded)
@@ -103,6 +103,21 @@ func TestTenantCannotSteer(t *testing.T) {
 	}
 	if n := add(t, dir, day, "z", "other", six); n != 1 {
 		t.Error("another tenant is silenced")
+	}
+}
+
+// What is told every week, because nothing holds it, does not outgrow what was told once and is
+// stocked since: one tenant counts once in the window, on whatever days, and many that miss it on
+// several days count each.
+func TestTenantCountsOnce(t *testing.T) {
+	dir := t.TempDir()
+	for back := range 4 {
+		at := day.AddDate(0, 0, -7*back)
+		add(t, dir, at, fmt.Sprint("c", back), "a", six, flask3)
+		add(t, dir, at, fmt.Sprint("d", back), fmt.Sprint("tenant", back), flask3)
+	}
+	if got, v := counts(t, dir); got != "flask:5 six:1" {
+		t.Errorf("got %q, %q", got, v)
 	}
 }
 
