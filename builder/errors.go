@@ -37,6 +37,16 @@ func (s silence) Is(target error) bool { return target == ErrUnreachable }
 // Silence marks an error as the index's: no answer, or something that is no answer. Its text stays.
 func Silence(err error) error { return silence{err} }
 
+// lacking is an error that is the host's without saying so.
+type lacking struct{ error }
+
+func (l lacking) Unwrap() error        { return l.error }
+func (l lacking) Is(target error) bool { return target == snapshot.ErrHost }
+
+// Lacking marks an error as a HostFault: the host lacks what no artifact is to blame for. Its text
+// and its hint stay.
+func Lacking(err error) error { return lacking{err} }
+
 // Unreachable is the end of a build because of the index's silence.
 func Unreachable(err error) error {
 	var s silence

@@ -31,17 +31,23 @@ type maker struct {
 }
 
 // openSandbox finds out whether this host can build at all.
-func (m *maker) openSandbox() (err error) {
+func (m *maker) openSandbox() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.runner != nil {
 		return nil
 	}
-	if m.scratch, err = m.stage.Scratch(); err != nil {
+	scratch, err := m.stage.Scratch()
+	if err != nil {
 		return err
 	}
-	m.runner, err = sandbox.Open(m.scratch)
-	return err
+	m.scratch = scratch
+	runner, err := sandbox.Open(m.scratch)
+	if err != nil {
+		return builder.Lacking(err)
+	}
+	m.runner = runner
+	return nil
 }
 
 func (m *maker) close() {

@@ -64,6 +64,9 @@ type Runner struct {
 // Open finds a runtime and tries it. dir is a directory for scratch files, on a file system that has
 // space for the output of each command that runs at a time; whatever is killed, no file is left there.
 func Open(dir string) (*Runner, error) {
+	if os.Geteuid() != 0 {
+		return nil, &overlay.Problem{Kind: ErrUnsupported, Text: "no container: only root makes its mounts", Advice: "run it as root"}
+	}
 	d, err := os.OpenFile(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
