@@ -39,6 +39,10 @@ type Config struct {
 	// Builds says which artifacts may be built from sources of a project, where the index has none that
 	// fits; nil: none.
 	Builds func(project string) snapshot.Built
+	// BuildRoot is the directory of a root file system that machine code is built in, "" for none; such
+	// code may need BuildLibraries, by the names of shared libraries, beside those that any container has.
+	BuildRoot      string
+	BuildLibraries []string
 
 	// FetchTime is how long the build may wait for the index in all, planning and
 	// downloading; 0 is for ever. What came by then is kept for the next build.

@@ -26,6 +26,7 @@ type maker struct {
 	runner   *sandbox.Runner
 	scratch  string
 	builders map[string]*source.Builder // by target
+	system   *source.System             // nil: nothing with machine code is built
 	recipes  []snapshot.Recipe
 	read     bool // recipes are those of the store
 }
@@ -75,6 +76,7 @@ func (m *maker) builder(ctx context.Context, tag string) (*source.Builder, error
 	}
 	b, err := source.Open(ctx, source.Config{
 		Tag: t.Tag, Interpreter: *t.Interpreter, Sandbox: m.runner, Scratch: m.scratch, Fetch: m.dependency, Failed: m.failed,
+		System: m.system, Libraries: m.cfg.BuildLibraries,
 	})
 	if err != nil {
 		return nil, err
@@ -129,10 +131,7 @@ func (m *maker) failed(id snapshot.Digest) *source.Failure {
 // Make implements builder.Maker.
 func (w *world) Make(ctx context.Context, p *builder.Pick, src builder.Reader, put builder.Put) error {
 	m := w.maker
-	mine := func(r snapshot.Recipe) bool {
-		return r.Result != nil && r.Source == p.Object.Digest && r.Target == p.Target && slices.Contains(w.cfg.Builds(p.Project).Kinds(), r.Result.Kind)
-	}
-	for _, r := range m.kept(mine) {
+	for _, r := range m.kept(func(r snapshot.Recipe) bool { return m.gave(r, p) }) {
 		_, err := w.stage.Check(snapshot.Object{Digest: r.Result.SHA256})
 		if err != nil {
 			var o snapshot.Object
@@ -156,7 +155,9 @@ func (w *world) Make(ctx context.Context, p *builder.Pick, src builder.Reader, p
 	record := snapshot.Recipe{Ecosystem: pypi.Name, Target: p.Target, Project: p.Project, Version: p.Version, Filename: p.Filename,
 		Source: p.Object.Digest, Index: p.Index}
 	record.URL, _, _ = strings.Cut(p.URL, "?") // it may be a secret
-	built, attempts, err := b.Build(ctx, sourceOf(record, src))
+	s := sourceOf(record, src)
+	s.Native = w.cfg.Builds(p.Project) == snapshot.AllBuilt
+	built, attempts, err := b.Build(ctx, s)
 	for _, a := range attempts {
 		failed := record
 		failed.What, failed.Failure = a.Recipe.Encode(), &snapshot.RecipeFailure{Reason: a.Failure.Reason, Detail: a.Failure.Detail}
@@ -179,6 +180,20 @@ func (w *world) Make(ctx context.Context, p *builder.Pick, src builder.Reader, p
 	}
 	w.become(p, record)
 	return nil
+}
+
+// gave says whether a recipe gave what a pick of a source may become. Where machine code may be built, one
+// that had no compiler is not asked.
+func (m *maker) gave(r snapshot.Recipe, p *builder.Pick) bool {
+	may := m.cfg.Builds(p.Project)
+	if r.Result == nil || r.Source != p.Object.Digest || r.Target != p.Target || !slices.Contains(may.Kinds(), r.Result.Kind) {
+		return false
+	}
+	if may != snapshot.AllBuilt || m.system == nil {
+		return true
+	}
+	what, err := source.ParseRecipe(r.What)
+	return err == nil && what.Kind == snapshot.Native
 }
 
 // become makes a pick of a source one of what was built of it.

@@ -10,6 +10,7 @@ import (
 	"larder/builder"
 	"larder/builder/pypi/index"
 	"larder/builder/pypi/layer"
+	"larder/builder/pypi/source"
 	"larder/builder/pypi/wheel"
 	"larder/snapshot"
 	"larder/snapshot/pypi"
@@ -34,6 +35,9 @@ func newWorld(cfg builder.Config, stage *snapshot.Stage, client *index.Client, c
 	w := &world{cfg: cfg, stage: stage, client: client, closeClient: closeClient,
 		targets: map[string]Target{}, compilers: map[pypi.Tag]*layer.Compiler{}}
 	w.maker = &maker{world: w}
+	if cfg.BuildRoot != "" {
+		w.maker.system = source.NewSystem(cfg.BuildRoot)
+	}
 	var targets []Target
 	for _, t := range cfg.Targets {
 		w.targets[t.Tag] = t.Own.(Target)

@@ -177,6 +177,7 @@ func buildConfig(c *cli.Context, cfg config.Config) (b builder.Config, err error
 	}
 	b = builder.Config{
 		Locks: cfg.Build.Locks, Views: cfg.Build.Views, Layers: layers, Jobs: cfg.Build.Jobs, Programs: programsOf(cfg.Build), Builds: sourcesOf(cfg.Build),
+		BuildRoot: cfg.Build.SdistsRoot, BuildLibraries: cfg.Build.SdistsLibraries,
 		Budget: cfg.Rank.Budget.Bytes(), FetchTime: time.Duration(cfg.Build.Timeout), DryRun: c.Bool("dry-run"), Force: c.Bool("force"), NoUse: c.Bool("no-use"), UserAgent: userAgent(),
 		Warn: func(line string) { warnf("%s", line) },
 	}

@@ -41,7 +41,8 @@ func runRebuild(c *cli.Context) error {
 		return err
 	}
 	shown := newProgress(os.Stderr, jsonWanted(c) || c.Bool("quiet"))
-	b := builder.Config{Store: s, Jobs: cfg.Build.Jobs, FetchTime: time.Duration(cfg.Build.Timeout), UserAgent: userAgent(), Progress: shown.event, Warn: shown.warn}
+	b := builder.Config{Store: s, Jobs: cfg.Build.Jobs, FetchTime: time.Duration(cfg.Build.Timeout), UserAgent: userAgent(), Progress: shown.event, Warn: shown.warn,
+		BuildRoot: cfg.Build.SdistsRoot, BuildLibraries: cfg.Build.SdistsLibraries}
 	start := time.Now()
 	r, err := builder.Rebuild(c.Context, b, c.Args().First(), c.Bool("check"))
 	shown.done()

@@ -45,6 +45,7 @@ func runRepair(c *cli.Context) error {
 		return err
 	}
 	b := builder.Config{Store: s, Jobs: cfg.Build.Jobs, FetchTime: time.Duration(cfg.Build.Timeout), DryRun: c.Bool("dry-run"), UserAgent: userAgent(), Programs: programsOf(cfg.Build),
+		BuildRoot: cfg.Build.SdistsRoot, BuildLibraries: cfg.Build.SdistsLibraries,
 		Warn: func(line string) { warnf("%s", line) }}
 	done := func() {}
 	if !jsonWanted(c) {

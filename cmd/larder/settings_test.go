@@ -113,6 +113,7 @@ var flagless = map[string]string{
 	"rank.clickhouse.days":     "", "rank.clickhouse.versions": "", "rank.clickhouse.installers": "",
 	"build.timeout":      "of the site's line; an interrupt ends one build sooner",
 	"build.sdists_allow": "whose code may run on this host is the site's word, as is the next one", "build.sdists_deny": "",
+	"build.sdists_root": "what a site's machine code is built in, which its recipes name; as is the next one", "build.sdists_libraries": "",
 	"run.upper_limit": "the operator's bound, not the caller's",
 	"run.min_free":    "the same",
 }

@@ -129,6 +129,16 @@ func (t Tag) Python() string { return "3." + strconv.Itoa(t.minor) }
 // its library directory is then lib/python3.13t.
 func (t Tag) FreeThreaded() bool { return t.freeThreaded }
 
+// Machine is the machine as `uname -m` prints it, such as x86_64.
+func (t Tag) Machine() string { return t.arch }
+
+// Glibc is the X of the target's glibc 2.X; false where its C library is another.
+func (t Tag) Glibc() (x int, ok bool) { return t.libcMinor, t.libc == "manylinux" }
+
+// Platform is the tag of wheels for the target's machine with glibc 2.x, or with the oldest that has a
+// tag where x is older.
+func (t Tag) Platform(x int) string { return t.platform(max(x, t.tooOldGlibc()+1)) }
+
 // Markers is the environment in which PEP 508 markers hold for this target.
 // fullVersion is the interpreter's version ("3.11.7"); when it is "", the first
 // release of the minor version is assumed. What differs from host to host and no

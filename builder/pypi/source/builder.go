@@ -27,6 +27,10 @@ type Config struct {
 	Fetch func(ctx context.Context, d Dependency) (r builder.Reader, size int64, err error)
 	// Failed is what is remembered of a recipe, nil for nothing.
 	Failed func(recipe snapshot.Digest) *Failure
+	// System is what machine code is built in; nil: none is. Libraries are those that it may need beside
+	// what every container has, by the names that programs ask the loader for, such as libpq.so.5.
+	System    *System
+	Libraries []string
 }
 
 // Sandbox runs one command that nobody trusts: *sandbox.Runner.
@@ -38,15 +42,21 @@ type Sandbox interface {
 type Builder struct {
 	cfg  Config
 	dir  string // its own scratch
-	root *root
+	seen seen
+	root *root // of builds without machine code
 
+	natives  once[*root]        // of builds with machine code
 	resolved once[[]Dependency] // what pip chose
 	sites    once[string]       // directories of unpacked build dependencies
 }
 
 // Open asks the interpreter what builds need of it.
 func Open(ctx context.Context, cfg Config) (*Builder, error) {
-	found, err := findRoot(ctx, cfg.Interpreter)
+	found, err := askInterpreter(ctx, cfg.Interpreter)
+	if err != nil {
+		return nil, err
+	}
+	pure, err := found.root()
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +64,7 @@ func Open(ctx context.Context, cfg Config) (*Builder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Builder{cfg: cfg, dir: dir, root: found}, nil
+	return &Builder{cfg: cfg, dir: dir, seen: found, root: pure}, nil
 }
 
 // Close removes the Builder's scratch. Wheels that it made stay readable until they are closed.
@@ -65,6 +75,7 @@ type Source struct {
 	Project, Version string
 	Filename         string
 	Digest           snapshot.Digest // as the index published it
+	Native           bool            // it may have machine code
 	Open             func() (io.ReadCloser, error)
 }
 
@@ -140,11 +151,15 @@ func (b *Builder) Build(ctx context.Context, s Source) (*Wheel, []Attempt, error
 		return nil, nil, err
 	}
 	defer a.remove()
+	kind, err := b.kindOf(ctx, s)
+	if err != nil {
+		return nil, nil, err
+	}
 	ladder := rungs[:1]
 	if a.system.Setuptools() {
 		ladder = rungs
 	}
-	c := &climb{Builder: b, archive: a, seen: map[snapshot.Digest]bool{}}
+	c := &climb{Builder: b, archive: a, kind: kind, failed: map[snapshot.Digest]bool{}}
 	var first error
 	for _, constraints := range ladder {
 		w, err := c.step(ctx, constraints)
@@ -159,15 +174,16 @@ func (b *Builder) Build(ctx context.Context, s Source) (*Wheel, []Attempt, error
 			break // another setuptools mends nothing
 		}
 	}
-	return nil, c.attempts, first
+	return nil, c.attempts, b.explain(s, first)
 }
 
 // climb is the state of one Build.
 type climb struct {
 	*Builder
 	*archive
+	kind     string // of its recipes
 	attempts []Attempt
-	seen     map[snapshot.Digest]bool // recipes that failed
+	failed   map[snapshot.Digest]bool // recipes
 }
 
 // step tries one rung.
@@ -176,9 +192,12 @@ func (c *climb) step(ctx context.Context, constraints []string) (*Wheel, error) 
 	if err != nil {
 		return nil, err
 	}
-	recipe := c.recipe(c.archive, requires)
+	recipe, err := c.recipe(ctx, c.archive, c.kind, requires)
+	if err != nil {
+		return nil, err
+	}
 	var more []string
-	if err := c.try(recipe, func() (err error) {
+	if err := c.attempt(recipe, func() (err error) {
 		more, err = c.ask(ctx, c.archive, recipe)
 		return err
 	}); err != nil {
@@ -191,28 +210,28 @@ func (c *climb) step(ctx context.Context, constraints []string) (*Wheel, error) 
 	}
 	failpoint.Here("source: recipe planned")
 	var w *Wheel
-	err = c.try(recipe, func() (err error) {
+	err = c.attempt(recipe, func() (err error) {
 		w, err = c.make(ctx, c.archive, recipe)
 		return err
 	})
 	return w, err
 }
 
-// try runs what a recipe decides, unless it is known to fail, and keeps what of it failed.
-func (c *climb) try(recipe Recipe, run func() error) error {
+// attempt runs what a recipe decides, unless it is known to fail, and keeps what of it failed.
+func (c *climb) attempt(recipe Recipe, run func() error) error {
 	id := recipe.ID()
 	if c.cfg.Failed != nil {
 		if f := c.cfg.Failed(id); f != nil {
 			return f
 		}
 	}
-	if c.seen[id] {
+	if c.failed[id] {
 		return fail(BuildFailed, "its build was tried with these build requirements already")
 	}
 	err := run()
 	var f *Failure
 	if errors.As(err, &f) {
-		c.seen[id] = true
+		c.failed[id] = true
 		c.attempts = append(c.attempts, Attempt{recipe, f})
 	}
 	return err
@@ -221,7 +240,7 @@ func (c *climb) try(recipe Recipe, run func() error) error {
 // Make makes the wheel of a source by a recipe, which asks no index for anything but what it names. The
 // error is a *Failure, ErrRecipe, or the host's.
 func (b *Builder) Make(ctx context.Context, s Source, r Recipe) (*Wheel, error) {
-	if err := b.fits(r, s); err != nil {
+	if err := b.fits(ctx, r, s); err != nil {
 		return nil, err
 	}
 	a, err := b.open(ctx, s)

@@ -23,6 +23,7 @@ const (
 	NotRepeatable      = "not-repeatable"      // two builds gave two trees
 	WrongName          = "wrong-name"          // the wheel of another project or version
 	WrongTarget        = "wrong-target"        // a wheel that the target does not take
+	ForeignLibrary     = "foreign-library"     // machine code needs one that containers need not have
 	MachineCode        = "machine-code"        // where only pure ones are made
 	Limit              = "limit"               // of time, memory, processes, output or log
 	BadSource          = "bad-source"          // no sound source archive
@@ -45,7 +46,7 @@ var symptoms = []struct {
 	{MissingHeader, regexp.MustCompile(`fatal error: \S+\.h(pp|h)?: No such file`)},
 	{NeedsNetwork, regexp.MustCompile(`(?i)Name or service not known|Temporary failure in name resolution|Network is unreachable|` +
 		`getaddrinfo|Could not resolve host|urlopen error|Max retries exceeded|Failed to establish a new connection|No route to host`)},
-	{MissingProgram, regexp.MustCompile(`(?i)unable to execute|command '[^']+' failed|No such file or directory: b?'[a-z0-9_+-]+'$|` +
+	{MissingProgram, regexp.MustCompile(`(?i)unable to execute|command '[^']+' failed: No such file|No such file or directory: b?'[a-z0-9_+-]+'$|` +
 		`: (command )?not found$|executable not found|Unknown compiler|no acceptable C compiler|can't find Rust compiler|Permission denied: b?'[a-z0-9_+-]+'$`)},
 }
 

@@ -27,7 +27,7 @@ type Wheel struct {
 	Filename string
 	Digest   snapshot.Digest
 	Size     int64
-	Kind     string // snapshot.Pure
+	Kind     string // snapshot.Pure or snapshot.Native
 
 	files []canonical.File
 }
@@ -98,14 +98,15 @@ func (b *Builder) build(ctx context.Context, a *archive, r Recipe, vary int) (*W
 	if err != nil {
 		return nil, refused(err)
 	}
-	if err := b.check(w, a.source); err != nil {
+	checked, err := b.check(w, r, a.source)
+	if err != nil {
 		return nil, err
 	}
-	out, err := b.write(w)
+	out, err := b.write(w, checked.changed)
 	if err != nil {
 		return nil, refused(err)
 	}
-	out.Recipe, out.Filename, out.Kind = r, name, snapshot.Pure
+	out.Recipe, out.Filename, out.Kind = r, checked.filename, checked.kind
 	return out, nil
 }
 
@@ -156,27 +157,36 @@ func openRegular(out *os.Root, name string) (*os.File, int64, error) {
 	return f, info.Size(), nil
 }
 
-// check says whether a wheel is of the source and for the target, and without machine code.
-func (b *Builder) check(w *wheel.Wheel, s Source) error {
+// check says what a wheel becomes, if it is of the source, for the target, and without what its recipe
+// refuses.
+func (b *Builder) check(w *wheel.Wheel, r Recipe, s Source) (*outcome, error) {
 	if w.Name.Project != pep508.Normalize(s.Project) || !sameVersion(w.Name.Version, s.Version) {
-		return fail(WrongName, "it made %s of %s %s", w.Filename, s.Project, s.Version)
+		return nil, fail(WrongName, "it made %s of %s %s", w.Filename, s.Project, s.Version)
 	}
-	if !slices.Equal(w.Name.ABI, []string{"none"}) || !slices.Equal(w.Name.Platform, []string{"any"}) {
-		return fail(MachineCode, "it made %s, which is for some machines only", w.Filename)
+	universal := slices.Equal(w.Name.ABI, []string{"none"}) && slices.Equal(w.Name.Platform, []string{"any"})
+	if r.Kind == snapshot.Pure && !universal {
+		return nil, fail(MachineCode, "it made %s, which is for some machines only", w.Filename)
 	}
-	if _, ok := b.cfg.Tag.Rank(w.Name.Python, w.Name.ABI, w.Name.Platform); !ok {
-		return fail(WrongTarget, "it made %s, which %s does not take", w.Filename, b.cfg.Tag)
-	}
+	var code []*wheel.File
 	for _, f := range w.Files() {
 		elf, err := isELF(w, f)
 		if err != nil {
-			return refused(err)
+			return nil, refused(err)
 		}
 		if elf {
-			return fail(MachineCode, "%s in %s is machine code", wheel.Quote(f.Path), w.Filename)
+			code = append(code, f)
 		}
 	}
-	return nil
+	switch {
+	case r.Kind == snapshot.Native && (!universal || len(code) > 0):
+		return b.retag(w, r, code)
+	case len(code) > 0:
+		return nil, fail(MachineCode, "%s in %s is machine code", wheel.Quote(code[0].Path), w.Filename)
+	}
+	if _, ok := b.cfg.Tag.Rank(w.Name.Python, w.Name.ABI, w.Name.Platform); !ok {
+		return nil, fail(WrongTarget, "it made %s, which %s does not take", w.Filename, b.cfg.Tag)
+	}
+	return &outcome{filename: w.Filename, kind: snapshot.Pure}, nil
 }
 
 func sameVersion(a, b string) bool {
@@ -203,7 +213,7 @@ func isELF(w *wheel.Wheel, f *wheel.File) (bool, error) {
 }
 
 // write puts the canonical form into scratch. Reading the wheel for it checks all of it.
-func (b *Builder) write(w *wheel.Wheel) (_ *Wheel, err error) {
+func (b *Builder) write(w *wheel.Wheel, changed map[string][]byte) (_ *Wheel, err error) {
 	f, err := os.CreateTemp(b.dir, "wheel-*")
 	if err != nil {
 		return nil, err
@@ -215,7 +225,7 @@ func (b *Builder) write(w *wheel.Wheel) (_ *Wheel, err error) {
 		}
 	}()
 	sum := sha256.New()
-	if out.files, err = canonical.Write(w, io.MultiWriter(f, sum)); err != nil {
+	if out.files, err = canonical.Write(w, changed, io.MultiWriter(f, sum)); err != nil {
 		return nil, err
 	}
 	sum.Sum(out.Digest[:0])

@@ -3,6 +3,7 @@ package source
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,9 +24,11 @@ type Recipe struct {
 	BackEndPath []string          `json:"back_end_path"`
 	Settings    map[string]string `json:"settings"` // config settings of the back end
 	Environment map[string]string `json:"environment"`
-	Root        string            `json:"root"`      // RootFormat
+	Root        string            `json:"root"`      // RootFormat, and the system where there may be machine code
 	Canonical   int               `json:"canonical"` // canonical.Format
-	Kind        string            `json:"kind"`      // snapshot.Pure: machine code is refused
+	Kind        string            `json:"kind"`      // snapshot.Pure: machine code is refused; snapshot.Native: it is not
+	// Shared libraries that machine code may need beside what every container has. Sorted.
+	Libraries []string `json:"libraries,omitempty"`
 }
 
 // Dependency is a wheel that the back end is built of, or imports.
@@ -50,12 +53,24 @@ var environment = map[string]string{
 	"PYTHONPATH": clockDir,
 }
 
-func (b *Builder) recipe(a *archive, requires []Dependency) Recipe {
-	return Recipe{
+// settings are those without which a back end's result is not repeatable: by itself, this one builds in a
+// directory with a random name, which it writes down.
+var settings = map[string]map[string]string{"mesonpy": {"build-dir": "/build/meson"}}
+
+func (b *Builder) recipe(ctx context.Context, a *archive, kind string, requires []Dependency) (Recipe, error) {
+	root, err := b.rootOf(ctx, kind)
+	if err != nil {
+		return Recipe{}, err
+	}
+	r := Recipe{
 		Source: a.source.Digest, Target: b.cfg.Tag.String(), Python: b.cfg.Interpreter.Version,
 		Requires: requires, BackEnd: a.system.BackEnd, BackEndPath: a.system.BackEndPath, Environment: environment,
-		Root: RootFormat, Canonical: canonical.Format, Kind: snapshot.Pure,
+		Root: root.name, Canonical: canonical.Format, Kind: kind, Settings: settings[a.system.BackEnd],
 	}
+	if kind == snapshot.Native {
+		r.Environment, r.Libraries = nativeEnvironment, slices.Compact(slices.Sorted(slices.Values(b.cfg.Libraries)))
+	}
+	return r, nil
 }
 
 // Encode is the one text of a recipe: compact JSON with sorted keys of maps, nothing null.
@@ -99,17 +114,26 @@ func sortDependencies(all []Dependency) {
 }
 
 // fits says whether a recipe can be followed here.
-func (b *Builder) fits(r Recipe, s Source) error {
+func (b *Builder) fits(ctx context.Context, r Recipe, s Source) error {
+	switch {
+	case r.Kind != snapshot.Pure && r.Kind != snapshot.Native:
+		return fmt.Errorf("%w for %s: there is no kind %.80q", ErrRecipe, s.Filename, r.Kind)
+	case r.Kind == snapshot.Native && b.lacks() != "":
+		return fmt.Errorf("%w for %s: %s", ErrRecipe, s.Filename, b.lacks())
+	}
+	root, err := b.rootOf(ctx, r.Kind)
+	if err != nil {
+		return err
+	}
 	for _, c := range []struct{ what, want, have string }{
 		{"source", r.Source.String(), s.Digest.String()},
 		{"target", r.Target, b.cfg.Tag.String()},
 		{"Python", r.Python, b.cfg.Interpreter.Version},
-		{"root", r.Root, RootFormat},
+		{"root", r.Root, root.name},
 		{"canonical form", fmt.Sprint(r.Canonical), fmt.Sprint(canonical.Format)},
-		{"kind", r.Kind, snapshot.Pure},
 	} {
 		if c.want != c.have {
-			return fmt.Errorf("%w for %s: it is for the %s %.80q, here is %.80q", ErrRecipe, s.Filename, c.what, c.want, c.have)
+			return fmt.Errorf("%w for %s: it is for the %s %.300q, here is %.300q", ErrRecipe, s.Filename, c.what, c.want, c.have)
 		}
 	}
 	// It goes to the runner as it stands.

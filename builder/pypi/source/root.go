@@ -31,6 +31,7 @@ const prefix = "/env"
 
 // root is what the sandbox has of the host, all of it read-only.
 type root struct {
+	name   string // in recipes
 	mounts []sandbox.Mount
 	config []byte // prefix/pyvenv.cfg
 	python string // the interpreter's path
@@ -43,36 +44,42 @@ type seen struct {
 	Library    []string `json:"library"`
 	Mapped     []string `json:"mapped"`
 	Directory  string   `json:"directory"` // below lib/
+	Prefix     string   `json:"prefix"`
+	Include    []string `json:"include"`
+	Compiled   string   `json:"compiled"` // SHA-256 of how it was compiled, which it compiles by
 }
 
 const rootTime = time.Minute
 
-// findRoot asks the interpreter, which is trusted, what it needs.
-func findRoot(ctx context.Context, in layer.Interpreter) (*root, error) {
+// askInterpreter asks the interpreter, which is trusted, what it needs.
+func askInterpreter(ctx context.Context, in layer.Interpreter) (s seen, err error) {
 	call, cancel := context.WithTimeout(ctx, rootTime)
 	defer cancel()
 	cmd := exec.CommandContext(call, in.Executable, "-I", "-S", "-B", "-c", askRoot)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("ask %s for its libraries: %w", in.Executable, err)
+		return s, fmt.Errorf("ask %s for its libraries: %w", in.Executable, err)
 	}
-	var s seen
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n") // a module may greet
 	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &s); err != nil {
-		return nil, fmt.Errorf("ask %s for its libraries: %w", in.Executable, err)
+		return s, fmt.Errorf("ask %s for its libraries: %w", in.Executable, err)
 	}
+	return s, nil
+}
+
+// venv is the text of the virtual environment's pyvenv.cfg.
+func (s seen) venv() []byte {
+	return fmt.Appendf(nil, "home = %s\ninclude-system-site-packages = false\n", path.Dir(s.Executable))
+}
+
+// root plans the mounts: what the interpreter named, where it looks for it.
+func (s seen) root() (*root, error) {
 	loader, err := layer.ProgramLoader(s.Executable)
 	if err != nil {
 		return nil, err
 	}
-	return s.root(loader)
-}
-
-// root plans the mounts: what the interpreter named, where it looks for it.
-func (s seen) root(loader string) (*root, error) {
-	r := &root{python: prefix + "/bin/python3", site: prefix + "/lib/" + s.Directory + "/site-packages"}
-	r.config = fmt.Appendf(nil, "home = %s\ninclude-system-site-packages = false\n", path.Dir(s.Executable))
+	r := &root{name: RootFormat, python: prefix + "/bin/python3", site: prefix + "/lib/" + s.Directory + "/site-packages", config: s.venv()}
 	targets := map[string]string{r.python: s.Executable, loader: loader}
 	for _, dir := range s.Library {
 		targets[dir] = dir

@@ -7,10 +7,12 @@ import (
 	"io"
 	"maps"
 	"path"
+	"path/filepath"
 	"slices"
 
 	"larder/builder/pypi/source/sdist"
 	"larder/builder/sandbox"
+	"larder/snapshot"
 )
 
 //go:embed run.py
@@ -44,6 +46,10 @@ type task struct {
 
 // run runs one hook. A *Failure is the source's.
 func (b *Builder) run(ctx context.Context, a *archive, r Recipe, hook string, vary int) (*sandbox.Result, error) {
+	root, err := b.rootOf(ctx, r.Kind)
+	if err != nil {
+		return nil, err
+	}
 	site, err := b.site(ctx, r.Requires)
 	if err != nil {
 		return nil, err
@@ -54,18 +60,19 @@ func (b *Builder) run(ctx context.Context, a *archive, r Recipe, hook string, va
 		return nil, err
 	}
 	s := sandbox.Spec{
-		Args: []string{b.root.python, runnerFile, taskFile},
+		Args: []string{root.python, runnerFile, taskFile},
 		Dir:  "/build",
-		Mounts: append(slices.Clip(b.root.mounts),
-			sandbox.Mount{Source: site, Target: b.root.site}, sandbox.Mount{Source: a.path, Target: t.Source}),
-		Files: map[string][]byte{prefix + "/pyvenv.cfg": b.root.config, runnerFile: runner, taskFile: text},
+		Mounts: append(slices.Clip(root.mounts),
+			sandbox.Mount{Source: filepath.Join(site, modules), Target: root.site}, sandbox.Mount{Source: a.path, Target: t.Source}),
+		Files: map[string][]byte{prefix + "/pyvenv.cfg": root.config, runnerFile: runner, taskFile: text},
 		// The tree, what a back end copies of it, and the wheel. A source that unpacks to far more than
 		// its size gets no more for it.
 		Limits: sandbox.Limits{Output: 1<<30 + 6*a.size},
 		Vary:   vary,
+		Env:    variables(r.Environment),
 	}
-	for _, name := range slices.Sorted(maps.Keys(r.Environment)) {
-		s.Env = append(s.Env, name+"="+r.Environment[name])
+	if r.Kind == snapshot.Native {
+		s.Mounts = append(s.Mounts, sandbox.Mount{Source: filepath.Join(site, commands), Target: commandsDir})
 	}
 	if vary > 0 {
 		s.Files[clockDir+"/sitecustomize.py"] = clock
@@ -79,6 +86,14 @@ func (b *Builder) run(ctx context.Context, a *archive, r Recipe, hook string, va
 		return nil, f
 	}
 	return result, nil
+}
+
+// variables are an environment, sorted.
+func variables(all map[string]string) (list []string) {
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		list = append(list, name+"="+all[name])
+	}
+	return list
 }
 
 // ended is what of a run's end is a failure.

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -12,9 +13,15 @@ import (
 	"larder/builder/pypi/wheel"
 )
 
-// site is a directory with build dependencies, as an installer would have made the site-packages of
-// the sandbox's environment: modules and .dist-info, whose entry points plugins are found by. Commands,
-// headers and data of the wheels are left out.
+// The directories of a site.
+const (
+	modules  = "modules"
+	commands = "commands"
+)
+
+// site is a directory with build dependencies: modules, as an installer would have made the site-packages
+// of the sandbox's environment, with .dist-info, whose entry points plugins are found by; and commands,
+// for builds with machine code. Headers and data of the wheels are left out.
 func (b *Builder) site(ctx context.Context, all []Dependency) (string, error) {
 	var key strings.Builder
 	for _, d := range all {
@@ -40,6 +47,11 @@ func (b *Builder) fill(ctx context.Context, dir string, all []Dependency) error 
 		return err
 	}
 	defer root.Close()
+	for _, name := range []string{modules, commands} {
+		if err := root.Mkdir(name, 0o755); err != nil {
+			return err
+		}
+	}
 	for _, d := range all {
 		if err := b.fillOne(ctx, root, d); err != nil {
 			return fmt.Errorf("unpack %s, which builds a source: %w", d.Filename, err)
@@ -71,17 +83,42 @@ func (b *Builder) fillOne(ctx context.Context, root *os.Root, d Dependency) erro
 			}
 		}
 	}
+	for _, c := range w.EntryPoints.Console {
+		if err := writeCommand(root, c.Command, commandOf(c)); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// commandOf is the program of an entry point, as installers write it.
+func commandOf(c wheel.EntryPoint) []byte {
+	first, _, _ := strings.Cut(c.Func, ".")
+	return fmt.Appendf(nil, "%s\nimport sys\nfrom %s import %s\nif __name__ == \"__main__\":\n    sys.exit(%s())\n", shebang, c.Module, first, c.Func)
+}
+
+// shebang is the first line of programs in Python.
+const shebang = "#!" + prefix + "/bin/python3"
+
+func writeCommand(root *os.Root, name string, text []byte) error {
+	place := path.Join(commands, name)
+	if err := root.WriteFile(place, text, 0o755); err != nil {
+		return err
+	}
+	return root.Chmod(place, 0o755)
 }
 
 // placeOf is where a wheel's file goes, "" for nowhere.
 func placeOf(name string) string {
 	top, rest, _ := strings.Cut(name, "/")
 	if !strings.HasSuffix(top, ".data") {
-		return name
+		return path.Join(modules, name)
 	}
-	if key, below, _ := strings.Cut(rest, "/"); key == "purelib" || key == "platlib" {
-		return below
+	switch key, below, _ := strings.Cut(rest, "/"); key {
+	case "purelib", "platlib":
+		return path.Join(modules, below)
+	case "scripts":
+		return path.Join(commands, below)
 	}
 	return ""
 }
@@ -91,7 +128,8 @@ func unpackFile(root *os.Root, w *wheel.Wheel, f *wheel.File, place string) erro
 		return err
 	}
 	mode := os.FileMode(0o644)
-	if f.Exec {
+	script := strings.HasPrefix(place, commands+"/")
+	if f.Exec || script {
 		mode = 0o755
 	}
 	r, err := w.Open(f)
@@ -103,11 +141,28 @@ func unpackFile(root *os.Root, w *wheel.Wheel, f *wheel.File, place string) erro
 	if err != nil {
 		return err
 	}
-	if _, err = io.Copy(to, r); err == nil {
+	from := io.Reader(r)
+	if script {
+		from = interpreted(r)
+	}
+	if _, err = io.Copy(to, from); err == nil {
 		err = to.Chmod(mode)
 	}
 	if closed := to.Close(); err == nil {
 		err = closed
 	}
 	return err
+}
+
+// interpreted is a script whose first line names the sandbox's interpreter, where it names a Python without
+// a path, as wheels do. Anything else is as it is.
+func interpreted(r io.Reader) io.Reader {
+	const any = "#!python"
+	head := make([]byte, len(any))
+	n, err := io.ReadFull(r, head)
+	if err == nil && string(head) == any {
+		head = []byte(shebang)
+		n = len(head)
+	}
+	return io.MultiReader(bytes.NewReader(head[:n]), r)
 }

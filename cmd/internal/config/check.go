@@ -100,6 +100,16 @@ func (c Config) checkFile(known names) error {
 	if c.Build.Sdists == snapshot.AllBuilt && len(c.Build.SdistsAllow) == 0 {
 		return &mistake{"build.sdists: all builds no machine code, as sdists_allow names no project", "name the projects in sdists_allow, or write pure"}
 	}
+	if c.Build.SdistsRoot != "" {
+		if err := checkPath("build.sdists_root", c.Build.SdistsRoot); err != nil {
+			return err
+		}
+	}
+	for _, name := range c.Build.SdistsLibraries {
+		if !strings.Contains(name, ".so") || strings.ContainsAny(name, "/*? ") {
+			return &mistake{fmt.Sprintf("build.sdists_libraries: %q is no name of a shared library", name), "write it as programs ask for it: libpq.so.5"}
+		}
+	}
 	if err := checkNames("run.views", "view", c.Run.Views, known.views); err != nil {
 		return err
 	}

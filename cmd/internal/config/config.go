@@ -94,6 +94,9 @@ type Build struct {
 	Sdists      snapshot.Built `toml:"sdists"`
 	SdistsAllow []string       `toml:"sdists_allow"`
 	SdistsDeny  []string       `toml:"sdists_deny"`
+	// What machine code is built in, and the shared libraries that it may need.
+	SdistsRoot      string   `toml:"sdists_root"`
+	SdistsLibraries []string `toml:"sdists_libraries"`
 }
 
 // Run holds the defaults of larder run.

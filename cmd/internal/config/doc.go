@@ -33,6 +33,8 @@
 //	sdists  = "no"                  # "pure", "all": build sources where no wheel fits
 //	sdists_allow = ["psycopg2"]     # these only; with "all", the ones that may have machine code
 //	sdists_deny  = ["acme-*"]       # never these
+//	sdists_root  = "/srv/build-root"      # with a compiler: what machine code is built in
+//	sdists_libraries = ["libpq.so.5"]     # that such code may need, and every container has
 //	timeout = "6h"                  # what waiting for the index may take in all; "0s" for ever
 //
 //	[run]

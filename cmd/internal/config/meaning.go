@@ -36,6 +36,8 @@ var meanings = []struct{ key, text string }{
 	{"build.sdists", "build sources, in a container without network, where the index has no wheel that fits: no, pure (what needs no compiler), all"},
 	{"build.sdists_allow", "only these projects' sources; with all, those that may have machine code, beside the pure ones of any; none: any"},
 	{"build.sdists_deny", "never these projects' sources"},
+	{"build.sdists_root", "directory of a root file system with a compiler and headers, in which machine code is built; empty: none is"},
+	{"build.sdists_libraries", "shared libraries (libpq.so.5) that such code may need: every container that gets it has them"},
 	{"run.snapshot", "the snapshot that larder run mounts"},
 	{"run.views", "the views that it mounts"},
 	{"run.missing", "what it does where the snapshot lacks something of a lock: warn, fail, or let pip install it"},

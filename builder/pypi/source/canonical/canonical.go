@@ -47,11 +47,11 @@ type entry struct {
 	open func() (io.ReadCloser, error)
 }
 
-// Write writes the canonical form of a wheel, and returns its files, RECORD left out, in the order of
-// their entries. All of the wheel is read twice and checked. Errors are *wheel.Refusal, or those of the
-// wheel's reader and of to.
-func Write(w *wheel.Wheel, to io.Writer) ([]File, error) {
-	entries, err := read(w)
+// Write writes the canonical form of a wheel, where the files in changed, by their paths, have another
+// content. It returns the files, RECORD left out, in the order of their entries. All of the wheel is
+// read twice and checked. Errors are *wheel.Refusal, or those of the wheel's reader and of to.
+func Write(w *wheel.Wheel, changed map[string][]byte, to io.Writer) ([]File, error) {
+	entries, err := read(w, changed)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func Write(w *wheel.Wheel, to io.Writer) ([]File, error) {
 }
 
 // read lists the entries in their order. A header comes before the content, so all is read first.
-func read(w *wheel.Wheel) ([]entry, error) {
+func read(w *wheel.Wheel, changed map[string][]byte) ([]entry, error) {
 	var entries []entry
 	info := w.DistInfo + "/"
 	for _, f := range w.Files() {
@@ -86,6 +86,9 @@ func read(w *wheel.Wheel) ([]entry, error) {
 		}
 		e := entry{File: File{Path: f.Path, Size: f.Size, Exec: f.Exec}, info: strings.HasPrefix(f.Path, info),
 			open: func() (io.ReadCloser, error) { return w.Open(f) }}
+		if text, ok := changed[f.Path]; ok {
+			e.Size, e.open = int64(len(text)), func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(text)), nil }
+		}
 		sum, crc := sha256.New(), crc32.NewIEEE()
 		if err := e.copy(io.MultiWriter(sum, crc)); err != nil {
 			return nil, err

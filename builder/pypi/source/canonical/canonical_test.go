@@ -19,7 +19,7 @@ func canonicalOf(t testing.TB, packed []byte, name string) ([]byte, []canonical.
 		t.Fatal(err)
 	}
 	var b bytes.Buffer
-	files, err := canonical.Write(w, &b)
+	files, err := canonical.Write(w, nil, &b)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,7 @@ func TestDamaged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := canonical.Write(damaged, new(bytes.Buffer)); err == nil || !strings.Contains(err.Error(), "wrong checksum") {
+	if _, err := canonical.Write(damaged, nil, new(bytes.Buffer)); err == nil || !strings.Contains(err.Error(), "wrong checksum") {
 		t.Errorf("error %v", err)
 	}
 }
