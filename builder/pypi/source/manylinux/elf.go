@@ -2,8 +2,10 @@ package manylinux
 
 import (
 	"debug/elf"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // machines are the ELF files of the machines that targets have, by the name of `uname -m`.
@@ -47,40 +49,41 @@ func Read(r io.ReaderAt) (n *Needs, err error) {
 			n, err = nil, fmt.Errorf("is no sound ELF file: %v", p)
 		}
 	}()
+	if err := checkSections(r); err != nil {
+		return nil, err
+	}
 	f, err := elf.NewFile(r)
 	if err != nil {
 		return nil, fmt.Errorf("is no sound ELF file: %w", err)
 	}
 	n = &Needs{kind: kind{f.Machine, f.Class, f.Data}}
-	if f.Section(".dynamic") == nil && f.SectionByType(elf.SHT_DYNAMIC) == nil {
-		for _, p := range f.Progs {
-			if p.Type == elf.PT_DYNAMIC {
-				return nil, fmt.Errorf("has no table of sections to read what it asks for")
-			}
+	dynamic := f.SectionByType(elf.SHT_DYNAMIC)
+	if dynamic == nil {
+		if slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_DYNAMIC }) {
+			return nil, errors.New("has no table of sections to read what it asks for")
 		}
 		return n, nil // an object, or a static program
 	}
-	if n.Libraries, err = f.DynString(elf.DT_NEEDED); err != nil {
-		return nil, fmt.Errorf("is no sound ELF file: %w", err)
+	t, err := newTable(f, dynamic)
+	if err != nil {
+		return nil, err
 	}
-	if f.SectionByType(elf.SHT_GNU_VERNEED) == nil {
+	if n.Libraries, err = t.needed(); err != nil {
+		return nil, err
+	}
+	section := f.SectionByType(elf.SHT_GNU_VERNEED)
+	if section == nil {
 		return n, nil
 	}
-	versions, err := f.DynamicVersionNeeds()
-	if err != nil {
-		return nil, fmt.Errorf("is no sound ELF file: %w", err)
+	if t, err = newTable(f, section); err != nil {
+		return nil, err
 	}
-	for _, library := range versions {
-		if !Allowed(library.Name) {
-			continue // who brings it answers for it
+	return n, t.versions(func(library, version string) error {
+		if !Allowed(library) {
+			return nil // who brings it answers for it
 		}
-		for _, v := range library.Needs {
-			x, err := glibcOf(v.Dep)
-			if err != nil {
-				return nil, err
-			}
-			n.Glibc = max(n.Glibc, x)
-		}
-	}
-	return n, nil
+		x, err := glibcOf(version)
+		n.Glibc = max(n.Glibc, x)
+		return err
+	})
 }
