@@ -4,3 +4,8 @@ var (
 	FailureOf = failureOf
 	Resolve   = (*Builder).resolve
 )
+
+var (
+	DigestOf = digestOf
+	Mounts   = (*System).mounts
+)

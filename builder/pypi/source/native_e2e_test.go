@@ -3,37 +3,14 @@ package source_test
 import (
 	"cmp"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"larder/builder/pypi/pypitest"
 	"larder/builder/pypi/source"
 	"larder/snapshot"
 )
-
-// buildRoot is a root file system of the host's own release with a compiler, made once with debootstrap.
-func buildRoot(t *testing.T) string {
-	t.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := filepath.Join(cache, "larder-test", "build-root")
-	if _, err := os.Stat(filepath.Join(root, ".complete")); err == nil {
-		return root
-	}
-	// The suite and mirror that this host installs from, as scripts/demo.sh does.
-	out, err := exec.Command("sh", "-euc", `rm -rf "$0"; mkdir -p "$0"
-		mirror=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | head -n 1)
-		debootstrap --variant=minbase --include=gcc,libc6-dev "$(. /etc/os-release; echo "${VERSION_CODENAME:-stable}")" "$0" ${mirror:+"$mirror"}
-		touch "$0/.complete"`, root).CombinedOutput()
-	if err != nil {
-		t.Fatalf("make a root file system: %v\n%s", err, out)
-	}
-	return root
-}
 
 // Real sources with machine code are built, and made again by another Builder from nothing but their
 // recipe. To build others by hand, name them in LARDER_TEST_NATIVE, a root with what they need in
@@ -45,7 +22,7 @@ func TestE2ENative(t *testing.T) {
 	real := newIndexed(t)
 	root := os.Getenv("LARDER_TEST_ROOT")
 	if root == "" {
-		root = buildRoot(t)
+		root = pypitest.BuildRoot(t)
 	}
 	python := cmp.Or(os.Getenv("LARDER_TEST_PYTHON"), "python3")
 	native := func(c *source.Config) {
