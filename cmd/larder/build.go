@@ -171,6 +171,9 @@ func buildConfig(c *cli.Context, cfg config.Config) (b builder.Config, err error
 			return b, usagef("no view %q", v).hint("the views are %s", strings.Join(builder.ViewNames(), ", "))
 		}
 	}
+	if err := checkBuildRoot(cfg.Build); err != nil {
+		return b, err
+	}
 	layers, err := builder.ParseLayers(string(cfg.Build.Layers)) // one that Check let through
 	if err != nil {
 		return b, err

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 
 	"larder/cmd/internal/config"
@@ -36,6 +38,19 @@ func namesProject(list []string, project string) bool {
 		glob, ok := pep508.NormalizeGlob(text)
 		return ok && pep508.MatchGlob(glob, project)
 	})
+}
+
+// checkBuildRoot refuses a root for building machine code that is none.
+func checkBuildRoot(b config.Build) error {
+	if b.Sdists != snapshot.AllBuilt || b.SdistsRoot == "" {
+		return nil
+	}
+	info, err := os.Stat(filepath.Join(b.SdistsRoot, "usr"))
+	if err == nil && info.IsDir() {
+		return nil
+	}
+	return usagef("sdists_root %q is no root file system: it has no directory usr", b.SdistsRoot).
+		hint("make one with a compiler, such as by debootstrap --variant=minbase --include=gcc,libc6-dev; --sdists pure needs none")
 }
 
 // checkSdists refuses what is no name in the lists of sources.

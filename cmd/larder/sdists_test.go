@@ -1,6 +1,9 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"larder/cmd/internal/config"
@@ -28,5 +31,23 @@ func TestSourcesOf(t *testing.T) {
 				t.Errorf("%+v: %s: %v", test, project, got)
 			}
 		}
+	}
+}
+
+func TestBuildRoot(t *testing.T) {
+	dir := t.TempDir()
+	all := config.Build{Sdists: snapshot.AllBuilt, SdistsRoot: dir}
+	err := checkBuildRoot(all)
+	if err == nil || exitCode(err) != 2 || !strings.Contains(err.Error(), "no root file system") || !strings.Contains(hintOf(err), "debootstrap") {
+		t.Errorf("%v", err)
+	}
+	if err := checkBuildRoot(config.Build{Sdists: snapshot.PureBuilt, SdistsRoot: dir}); err != nil {
+		t.Errorf("where nothing is built in it: %v", err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "usr"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := checkBuildRoot(all); err != nil {
+		t.Error(err)
 	}
 }

@@ -17,7 +17,7 @@ type Failure struct {
 // The reasons.
 const (
 	NeedsNetwork       = "needs-network"       // the build asks for something outside of the sandbox
-	MissingHeader      = "missing-header"      // of a C library
+	MissingHeader      = "missing-header"      // of a C library, or the library itself to link with
 	MissingProgram     = "missing-program"     // a compiler, or what else a build calls
 	MissingRequirement = "missing-requirement" // the index has none that the target takes; another day it may
 	NotRepeatable      = "not-repeatable"      // two builds gave two trees
@@ -43,11 +43,12 @@ var symptoms = []struct {
 	reason string
 	said   *regexp.Regexp
 }{
-	{MissingHeader, regexp.MustCompile(`fatal error: \S+\.h(pp|h)?: No such file`)},
+	{MissingHeader, regexp.MustCompile(`fatal error: \S+\.h(pp|h)?: No such file|cannot find -l\S|headers or library files could not be found`)},
 	{NeedsNetwork, regexp.MustCompile(`(?i)Name or service not known|Temporary failure in name resolution|Network is unreachable|` +
 		`getaddrinfo|Could not resolve host|urlopen error|Max retries exceeded|Failed to establish a new connection|No route to host`)},
 	{MissingProgram, regexp.MustCompile(`(?i)unable to execute|command '[^']+' failed: No such file|No such file or directory: b?'[a-z0-9_+-]+'$|` +
 		`: (command )?not found$|executable not found|Unknown compiler|no acceptable C compiler|can't find Rust compiler|Permission denied: b?'[a-z0-9_+-]+'$`)},
+	{BuildFailed, regexp.MustCompile(`^\S+:\d+:(\d+:)? error: `)}, // of a compiler, which says more than who called it
 }
 
 // failureOf reads the reason out of the log of a build that failed.

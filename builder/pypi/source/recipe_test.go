@@ -59,6 +59,9 @@ func TestFailureOf(t *testing.T) {
 		"FileNotFoundError: [Errno 2] No such file or directory: 'requirements.txt'\n":                                                  "build-failed: FileNotFoundError: [Errno 2] No such file or directory: 'requirements.txt'",
 		"src/_portaudio.c:28:10: fatal error: portaudio.h: No such file or directory\ncompilation terminated.\nerror: command failed\n": "missing-header: src/_portaudio.c:28:10: fatal error: portaudio.h: No such file or directory",
 		"Updating index\nCaused by: Could not resolve host: index (Temporary failure)\nerror: command 'cargo' failed\n":                 "needs-network: Caused by: Could not resolve host: index (Temporary failure)",
+		"x.c:3:5: error: unknown type name 'y'\ncompilation terminated.\nerror: command '/usr/bin/gcc' failed with exit code 1\n":       "build-failed: x.c:3:5: error: unknown type name 'y'",
+		"/usr/bin/ld: cannot find -lpq: No such file or directory\nerror: command '/usr/bin/gcc' failed with exit code 1\n":             "missing-header: /usr/bin/ld: cannot find -lpq: No such file or directory",
+		"error: command '/usr/bin/gcc' failed with exit code 1\n":                                                                       "build-failed: error: command '/usr/bin/gcc' failed with exit code 1",
 		"bad \x1b[31m\xff bytes\n": "build-failed: bad [31m? bytes",
 	} {
 		if got := source.FailureOf(3, []byte(log)).Error(); got != want {
