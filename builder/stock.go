@@ -198,7 +198,7 @@ func (s *stocking) another(ctx context.Context, p *Pick) (*Pick, error) {
 	for _, u := range s.unfit {
 		if u.Pick.Project == p.Project && u.Pick.Target == p.Target && u.Pick.world == p.world {
 			w.Without[u.Pick.Digest] = true
-			w.Ready = w.Ready || u.Pick.Source // of the next older source nobody would have more
+			w.Ready = w.Ready || u.Pick.Source || u.Pick.Built != nil // of the next older source nobody would have more
 		}
 	}
 	choices, err := p.world.Choose(ctx, p.Project, []Wish{w})

@@ -24,7 +24,7 @@ import (
 //	option no-pip         no pip of one small file: the interpreter's own is stocked
 //	wheel NAME VERSION [requires=R]... [python=SPEC] [tag=T] [build=B] [console=E]... [file=PATH:FILE]...
 //	      [yanked=WHY] [sha256=CLAIMED] [href=URL] [on=PROJECT] [broken=FORM]
-//	sdist NAME VERSION [requires=R]... [python=FILE]    builds; with a FILE, its code runs then
+//	sdist NAME VERSION [requires=R]... [needs=SPEC] [python=FILE]    builds; with a FILE, its code runs then
 //
 // FILE is a file of the script; a "_" in WHY is a space; FORM is one of broken.
 type scriptIndex struct {
@@ -103,6 +103,8 @@ func (x *scriptIndex) sdist(fatalf func(string, ...any), read func(string) ([]by
 		switch key, value, _ := strings.Cut(word, "="); key {
 		case "requires":
 			s.Requires = append(s.Requires, value)
+		case "needs":
+			s.NeedsPython = value
 		case "python":
 			code, err := read(value)
 			if err != nil {

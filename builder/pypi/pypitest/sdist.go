@@ -17,6 +17,7 @@ import (
 type Sdist struct {
 	Name, Version string
 	Requires      []string          // of the wheel
+	NeedsPython   string            // of the wheel, and not of the index's page
 	Python        string            // code that runs in build_wheel before the wheel is made
 	Files         map[string]string // more files, and others in place of those that it has
 }
@@ -47,6 +48,9 @@ func (s Sdist) Bytes(t testing.TB) []byte {
 	fmt.Fprintf(&metadata, "Metadata-Version: 2.1\nName: %s\nVersion: %s\n", s.Name, s.Version)
 	for _, r := range s.Requires {
 		fmt.Fprintf(&metadata, "Requires-Dist: %s\n", r)
+	}
+	if s.NeedsPython != "" {
+		fmt.Fprintf(&metadata, "Requires-Python: %s\n", s.NeedsPython)
 	}
 	code := "    pass\n"
 	if s.Python != "" {
