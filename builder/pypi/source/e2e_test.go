@@ -19,9 +19,9 @@ import (
 	"larder/snapshot/pypi/pep440"
 )
 
-// releases are sources of several back ends: setuptools by setup.py alone, old and with a long tree, one
-// that needs setuptools before 58, flit and hatchling.
-const releases = "wikipedia==1.4.0 docopt==0.6.2 django-allauth==0.45.0 idna==3.20 jsonschema==4.26.0"
+// releases are one that needs setuptools before 58, and one of flit's. Those that any setuptools builds
+// are in TestE2ESdists of larder.
+const releases = "django-allauth==0.45.0 idna==3.20"
 
 // Real sources are built, and made again by another Builder from nothing but their recipe. To build
 // others by hand, name them in LARDER_TEST_SOURCES.

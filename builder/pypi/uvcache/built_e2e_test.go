@@ -14,8 +14,15 @@ import (
 	"larder/snapshot/pypi"
 )
 
-// uvs are one for each generation of uv's cache; "" is the newest.
-var uvs = []string{"0.6.17", "0.9.30", ""}
+// uvs are the oldest generation of uv's cache that is stocked and the newest (""). What a whole build
+// gives those between, too, is TestE2EUVVersions of larder. LARDER_TEST_UVS names others.
+var uvs = []string{"0.6.17", ""}
+
+func init() {
+	if others := os.Getenv("LARDER_TEST_UVS"); others != "" {
+		uvs = strings.Fields(others)
+	}
+}
 
 // builtTest has an index with sources, wheels that were built from them, and real uvs.
 type builtTest struct {
