@@ -48,7 +48,7 @@ func TestDraw(t *testing.T) {
 
 // A fixed sample: make torture and make soak play more, and others.
 // It is the same each time as far as the calls of a command and the writes of a disk are.
-var sample = []string{"-jobs", "2", "-kills", "100", "-points", "70", "-times", "40", "-cuts", "40", "-damages", "35", "-sites", "once", "-hosts", "30"}
+var sample = []string{"-jobs", "2", "-kills", "70", "-points", "70", "-times", "25", "-cuts", "25", "-damages", "25", "-sites", "once", "-hosts", "20"}
 
 func TestTortureSample(t *testing.T) {
 	if os.Geteuid() != 0 {
