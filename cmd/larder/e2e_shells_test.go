@@ -34,7 +34,7 @@ func TestE2ECompletion(t *testing.T) {
 		}
 	}
 	cmd := exec.Command("fish", "--no-config", "-c", `larder completion fish | source
-		complete -C "larder buil"; complete -C "larder build --view=pip-"; complete -C "larder build --lock /etc/passw"; complete -C "larder use pr"`)
+		complete -C "larder buil"; complete -C "larder build --view=pip-o"; complete -C "larder build --lock /etc/passw"; complete -C "larder use pr"`)
 	cmd.Env = append(p.env, path)
 	out, err := cmd.CombinedOutput()
 	if want := "build\trank, fetch, check, seal and publish a snapshot\n--view=pip-old\n/etc/passwd\n"; err != nil || !strings.HasPrefix(string(out), want) || !strings.Contains(string(out), "previous\n") {
