@@ -19,9 +19,8 @@ import (
 	"larder/snapshot/pypi/pep440"
 )
 
-// releases are one that needs setuptools before 58, and one of flit's. Those that any setuptools builds
-// are in TestE2ESdists of larder.
-const releases = "django-allauth==0.45.0 idna==3.20"
+// releases is one of another back end than setuptools, whose sources are in TestE2ESdists of larder.
+const releases = "idna==3.20"
 
 // Real sources are built, and made again by another Builder from nothing but their recipe. To build
 // others by hand, name them in LARDER_TEST_SOURCES.

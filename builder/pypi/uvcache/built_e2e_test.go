@@ -14,9 +14,9 @@ import (
 	"larder/snapshot/pypi"
 )
 
-// uvs are the oldest generation of uv's cache that is stocked and the newest (""). What a whole build
-// gives those between, too, is TestE2EUVVersions of larder. LARDER_TEST_UVS names others.
-var uvs = []string{"0.6.17", ""}
+// uvs is the newest (""). What a whole build gives it and those of older generations is
+// TestE2EUVVersions of larder. LARDER_TEST_UVS names others, such as "0.6.17 0.9.30".
+var uvs = []string{""}
 
 func init() {
 	if others := os.Getenv("LARDER_TEST_UVS"); others != "" {
