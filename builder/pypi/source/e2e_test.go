@@ -23,19 +23,28 @@ import (
 const releases = "idna==3.20"
 
 // Real sources are built, and made again by another Builder from nothing but their recipe. To build
-// others by hand, name them in LARDER_TEST_SOURCES.
+// others by hand, name them in LARDER_TEST_SOURCES; those with machine code are built in the root
+// LARDER_TEST_ROOT, and may need LARDER_TEST_LIBRARIES.
 func TestE2EBuild(t *testing.T) {
 	if os.Getenv("LARDER_E2E") != "1" {
 		t.Skip("needs the package index: set LARDER_E2E=1")
 	}
 	real := newIndexed(t)
 	python := cmp.Or(os.Getenv("LARDER_TEST_PYTHON"), "python3")
-	first := open(t, python, func(c *source.Config) { c.Fetch = real.fetch })
-	second := open(t, python, func(c *source.Config) { c.Fetch = real.fetchKnown })
+	root := os.Getenv("LARDER_TEST_ROOT")
+	with := func(fetch func(context.Context, source.Dependency) (builder.Reader, int64, error)) *source.Builder {
+		return open(t, python, func(c *source.Config) {
+			if c.Fetch = fetch; root != "" {
+				c.System, c.Libraries = source.NewSystem(root), strings.Fields(os.Getenv("LARDER_TEST_LIBRARIES"))
+			}
+		})
+	}
+	first, second := with(real.fetch), with(real.fetchKnown)
 	for _, release := range strings.Fields(cmp.Or(os.Getenv("LARDER_TEST_SOURCES"), releases)) {
 		t.Run(release, func(t *testing.T) {
 			started := time.Now()
 			s := real.source(t, release)
+			s.Native = root != ""
 			fetched := time.Since(started)
 			w, attempts, err := first.Build(t.Context(), s)
 			for _, a := range attempts {
