@@ -48,7 +48,7 @@ func TestDraw(t *testing.T) {
 
 // A fixed sample: make torture and make soak play more, and others.
 // It is the same each time as far as the calls of a command and the writes of a disk are.
-var sample = []string{"-jobs", "2", "-kills", "70", "-points", "70", "-times", "25", "-cuts", "25", "-damages", "25", "-sites", "once", "-hosts", "20"}
+var sample = []string{"-jobs", "2", "-kills", "50", "-points", "50", "-times", "20", "-cuts", "20", "-damages", "25", "-sites", "once", "-hosts", "15"}
 
 func TestTortureSample(t *testing.T) {
 	if os.Geteuid() != 0 {
