@@ -52,7 +52,7 @@ func (s *stocking) get(ctx context.Context, it *Item) (snapshot.Object, int64, e
 	if s.cfg.Offline {
 		return it.Object, 0, Silence(errors.New("it is not in the store, and no index is asked"))
 	}
-	o, size, err := download(ctx, it.world.World, it.Artifact, s.stage)
+	o, size, err := Download(ctx, it.world.World, it.Artifact, s.stage)
 	if err == nil || !s.again || HostFault(err) || ctx.Err() != nil {
 		return o, size, err
 	}
@@ -62,7 +62,7 @@ func (s *stocking) get(ctx context.Context, it *Item) (snapshot.Object, int64, e
 	if ferr != nil || found[0].Pick == nil || found[0].Pick.Digest != it.Digest {
 		return o, 0, err
 	}
-	return download(ctx, it.world.World, found[0].Pick.Artifact, s.stage)
+	return Download(ctx, it.world.World, found[0].Pick.Artifact, s.stage)
 }
 
 // stored reads an artifact in the pool and returns its size. One that is damaged is named
@@ -84,8 +84,8 @@ func (s *stocking) stored(it *Item) (size int64, ok bool, err error) {
 	return 0, false, err
 }
 
-// download fetches an artifact into the pool, where it stays whatever becomes of the build.
-func download(ctx context.Context, w World, a Artifact, stage *snapshot.Stage) (o snapshot.Object, size int64, err error) {
+// Download fetches an artifact into the pool, where it stays whatever becomes of the build.
+func Download(ctx context.Context, w World, a Artifact, stage *snapshot.Stage) (o snapshot.Object, size int64, err error) {
 	f, err := stage.NewObject()
 	if err != nil {
 		return o, 0, err

@@ -109,7 +109,7 @@ func (s *stocking) source(ctx context.Context, w *world, a Artifact) (r Reader, 
 	}
 	fctx, done := s.until.bound(ctx)
 	defer done()
-	o, size, err := download(fctx, w.World, a, s.stage)
+	o, size, err := Download(fctx, w.World, a, s.stage)
 	if err != nil {
 		return nil, 0, err
 	}

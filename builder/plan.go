@@ -171,7 +171,7 @@ func (p *planner) fit(ctx context.Context, stage *snapshot.Stage) ([]*Pick, erro
 	var fetch func(context.Context, Artifact) error
 	if stage != nil {
 		fetch = func(ctx context.Context, a Artifact) error {
-			_, size, err := download(ctx, p.world.World, a, stage)
+			_, size, err := Download(ctx, p.world.World, a, stage)
 			if err == nil {
 				// Stocking it will find it there, and call that reused.
 				p.log.add(size, -size)

@@ -2,7 +2,6 @@ package pypi
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -240,52 +239,32 @@ func sourceOf(r snapshot.Recipe, src builder.Reader) source.Source {
 // publishes its digest.
 func (m *maker) dependency(ctx context.Context, d source.Dependency) (builder.Reader, int64, error) {
 	o := snapshot.Object{Digest: d.SHA256}
-	if _, err := m.stage.Check(o); err != nil {
-		if builder.HostFault(err) {
-			return nil, 0, err
-		}
-		if err := m.fetchDependency(ctx, d); err != nil {
+	size, err := m.stage.Check(o)
+	if builder.HostFault(err) {
+		return nil, 0, err
+	}
+	if err != nil {
+		if size, err = m.fetchDependency(ctx, d); err != nil {
 			return nil, 0, err
 		}
 	}
 	f, err := m.stage.Open(o)
-	if err != nil {
-		return nil, 0, err
-	}
-	info, err := f.Stat()
-	if err != nil {
-		f.Close()
-		return nil, 0, err
-	}
-	return f, info.Size(), nil
+	return f, size, err
 }
 
-func (m *maker) fetchDependency(ctx context.Context, d source.Dependency) error {
+func (m *maker) fetchDependency(ctx context.Context, d source.Dependency) (size int64, err error) {
 	if m.client == nil {
-		return builder.Silence(fmt.Errorf("%s, which it is built with, is not in the store, and no index is asked", d.Filename))
+		return 0, builder.Silence(fmt.Errorf("%s, which it is built with, is not in the store, and no index is asked", d.Filename))
 	}
 	page, err := m.client.Project(ctx, d.Project)
 	if err != nil {
-		return silence(err)
+		return 0, silence(err)
 	}
 	at := slices.IndexFunc(page.Files, func(f index.File) bool { return f.SHA256 == d.SHA256.String() })
 	if at < 0 {
-		return fmt.Errorf("the index has no %s with the digest %s, which it is built with", d.Filename, d.SHA256.Short())
+		return 0, fmt.Errorf("the index has no %s with the digest %s, which it is built with", d.Filename, d.SHA256.Short())
 	}
-	to, err := m.stage.NewObject()
-	if err != nil {
-		return err
-	}
-	defer to.Abort()
-	if _, err := m.client.Fetch(ctx, page.Files[at], to); err != nil {
-		return silence(err)
-	}
-	o, _, err := to.Commit(false)
-	if err != nil {
-		return err
-	}
-	if o.Digest != d.SHA256 {
-		return errors.New(d.Filename + " came with other bytes than the index publishes")
-	}
-	return m.stage.Keep(o)
+	a := builder.Artifact{Filename: d.Filename, Digest: d.SHA256.String(), Object: snapshot.Object{Digest: d.SHA256}, Own: page.Files[at]}
+	_, size, err = builder.Download(ctx, m, a, m.stage)
+	return size, err
 }
