@@ -23,31 +23,10 @@ type maker struct {
 
 	mu       sync.Mutex
 	runner   *sandbox.Runner
-	scratch  string
 	builders map[string]*source.Builder // by target
 	system   *source.System             // nil: nothing with machine code is built
 	recipes  []snapshot.Recipe
 	read     bool // recipes are those of the store
-}
-
-// openSandbox finds out whether this host can build at all.
-func (m *maker) openSandbox() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.runner != nil {
-		return nil
-	}
-	scratch, err := m.stage.Scratch()
-	if err != nil {
-		return err
-	}
-	m.scratch = scratch
-	runner, err := sandbox.Open(m.scratch)
-	if err != nil {
-		return builder.Lacking(err)
-	}
-	m.runner = runner
-	return nil
 }
 
 func (m *maker) close() {
@@ -59,11 +38,8 @@ func (m *maker) close() {
 	}
 }
 
-// builder is the one for a target.
+// builder is the one for a target. The first finds out whether this host can build at all.
 func (m *maker) builder(ctx context.Context, tag string) (*source.Builder, error) {
-	if err := m.openSandbox(); err != nil {
-		return nil, err
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if b := m.builders[tag]; b != nil {
@@ -73,15 +49,23 @@ func (m *maker) builder(ctx context.Context, tag string) (*source.Builder, error
 	if t.Interpreter == nil {
 		return nil, fmt.Errorf("its source is built by the target's interpreter, and none for %s is on this host", tag)
 	}
+	scratch, err := m.stage.Scratch()
+	if err != nil {
+		return nil, err
+	}
+	if m.runner == nil {
+		runner, err := sandbox.Open(scratch)
+		if err != nil {
+			return nil, builder.Lacking(err)
+		}
+		m.runner = runner
+	}
 	b, err := source.Open(ctx, source.Config{
-		Tag: t.Tag, Interpreter: *t.Interpreter, Sandbox: m.runner, Scratch: m.scratch, Fetch: m.dependency, Failed: m.failed,
+		Tag: t.Tag, Interpreter: *t.Interpreter, Sandbox: m.runner, Scratch: scratch, Fetch: m.dependency, Failed: m.failed,
 		System: m.system, Libraries: m.cfg.BuildLibraries,
 	})
 	if err != nil {
 		return nil, err
-	}
-	if m.builders == nil {
-		m.builders = map[string]*source.Builder{}
 	}
 	m.builders[tag] = b
 	return b, nil

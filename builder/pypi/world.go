@@ -34,7 +34,7 @@ type world struct {
 func newWorld(cfg builder.Config, stage *snapshot.Stage, client *index.Client, closeClient func()) *world {
 	w := &world{cfg: cfg, stage: stage, client: client, closeClient: closeClient,
 		targets: map[string]Target{}, compilers: map[pypi.Tag]*layer.Compiler{}}
-	w.maker = &maker{world: w}
+	w.maker = &maker{world: w, builders: map[string]*source.Builder{}}
 	if cfg.BuildRoot != "" {
 		w.maker.system = source.NewSystem(cfg.BuildRoot)
 	}
