@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"larder/builder/memory"
 	"larder/builder/pypi/source/canonical"
 	"larder/builder/pypi/wheel"
 	"larder/snapshot"
@@ -94,6 +95,11 @@ func (b *Builder) build(ctx context.Context, a *archive, r Recipe, vary int) (*W
 		return nil, fail(BadWheel, "%s is no regular file", line(name))
 	}
 	defer f.Close()
+	giveBack, err := memory.TakeReader(ctx, wheel.Memory(size))
+	if err != nil {
+		return nil, err
+	}
+	defer giveBack()
 	w, err := wheel.Open(f, size, name)
 	if err != nil {
 		return nil, refused(err)

@@ -10,6 +10,7 @@ import (
 	"path"
 	"strings"
 
+	"larder/builder/memory"
 	"larder/builder/pypi/wheel"
 )
 
@@ -72,6 +73,11 @@ func (b *Builder) fillOne(ctx context.Context, root *os.Root, d Dependency) erro
 		return err
 	}
 	defer r.Close()
+	giveBack, err := memory.TakeReader(ctx, wheel.Memory(size))
+	if err != nil {
+		return err
+	}
+	defer giveBack()
 	w, err := wheel.Open(r, size, d.Filename)
 	if err != nil {
 		return err

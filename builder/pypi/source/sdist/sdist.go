@@ -18,6 +18,8 @@ import (
 	"io"
 	"path"
 	"strings"
+
+	"larder/builder/memory"
 )
 
 // ErrSource is what every error about an archive's content is.
@@ -35,7 +37,12 @@ const (
 	maxUnpacked = 4 << 30
 	maxName     = 1024
 	maxProject  = 256 << 10 // of pyproject.toml; its parser goes down as deep as brackets nest
+	maxZip      = 256 << 20 // a zip's directory is read as a whole, and may be all of it
 )
+
+// perZip is what reading a zip's directory takes for each byte of it: an entry of 46 bytes at least becomes
+// some 350.
+const perZip = 8
 
 // Read reads the archive in the size bytes of r. Errors are ErrSource, the context's or r's own.
 func Read(ctx context.Context, r io.ReaderAt, size int64) (*Source, error) {
@@ -175,6 +182,14 @@ func (s *scan) readProject(e entry) error {
 
 // zip reads a zip archive's directory.
 func (s *scan) zip(r io.ReaderAt, size int64) error {
+	if size > maxZip {
+		return bad("is a zip archive of more than %d bytes", maxZip)
+	}
+	giveBack, err := memory.TakeReader(s.ctx, perZip*size)
+	if err != nil {
+		return err
+	}
+	defer giveBack()
 	z, err := zip.NewReader(r, size)
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
 		return bad("is no zip archive that can be read: %w", err)

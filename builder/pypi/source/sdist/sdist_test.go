@@ -135,7 +135,8 @@ func TestBad(t *testing.T) {
 	}
 }
 
-// An archive that unpacks to more than any source has costs bounded work, here by its headers alone.
+// An archive that unpacks to more than any source has costs bounded work, here by its headers alone; a
+// zip's directory may be all of it, so that is not read where it is large.
 func TestLarge(t *testing.T) {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
@@ -147,6 +148,22 @@ func TestLarge(t *testing.T) {
 	if _, err := read(t, b.Bytes()); !errors.Is(err, sdist.ErrSource) || !strings.Contains(err.Error(), "more than") {
 		t.Error(err)
 	}
+	for size, want := range map[int64]string{256 << 20: "can be read", 256<<20 + 1: "more than 268435456 bytes", 1 << 50: "more than 268435456 bytes"} {
+		if _, err := sdist.Read(t.Context(), zeros("PK\x03\x04"), size); !errors.Is(err, sdist.ErrSource) || !strings.Contains(err.Error(), want) {
+			t.Errorf("a zip of %d bytes: %v", size, err)
+		}
+	}
+}
+
+// zeros is a head and nothing but zeros behind it.
+type zeros string
+
+func (z zeros) ReadAt(b []byte, off int64) (int, error) {
+	clear(b)
+	if off < int64(len(z)) {
+		copy(b, z[off:])
+	}
+	return len(b), nil
 }
 
 func FuzzRead(f *testing.F) {
