@@ -48,20 +48,30 @@ func (r Recipe) ID() Digest { return Sum(r.What) }
 
 const maxRecipe = 1 << 20 // some kB: a line for each thing that a build needs
 
-// Recipe reads one record. It is ErrDamaged when it is not what was written under that name, and
-// fs.ErrNotExist when there is none.
+// Recipe reads one record. It is ErrFormat when a newer version of this program wrote it, ErrDamaged when
+// it is not what was written under that name, and fs.ErrNotExist when there is none.
 func (s *Store) Recipe(id Digest) (r Recipe, err error) {
 	path := s.RecipePath(id)
 	b, err := readSmall(path, maxRecipe)
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, fmt.Errorf("recipe %s: %w", id.Short(), err)
 	}
+	var of struct { // first and alone: a newer one may have other types
+		Format int `json:"format"`
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &of)
+	}
+	if err == nil && of.Format > RecipeFormat {
+		return r, &problem{kind: ErrFormat, msg: fmt.Sprintf("recipe %s has format %d, and this program knows format %d", id.Short(), of.Format, RecipeFormat),
+			hint: "use the version of larder that wrote it, or a newer one"}
+	}
 	if err == nil {
 		err = json.Unmarshal(b, &r)
 	}
 	switch {
 	case err == nil && r.Format != RecipeFormat:
-		err = wrongFormat("recipe "+id.Short(), r.Format)
+		err = fmt.Errorf("it has format %d", r.Format)
 	case err == nil && r.ID() != id:
 		err = errors.New("it is another recipe's")
 	case err == nil && (r.Result == nil) == (r.Failure == nil):
@@ -74,7 +84,7 @@ func (s *Store) Recipe(id Digest) (r Recipe, err error) {
 	return r, nil
 }
 
-// UnreadableRecipe is a record that is no recipe. Err says so with its id.
+// UnreadableRecipe is a record that is no recipe, or one of a newer format. Err says so with its id.
 type UnreadableRecipe struct {
 	Path string
 	Err  error

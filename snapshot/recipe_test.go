@@ -10,7 +10,8 @@ import (
 )
 
 // A recipe is read back as it was kept, under a name that covers all that decides its result; one that
-// was changed, cut or renamed is damaged, and does not hide the others.
+// was changed, cut or renamed is damaged, one of a newer version of this program is not, and neither hides
+// the others.
 func TestRecipe(t *testing.T) {
 	s := newStore(t)
 	if all, bad, err := s.Recipes(); len(all)+len(bad) > 0 || err != nil {
@@ -39,20 +40,32 @@ func TestRecipe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for what, damaged := range map[string]string{
-		"cut":        string(text[:len(text)/2]),
-		"changed":    strings.Replace(string(text), "<b&c>", "<b&d>", 1),
-		"no outcome": strings.Replace(string(text), `"result":`, `"other":`, 1),
-		"newer":      strings.Replace(string(text), `"format":1`, `"format":2`, 1),
+	for what, c := range map[string]struct {
+		old, new string
+		kind     error
+		says     string
+	}{
+		"cut":         {string(text[len(text)/2:]), "", ErrDamaged, "unexpected end"},
+		"changed":     {"<b&c>", "<b&d>", ErrDamaged, "another recipe's"},
+		"no outcome":  {`"result":`, `"other":`, ErrDamaged, "neither"},
+		"no format":   {`"format":1`, `"format":0`, ErrDamaged, "format 0"},
+		"newer":       {`"format":1`, `"format":2`, ErrFormat, "has format 2, and this program knows format 1"},
+		"newer types": {`"format":1`, `"format":3,"project":{}`, ErrFormat, "has format 3, and this program knows format 1"},
 	} {
+		changed := strings.Replace(string(text), c.old, c.new, 1)
 		if err := os.Remove(s.RecipePath(good.ID())); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(s.RecipePath(good.ID()), []byte(damaged), 0o400); err != nil {
+		if err := os.WriteFile(s.RecipePath(good.ID()), []byte(changed), 0o400); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Recipe(good.ID()); !errors.Is(err, ErrDamaged) {
-			t.Errorf("%s: %v", what, err)
+		_, err := s.Recipe(good.ID())
+		var hinted interface{ Hint() string }
+		if !errors.As(err, &hinted) || !errors.Is(err, c.kind) || errors.Is(err, ErrDamaged) != (c.kind == ErrDamaged) || !strings.Contains(err.Error(), c.says) {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if strings.Contains(hinted.Hint(), "remove") != (c.kind == ErrDamaged) {
+			t.Errorf("%s: hint: %s", what, hinted.Hint())
 		}
 		if all, bad, err := s.Recipes(); len(all) != 1 || len(bad) != 1 || bad[0].Path != s.RecipePath(good.ID()) || err != nil {
 			t.Errorf("%s: %v %v %v", what, all, bad, err)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -222,7 +223,7 @@ func TestDamagedLayout(t *testing.T) {
 }
 
 // A snapshot that another version of this program made is whole: verify names it, with the command
-// that makes it again, and finds no damage.
+// that makes it again, and finds no damage. So is a recipe of a newer version.
 func TestOtherFormat(t *testing.T) {
 	s := newStore(t)
 	st, err := s.Begin(t.Context())
@@ -238,6 +239,12 @@ func TestOtherFormat(t *testing.T) {
 	r := run(t, s, true)
 	if len(r.Findings) != 1 || r.Damaged() || r.Findings[0].IDs[0] != id || r.Findings[0].Fix != "larder build" || !strings.Contains(r.Findings[0].Detail, "format 1") {
 		t.Errorf("%+v", r.Findings)
+	}
+	must(t, os.Mkdir(s.RecipesDir(), 0o700))
+	write("recipes/"+strings.Repeat("0a", 32)+".json", `{"format":2}`)(t, s, id)
+	const says = "store: recipe 0a0a0a0a0a0a has format 2, and this program knows format 1; hint: use the version of larder that wrote it, or a newer one"
+	if r := run(t, s, false); len(r.Findings) != 2 || r.Damaged() || !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.String() == says }) {
+		t.Errorf("%v", r.Findings)
 	}
 }
 

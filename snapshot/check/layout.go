@@ -151,12 +151,17 @@ func (c *checker) checkLeases() error {
 }
 
 // checkRecipes reads the records of what was built. One that is damaged is made anew by the next build
-// that needs it; what was built by it stays whole, but cannot be made again.
+// that needs it; what was built by it stays whole, but cannot be made again. One that a newer version of this
+// program wrote is whole.
 func (c *checker) checkRecipes() error {
 	_, bad, err := c.store.Recipes()
 	for _, b := range bad {
 		if ofHost(b.Err) {
 			return b.Err
+		}
+		if errors.Is(b.Err, snapshot.ErrFormat) {
+			c.find(KindStore, snapshot.ID{}, b.Path, "use the version of larder that wrote it, or a newer one", "%v", b.Err).Harmless = true
+			continue
 		}
 		c.find(KindStore, snapshot.ID{}, b.Path, "rm "+shell(b.Path)+", then larder build", "%v", b.Err)
 	}
