@@ -231,13 +231,21 @@ type deadline struct {
 	after time.Duration // 0 is none
 }
 
+// late is the end of what asks an index, by a deadline.
+type late struct{ after time.Duration }
+
+func (l *late) Error() string {
+	return fmt.Sprintf("%v in full: fetching took longer than %v; nothing was published", ErrUnreachable, l.after)
+}
+
+func (l *late) Unwrap() error { return ErrUnreachable }
+
 // bound is ctx until the deadline.
 func (d deadline) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	if d.after == 0 {
 		return context.WithCancel(ctx)
 	}
-	return context.WithDeadlineCause(ctx, d.at, &hinted{
-		fmt.Errorf("%w in full: fetching took longer than %v; nothing was published", ErrUnreachable, d.after),
+	return context.WithDeadlineCause(ctx, d.at, &hinted{&late{d.after},
 		"what came is kept: build again, or raise timeout in [build] of the configuration",
 	})
 }

@@ -37,7 +37,7 @@ func (s *stocking) make(ctx context.Context, picks []*Pick) (ready []*Pick, err 
 		g.Go(func() error {
 			errs[i] = s.makeOne(gctx, p)
 			s.log.step("make", len(sources), p.Filename)
-			if HostFault(errs[i]) || p.Locked && errs[i] != nil {
+			if ends(errs[i]) || p.Locked && errs[i] != nil {
 				return s.lost(p, errs[i])
 			}
 			return nil
@@ -60,14 +60,23 @@ func (s *stocking) make(ctx context.Context, picks []*Pick) (ready []*Pick, err 
 
 // lost is what becomes of a source that cannot be built.
 func (s *stocking) lost(p *Pick, err error) error {
-	if HostFault(err) {
+	switch {
+	case HostFault(err):
 		return fmt.Errorf("build %s: %w", p.Filename, err)
+	case ends(err):
+		return err
 	}
 	if err := s.lose(p, err); err != nil {
 		return err
 	}
 	s.unfit = append(s.unfit, Unfit{Pick: p, Err: err, skipped: true})
 	return nil
+}
+
+// ends says whether an error is no source's own: it ends the build, whoever wants the source.
+func ends(err error) bool {
+	var l *late
+	return HostFault(err) || errors.As(err, &l)
 }
 
 // makeOne builds the source of one pick.
@@ -111,7 +120,7 @@ func (s *stocking) source(ctx context.Context, w *world, a Artifact) (r Reader, 
 	defer done()
 	o, size, err := Download(fctx, w.World, a, s.stage)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, whyEnded(fctx, err)
 	}
 	s.log.add(size, 0)
 	r, err = s.stage.Open(o)

@@ -41,6 +41,9 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     return name
 `
 
+// Filename is the archive's.
+func (s Sdist) Filename() string { return s.Name + "-" + s.Version + ".tar.gz" }
+
 // Bytes is the archive, always the same: a gzipped tar with one directory.
 func (s Sdist) Bytes(t testing.TB) []byte {
 	module := strings.ReplaceAll(s.Name, "-", "_")
