@@ -55,9 +55,9 @@ func (r *RebuildReport) Count(o Outcome) (n int) {
 	return n
 }
 
-// Err is nil, ErrDamaged of snapshot where a recipe gave other bytes, else what kept one from being
+// err is nil, ErrDamaged of snapshot where a recipe gave other bytes, else what kept one from being
 // followed.
-func (r *RebuildReport) Err() error {
+func (r *RebuildReport) err() error {
 	var first error
 	for _, b := range r.Built {
 		if b.Outcome == Different {
@@ -101,7 +101,7 @@ func Rebuild(ctx context.Context, cfg Config, name string, check bool) (*Rebuild
 			return report, err
 		}
 	}
-	return report, report.Err()
+	return report, report.err()
 }
 
 // chooseRecipes are those that gave what a name says.
@@ -113,26 +113,21 @@ func chooseRecipes(cfg Config, name string) ([]snapshot.Recipe, error) {
 	for _, b := range bad {
 		cfg.Warn(b.Err.Error())
 	}
+	var named []snapshot.Denial // as what is denied is named
+	if name != "" {
+		if d, err := snapshot.ParseDenial(name); err == nil {
+			named = append(named, d)
+		}
+	}
 	chosen := slices.DeleteFunc(all, func(r snapshot.Recipe) bool {
-		return r.Result == nil || name != "" && !recipeNamed(cfg.Ecosystems, r, name)
+		return r.Result == nil || name != "" &&
+			ecosystem.Denied(named, r.Ecosystem, r.Project, r.Version, r.Source.String(), r.Result.SHA256.String(), r.ID().String()) == nil
 	})
 	if len(chosen) == 0 && name != "" {
 		return nil, &hinted{fmt.Errorf("%w: nothing that was built from a source is named %q", ErrRefused, name),
 			"name it as PROJECT==VERSION, or by the SHA-256 of a source, an artifact or a recipe: larder show prints them"}
 	}
 	return chosen, nil
-}
-
-func recipeNamed(all []Ecosystem, r snapshot.Recipe, name string) bool {
-	d, err := snapshot.ParseDenial(name)
-	if err != nil {
-		return false
-	}
-	at := slices.IndexFunc(all, func(e Ecosystem) bool { return e.Name == r.Ecosystem })
-	if at < 0 {
-		return false
-	}
-	return ecosystem.Denied([]snapshot.Denial{d}, r.Ecosystem, r.Project, r.Version, r.Source.String(), r.Result.SHA256.String(), r.ID().String()) != nil
 }
 
 func (s *stocking) rebuildAll(ctx context.Context, e Ecosystem, recipes []snapshot.Recipe, check bool, report *RebuildReport) error {
