@@ -21,9 +21,9 @@
 // # Promises
 //
 // A file enters the pool only under the digest of its own bytes, from an artifact whose digest the
-// index published, or from a source whose digest it published, by a recipe that two builds agreed on. What
-// was built is never taken for what is published, nor is it linked where that is. (One exception in provenance: where the index has no installer, the one that a
-// target brings with it is stocked.)
+// index published, or from a source whose digest it published, by a recipe that two builds agreed on.
+// What was built is never taken for what is published, nor is it linked where that is. (One exception
+// in provenance: where the index has no installer, the one that a target brings with it is stocked.)
 // The same inputs give the same snapshot, whatever the number of jobs, the time, the
 // locale or the umask. What was stocked before is not among them: a build of a lock alone replaces what
 // was ranked, instead of adding to it, so that two hosts with one command have one snapshot; Changes

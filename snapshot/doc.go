@@ -25,7 +25,8 @@
 //	checked                   what the last build knows of objects' files, not to read them all; made by build
 //	usage/                    what was used and downloaded, by week; made by the first use
 //	denied.json               what was revoked; made by the first
-//	recipes/                  <digest>.json: how artifacts were built from sources, or why not; made by the first
+//	recipes/                  <digest>.json: how artifacts were built from sources, or why not; made by the first.
+//	                          They are never removed (1 to 2 kB each)
 //	pages/                    what the index said, to ask only what changed; made by build
 //
 // The promises:
