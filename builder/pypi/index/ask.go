@@ -21,6 +21,11 @@ import (
 //go:embed askpip.py
 var askPip string
 
+// Bundled begins a program of Python's that may need the pip of ensurepip: it defines bundled().
+//
+//go:embed bundled.py
+var Bundled string
+
 // pipTime bounds the one python start; pip's parser needs half a second, and on a host at a load of 20
 // has needed more than a minute.
 const pipTime = 5 * time.Minute
@@ -54,7 +59,7 @@ func FromPip(ctx context.Context, python []string) (Config, error) {
 	defer cancel()
 	// -I: nothing is imported from the working directory, nor from where
 	// PYTHON* variables say. PIP_* ones are still read.
-	cmd := exec.CommandContext(call, python[0], slices.Concat([]string{"-I"}, python[1:], []string{"-c", askPip})...)
+	cmd := exec.CommandContext(call, python[0], slices.Concat([]string{"-I"}, python[1:], []string{"-c", Bundled + askPip})...)
 	cmd.WaitDelay = time.Second
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

@@ -1,5 +1,6 @@
 # Prints, as one JSON line, which indexes the pip of this interpreter uses and
-# how it reaches them. Run with -I -c; works with Python 3.6 and pip 10 onwards.
+# how it reaches them. Run with -I -c, behind bundled.py; works with Python 3.6
+# and pip 10 onwards.
 #
 # The install command's own parser gives the answer (environment, files,
 # sections and defaults, in pip's order), so the default index is pip's too.
@@ -7,28 +8,10 @@
 # environment answers; without that, the files and the environment are read
 # here, and there is no default.
 import configparser
-import glob
 import json
 import netrc
 import os
 import sys
-
-
-def bundled():
-    """Puts the pip wheel of ensurepip on the path."""
-    import sysconfig
-
-    places = [sysconfig.get_config_var("WHEEL_PKG_DIR") or ""]
-    try:
-        import ensurepip
-
-        places.append(os.path.join(os.path.dirname(ensurepip.__file__), "_bundled"))
-    except ImportError:
-        pass
-    for place in filter(None, places):
-        for wheel in sorted(glob.glob(os.path.join(place, "pip-*.whl"))):
-            sys.path.insert(0, wheel)
-            return
 
 
 def from_pip():

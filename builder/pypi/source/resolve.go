@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"larder/builder"
+	"larder/builder/pypi/index"
 	"larder/builder/pypi/wheel"
 	"larder/snapshot"
 	"larder/snapshot/pypi/pep508"
@@ -77,7 +78,7 @@ func (b *Builder) askPip(ctx context.Context, dir string, requires, constraints 
 	call, cancel := context.WithTimeout(ctx, pipTime)
 	defer cancel()
 	python := b.cfg.Interpreter.Executable
-	args := []string{"-I", "-c", runPip, "install", "--dry-run", "--quiet", "--ignore-installed", "--no-input",
+	args := []string{"-I", "-c", index.Bundled + runPip, "install", "--dry-run", "--quiet", "--ignore-installed", "--no-input",
 		"--disable-pip-version-check", "--only-binary", ":all:", "--report", "report.json", "--log", "log.txt", "-c", "constraints.txt", "--"}
 	cmd := exec.CommandContext(call, python, append(args, requires...)...)
 	cmd.Dir, cmd.WaitDelay = dir, 5*time.Second
