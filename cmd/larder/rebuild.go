@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"larder/builder"
+	"larder/cmd/internal/config"
 	"larder/snapshot"
 )
 
@@ -41,8 +42,8 @@ func runRebuild(c *cli.Context) error {
 		return err
 	}
 	shown := newProgress(os.Stderr, jsonWanted(c) || c.Bool("quiet"))
-	b := builder.Config{Store: s, Jobs: cfg.Build.Jobs, FetchTime: time.Duration(cfg.Build.Timeout), UserAgent: userAgent(), Progress: shown.event, Warn: shown.warn,
-		BuildRoot: cfg.Build.SdistsRoot, BuildLibraries: cfg.Build.SdistsLibraries}
+	b := againConfig(s, cfg)
+	b.Progress, b.Warn = shown.event, shown.warn
 	start := time.Now()
 	r, err := builder.Rebuild(c.Context, b, c.Args().First(), c.Bool("check"))
 	shown.done()
@@ -60,6 +61,12 @@ func runRebuild(c *cli.Context) error {
 		return perr
 	}
 	return err
+}
+
+// againConfig is for what makes again what a store lacks.
+func againConfig(s *snapshot.Store, cfg config.Config) builder.Config {
+	return builder.Config{Store: s, Jobs: cfg.Build.Jobs, FetchTime: time.Duration(cfg.Build.Timeout), UserAgent: userAgent(),
+		Programs: programsOf(cfg.Build), BuildRoot: cfg.Build.SdistsRoot, BuildLibraries: cfg.Build.SdistsLibraries}
 }
 
 func printRebuilt(c *cli.Context, r *builder.RebuildReport) error {

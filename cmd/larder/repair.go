@@ -44,9 +44,8 @@ func runRepair(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
-	b := builder.Config{Store: s, Jobs: cfg.Build.Jobs, FetchTime: time.Duration(cfg.Build.Timeout), DryRun: c.Bool("dry-run"), UserAgent: userAgent(), Programs: programsOf(cfg.Build),
-		BuildRoot: cfg.Build.SdistsRoot, BuildLibraries: cfg.Build.SdistsLibraries,
-		Warn: func(line string) { warnf("%s", line) }}
+	b := againConfig(s, cfg)
+	b.DryRun, b.Warn = c.Bool("dry-run"), func(line string) { warnf("%s", line) }
 	done := func() {}
 	if !jsonWanted(c) {
 		b.Read, done = verifyProgress(os.Stderr)
