@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"larder/snapshot"
 	"larder/snapshot/check"
@@ -274,7 +275,24 @@ func (r *repairer) files(ctx context.Context, cfg Config, id snapshot.ID) error 
 	if err := r.stage.Settle(func(o snapshot.Object) bool { return r.lost[o] != nil }); err != nil {
 		return err
 	}
-	return r.found(ctx)
+	err = r.found(ctx)
+	if err == nil && !cfg.Offline {
+		r.unlike(id, p.manifest)
+	}
+	return err
+}
+
+// unlike names the views of a snapshot that a client's own program wrote, and wrote otherwise now.
+func (r *repairer) unlike(id snapshot.ID, m *snapshot.Manifest) {
+	for _, row := range m.Filled {
+		within := func(u check.Use) bool { return u.Snapshot == id && strings.HasPrefix(u.Path, "views/"+row.View+"/") }
+		for _, f := range r.lost {
+			if slices.ContainsFunc(f.Uses, within) {
+				r.cfg.Warn(fmt.Sprintf("snapshot %s cannot be made again: a client's own program wrote its view %s, which is not the same twice", id.Short(), row.View))
+				break
+			}
+		}
+	}
 }
 
 // skipped says which artifacts cannot be had, and why.

@@ -18,7 +18,7 @@ import (
 // Why an image stays damaged.
 var (
 	errNotMade  = errors.New("no manifest in the pool gives this image")
-	errNotAgain = errors.New("it may be one with a view that a client's own program wrote, and such are not the same twice")
+	errNotAgain = errors.New("it may be one with a view that a client's own program wrote, which are not the same twice")
 )
 
 // image makes a snapshot's image again: from each manifest in the pool that could be its own, until

@@ -100,6 +100,20 @@ func (r *repairer) rest(ctx context.Context) error {
 			r.report.Left = append(r.report.Left, *f)
 		}
 	}
+	for i := range r.report.Left {
+		r.advise(&r.report.Left[i])
+	}
 	slices.SortStableFunc(r.report.Left, func(a, b check.Finding) int { return strings.Compare(a.Path, b.Path) })
 	return nil
+}
+
+// advise replaces the advice to repair where another repair would do no more than this one.
+func (r *repairer) advise(f *check.Finding) {
+	if f.Fix != check.Repair || r.report.Unreachable != "" || len(f.IDs) == 0 {
+		return
+	}
+	f.Fix = "larder gc --keep 1, once nothing uses it"
+	if cur, err := r.store.Current(); err == nil && slices.Contains(f.IDs, cur) {
+		f.Fix = "larder build, then " + f.Fix
+	}
 }

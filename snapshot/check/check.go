@@ -104,15 +104,15 @@ func (c *checker) checkSnapshot(ctx context.Context, id snapshot.ID) error {
 		return fmt.Errorf("check snapshot %s: %w", id.Short(), err)
 	}
 	if err != nil {
-		c.find(KindImage, id, c.store.ImagePath(id), repair, "%v", err)
+		c.find(KindImage, id, c.store.ImagePath(id), Repair, "%v", err)
 		return nil
 	}
 	c.images[id] = true
 	return nil
 }
 
-// repair is the command that makes images and objects again.
-const repair = "larder repair"
+// Repair is the command that makes images and objects again.
+const Repair = "larder repair"
 
 func (c *checker) checkImage(ctx context.Context, id snapshot.ID) error {
 	if list, err := os.ReadDir(c.store.SnapshotDir(id)); err == nil {
@@ -129,7 +129,7 @@ func (c *checker) checkImage(ctx context.Context, id snapshot.ID) error {
 	}
 	c.checkMark(id)
 	if err := c.store.CheckPublished(id); err != nil {
-		c.find(KindSnapshot, id, c.store.PublishedPath(id), repair, "%v", err)
+		c.find(KindSnapshot, id, c.store.PublishedPath(id), Repair, "%v", err)
 	}
 	sum, ino, err := snapshot.SumFile(ctx, c.store.ImagePath(id), nil)
 	if err != nil {
@@ -148,7 +148,7 @@ func (c *checker) checkImage(ctx context.Context, id snapshot.ID) error {
 			return ctx.Err()
 		}
 		if size, ok := c.sizes[e.Object]; ok && size != e.Size {
-			c.find(KindImage, id, c.store.ImagePath(id), repair, "%s is %d bytes of object %s, elsewhere %d", e.Path, e.Size, e.Object, size)
+			c.find(KindImage, id, c.store.ImagePath(id), Repair, "%s is %d bytes of object %s, elsewhere %d", e.Path, e.Size, e.Object, size)
 		} else if !ok {
 			c.sizes[e.Object] = e.Size
 		}
@@ -163,7 +163,7 @@ func (c *checker) checkImage(ctx context.Context, id snapshot.ID) error {
 func (c *checker) checkManifest(img *image.Image, id snapshot.ID) error {
 	f, err := img.Open(snapshot.ManifestPath)
 	if err != nil {
-		c.find(KindManifest, id, c.store.ImagePath(id), repair, "%v", err)
+		c.find(KindManifest, id, c.store.ImagePath(id), Repair, "%v", err)
 		return nil
 	}
 	defer f.Close()
@@ -173,7 +173,7 @@ func (c *checker) checkManifest(img *image.Image, id snapshot.ID) error {
 		f := c.find(KindManifest, id, c.store.ImagePath(id), c.replaceOld(id), "%v", err)
 		f.Harmless = true
 	case err != nil:
-		c.find(KindManifest, id, c.store.ImagePath(id), repair, "%v", err)
+		c.find(KindManifest, id, c.store.ImagePath(id), Repair, "%v", err)
 	}
 	return nil
 }
@@ -195,7 +195,7 @@ func (c *checker) name(ctx context.Context, ids []snapshot.ID) error {
 	for o, detail := range c.bad {
 		f := &Finding{Kind: KindObject, Path: c.rel(c.objectPath(o)), Object: o, IDs: []snapshot.ID{}, Paths: []string{}, Detail: detail, Fix: "larder gc"}
 		if size, used := c.sizes[o]; used {
-			f.Size, f.Fix = size, repair
+			f.Size, f.Fix = size, Repair
 		}
 		found[o] = f
 	}

@@ -18,7 +18,7 @@ func (c *checker) checkMark(id snapshot.ID) {
 	switch bad := c.store.Bad(id); {
 	case bad == nil:
 	case bad.Damage != "":
-		c.find(KindSnapshot, id, c.store.BadPath(id), repair, "it is marked bad: %s", bad)
+		c.find(KindSnapshot, id, c.store.BadPath(id), Repair, "it is marked bad: %s", bad)
 	default:
 		c.find(KindSnapshot, id, c.store.BadPath(id), "larder gc, once nothing uses it", "it is marked bad: %s", bad).Harmless = true
 	}
