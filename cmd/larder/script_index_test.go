@@ -24,7 +24,8 @@ import (
 //	option no-pip         no pip of one small file: the interpreter's own is stocked
 //	wheel NAME VERSION [requires=R]... [python=SPEC] [tag=T] [build=B] [console=E]... [file=PATH:FILE]...
 //	      [yanked=WHY] [sha256=CLAIMED] [href=URL] [on=PROJECT] [broken=FORM]
-//	sdist NAME VERSION [requires=R]... [needs=SPEC] [python=FILE]    builds; with a FILE, its code runs then
+//	sdist NAME VERSION [requires=R]... [with=R]... [needs=SPEC] [python=FILE]    builds, with wheels; with a
+//	      FILE, its code runs then
 //
 // FILE is a file of the script; a "_" in WHY is a space; FORM is one of broken.
 type scriptIndex struct {
@@ -103,6 +104,8 @@ func (x *scriptIndex) sdist(fatalf func(string, ...any), read func(string) ([]by
 		switch key, value, _ := strings.Cut(word, "="); key {
 		case "requires":
 			s.Requires = append(s.Requires, value)
+		case "with":
+			s.BuildRequires = append(s.BuildRequires, value)
 		case "needs":
 			s.NeedsPython = value
 		case "python":
@@ -115,7 +118,7 @@ func (x *scriptIndex) sdist(fatalf func(string, ...any), read func(string) ([]by
 			fatalf("an sdist has no %q", word)
 		}
 	}
-	x.server.AddFile(s.Name, pypitest.Artifact{Name: s.Name + "-" + s.Version + ".tar.gz", Data: s.Bytes(x.t)})
+	x.server.AddFile(s.Name, pypitest.Artifact{Name: s.Filename(), Data: s.Bytes(x.t)})
 }
 
 // cmdIndex starts an index, or adds to the one that runs: index [-extra] FILE...

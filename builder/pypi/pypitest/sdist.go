@@ -12,11 +12,12 @@ import (
 	"time"
 )
 
-// Sdist describes a source archive. Its back end is in its tree and needs nothing: it makes a pure
-// wheel of one module, NAME.py, with __version__.
+// Sdist describes a source archive. Its back end is in its tree and needs nothing itself: it makes a
+// pure wheel of one module, NAME.py, with __version__.
 type Sdist struct {
 	Name, Version string
 	Requires      []string          // of the wheel
+	BuildRequires []string          // what it is built with, for Python
 	NeedsPython   string            // of the wheel, and not of the index's page
 	Python        string            // code that runs in build_wheel before the wheel is made
 	Files         map[string]string // more files, and others in place of those that it has
@@ -61,7 +62,7 @@ func (s Sdist) Bytes(t testing.TB) []byte {
 	}
 	files := map[string]string{
 		"PKG-INFO":       metadata.String(),
-		"pyproject.toml": "[build-system]\nrequires = []\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n",
+		"pyproject.toml": fmt.Sprintf("[build-system]\nrequires = [%s]\nbuild-backend = \"backend\"\nbackend-path = [\".\"]\n", quoted(s.BuildRequires)),
 		"backend.py":     fmt.Sprintf(backEnd, module, s.Version, s.Version, code),
 		module + ".py":   fmt.Sprintf("__version__ = %q\n", s.Version),
 	}
@@ -85,4 +86,12 @@ func (s Sdist) Bytes(t testing.TB) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+func quoted(all []string) string {
+	var b strings.Builder
+	for _, s := range all {
+		fmt.Fprintf(&b, "%q, ", s)
+	}
+	return b.String()
 }
