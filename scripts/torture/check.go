@@ -54,6 +54,9 @@ func (w *world) recovers(ctx context.Context, s scenario) (f found) {
 	if s.name != "mount" && s.name != "unmount" {
 		f.unmounted(w, "after the fault")
 	}
+	if s.name == sources.name {
+		f.ended(ctx)
+	}
 	if !s.damaged {
 		f.verifies(ctx, w, "after the fault", slices.Contains(s.current, 0) && w.names(".") == nil)
 	}
@@ -112,6 +115,17 @@ func (f *found) unmounted(w *world, when string) {
 	if still := left(); len(still) > 0 {
 		f.add("%s: mounted: %q", when, still)
 	}
+}
+
+// ended waits a moment for the processes of containers that are told to end.
+func (f *found) ended(ctx context.Context) {
+	var left []string
+	for begin := time.Now(); time.Since(begin) < 10*time.Second; time.Sleep(20 * time.Millisecond) {
+		if left = contained(); len(left) == 0 || ctx.Err() != nil {
+			return
+		}
+	}
+	f.add("after the fault: still run: %q", left)
 }
 
 // swept runs gc, and finds what it leaves.

@@ -24,7 +24,7 @@
 // A case is bad when what the store promises (package snapshot) does not hold afterwards: see
 // check.go, or judge.go for damage. Bad cases are printed, and the exit status is 1.
 //
-// It needs root, and a mount namespace of its own, which it makes, and programs that were built with
+// It needs root, runc or crun, a mount namespace of its own, which it makes, and programs that were built with
 // the tag failpoint. Only x86-64: see inject.
 //
 // The program runs itself as its helpers: inside is the campaigns in their namespaces, inject

@@ -74,9 +74,16 @@ func (w *world) rehearsed(ctx context.Context, s scenario, change func(invocatio
 	if err != nil {
 		return 0, err
 	}
+	seen := func() bool { return true }
+	if s.name == sources.name {
+		seen = watch()
+	}
 	start := time.Now()
 	r := w.do(ctx, change(in))
 	took := time.Since(start)
+	if !seen() {
+		return 0, errors.New("a container that runs is not seen: that none is left would prove nothing")
+	}
 	if err := s.done(w); r.code != 0 || err != nil {
 		return 0, fmt.Errorf("%s, rehearsed: %s; %v", s.name, r, err)
 	}

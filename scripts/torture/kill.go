@@ -53,7 +53,8 @@ func (f *found) killed(w *world, s scenario, r result) {
 
 // points are the steps that a scenario's command names as it goes: see package failpoint.
 func points(ctx context.Context, w *world) (cases []testCase, err error) {
-	for _, s := range w.scenarios() {
+	known := map[string]bool{} // of the scenarios so far
+	for _, s := range w.scenarios(sources) {
 		log := filepath.Join(workDir, "points.log")
 		if _, err := w.rehearsed(ctx, s, func(in invocation) invocation { return in.with("LARDER_FAILPOINT=*=log:" + log) }); err != nil {
 			return nil, err
@@ -65,6 +66,10 @@ func points(ctx context.Context, w *world) (cases []testCase, err error) {
 			counts[strings.TrimSpace(name)]++
 		}
 		for name, count := range counts {
+			if s.name == sources.name && known[name] { // as of any other build
+				continue
+			}
+			known[name] = true
 			for _, nth := range places(count) {
 				point := fmt.Sprintf("%s#%d", name, nth)
 				cases = append(cases, testCase{group: s.name + ": " + name, name: s.name + ": killed at " + point, play: func(ctx context.Context) ([]string, bool) {
@@ -84,7 +89,7 @@ const moments = 1000
 
 // times are moments from a command's start to somewhat after its end, by the time that it takes.
 func times(ctx context.Context, w *world) (cases []testCase, err error) {
-	for _, s := range w.scenarios() {
+	for _, s := range w.scenarios(sources) {
 		takes := patience
 		for range 3 { // the first has to read what the others find in memory, and any may be held up
 			took, err := w.rehearsed(ctx, s, func(in invocation) invocation { return in })

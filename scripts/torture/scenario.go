@@ -153,6 +153,9 @@ func isRepaired(w *world) error {
 // revokedBuild is the third build without gamma, among the world's ids.
 const revokedBuild = 6
 
+// sourceBuild is the third build with what is built from a source besides, among the world's ids and locks.
+const sourceBuild = 7
+
 const see = "ls $HOME/.cache/pip"
 
 var scenarios = []scenario{
@@ -180,10 +183,14 @@ var scenarios = []scenario{
 	{"revoke", "stocked", plain("revoke", "gamma==1.0"), isCurrent(revokedBuild), []int{3, revokedBuild}, []int{1, 2}, false},
 }
 
+// sources builds one in a container. It is killed at named steps and at any time; a runtime of containers
+// cannot be followed as the other commands are.
+var sources = scenario{"build-source", "stocked", builds(sourceBuild, "--sdists", "pure"), isCurrent(sourceBuild), []int{3, sourceBuild}, []int{1, 2, 3}, false}
+
 // scenarios are those that cases may be of: all, or the one that the name of a case begins with.
-func (w *world) scenarios() []scenario {
+func (w *world) scenarios(more ...scenario) []scenario {
 	name, _, ok := strings.Cut(w.only, ":")
-	return slices.DeleteFunc(slices.Clone(scenarios), func(s scenario) bool { return ok && name != s.name })
+	return slices.DeleteFunc(slices.Concat(scenarios, more), func(s scenario) bool { return ok && name != s.name })
 }
 
 // collected is what gc --keep 1 leaves: the current snapshot, the one a kept instance holds, and

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -81,6 +82,50 @@ func mounts(dirs ...string) (left []string) {
 		}
 	}
 	return left
+}
+
+// contained are the processes in other mount namespaces that see a part of the live store.
+func contained() (left []string) {
+	own, _ := os.Readlink("/proc/self/ns/mnt")
+	where := onHost()
+	all, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range all {
+		ns, err := os.Readlink(dir + "/ns/mnt")
+		table, _ := os.ReadFile(dir + "/mountinfo")
+		if err == nil && ns != own && where != "" && strings.Contains(string(table), where+"/") {
+			command, _ := os.ReadFile(dir + "/cmdline")
+			left = append(left, filepath.Base(dir)+": "+strings.ReplaceAll(string(command), "\x00", " "))
+		}
+	}
+	return left
+}
+
+// watch looks for contained processes until it is asked whether there were any.
+func watch() (seen func() bool) {
+	result := make(chan bool)
+	go func() {
+		there := false
+		for {
+			select {
+			case result <- there:
+				return
+			case <-time.After(20 * time.Millisecond):
+				there = there || len(contained()) > 0
+			}
+		}
+	}()
+	return func() bool { return <-result }
+}
+
+// onHost is where the host has what is workDir here.
+func onHost() string {
+	table, _ := os.ReadFile(mountTable)
+	for line := range strings.Lines(string(table)) {
+		if f := strings.Fields(line); f[4] == workDir {
+			return f[3]
+		}
+	}
+	return ""
 }
 
 const mountTable = "/proc/self/mountinfo"

@@ -40,7 +40,7 @@ const patience = 60 * time.Second
 // copy of a template.
 type world struct {
 	env []string
-	ids [7]string // of the snapshot that the n-th lock's build makes, from 1; see viewBuild, revokedBuild
+	ids [8]string // of the snapshot that the n-th lock's build makes, from 1; see viewBuild, revokedBuild, sourceBuild
 	options
 
 	classes map[string]map[string]int // of calls, by scenario: how many it makes of each
@@ -58,6 +58,8 @@ func newWorld(ctx context.Context, o options) (*world, error) {
 	for _, wheel := range wheels() {
 		index.Add(map[string][]byte{wheel.Filename(): wheel.Bytes()})
 	}
+	made := pypitest.Sdist{Name: "made", Version: "1.0"}
+	index.Add(map[string][]byte{made.Filename(): made.Bytes(stand{})})
 	w.env = slices.DeleteFunc(index.Env(), func(e string) bool {
 		return strings.HasPrefix(e, "LARDER_") || strings.HasPrefix(e, "PYTHONDONTWRITEBYTECODE=")
 	})
@@ -66,9 +68,12 @@ func newWorld(ctx context.Context, o options) (*world, error) {
 	// No index here has a certificate, and the host's are a few hundred files.
 	w.env = append(w.env, "SSL_CERT_FILE=/dev/null", "SSL_CERT_DIR=/dev/null")
 	for n, pins := range locks {
-		if err := os.WriteFile(lockFile(n), []byte(strings.Join(strings.Fields(pins), "\n")+"\n"), 0o644); err != nil {
+		if err := writeLock(n, pins); err != nil {
 			return nil, err
 		}
+	}
+	if err := writeLock(sourceBuild, locks[3]+" made==1.0"); err != nil {
+		return nil, err
 	}
 	// The disks of cuts are small.
 	if err := os.WriteFile(configFile, []byte("[run]\nmin_free = \"1MB\"\n"), 0o644); err != nil {
@@ -109,6 +114,10 @@ func lockFile(n int) string { return fmt.Sprintf("%s/lock%d.txt", workDir, n) }
 
 // locks are what the builds stock, from 1: each a little more, or newer.
 var locks = []string{1: "alpha==1.0 beta==1.0", 2: "alpha==2.0 beta==1.0", 3: "alpha==2.0 beta==1.0 gamma==1.0", 4: "alpha==2.0 beta==2.0 gamma==1.0 delta==1.0"}
+
+func writeLock(n int, pins string) error {
+	return os.WriteFile(lockFile(n), []byte(strings.Join(strings.Fields(pins), "\n")+"\n"), 0o644)
+}
 
 // wheels are what the index has: many small files and one of some size each. pip is a small one,
 // so that an environment has it as real ones do.
@@ -266,6 +275,13 @@ func (w *world) makeTemplates(ctx context.Context) error {
 		return err
 	}
 	w.ids[revokedBuild] = w.current()
+	if err := w.load(ctx, "stocked"); err != nil {
+		return err
+	}
+	var err error
+	if w.ids[sourceBuild], err = w.built(ctx, w.build(sourceBuild, "--sdists", "pure")); err != nil {
+		return err
+	}
 	return w.load(ctx, "stocked")
 }
 
