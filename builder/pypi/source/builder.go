@@ -145,7 +145,8 @@ var rungs = [][]string{nil, {"setuptools<81"}, {"setuptools<58", "wheel<0.46"}}
 // Build makes the wheel of a source by the first recipe that works. What it returns besides are those
 // that were tried before and do not: they need not be tried again. The error of a source that cannot be
 // built is the *Failure of the first recipe.
-func (b *Builder) Build(ctx context.Context, s Source) (*Wheel, []Attempt, error) {
+func (b *Builder) Build(ctx context.Context, s Source) (_ *Wheel, _ []Attempt, err error) {
+	defer func() { err = unlessOver(ctx, err) }()
 	a, err := b.open(ctx, s)
 	if err != nil {
 		return nil, nil, err
@@ -197,7 +198,7 @@ func (c *climb) step(ctx context.Context, constraints []string) (*Wheel, error) 
 		return nil, err
 	}
 	var more []string
-	if err := c.attempt(recipe, func() (err error) {
+	if err := c.attempt(ctx, recipe, func() (err error) {
 		more, err = c.ask(ctx, c.archive, recipe)
 		return err
 	}); err != nil {
@@ -210,7 +211,7 @@ func (c *climb) step(ctx context.Context, constraints []string) (*Wheel, error) 
 	}
 	failpoint.Here("source: recipe planned")
 	var w *Wheel
-	err = c.attempt(recipe, func() (err error) {
+	err = c.attempt(ctx, recipe, func() (err error) {
 		w, err = c.make(ctx, c.archive, recipe)
 		return err
 	})
@@ -218,7 +219,7 @@ func (c *climb) step(ctx context.Context, constraints []string) (*Wheel, error) 
 }
 
 // attempt runs what a recipe decides, unless it is known to fail, and keeps what of it failed.
-func (c *climb) attempt(recipe Recipe, run func() error) error {
+func (c *climb) attempt(ctx context.Context, recipe Recipe, run func() error) error {
 	id := recipe.ID()
 	if c.cfg.Failed != nil {
 		if f := c.cfg.Failed(id); f != nil {
@@ -228,7 +229,7 @@ func (c *climb) attempt(recipe Recipe, run func() error) error {
 	if c.failed[id] {
 		return fail(BuildFailed, "its build was tried with these build requirements already")
 	}
-	err := run()
+	err := unlessOver(ctx, run())
 	var f *Failure
 	if errors.As(err, &f) {
 		c.failed[id] = true
@@ -237,9 +238,19 @@ func (c *climb) attempt(recipe Recipe, run func() error) error {
 	return err
 }
 
+// unlessOver is an error, unless the context is over: then what is returned may be why, such as the
+// failure of another source that ended all that were being built. It says nothing of this one.
+func unlessOver(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
 // Make makes the wheel of a source by a recipe, which asks no index for anything but what it names. The
 // error is a *Failure, ErrRecipe, or the host's.
-func (b *Builder) Make(ctx context.Context, s Source, r Recipe) (*Wheel, error) {
+func (b *Builder) Make(ctx context.Context, s Source, r Recipe) (_ *Wheel, err error) {
+	defer func() { err = unlessOver(ctx, err) }()
 	if err := b.fits(ctx, r, s); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -9,6 +10,7 @@ import (
 
 	"larder/builder/pypi/source"
 	"larder/builder/pypi/wheel"
+	"larder/builder/sandbox"
 	"larder/snapshot"
 )
 
@@ -152,6 +154,32 @@ func TestBadSource(t *testing.T) {
 	s.Open = func() (io.ReadCloser, error) { return nil, os.ErrPermission }
 	if _, _, err := b.Build(t.Context(), s); !errors.Is(err, os.ErrPermission) {
 		t.Errorf("a source that cannot be opened: %v", err)
+	}
+}
+
+// ending is a sandbox in which a build meets the end of all.
+type ending struct {
+	source.Sandbox
+	end func()
+}
+
+func (e ending) Run(ctx context.Context, s sandbox.Spec) (*sandbox.Result, error) {
+	e.end()
+	return e.Sandbox.Run(ctx, s)
+}
+
+// What ends all builds, such as another source that fails, is no failure of those that were on their way:
+// it would be remembered, and they not tried again.
+func TestMountEndedByAnother(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	b := open(t, "python3", func(c *source.Config) {
+		c.Sandbox = ending{c.Sandbox, func() { cancel(&source.Failure{Reason: source.BuildFailed, Detail: "another's"}) }}
+	})
+	s := sourceOf(pack(t, demo(`return pack(out, {"a.py": ""})`)))
+	w, attempts, err := b.Build(ctx, s)
+	var f *source.Failure
+	if w != nil || !errors.Is(err, context.Canceled) || errors.As(err, &f) || len(attempts) > 0 {
+		t.Errorf("%v, %v, %v", w, attempts, err)
 	}
 }
 
