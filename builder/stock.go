@@ -142,10 +142,11 @@ func (s *stocking) lose(p *Pick, err error) error {
 	case p.Locked && errors.Is(err, ErrUnreachable):
 		return Unreachable(err)
 	case p.Locked:
-		return &hinted{
-			fmt.Errorf("%w: a lock names %s==%s: %w; nothing was published", ErrRefused, p.Project, p.Version, err),
-			"a lock is stocked whole or not at all: lock another version, or take the line out",
+		advice := "a lock is stocked whole or not at all: lock another version, or take the line out"
+		if own := (*hinted)(nil); errors.As(err, &own) {
+			advice = own.advice
 		}
+		return &hinted{fmt.Errorf("%w: a lock names %s==%s: %w; nothing was published", ErrRefused, p.Project, p.Version, err), advice}
 	case !p.Tool: // the target brings a tool of its own
 		s.log.skip(p.Project, p.Version, p.Target, err)
 	}

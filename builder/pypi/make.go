@@ -2,6 +2,7 @@ package pypi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -149,7 +150,7 @@ func (w *world) Make(ctx context.Context, p *builder.Pick, src builder.Reader, p
 		}
 	}
 	if err != nil {
-		return err
+		return m.advise(p.Project, err)
 	}
 	defer built.Close()
 	o, size, err := put(io.NewSectionReader(built, 0, built.Size), false)
@@ -163,6 +164,18 @@ func (w *world) Make(ctx context.Context, p *builder.Pick, src builder.Reader, p
 	}
 	w.become(p, record)
 	return nil
+}
+
+// advise says how a source may be built that fails for want of a compiler, or of what it compiles with.
+func (m *maker) advise(project string, err error) error {
+	var f *source.Failure
+	if !errors.As(err, &f) || !slices.Contains([]string{source.MissingProgram, source.MissingHeader, source.MachineCode}, f.Reason) {
+		return err
+	}
+	if m.cfg.Builds(project) == snapshot.AllBuilt && m.system != nil {
+		return builder.WithHint(err, "install what it asks for in the root file system that sdists_root in [build] names, or lock a version that has a wheel")
+	}
+	return builder.WithHint(err, fmt.Sprintf("lock a version that has a wheel, or let it have machine code: sdists = \"all\", sdists_allow = [%q] and sdists_root in [build] of the configuration", project))
 }
 
 // gave says whether a recipe gave what a pick of a source may become. Where machine code may be built, one
