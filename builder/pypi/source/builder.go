@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"larder/builder"
 	"larder/builder/pypi/layer"
@@ -142,6 +143,10 @@ type Attempt struct {
 // wheel was part of project wheel in the time of the last.
 var rungs = [][]string{nil, {"setuptools<81"}, {"setuptools<58", "wheel<0.46"}}
 
+// climbable are the failures that an older setuptools may mend. Old sources fetch one where they do not
+// find what they need of it.
+var climbable = []string{BuildFailed, MissingRequirement, NeedsNetwork}
+
 // Build makes the wheel of a source by the first recipe that works. What it returns besides are those
 // that were tried before and do not: they need not be tried again. The error of a source that cannot be
 // built is the *Failure of the first recipe.
@@ -171,7 +176,7 @@ func (b *Builder) Build(ctx context.Context, s Source) (_ *Wheel, _ []Attempt, e
 		if first == nil {
 			first = err
 		}
-		if f.Reason != BuildFailed && f.Reason != MissingRequirement {
+		if !slices.Contains(climbable, f.Reason) {
 			break // another setuptools mends nothing
 		}
 	}
