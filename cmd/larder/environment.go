@@ -52,7 +52,7 @@ func (r *running) found(target snapshot.Target, want *snapshot.Requirements, fou
 	text := fmt.Sprintf("the snapshot lacks %d of the lock for %s: %s", len(names), target.Tag, strings.Join(names, ", "))
 	advice := sourceAdvice(found)
 	if r.settings.Missing == "fail" {
-		return nil, attach.Fatal(&missingError{text, cmp.Or(advice, "stock them with larder build --lock, or let pip install them with --missing pip")})
+		return nil, attach.Fatal(&missingError{text, cmp.Or(advice, "stock them with larder build --lock FILE, or let pip install them with --missing pip")})
 	}
 	if advice != "" {
 		text += " (" + advice + ")"
@@ -67,7 +67,7 @@ func sourceAdvice(found snapshot.Environment) string {
 	case found.Trust != snapshot.NoBuilt:
 		return fmt.Sprintf("--built %s counts what it has built from sources", found.Trust)
 	case slices.ContainsFunc(found.Missing, snapshot.Pin.OnlySource):
-		return "larder build --lock --sdists pure builds what has only a source"
+		return "larder build --lock FILE --sdists pure builds what has only a source"
 	}
 	return ""
 }
