@@ -45,7 +45,7 @@ var symptoms = []struct {
 }{
 	{MissingHeader, regexp.MustCompile(`fatal error: \S+\.h(pp|h)?: No such file|cannot find -l\S|headers or library files could not be found`)},
 	{NeedsNetwork, regexp.MustCompile(`(?i)Name or service not known|Temporary failure in name resolution|Network is unreachable|` +
-		`getaddrinfo|Could not resolve host|urlopen error|Max retries exceeded|Failed to establish a new connection|No route to host`)},
+		`getaddrinfo|Could not resolve host|urlopen error|(failed to|unable to|could not) download|Max retries exceeded|Failed to establish a new connection|No route to host`)},
 	{MissingProgram, regexp.MustCompile(`(?i)unable to execute|command '[^']+' failed: No such file|No such file or directory: b?'[a-z0-9_+-]+'$|` +
 		`: (command )?not found$|executable not found|Unknown compiler|no acceptable C compiler|can't find Rust compiler|Permission denied: b?'[a-z0-9_+-]+'$`)},
 	{BuildFailed, regexp.MustCompile(`^\S+:\d+:(\d+:)? error: `)}, // of a compiler, which says more than who called it
