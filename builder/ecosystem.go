@@ -51,9 +51,9 @@ type World interface {
 type Estimator interface {
 	// Size asks for the size of an artifact when no page tells.
 	Size(ctx context.Context, a Artifact) (int64, error)
-	// Disk estimates what an artifact of size bytes adds to the pool, unpacked as so many layers
+	// Disk estimates what an artifact of known size adds to the disk, unpacked as so many layers
 	// and copied into so many views.
-	Disk(size int64, layers, copies int) int64
+	Disk(a Artifact, layers, copies int) int64
 }
 
 // Budgeter is a World that can choose what a budget takes.

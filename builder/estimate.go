@@ -53,7 +53,7 @@ func estimate(ctx context.Context, cfg Config, picks []*Pick, log *log) error {
 		}
 		row := PlanItem{Project: p.Project, Version: p.Version, Filename: p.Filename, Target: p.Target, Size: p.item.Size, Stocked: p.item.reused}
 		if e, ok := p.world.World.(Estimator); ok && row.Size >= 0 {
-			row.Disk = e.Disk(row.Size, p.layers(), Copies(cfg, p.world.Ecosystem))
+			row.Disk = e.Disk(p.item.Artifact, p.layers(), Copies(cfg, p.world.Ecosystem))
 		}
 		r.Plan = append(r.Plan, row)
 	}
@@ -71,7 +71,7 @@ func needs(cfg Config, it *Item) int64 {
 	for _, p := range it.Picks {
 		layers += p.layers()
 	}
-	return e.Disk(it.Size, layers, Copies(cfg, it.world.Ecosystem))
+	return e.Disk(it.Artifact, layers, Copies(cfg, it.world.Ecosystem))
 }
 
 // planned is the manifest of a plan, as far as it is compared with the previous one.

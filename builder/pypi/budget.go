@@ -83,8 +83,11 @@ func (s *planner) put(p *builder.Pick) int {
 		s.options = append(s.options, &option{disk: -1})
 	}
 	o := s.options[at]
-	if !slices.ContainsFunc(o.picks, func(had *builder.Pick) bool { return had.Target == p.Target }) {
+	had := slices.IndexFunc(o.picks, func(had *builder.Pick) bool { return had.Target == p.Target })
+	if had < 0 {
 		o.picks = append(o.picks, p)
+	} else if p.Locked { // ranked, too: its layers are made all the same
+		o.picks[had].Locked = true
 	}
 	return at
 }
@@ -134,26 +137,26 @@ func (s *planner) weigh(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(max(s.cfg.Jobs, 16))
 	for _, o := range s.options {
-		if o.disk >= 0 {
+		if o.disk >= 0 || o.picks[0].Size >= 0 {
 			continue
 		}
 		g.Go(func() error {
-			size := o.picks[0].Size
-			if size < 0 {
-				var err error
-				if size, err = s.sizeOf(ctx, o.file()); err != nil || size < 0 {
-					o.disk = unweighable
-					return err
-				}
-				for i := range o.picks {
-					o.picks[i].Size = size
-				}
+			size, err := s.sizeOf(ctx, o.file())
+			if err != nil || size < 0 {
+				o.disk = unweighable
+				return err
 			}
-			s.weighLayers(o, size)
+			for i := range o.picks {
+				o.picks[i].Size = size
+			}
 			return nil
 		})
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	s.weighOptions()
+	return nil
 }
 
 // sizeOf is a wheel's size, by the previous snapshot or by a HEAD; -1 when the

@@ -4,9 +4,10 @@ import (
 	"slices"
 
 	"larder/builder"
+	"larder/snapshot/pypi/pep440"
 )
 
-// A layer is a choice of its own, beside its wheel. What it takes is some four times the wheel; what
+// A layer is a choice of its own, beside its wheel. What it takes is four to nine times the wheel; what
 // it spares is the unpacking and compiling of a lock's packages, where the wheel spares a download
 // from afar for every client there is. So a budget has for each wheel a second thing to take: its
 // layers, which need the wheel, and the layers of what the wheel needs, since an environment is
@@ -19,24 +20,45 @@ import (
 // and the cold rest is kept as wheels.
 
 // layerWorth is into how many parts the hits of a ranked wheel are divided, one of which its layers
-// are worth: about four times a wheel for a quarter of its worth. Set once, not tuned.
+// are worth: where it takes four times the wheel, a quarter of its worth. Set once, not tuned.
 const layerWorth = 16
 
 // layersChosen says that layers are a choice.
 func (s *planner) layersChosen() bool { return s.cfg.Layers == builder.AutoLayers }
 
-// weighLayers finds what an option adds to the disk: its wheel with the layers that are made
-// whatever the budget says, and the others.
-func (s *planner) weighLayers(o *option, size int64) {
-	made := 0
-	for _, p := range o.picks {
-		if s.cfg.Layers == builder.AllLayers || p.Locked || p.Tool {
-			made++
+// weighOptions finds what each option adds to the disk: its wheel with the layers that are made whatever
+// the budget says, and the others.
+func (s *planner) weighOptions() {
+	newest := map[string]pep440.Version{}
+	for _, o := range s.options {
+		if v, err := pep440.Parse(o.picks[0].Version); err == nil && v.Compare(newest[o.picks[0].Project]) > 0 {
+			newest[o.picks[0].Project] = v
 		}
 	}
-	o.disk, o.layers = disk(size, made, s.copies), 0
-	if s.layersChosen() {
-		o.layers = disk(size, len(o.picks), s.copies) - o.disk
+	for _, o := range s.options {
+		if o.disk == unweighable {
+			continue
+		}
+		v, err := pep440.Parse(o.picks[0].Version)
+		older := err == nil && v.Compare(newest[o.picks[0].Project]) < 0
+		made := 0
+		for _, p := range o.picks {
+			if s.cfg.Layers == builder.AllLayers || p.Locked || p.Tool {
+				made++
+			}
+			older = older && !p.Locked // a lock is paid for whole
+		}
+		unpacked := func(layers int) int64 {
+			n := unpackedBytes(o.picks[0].Filename, o.picks[0].Size, layers)
+			if older {
+				n = n * sharedPercent / 100
+			}
+			return n
+		}
+		o.disk, o.layers = packedBytes(o.picks[0].Size, s.copies)+unpacked(made), 0
+		if s.layersChosen() {
+			o.layers = unpacked(len(o.picks)) - unpacked(made)
+		}
 	}
 }
 

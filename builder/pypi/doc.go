@@ -29,8 +29,8 @@
 // meets it; from the metadata beside the wheel on the index, else from the wheel in
 // the pool. Where there is neither, chosen wheels are fetched to know, and the
 // budget chooses again; a dry run then does not know, and says so. Bytes on disk are
-// an estimate from the wheel's size: what wheels share is known only when they are
-// unpacked. What wheels need, their sizes and the index's pages are kept in the
+// an estimate from the wheel's size and kind (disk.go): what wheels share is known only when they are
+// unpacked, and what a store happens to have unpacked is no input of a build. What wheels need, their sizes and the index's pages are kept in the
 // store, so that an unchanged plan costs one conditional request a project.
 //
 // The same wheels, in any order, give the same choice (budget_order.go); a larger budget never drops

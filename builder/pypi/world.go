@@ -171,30 +171,3 @@ func (w *world) Fetch(ctx context.Context, a builder.Artifact, to builder.Sink) 
 	}
 	return silence(err)
 }
-
-// What a wheel becomes on disk besides itself, in hundredths of its size. Measured:
-// the 220 MB of 164 wheels of real projects, all but one below 20 MB, made layers
-// of 928 MB for one target; 89 MB of the first 40 projects' and their needs 308 MB.
-// Large ones are mostly machine code, which packs worse and has no bytecode: four
-// wheels of 47 to 58 MB unpack to 2.5 to 3.3 times their size.
-const (
-	unpackedPercent = 310 // its files, shared by all targets it is for
-	bytecodePercent = 110 // and their bytecode, for each
-	largePercent    = 200 // of what is beyond, all in all
-	largeWheel      = 20_000_000
-)
-
-func (w *world) Disk(size int64, layers, copies int) int64 { return disk(size, layers, copies) }
-
-// disk estimates what stocking a wheel adds to the pool: the wheel (the
-// entries of wheels, pip and simple share it), the views' copies of it, and its
-// layers. What it shares with other wheels is known only once it is unpacked.
-func disk(size int64, layers, copies int) int64 {
-	size = max(0, size)
-	n := size * int64(1+copies)
-	if layers > 0 {
-		usual := min(size, largeWheel)
-		n += (usual*int64(unpackedPercent+layers*bytecodePercent) + (size-usual)*largePercent) / 100
-	}
-	return n
-}
