@@ -61,7 +61,12 @@
 // back a month, so by themselves they would hold a release of yesterday to be worth
 // nothing.
 //
-// Where none does, the newest version of the k-th minor series before the newest one
+// Where none does, and the index tells when versions were uploaded, that half is shared by dates: a pin names what
+// was the newest on the day that it was written. Of 271 exact pins of the first fold of those sets (package simulate)
+// whose project's page was at hand, the twelve versions that expect most hold 77 %, and of the 389 of the other
+// fold 84 %, where the rule of series below holds 67 and 71 %.
+//
+// Where the index does not tell, the newest version of the k-th minor series before the newest one
 // expects a tenth divided by k. Measured on the exact pins of the first fold of those sets
 // (package simulate) whose project's page was at hand, 221 pins: the series pinned is the newest
 // in 25 %, the one before in 17 %, then 9, 12, 5, 2, 3 %; 14 % are older than the tenth. Lines
@@ -77,8 +82,8 @@
 //
 // # Limits
 //
-// Which older patch release of a series is pinned, counts and misses know better than
-// the rule. A count is downloads, not installs, and knows nothing of what a host's own
+// Which older release is pinned, counts and misses know better than either rule. A patch of an older series,
+// uploaded after a newer series, was never the newest and expects nothing by dates. A count is downloads, not installs, and knows nothing of what a host's own
 // users do.
 //
 // # Left to others

@@ -20,6 +20,7 @@ type Release struct {
 	Segments  []int // of the release: 1.26.4rc1 is 1, 26, 4
 	Pre       bool  // pre-release or development release
 	Withdrawn bool  // yanked
+	Uploaded  int64 // Unix time; 0 when nobody tells
 	Count     int64 // how often a source counted it; 0 when none did
 }
 
@@ -57,19 +58,23 @@ func earlier(releases []Release, hits int64) []Share {
 	for _, r := range releases {
 		total += max(0, r.Count)
 	}
-	if total == 0 {
-		return bySeries(releases, hits)
+	rule := bySeries
+	if !slices.ContainsFunc(releases, func(r Release) bool { return r.Uploaded == 0 }) {
+		rule = byDate
 	}
-	rule := bySeries(releases, hits/ruleBesideCounts)
+	if total == 0 {
+		return rule(releases, hits)
+	}
+	ruled := rule(releases, hits/ruleBesideCounts)
 	var shares []Share
 	for _, r := range releases {
 		s := Share{Version: r.Version}
 		if r.Count > 0 {
 			s.Hits, s.Counted = int64(float64(hits*3/8)*(float64(r.Count)/float64(total))), true
 		}
-		if len(rule) > 0 && rule[0].Version == r.Version {
-			s.Hits += rule[0].Hits
-			rule = rule[1:]
+		if len(ruled) > 0 && ruled[0].Version == r.Version {
+			s.Hits += ruled[0].Hits
+			ruled = ruled[1:]
 		}
 		if s.Hits > 0 {
 			shares = append(shares, s)
@@ -83,7 +88,45 @@ func earlier(releases []Release, hits int64) []Share {
 // others.
 const ruleBesideCounts = 4
 
-// bySeries is the rule for versions that nobody counted: the newest of the k-th earlier
+// byDate is the rule for versions that nobody counted, where the index tells when each was uploaded: a pin
+// names what was the newest on the day that it was written, and of the days before, half as many count for
+// each half-life further back. So the older versions share a half of the hits by the time for which each was
+// the newest. The days count from the upload of the newest version, not from today: the same pages give the same
+// shares.
+func byDate(releases []Release, hits int64) []Share {
+	age := func(uploaded int64) int64 { return releases[0].Uploaded - uploaded }
+	lives := make([]int64, len(releases))
+	var all int64
+	until := releases[0].Uploaded
+	for i, r := range releases[1:] {
+		lives[i+1] = max(0, left(age(until))-left(age(r.Uploaded)))
+		all += lives[i+1]
+		until = min(until, r.Uploaded)
+	}
+	var shares []Share
+	for i, r := range releases {
+		if lives[i] > 0 {
+			shares = append(shares, Share{r.Version, int64(float64(hits/2) * (float64(lives[i]) / float64(all))), false})
+		}
+	}
+	return shares
+}
+
+// halfLife, in seconds, is two years. On the pins it was chosen by, one and four do nearly as well.
+const halfLife = 2 * 365 * 24 * 3600
+
+// left is what is left of 2^30 pins after so many seconds: half of them after each half-life, and a straight
+// line between. Whole numbers, so that it is the same on any machine.
+func left(seconds int64) int64 {
+	seconds = max(0, seconds)
+	if seconds/halfLife >= 30 {
+		return 0
+	}
+	whole := int64(1) << 30 >> (seconds / halfLife)
+	return whole - whole/2*(seconds%halfLife)/halfLife
+}
+
+// bySeries is the rule where nobody tells when a version was uploaded: the newest of the k-th earlier
 // series expects a tenth of the hits divided by k, the j-th older patch of a series a part of
 // that divided by the square of j. For its older patches the newest series counts as an earlier one:
 // a quarter of all pins are to it.

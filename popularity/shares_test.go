@@ -45,13 +45,45 @@ func TestShares(t *testing.T) {
 	}
 }
 
+// dated is a release so many days after the first.
+func dated(version string, day int64) Release { return Release{Version: version, Uploaded: (20_000 + day) * 24 * 3600} }
+
+// Where the index tells when each version was uploaded, an older one expects hits by the time for which it
+// was the newest, the further back the fewer.
+func TestSharesByDate(t *testing.T) {
+	year := int64(365)
+	for _, tc := range []struct {
+		name string
+		in   []Release
+		want []Share
+	}{
+		{"long and short", []Release{dated("3.0", 4*year), dated("2.1", 2*year), dated("2.0", 2*year-1), dated("1.0", 0)},
+			[]Share{{"3.0", 5000, false}, {"2.1", 3333, false}, {"1.0", 1664, false}, {"2.0", 2, false}}},
+		{"never the newest", []Release{dated("2.0", 100), dated("1.1", 200), dated("1.0", 0), dated("0.9", 0)},
+			[]Share{{"2.0", 5000, false}, {"1.0", 5000, false}}},
+		{"all at once", []Release{dated("2.0", 0), dated("1.0", 0)}, []Share{{"2.0", 5000, false}}},
+		{"one without", []Release{dated("2.0", 100), {Version: "1.0"}}, []Share{{"2.0", 5000, false}, {"1.0", 1000, false}}},
+		{"lies", []Release{dated("2.0", -30_000), dated("1.0", 1<<40), dated("0.1", 0), dated("0.0", -1<<40)}, []Share{{"2.0", 5000, false}, {"0.0", 5000, false}}},
+		{"long ago", []Release{dated("2.0", 100*year), dated("1.0", 99*year), dated("0.1", 10*year), dated("0.0", 0)},
+			[]Share{{"2.0", 5000, false}, {"0.1", 3750, false}, {"1.0", 1250, false}}},
+	} {
+		for i := range tc.in {
+			tc.in[i].Segments = []int{len(tc.in) - i}
+		}
+		if got := Shares(tc.in, 10_000); !reflect.DeepEqual(got, tc.want) {
+			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
+		}
+	}
+}
+
 func TestSharesProperties(t *testing.T) {
 	r := rand.New(rand.NewSource(1))
 	for range 500 {
 		var in []Release
+		uploaded := int64(r.Intn(2)) // of every other one all tell when
 		for range r.Intn(200) {
 			n := len(in)
-			in = append(in, Release{Version: fmt.Sprint(n), Segments: []int{200 - n/7, r.Intn(2)}, Pre: r.Intn(9) == 0, Withdrawn: r.Intn(9) == 0, Count: int64(r.Intn(3) * r.Intn(1000))})
+			in = append(in, Release{Version: fmt.Sprint(n), Segments: []int{200 - n/7, r.Intn(2)}, Pre: r.Intn(9) == 0, Withdrawn: r.Intn(9) == 0, Uploaded: uploaded * (1 + r.Int63n(1e9)), Count: int64(r.Intn(3) * r.Intn(1000))})
 		}
 		hits := r.Int63n(1_000_000_000_000)
 		shares := Shares(in, hits)

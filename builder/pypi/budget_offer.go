@@ -60,7 +60,7 @@ func (s *planner) offer(files []index.File, project string, wish builder.Wish) e
 	s.newest[projectTarget{project, target}] = best[0]
 	list := make([]popularity.Release, len(best))
 	for i, c := range best {
-		list[i] = popularity.Release{Version: c.version.String(), Segments: segments(c.version.String()), Count: counted(e, c, t.Tag.Python())}
+		list[i] = popularity.Release{Version: c.version.String(), Segments: segments(c.version.String()), Uploaded: c.file.Uploaded, Count: counted(e, c, t.Tag.Python())}
 	}
 	for _, share := range popularity.Shares(list, e.Score) {
 		at := slices.IndexFunc(list, func(r popularity.Release) bool { return r.Version == share.Version })

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"larder/builder"
 	"larder/builder/fetch"
@@ -100,6 +101,23 @@ func TestBudgetChoosesVersions(t *testing.T) {
 	})
 	if got, want := strings.Join(taken(r), " "), "alpha==1.0 alpha==1.1 alpha==1.1.5 alpha==2.0 beta==1.0 heavy==1.0"; got != want {
 		t.Errorf("counted: %s, want %s", got, want)
+	}
+}
+
+// Where the index tells when versions were uploaded, those come first that were the newest for long, whatever
+// their series.
+func TestBudgetGoesByUploads(t *testing.T) {
+	w := newWorld(t, pypitest.Options{})
+	first := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+	for version, day := range map[string]int{"2.0.1": 1000, "2.0.0": 999, "1.0.2": 998, "1.0.1": 500, "1.0.0": 0} {
+		x := sized("alpha", version, 2000)
+		w.index.AddFile("alpha", pypitest.Artifact{Name: x.Filename(), Data: x.Bytes(), UploadTime: first.AddDate(0, 0, day)})
+	}
+	for budget, want := range map[int64]string{65_000: "alpha==1.0.1 alpha==2.0.1", 95_000: "alpha==1.0.0 alpha==1.0.1 alpha==2.0.1"} {
+		r := w.must(ranking("alpha"), scores(map[string]int64{"alpha": 1_000_000}), dryRun, withBudget(budget))
+		if got := strings.Join(taken(r), " "); got != want {
+			t.Errorf("budget %d: %s, want %s", budget, got, want)
+		}
 	}
 }
 

@@ -60,6 +60,7 @@ type File struct {
 	YankedReason   string
 	Metadata       bool   // the page says that URL.metadata is there
 	MetadataSHA256 string // "" if not told
+	Uploaded       int64  // Unix time; 0 if the page tells none that can be read
 	Index          string // page root, without credentials
 }
 

@@ -130,6 +130,8 @@ func (p *pageReader) anchor() error {
 	f := File{Size: -1}
 	f.RequiresPython, _ = p.attributes.get("data-requires-python")
 	f.YankedReason, f.Yanked = p.attributes.get("data-yanked")
+	at, _ := p.attributes.get("data-upload-time") // in no standard, yet some indexes have it
+	f.Uploaded = uploaded(at)
 	core, ok := p.attributes.get("data-core-metadata")
 	if !ok {
 		core, _ = p.attributes.get("data-dist-info-metadata")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"larder/snapshot/pypi/pep508"
 )
@@ -18,6 +19,7 @@ type jsonFile struct {
 	RequiresPython *string           `json:"requires-python"`
 	Size           *int64            `json:"size"`
 	Yanked         flag              `json:"yanked"`
+	UploadTime     uploadTime        `json:"upload-time"`
 	CoreMetadata   *hashes           `json:"core-metadata"`
 	DistInfo       *hashes           `json:"dist-info-metadata"`
 }
@@ -59,6 +61,15 @@ func (h *hashes) UnmarshalJSON(b []byte) error {
 		return errors.New("core-metadata is neither a boolean nor an object of hashes")
 	}
 	h.there, h.sum = true, m["sha256"]
+	return nil
+}
+
+// uploadTime is a time as Unix has it, 0 for whatever is none: it only weighs versions, so it is no reason
+// to refuse a file.
+type uploadTime int64
+
+func (t *uploadTime) UnmarshalJSON(b []byte) error {
+	*t = uploadTime(uploaded(strings.Trim(string(b), `"`)))
 	return nil
 }
 
@@ -143,7 +154,7 @@ func (p *pageReader) readFiles(d *decoder) error {
 		if err := d.Decode(&in); err != nil {
 			return fmt.Errorf("file %d: %w", len(p.Files)+len(p.refused)+1, err)
 		}
-		f := File{SHA256: in.Hashes["sha256"], Size: -1, Yanked: in.Yanked.set, YankedReason: in.Yanked.text}
+		f := File{SHA256: in.Hashes["sha256"], Size: -1, Yanked: in.Yanked.set, YankedReason: in.Yanked.text, Uploaded: int64(in.UploadTime)}
 		if in.RequiresPython != nil {
 			f.RequiresPython = *in.RequiresPython
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"larder/snapshot/pypi/pep508"
@@ -306,3 +307,12 @@ func hashValue(v string) (there bool, sum string) {
 }
 
 var errNoLinks = errors.New("an html page without a link to any file; an error or login page?")
+
+// uploaded reads the time of an upload (PEP 700); 0 is none that can be read.
+func uploaded(text string) int64 {
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return 0
+	}
+	return t.Unix()
+}

@@ -46,7 +46,7 @@ func TestJSONPage(t *testing.T) {
 	pg, err := parse(t, "application/vnd.pypi.simple.v1+json; charset=utf-8", jsonPage(`
 		{"filename":"demo-1.0-py3-none-any.whl","url":"https://files.example/a/demo-1.0-py3-none-any.whl","hashes":{"sha256":"`+strings.ToUpper(sumA)+`","md5":"x"},
 		 "requires-python":">=3.8","size":123,"upload-time":"2024-05-06T07:08:09.123456Z","yanked":"broken","core-metadata":{"sha256":"`+sumB+`"},"provenance":null,"gpg-sig":true},
-		{"filename":"demo-1.1.tar.gz","url":"../../f/demo-1.1.tar.gz","hashes":{},"yanked":true,"requires-python":null,"dist-info-metadata":true},
+		{"filename":"demo-1.1.tar.gz","url":"../../f/demo-1.1.tar.gz","hashes":{},"yanked":true,"requires-python":null,"upload-time":17,"dist-info-metadata":true},
 		{"filename":"demo-1.2-py3-none-any.whl","url":"/f/demo-1.2-py3-none-any.whl?sig=1#x","hashes":{"sha256":"`+sumA+`"},"yanked":false,"core-metadata":false}`), 1<<20)
 	if err != nil {
 		t.Fatal(err)
@@ -54,7 +54,7 @@ func TestJSONPage(t *testing.T) {
 	root := "https://index.example/simple"
 	want := []File{
 		{Filename: "demo-1.0-py3-none-any.whl", URL: "https://files.example/a/demo-1.0-py3-none-any.whl", SHA256: sumA, Size: 123, RequiresPython: ">=3.8",
-			Yanked: true, YankedReason: "broken", Metadata: true, MetadataSHA256: sumB, Index: root},
+			Yanked: true, YankedReason: "broken", Metadata: true, MetadataSHA256: sumB, Uploaded: 1714979289, Index: root},
 		{Filename: "demo-1.1.tar.gz", URL: "https://index.example/f/demo-1.1.tar.gz", Size: -1, Yanked: true, Metadata: true, Index: root},
 		{Filename: "demo-1.2-py3-none-any.whl", URL: "https://index.example/f/demo-1.2-py3-none-any.whl?sig=1", SHA256: sumA, Size: -1, Index: root},
 	}
@@ -78,7 +78,7 @@ func TestHTMLPage(t *testing.T) {
 	want := []File{
 		{Filename: "demo-1.0-py3-none-any.whl", URL: "https://files.example/base/x/demo-1.0-py3-none-any.whl", SHA256: sumA, Size: -1, RequiresPython: ">=3.8,<4",
 			Yanked: true, YankedReason: "bad & ugly", Metadata: true, MetadataSHA256: sumB, Index: root},
-		{Filename: "Demo-1.1-py3-none-any.whl", URL: "https://files.example/y/Demo-1.1-py3-none-any.whl", Size: -1, Yanked: true, Metadata: true, Index: root},
+		{Filename: "Demo-1.1-py3-none-any.whl", URL: "https://files.example/y/Demo-1.1-py3-none-any.whl", Size: -1, Yanked: true, Metadata: true, Uploaded: 1271428177, Index: root},
 		{Filename: "demo-1.2+cpu-py3-none-any.whl", URL: "https://other.example/demo-1.2%2Bcpu-py3-none-any.whl", SHA256: sumA, Size: -1, Index: root},
 		{Filename: "demo-1.3.tar.gz", URL: "https://files.example/base/z/demo-1.3.tar.gz", SHA256: sumA, Size: -1, Index: root},
 	}
