@@ -39,7 +39,7 @@ demo: ## the main job on real packages, in a scratch store (root)
 	@scripts/demo.sh
 
 test: ## every tier, counted one by one; root, Python and the package indexes needed
-	@scripts/test.sh pure store script mount constructions kernels fuzz e2e torture
+	@scripts/test.sh pure store script mount constructions e2e beside fuzz kernels torture
 
 test-pure test-store test-script test-mount test-constructions test-fuzz test-e2e test-torture: ## one tier
 	@scripts/test.sh $(@:test-%=%)

@@ -12,6 +12,9 @@
 #           the mounts as older kernels make them, on this one (root)
 #   kernels older kernels themselves, in qemu's emulation: KERNELS="6.1 6.12" names them
 #   torture kills, power cuts and failing calls: a fixed sample (root); make soak plays more
+#
+# Tiers behind the word "beside" run beside the last one before it, with a /run of their own: that one mostly
+# waits, for an index and for what runs one by one.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
@@ -95,7 +98,38 @@ kernels() {
   rm -f "$log"
 }
 
-for name in "$@"; do
+# beside TIER...: this script for other tiers, in the background.
+beside() {
+  aside=$(mktemp)
+  unshare -m sh -c 'mount -t tmpfs -o mode=755 tmpfs /run && exec "$@"' sh scripts/test.sh "$@" >"$aside" 2>&1 &
+  beside=$!
+}
+
+# joined waits for those, says what they said, and counts their tests as its own.
+joined() {
+  wait "$beside" || status=1
+  local counts; counts=$(tail -n 1 "$aside")
+  head -n -1 "$aside"
+  if [[ $counts =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
+    total_passed=$((${total_passed:-0} + BASH_REMATCH[1]))
+    total_failed=$((${total_failed:-0} + BASH_REMATCH[2]))
+    total_skipped=$((${total_skipped:-0} + BASH_REMATCH[3]))
+  else
+    echo "beside: ended early: $counts"
+    status=1
+  fi
+  rm -f "$aside"
+}
+
+tiers=() others=()
+while (($#)); do
+  [ "$1" = beside ] && { shift; others=("$@"); break; }
+  tiers+=("$1"); shift
+done
+
+for at in "${!tiers[@]}"; do
+  name=${tiers[at]}
+  ((${#others[@]} && at == ${#tiers[@]} - 1)) && beside "${others[@]}"
   case $name in
     fuzz)   fuzz ;;
     pure)
@@ -112,5 +146,6 @@ for name in "$@"; do
     *) echo "test.sh: no tier $name (pure, store, script, mount, constructions, kernels, fuzz, e2e, torture)" >&2; exit 2 ;;
   esac
 done
+((${#others[@]})) && joined
 echo "${total_passed:-0} passed, ${total_failed:-0} failed, ${total_skipped:-0} skipped"
 exit $status
