@@ -17,7 +17,8 @@
 // first process is our own, the keeper, which the kernel kills with us. What is mounted is mounted
 // in a mount namespace that only the container and one thread of ours are in, and ends with them. A file
 // system in a file is on a file without a name. What a killed program does leave is empty
-// control groups, whose names say for which scratch directory: the next [Open] removes them.
+// control groups, whose names say for which scratch directory: the next [Open] of that removes them, and
+// any other once they are an hour old.
 //
 // # Two runs of one specification
 //
