@@ -46,7 +46,9 @@ func TestShares(t *testing.T) {
 }
 
 // dated is a release so many days after the first.
-func dated(version string, day int64) Release { return Release{Version: version, Uploaded: (20_000 + day) * 24 * 3600} }
+func dated(version string, day int64) Release {
+	return Release{Version: version, Uploaded: (20_000 + day) * 24 * 3600}
+}
 
 // Where the index tells when each version was uploaded, an older one expects hits by the time for which it
 // was the newest, the further back the fewer.
