@@ -1,0 +1,65 @@
+// Package npm is what store, mounts and builder share of npm's world: the client, the details that
+// artifacts of a snapshot carry, the names of projects and targets, and integrity.
+//
+// # Words
+//
+// A [Tag] names a target in npm's own words, process.platform, process.arch and the C library:
+// linux-x64-glibc. What npm unpacks is the same on all of them; a target says which of a lock's
+// optional packages are wanted.
+//
+// A [Sum] is one digest of a tarball. An index's digest of an artifact is the hexadecimal form of the
+// strongest that it publishes.
+package npm
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"larder/snapshot"
+	"larder/snapshot/ecosystem"
+)
+
+// Name is the ecosystem's package-url type.
+const Name = "npm"
+
+// ViewNPM is npm's cache, below /views of the image.
+const ViewNPM = "npm"
+
+// Clients are the tools whose caches are served. The view is mounted on the cache itself, which has
+// the content one directory below: `npm cache clean` removes that, and cannot remove a mount point.
+var Clients = []ecosystem.Client{
+	{Name: "npm", Variable: "npm_config_cache", Dir: "~/.npm", Views: []string{ViewNPM}},
+}
+
+// Ecosystem is npm's row. A program adds the parts that it links.
+var Ecosystem = ecosystem.Ecosystem{Name: Name, Artifact: "tarball", Clients: Clients, Attached: []string{ViewNPM}, Normalize: Project}
+
+// Tarball is the detail of an artifact.
+type Tarball struct {
+	Integrity string `json:"integrity"`        // the strongest that the index publishes
+	Shasum    string `json:"shasum,omitempty"` // SHA-1 in hexadecimal, where the index publishes one beside it
+}
+
+// TarballOf reads the detail of an artifact. One of another ecosystem, or one that is none, is
+// snapshot.ErrDamaged.
+func TarballOf(a snapshot.ManifestArtifact) (d Tarball, err error) {
+	if a.Ecosystem != Name {
+		return d, fmt.Errorf("artifact %s is of ecosystem %.40q, not %s: %w", a.Filename, a.Ecosystem, Name, snapshot.ErrDamaged)
+	}
+	if err := json.Unmarshal(a.Detail, &d); err != nil {
+		return d, fmt.Errorf("detail of artifact %s: %w: %w", a.Filename, snapshot.ErrDamaged, err)
+	}
+	return d, nil
+}
+
+// Detail is the detail as an artifact carries it.
+func (d Tarball) Detail() json.RawMessage {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(d); err != nil {
+		panic(err) // strings: none can fail
+	}
+	return bytes.TrimSpace(b.Bytes())
+}
