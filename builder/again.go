@@ -3,6 +3,8 @@ package builder
 import (
 	"context"
 	"fmt"
+	"io/fs"
+	"maps"
 	"slices"
 	"time"
 
@@ -17,6 +19,7 @@ type again struct {
 	stocking
 	worlds []*world
 	picks  []*Pick
+	gone   []string // environments whose own files cannot be had
 }
 
 // openAgain plans from a snapshot. Of cfg count its store, ecosystems, limits and what it says.
@@ -76,24 +79,46 @@ func (a *again) world(ctx context.Context, e Ecosystem) (*world, error) {
 	}
 	for _, env := range m.Environments {
 		at := slices.IndexFunc(w.cfg.Targets, func(t Target) bool { return t.Tag == env.Target })
-		if at >= 0 {
-			w.locks = append(w.locks, a.lockOf(env, w.cfg.Targets[at]))
+		if at < 0 {
+			continue
 		}
+		l, err := a.lockOf(env, w.cfg.Targets[at])
+		if err != nil {
+			a.gone = append(a.gone, fmt.Sprintf("%s for %s: %v", env.Name, env.Target, err))
+			continue
+		}
+		w.locks = append(w.locks, l)
 	}
 	w.World, err = e.Open(ctx, w.cfg, a.stage)
 	return w, err
 }
 
 // lockOf is the lock of an environment, as far as the image needs to know it.
-func (a *again) lockOf(env snapshot.ManifestEnvironment, t Target) *lock {
+func (a *again) lockOf(env snapshot.ManifestEnvironment, t Target) (*lock, error) {
 	r := &snapshot.Requirements{Digest: env.Lock}
+	for _, path := range slices.Sorted(maps.Keys(env.Places)) {
+		r.Places = append(r.Places, snapshot.Place{Path: path, Pin: env.Places[path]})
+	}
+	for _, own := range env.Own {
+		f := snapshot.OwnFile{Path: own.Path, Link: own.Link}
+		if own.Link == "" {
+			var err error
+			if f.Data, err = fs.ReadFile(a.previous.image, snapshot.MergedPath(env.ID)+"/"+own.Path); err != nil {
+				return nil, err
+			}
+			if snapshot.Sum(f.Data) != own.SHA256 {
+				return nil, fmt.Errorf("its own file %s is damaged: larder build --lock makes it anew", own.Path)
+			}
+		}
+		r.Own = append(r.Own, f)
+	}
 	l := &lock{Requirements: r, path: env.Name, target: t}
 	for _, id := range env.Layers {
 		row := a.previous.layers[id]
 		r.Pins = append(r.Pins, snapshot.Pin{Name: row.Project, Version: row.Version})
 		l.picks = append(l.picks, &Pick{LayerID: id})
 	}
-	return l
+	return l, nil
 }
 
 // plan makes a pick of each artifact and target of the manifest.
@@ -136,6 +161,7 @@ func (a *again) bring(ctx context.Context, picks []*Pick) (items []*Item, gone [
 	if items, err = a.stock(ctx, a.worlds, picks); err != nil {
 		return nil, nil, err
 	}
+	gone = slices.Clone(a.gone)
 	have := map[string]bool{}
 	for _, p := range picksOf(items) {
 		have[p.LayerID] = have[p.LayerID] || p.Layer != nil

@@ -211,11 +211,11 @@ func (l *layout) environments(w *world) error {
 			}
 			dirs[i], needs = snapshot.LayerPath(id), max(needs, built)
 		}
-		id := snapshot.EnvironmentID(layers)
-		l.manifest.Environments = append(l.manifest.Environments, snapshot.ManifestEnvironment{ID: id, Target: tag, Lock: k.Digest, Name: k.name(), Layers: layers})
+		id := k.EnvironmentID(layers)
+		l.manifest.Environments = append(l.manifest.Environments, k.row(id, layers))
 		if !done["e/"+id] {
 			done["e/"+id] = true
-			if err := l.tree.Merge(snapshot.MergedPath(id), dirs); err != nil {
+			if err := l.merge(k, snapshot.MergedPath(id), dirs); err != nil {
 				return fmt.Errorf("merge the environment of %s: %w", k.path, err)
 			}
 		}
@@ -225,6 +225,28 @@ func (l *layout) environments(w *world) error {
 		}
 	}
 	return nil
+}
+
+// merge makes a lock's environment of the layers of its pins, at its root or where they belong.
+func (l *layout) merge(k *lock, dst string, dirs []string) error {
+	if len(k.Places) == 0 {
+		return l.tree.Merge(dst, dirs)
+	}
+	parts := make([]image.Part, len(k.Places))
+	for i, p := range k.Places {
+		parts[i] = image.Part{Path: p.Path, Src: dirs[p.Pin]}
+	}
+	own := make([]image.Own, len(k.Own))
+	for i, f := range k.Own {
+		own[i] = image.Own{Path: f.Path, Link: f.Link, Size: int64(len(f.Data))}
+		if len(f.Data) > 0 {
+			var err error
+			if own[i].Object, err = l.stage.PutBytes(f.Data, false); err != nil {
+				return err
+			}
+		}
+	}
+	return l.tree.Assemble(dst, parts, own)
 }
 
 // targets writes one small file per target, so that an attach reads no manifest.

@@ -40,6 +40,25 @@ func (l *lock) layers() []string {
 // name is what the manifest calls it.
 func (l *lock) name() string { return filepath.Base(l.path) }
 
+// row is what the manifest says of its environment.
+func (l *lock) row(id string, layers []string) snapshot.ManifestEnvironment {
+	row := snapshot.ManifestEnvironment{ID: id, Target: l.target.Tag, Lock: l.Digest, Name: l.name(), Layers: layers}
+	for _, p := range l.Places {
+		if row.Places == nil {
+			row.Places = map[string]int{}
+		}
+		row.Places[p.Path] = p.Pin
+	}
+	for _, f := range l.Own {
+		own := snapshot.ManifestOwn{Path: f.Path, Link: f.Link}
+		if f.Link == "" {
+			own.SHA256 = snapshot.Sum(f.Data)
+		}
+		row.Own = append(row.Own, own)
+	}
+	return row
+}
+
 // readLocks divides the build among the ecosystems and reads each lock for every target.
 func readLocks(cfg Config) ([]*world, error) {
 	if len(cfg.Ranking) == 0 && len(cfg.Locks) == 0 {

@@ -14,6 +14,26 @@ type Requirements struct {
 	Digest  string   // names what is pinned, whatever the file looks like: the name below by-lock/
 	Pins    []Pin    // topmost first: of two layers that own one path, the first counts
 	LeftOut []string // what the file names that no index has, such as the user's own source trees
+
+	// Places, sorted by path, say where in the environment each layer goes, one as often as it is wanted; none: all lie
+	// at its root. Such an environment is whole: it is found where a build merged it of the lock, and is made of nothing else.
+	Places []Place
+	Own    []OwnFile // of a placed environment, beside its layers
+	Notes  []string  // what whoever gets it should know, one line each
+}
+
+// Place is where a layer goes. What a deeper one has hides what those above it have there.
+type Place struct {
+	Path string // of a directory, below the environment's root
+	Pin  int    // whose layer, of Requirements.Pins
+}
+
+// OwnFile is a file of a placed environment's own, or a link. It takes the place of what a layer has there;
+// a link that leads to nothing in the environment is left out.
+type OwnFile struct {
+	Path string
+	Data []byte
+	Link string // where it leads; "" of a file
 }
 
 // Pin is one project of a lock.
@@ -68,6 +88,22 @@ func EnvironmentID(layers []string) string {
 	return Sum([]byte(strings.Join(layers, "\n"))).Short()
 }
 
+// EnvironmentID is the id of the lock's merged environment, of the layers of its pins. That of a placed
+// one covers where they are, and its own files.
+func (l *Requirements) EnvironmentID(layers []string) string {
+	if len(l.Places) == 0 {
+		return EnvironmentID(layers)
+	}
+	var b strings.Builder
+	for _, p := range l.Places {
+		fmt.Fprintf(&b, "%s %q\n", layers[p.Pin], p.Path)
+	}
+	for _, f := range l.Own {
+		fmt.Fprintf(&b, "%s %q %q\n", Sum(f.Data), f.Path, f.Link)
+	}
+	return Sum([]byte(b.String())).Short()
+}
+
 // Paths looks up paths of a snapshot, without a leading slash: those of its tree where it is mounted
 // ([Tree]), or of its image.
 type Paths interface {
@@ -101,7 +137,7 @@ func (t Tree) IsDir(path string) (bool, error) {
 // FindEnvironment looks up a lock's layers for a target in a snapshot: a few readlinks, nothing
 // parsed, nothing downloaded. A pin with digests is only answered by an artifact with one of them, or
 // by one that was built from one of its sources; a pin without, by the one the build chose for that
-// version. What indexes publish comes first; of what was built only what is trusted is looked at. An
+// version. A placed environment is the one that the build merged of the lock, or none. What indexes publish comes first; of what was built only what is trusted is looked at. An
 // error is about the snapshot; what is merely not there is in Missing.
 func FindEnvironment(in Paths, target string, trust Built, l *Requirements) (Environment, error) {
 	var env Environment
@@ -116,6 +152,7 @@ func FindEnvironment(in Paths, target string, trust Built, l *Requirements) (Env
 		env.Lowers = []string{dir}
 		return env, nil
 	}
+	placed := len(l.Places) > 0
 	seen := map[string]bool{}
 	for _, pin := range l.Pins {
 		dir, needs, err := findPin(in, target, pin)
@@ -127,7 +164,7 @@ func FindEnvironment(in Paths, target string, trust Built, l *Requirements) (Env
 			env.Missing = append(env.Missing, pin)
 		case needs > trust:
 			env.Missing, env.Trust = append(env.Missing, pin), max(env.Trust, needs)
-		case !seen[dir]:
+		case !seen[dir] && !placed:
 			seen[dir] = true
 			env.Lowers = append(env.Lowers, dir)
 		}

@@ -203,3 +203,32 @@ func TestBuiltWords(t *testing.T) {
 		}
 	}
 }
+
+// The id of a placed environment covers where its layers are, and its own files.
+func TestPlacedEnvironmentID(t *testing.T) {
+	layers := []string{"aaa", "bbb"}
+	plain, placed := Requirements{}, Requirements{Places: []Place{{"x", 0}, {"y", 1}}, Own: []OwnFile{{Path: "f", Data: []byte("1")}, {Path: "l", Link: "x"}}}
+	if plain.EnvironmentID(layers) != EnvironmentID(layers) {
+		t.Error("another id without places")
+	}
+	id := placed.EnvironmentID(layers)
+	seen := map[string]bool{id: true, EnvironmentID(layers): true}
+	for i, change := range []func(*Requirements){
+		func(r *Requirements) { r.Places = []Place{{"x", 1}, {"y", 0}} },
+		func(r *Requirements) { r.Places = []Place{{"x", 0}, {"z", 1}} },
+		func(r *Requirements) { r.Own = nil },
+		func(r *Requirements) { r.Own = []OwnFile{{Path: "f", Data: []byte("2")}, {Path: "l", Link: "x"}} },
+		func(r *Requirements) { r.Own = []OwnFile{{Path: "f", Data: []byte("1")}, {Path: "l", Link: "y"}} },
+	} {
+		r := placed
+		change(&r)
+		if other := r.EnvironmentID(layers); seen[other] {
+			t.Errorf("change %d has an id that another one has", i)
+		} else {
+			seen[other] = true
+		}
+	}
+	if placed.EnvironmentID(layers) != id || len(id) != 12 {
+		t.Errorf("id %s", id)
+	}
+}

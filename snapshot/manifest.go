@@ -88,6 +88,17 @@ type ManifestEnvironment struct {
 	Lock   string   `json:"lock"` // digest of its pins
 	Name   string   `json:"name"` // file name of the lock
 	Layers []string `json:"layers"`
+	// Places are where which of Layers lies, of an environment that has them elsewhere than at its root; Own
+	// are its own files.
+	Places map[string]int `json:"places,omitempty"`
+	Own    []ManifestOwn  `json:"own,omitempty"`
+}
+
+// ManifestOwn is a file of an environment's own, or a link.
+type ManifestOwn struct {
+	Path   string `json:"path"`
+	SHA256 Digest `json:"sha256,omitzero"`
+	Link   string `json:"link,omitempty"`
 }
 
 // ManifestFill is a view that a client's own programs wrote. A build of the same programs takes over

@@ -1,6 +1,7 @@
 // Package toytest is a toy ecosystem: what a new one has to bring. Its artifacts are plain tar files, its
 // index is a directory with a file DIGESTS ("project version sha512" a line), which is also what its
-// locks look like. A fourth word, "source", makes it a source, with its SHA-256, which is built by adding a
+// locks look like. A fourth word of a lock, "in:PATH", puts the parcel there; the lock itself is then a file of the
+// environment's own, beside a link to its first parcel. A fourth word, "source", makes it a source, with its SHA-256, which is built by adding a
 // block to its end. It has one target, no installer, and one view of what its index publishes.
 package toytest
 
@@ -72,7 +73,27 @@ func (locks) Read(files ecosystem.Files, paths []string, _ snapshot.Target) (*sn
 		}
 		r.Pins = append(r.Pins, pin)
 	}
+	r.Places = places(all)
+	if len(r.Places) > 0 {
+		r.Own = []snapshot.OwnFile{{Path: "LOCK", Data: all}, {Path: "first", Link: r.Places[0].Path}, {Path: "none", Link: "nowhere"}}
+	}
 	return r, nil
+}
+
+// places are where a lock wants its parcels, sorted.
+func places(lock []byte) (all []snapshot.Place) {
+	pin := -1
+	for s := bufio.NewScanner(bytes.NewReader(lock)); s.Scan(); {
+		f := strings.Fields(s.Text())
+		if len(f) >= 3 {
+			pin++
+		}
+		if at := len(f) - 1; at >= 3 && strings.HasPrefix(f[at], "in:") {
+			all = append(all, snapshot.Place{Path: f[at][3:], Pin: pin})
+		}
+	}
+	slices.SortFunc(all, func(a, b snapshot.Place) int { return strings.Compare(a.Path, b.Path) })
+	return all
 }
 
 // boxes are environments: always new ones, with a file of their own below the parcels.
@@ -104,7 +125,7 @@ func read(data []byte) (all []builder.Artifact) {
 	for s := bufio.NewScanner(bytes.NewReader(data)); s.Scan(); {
 		if f := strings.Fields(s.Text()); len(f) >= 3 {
 			name := f[0] + "-" + f[1] + ".tar"
-			a := builder.Artifact{Project: f[0], Version: f[1], Filename: name, Digest: f[2], Size: -1, URL: "toy:///" + name, Index: "toy:///", Source: len(f) > 3}
+			a := builder.Artifact{Project: f[0], Version: f[1], Filename: name, Digest: f[2], Size: -1, URL: "toy:///" + name, Index: "toy:///", Source: len(f) > 3 && f[3] == "source"}
 			if a.Source {
 				a.Object.Digest, _ = snapshot.ParseDigest(a.Digest) // zero of what is none
 			}
