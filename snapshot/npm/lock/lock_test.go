@@ -1,0 +1,263 @@
+package lock
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"larder/snapshot"
+	"larder/snapshot/ecosystem"
+	"larder/snapshot/npm"
+)
+
+const (
+	sumA = "sha512-3a81oZNherrMQXNJriBBMRLm+k6JqX6iCp7u5ktV05ohkpkqJ0/BqDa6PCOj/uu9RU1EI2Q86A4qmslPpUyknw=="
+	sumB = "sha1-qZk+NkcGgWq6PiVxeFDCbJzQ2J0="
+)
+
+func tag(t testing.TB, text string) npm.Tag {
+	t.Helper()
+	tag, err := npm.ParseTag(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tag
+}
+
+// packages is a lock of these, in the words of one that npm has written.
+func packages(entries string) string {
+	return "{\n  \"name\": \"app\",\n  \"version\": \"1.0.0\",\n  \"lockfileVersion\": 3,\n  \"requires\": true,\n  \"packages\": {\n" + entries + "\n  }\n}\n"
+}
+
+// pkg is an entry of a package at a location, with more members.
+func pkg(at, more string) string {
+	if more != "" {
+		more = ", " + more
+	}
+	return fmt.Sprintf(`"node_modules/%s": {"version": "1.0.0", "integrity": "%s"%s}`, at, sumA, more)
+}
+
+func read(t testing.TB, entries ...string) *snapshot.Requirements {
+	t.Helper()
+	r, err := Read("package-lock.json", packages(strings.Join(entries, ",")), tag(t, "linux-x64-glibc"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// places are the paths of a plan's layers, and links its links.
+func places(r *snapshot.Requirements) (all []string) {
+	for _, p := range r.Places {
+		all = append(all, p.Path+" "+r.Pins[p.Pin].Name)
+	}
+	return all
+}
+
+func links(r *snapshot.Requirements) (all []string) {
+	for _, f := range r.Own {
+		if f.Link != "" {
+			all = append(all, f.Path+" -> "+f.Link)
+		}
+	}
+	return all
+}
+
+func equal(t *testing.T, what string, got any, want ...string) {
+	t.Helper()
+	if list, ok := got.([]string); !ok || !(len(list) == 0 && len(want) == 0 || reflect.DeepEqual(list, want)) {
+		t.Errorf("%s: %q, want %q", what, got, want)
+	}
+}
+
+func TestPlan(t *testing.T) {
+	r := read(t, `"": {"workspaces": ["packages/*"], "dependencies": {"a": "1"}}`,
+		pkg("@s/c", `"bin": {"c": "./cli.js"}`),
+		pkg("a", `"bin": {"a": "bin\\a.js", "x": "../../etc/x"}, "hasInstallScript": true`),
+		pkg("a/node_modules/@s/c", `"bin": "c.js", "name": "other"`),
+		pkg("a/node_modules/in", `"inBundle": true, "bin": {"in": "in.js"}`),
+		pkg("alias", `"name": "@s/c"`),
+		pkg("z", `"bin": {"a": "z.js", "..": "x", "": "y", "z": 1}`),
+		`"node_modules/ws": {"resolved": "packages/ws", "link": true}`,
+		`"packages/ws": {"version": "1.0.0", "bin": {"ws": "ws.js", "a": "no.js"}}`,
+		`"node_modules/git": {"version": "1.0.0", "resolved": "git+ssh://example/x.git#1"}`,
+		`"node_modules/here": {"version": "1.0.0", "resolved": "file:x.tgz", "integrity": "`+sumA+`"}`,
+		`"node_modules/none": {"version": "1.0.0"}`,
+		`"node_modules/old": {"version": "2.0.0", "integrity": "`+sumB+`"}`,
+	)
+	equal(t, "places", places(r), "@s/c @s+c", "a a", "a/node_modules/@s/c other", "alias @s+c", "old old", "z z")
+	equal(t, "links", links(r), ".bin/a -> ../a/bin/a.js", ".bin/c -> ../@s/c/cli.js", ".bin/ws -> ../ws/ws.js", ".bin/x -> ../a/etc/x",
+		"a/node_modules/.bin/in -> ../in/in.js", "a/node_modules/.bin/other -> ../@s/c/c.js", "ws -> ../packages/ws")
+	equal(t, "left out", r.LeftOut, "node_modules/git (git)", "node_modules/here (file)", "node_modules/none (no integrity)")
+	if len(r.Notes) != 1 || !strings.HasSuffix(r.Notes[0], ": a") {
+		t.Errorf("notes %q", r.Notes)
+	}
+	if len(r.Pins) != 5 { // one of @s+c
+		t.Errorf("pins %+v", r.Pins)
+	}
+	if p := r.Pins[len(r.Pins)-2]; p.Name != "z" || len(p.Digests) != 1 || len(p.Digests[0]) != 128 || p.Version != "1.0.0" || p.File != "package-lock.json" {
+		t.Errorf("%+v", p)
+	}
+	if p := r.Pins[len(r.Pins)-1]; p.Digests[0] != "a9993e364706816aba3e25717850c26c9cd0d89d" {
+		t.Errorf("%+v", p)
+	}
+}
+
+// What a target has no use for goes, with what only that needs, and what lies in it.
+func TestOptional(t *testing.T) {
+	entries := []string{
+		`"": {"dependencies": {"a": "1"}, "optionalDependencies": {"o": "1"}}`,
+		pkg("a", `"dependencies": {"shared": "1"}, "optionalDependencies": {"mac": "1", "linux": "1", "musl": "1", "arm": "1"}`),
+		pkg("arm", `"optional": true, "cpu": ["arm64"]`),
+		pkg("deep", `"optional": true`),
+		pkg("linux", `"optional": true, "os": ["linux"], "cpu": ["!arm64"], "libc": ["glibc"]`),
+		pkg("mac", `"optional": true, "os": ["darwin"], "dependencies": {"deep": "1", "shared": "1"}`),
+		pkg("mac/node_modules/own", `"optional": true`),
+		pkg("musl", `"optional": true, "libc": "musl"`),
+		pkg("o", `"optional": true, "dependencies": {"win": "1"}`),
+		pkg("shared", ""),
+		pkg("win", `"optional": true, "os": ["win32"]`),
+	}
+	r := read(t, entries...)
+	equal(t, "places", places(r), "a a", "linux linux", "shared shared")
+	hidden := string(r.Own[len(r.Own)-1].Data)
+	if strings.Contains(hidden, "mac") && strings.Contains(hidden, "node_modules/mac") || !strings.Contains(hidden, "node_modules/linux") {
+		t.Errorf("hidden lock: %s", hidden)
+	}
+	musl, err := Read("package-lock.json", packages(strings.Join(entries, ",")), tag(t, "linux-arm64-musl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "places", places(musl), "a a", "arm arm", "musl musl", "shared shared")
+	if musl.Digest == r.Digest || r.Digest != read(t, entries...).Digest {
+		t.Error("the digest does not name the plan")
+	}
+	for list, want := range map[string]bool{
+		`["any"]`: true, `[]`: true, `"linux"`: true, `["darwin","linux"]`: true, `["!darwin"]`: true, `["!linux"]`: false, `["!darwin","win32"]`: false, `["any","win32"]`: false, `1`: true,
+	} {
+		v, err := parse(list)
+		if got := inList(v, "linux"); err != nil || got != want {
+			t.Errorf("%s: %v, %v", list, got, err)
+		}
+	}
+}
+
+// The hidden lock file is the lock as npm writes it again: its layout, without what is not there.
+func TestHidden(t *testing.T) {
+	text := "{\n\t\"name\": \"a\\u0041\\n\",\n\t\"lockfileVersion\": 2,\n\t\"requires\": true,\n\t\"packages\": {\n\t\t\"\": {},\n" +
+		"\t\t\"node_modules/b\": {\"name\": \"b\", \"version\": \"1.0.0\", \"integrity\": \"" + sumA + "\", \"dev\": true, \"devOptional\": true, \"odd\": 1," +
+		" \"license\": {\"type\": \"MIT <x>\"}, \"engines\": {}, \"cpu\": [\"x64\"], \"peer\": false, \"devDependencies\": {\"x\": \"1\"}}\n\t},\n\t\"dependencies\": {\"b\": {}}\n}\n"
+	r, err := Read("package-lock.json", text, tag(t, "linux-x64-glibc"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "{\n\t\"name\": \"aA\\n\",\n\t\"lockfileVersion\": 3,\n\t\"requires\": true,\n\t\"packages\": {\n" +
+		"\t\t\"node_modules/b\": {\n\t\t\t\"version\": \"1.0.0\",\n\t\t\t\"integrity\": \"" + sumA + "\",\n\t\t\t\"dev\": true,\n\t\t\t\"license\": \"MIT <x>\",\n\t\t\t\"cpu\": [\n\t\t\t\t\"x64\"\n\t\t\t]\n\t\t}\n\t}\n}\n"
+	if got := string(r.Own[0].Data); got != want || r.Own[0].Path != ".package-lock.json" {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+	for text, want := range map[string][2]string{"{}": {"\n", "  "}, "{\r\n    \"": {"\r\n", "    "}, "  {\n\"": {"\n", "  "}, "{\n\t\t\t\t\t\t\t\t\t\t\t\t\"": {"\n", "\t\t\t\t\t\t\t\t\t\t"}} {
+		if newline, indent := format(text); newline != want[0] || indent != want[1] {
+			t.Errorf("format of %q: %q, %q", text, newline, indent)
+		}
+	}
+}
+
+func TestRefused(t *testing.T) {
+	deep := strings.Repeat(`{"a":`, maxDepth+1) + "1" + strings.Repeat("}", maxDepth+1)
+	for text, want := range map[string]string{
+		"":                                       "not a lock of npm's: not JSON in line 1",
+		"[]":                                     "not a lock of npm's: no object",
+		"{\n\"a\": 1,}":                          "not a lock of npm's: not JSON in line 2",
+		"{} x":                                   "not a lock of npm's: not JSON in line 1",
+		deep:                                     "not a lock of npm's: more than 64 levels deep",
+		"{}":                                     "a lock of version 1 is not read",
+		`{"lockfileVersion": 1, "packages": {}}`: "a lock of version 1 is not read",
+		`{"lockfileVersion": 4, "packages": {}}`: "a lock of version 4 is not known",
+		`{"lockfileVersion": "3", "packages": 1}`:                                      "a lock of version 3 is not known",
+		`{"lockfileVersion": 3}`:                                                       "it has no packages",
+		packages(`"node_modules/a": 1`):                                                "packages: node_modules/a is no object",
+		packages(pkg("a", "") + "," + pkg("a", "")):                                    "packages: node_modules/a is there twice",
+		packages(pkg("../x", "")):                                                      `packages: node_modules/../x: ".." is not a name of a package`,
+		packages(pkg("a/../../x", "")):                                                 "packages: node_modules/a/../../x is no location",
+		packages(pkg("..", "")):                                                        `packages: node_modules/..: ".." is not a name of a package`,
+		packages(pkg(".bin", "")):                                                      `packages: node_modules/.bin: ".bin" is not a name of a package`,
+		packages(pkg("a/b", "")):                                                       "packages: node_modules/a/b is no location",
+		packages(pkg("a/node_modules", "")):                                            "packages: node_modules/a/node_modules is no location",
+		packages(pkg("", "")):                                                          `packages: node_modules/: "" is not a name of a package`,
+		packages(`"/etc": {}`):                                                         "packages: /etc is no location",
+		packages(`"x/../y": {}`):                                                       "packages: x/../y is no location",
+		packages(`"packages/a/node_modules/b": {}`):                                    "packages: packages/a/node_modules/b lies in a node_modules of a workspace's own, and only the project's is mounted",
+		packages(`"node_modules/a": {"link": true, "resolved": "/etc"}`):               "packages: node_modules/a links to /etc, which is no path in or beside the project",
+		packages(`"node_modules/a": {"link": true}`):                                   `packages: node_modules/a links to "", which is no path in or beside the project`,
+		packages(`"node_modules/a": {"version": "1.0.0", "integrity": "sha512-x"}`):    `packages: node_modules/a: no integrity that counts: "sha512-x"`,
+		packages(pkg("a", `"name": "../b"`)):                                           `packages: node_modules/a: "../b" is not a name of a package`,
+		packages(`"node_modules/a": {"version": "../1", "integrity": "` + sumA + `"}`): `packages: node_modules/a: "../1" is not a name of a version: not like 1.2.3`,
+		packages(`"node_modules/a": {"link": true, "resolved": "a"},` + pkg("a/node_modules/b", "")): "packages: node_modules/a/node_modules/b lies in a link",
+		packages(pkg("a", `"os": ["darwin"]`)):                                                       "node_modules/a is not for linux-x64-glibc, and not optional",
+	} {
+		r, err := Read("package-lock.json", text, tag(t, "linux-x64-glibc"))
+		var refusal *Refusal
+		if !errors.As(err, &refusal) || !errors.Is(err, ErrRefused) || err.Error() != "package-lock.json: "+want || refusal.Hint() == "" || r != nil {
+			t.Errorf("%.100s:\n%v, want\n%s", text, err, want)
+		}
+	}
+}
+
+// A lock of a hundred thousand packages that all hang together is read, or refused, in time.
+func TestLarge(t *testing.T) {
+	var b strings.Builder
+	b.WriteString(`"node_modules/core": {"version": "1.0.0", "integrity": "` + sumA + `", "dependencies": {`)
+	const n = 20_000
+	for i := range n {
+		fmt.Fprintf(&b, `"p%d": "1",`, i)
+	}
+	b.WriteString(`"core": "1"}}`)
+	for i := range n {
+		fmt.Fprintf(&b, ",\n"+pkg("p%d", `"optional": true, "os": ["darwin"], "dependencies": {"core": "1", "p%d": "1"}`), i, (i+1)%n)
+	}
+	_, err := Read("package-lock.json", packages(b.String()), tag(t, "linux-x64-glibc"))
+	if err != nil && !errors.Is(err, ErrRefused) {
+		t.Error(err)
+	}
+}
+
+func TestLocks(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good, row := file("package-lock.json", "\ufeff"+packages(pkg("a", ""))), tag(t, "linux-x64-glibc").Row()
+	if r, err := Locks.Read(ecosystem.Host{}, []string{good}, row); err != nil || len(r.Pins) != 1 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	for want, paths := range map[string][]string{
+		"several locks cannot be one node_modules": {good, good},
+		"a lock of pnpm, and only npm's are read":  {file("pnpm-lock.yaml", "x")},
+		"a lock of yarn, and only npm's are read":  {file("yarn.lock", "x")},
+	} {
+		if _, err := Locks.Read(ecosystem.Host{}, paths, row); !errors.Is(err, ErrRefused) || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%v: %v", paths, err)
+		}
+	}
+	if _, err := Locks.Read(ecosystem.Host{}, []string{dir + "/none"}, row); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+	if _, err := Locks.Read(ecosystem.Host{}, []string{good}, snapshot.Target{Ecosystem: "pypi"}); !errors.Is(err, snapshot.ErrDamaged) {
+		t.Error(err)
+	}
+	for name, want := range map[string]bool{"a/package-lock.json": true, "npm-shrinkwrap.json": true, "pnpm-lock.yaml": true, "yarn.lock": true, "uv.lock": false, ".package-lock.json": false, "package.json": false} {
+		if Locks.IsLock(name) != want {
+			t.Errorf("IsLock(%s) is not %v", name, want)
+		}
+	}
+}

@@ -1,0 +1,166 @@
+package lock
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"larder/snapshot"
+	"larder/snapshot/npm"
+)
+
+// requirements are what the target needs of the lock.
+func (t *tree) requirements(tag npm.Tag) *snapshot.Requirements {
+	r := &snapshot.Requirements{}
+	pins := map[string]int{}
+	var scripts []string
+	for i := range t.entries {
+		e := &t.entries[i]
+		if !e.installed || e.inert {
+			continue
+		}
+		if e.foreign && e.leftOut == "" && !e.link && !e.bundled {
+			e.leftOut = "an address"
+		}
+		if e.leftOut != "" {
+			r.LeftOut = append(r.LeftOut, show(e.at)+" ("+e.leftOut+")")
+			continue
+		}
+		if e.raw.get("hasInstallScript").is() {
+			scripts = append(scripts, e.name)
+		}
+		if e.link {
+			r.Own = append(r.Own, snapshot.OwnFile{Path: below(e.at), Link: linkTo(e)})
+			continue
+		}
+		if e.bundled {
+			continue
+		}
+		pin := t.pin(e)
+		key := strings.Join(append([]string{pin.Name, pin.Version}, pin.Digests...), " ")
+		at, there := pins[key]
+		if !there {
+			at = len(r.Pins)
+			pins[key] = at
+			r.Pins = append(r.Pins, pin)
+		}
+		r.Places = append(r.Places, snapshot.Place{Path: below(e.at), Pin: at})
+	}
+	slices.SortFunc(r.Places, func(a, b snapshot.Place) int { return cmp.Compare(a.Path, b.Path) })
+	r.Own = append(append(r.Own, t.bins()...), snapshot.OwnFile{Path: ".package-lock.json", Data: t.hidden()})
+	slices.SortFunc(r.Own, func(a, b snapshot.OwnFile) int { return cmp.Compare(a.Path, b.Path) })
+	slices.Sort(r.LeftOut)
+	if len(scripts) > 0 {
+		slices.Sort(scripts)
+		r.Notes = []string{"packages with install scripts, which did not run (npm rebuild runs them): " + strings.Join(slices.Compact(scripts), ", ")}
+	}
+	r.Digest = digest(r, tag)
+	return r
+}
+
+// digest names all that the environment is made of.
+func digest(r *snapshot.Requirements, tag npm.Tag) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "node_modules 1\n%s\n", tag)
+	for _, p := range r.Places {
+		pin := r.Pins[p.Pin]
+		fmt.Fprintf(&b, "%s %s %s %s\n", p.Path, pin.Name, pin.Version, strings.Join(pin.Digests, ","))
+	}
+	for _, f := range r.Own {
+		fmt.Fprintf(&b, "%q %q %s\n", f.Path, f.Link, snapshot.Sum(f.Data))
+	}
+	return snapshot.Sum([]byte(b.String())).String()
+}
+
+// below is a location below the project's node_modules.
+func below(at string) string { return strings.TrimPrefix(at, "node_modules/") }
+
+func (t *tree) pin(e *entry) snapshot.Pin {
+	pin := snapshot.Pin{Name: npm.Project(e.name), Version: e.version, Spellings: []string{e.version}, File: string(t.file)}
+	for _, sum := range e.sums {
+		pin.Digests = append(pin.Digests, sum.Hex())
+	}
+	slices.Sort(pin.Digests)
+	pin.Digests = slices.Compact(pin.Digests)
+	return pin
+}
+
+// linkTo is where the link at an entry's location leads: up out of its directory to the project's, and
+// from there to what it is of.
+func linkTo(e *entry) string {
+	up := strings.Repeat("../", strings.Count(e.at, "/"))
+	return path.Clean(up + path.Clean(e.resolved))
+}
+
+// bins are the links in .bin directories. Of two packages with one name of a program, the first counts: the
+// one less deep, then by the lock's order, which is npm's; links to the user's own come last.
+func (t *tree) bins() []snapshot.OwnFile {
+	order := make([]*entry, 0, len(t.entries))
+	for i := range t.entries {
+		if e := &t.entries[i]; e.installed && !e.inert && e.leftOut == "" {
+			order = append(order, e)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b *entry) int {
+		if a.link != b.link {
+			if b.link {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(a.depth, b.depth)
+	})
+	var files []snapshot.OwnFile
+	seen := map[string]bool{}
+	for _, e := range order {
+		pkg, name := e.raw, e.name
+		if i, ok := t.at[path.Clean(e.resolved)]; e.link && ok {
+			pkg, name = t.entries[i].raw, t.entries[i].name
+		}
+		dir := strings.TrimSuffix(e.at, "/"+e.folder)
+		for _, bin := range binsOf(pkg.get("bin"), name) {
+			at := strings.TrimPrefix(dir+"/.bin/"+bin.name, "node_modules/")
+			if !seen[at] {
+				seen[at] = true
+				files = append(files, snapshot.OwnFile{Path: at, Link: "../" + e.folder + "/" + bin.target})
+			}
+		}
+	}
+	return files
+}
+
+// bin is a program of a package's.
+type bin struct{ name, target string }
+
+// binsOf reads what a package says of its programs as npm-normalize-package-bin does.
+func binsOf(raw value, pkg string) []bin {
+	var said []bin
+	switch raw.kind {
+	case '"':
+		said = []bin{{pkg, raw.text}}
+	case '[':
+		for _, item := range raw.items {
+			said = append(said, bin{base(item.str()), item.str()})
+		}
+	case '{':
+		for _, m := range raw.members {
+			said = append(said, bin{m.name, m.str()})
+		}
+	}
+	var bins []bin
+	for _, s := range said {
+		b := bin{base(strings.NewReplacer(`\`, "/", ":", "/").Replace(s.name)), strings.TrimPrefix(path.Clean("/"+strings.ReplaceAll(s.target, `\`, "/")), "/")}
+		if b.name != "" && b.name != "." && b.name != ".." && len(b.name) <= 255 && b.target != "" && len(b.target) <= maxPath && !strings.ContainsRune(b.name+b.target, 0) {
+			bins = append(bins, b)
+		}
+	}
+	return bins
+}
+
+// base is the last part of a path, as JavaScript's basename: "" of none.
+func base(name string) string {
+	name = strings.TrimRight(name, "/")
+	return name[strings.LastIndexByte(name, '/')+1:]
+}
