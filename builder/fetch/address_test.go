@@ -95,6 +95,33 @@ func TestCredentials(t *testing.T) {
 	}
 }
 
+// What an Authorization header holds counts for an address and what is below it, the longest first,
+// before any user.
+func TestHeaders(t *testing.T) {
+	var c Credentials
+	c.AddHost("h.example", "user", "pw")
+	c.AddBelow(parse(t, "https://h.example/npm"), "Bearer npm")
+	c.AddBelow(parse(t, "https://h.example/npm/private/"), "Bearer private")
+	c.AddBelow(parse(t, "https://h.example/npm/"), "Bearer late")
+	copied := c.Clone()
+	copied.AddBelow(parse(t, "https://h.example"), "Bearer copied")
+	if c.String() != "4 credentials (hidden)" {
+		t.Error(c.String())
+	}
+	const user = "Basic dXNlcjpwdw=="
+	for raw, want := range map[string]string{
+		"https://H.example:443/npm": "Bearer npm", "https://h.example/npm/x?q": "Bearer npm", "https://h.example/npm/private/x": "Bearer private",
+		"https://h.example/npmx": user, "https://h.example/": user, "http://h.example/npm/": user, "https://h.example:8443/npm/": user, "https://o.example/npm/": "",
+	} {
+		if got := c.Header(parse(t, raw)); got != want {
+			t.Errorf("%s: %q, want %q", raw, got, want)
+		}
+	}
+	if got := copied.Header(parse(t, "https://h.example/")); got != "Bearer copied" {
+		t.Error(got)
+	}
+}
+
 func TestProxyChoice(t *testing.T) {
 	env := map[string]string{"http_proxy": "plain.example:3128", "HTTPS_PROXY": "http://secure.example:3128", "NO_PROXY": ".direct.example"}
 	for raw, want := range map[string]string{

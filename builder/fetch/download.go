@@ -19,10 +19,17 @@ import (
 type File struct {
 	Name     string
 	URL      *url.URL
-	SHA256   string        // lower-case hex
+	Digest   string        // lower-case hex
+	Hash     Hash          // of Digest; the zero value is SHA-256
 	Size     int64         // -1 if nobody told
 	MaxBytes int64         // most that is taken
 	Time     time.Duration // for the whole call
+}
+
+// Hash is the algorithm of a published digest.
+type Hash struct {
+	Name string // as people write it: "sha512"
+	New  func() hash.Hash
 }
 
 // Sink takes a file's bytes. Truncate forgets all of them: the download starts again from
@@ -51,7 +58,10 @@ func (c *Client) Download(ctx context.Context, f File, to Sink) (int64, error) {
 		return 0, c.explain(ctx, op, f.Name, f.URL, err)
 	}
 	defer end()
-	d := &download{client: c, file: f, to: to, hash: sha256.New(), total: f.Size}
+	if f.Hash.New == nil {
+		f.Hash = Hash{"sha256", sha256.New}
+	}
+	d := &download{client: c, file: f, to: to, hash: f.Hash.New(), total: f.Size}
 	err = c.retry(call, func() error { return d.try(call) })
 	var sink *sinkError
 	switch {
@@ -228,12 +238,12 @@ func (d *download) check() error {
 	if d.file.Size >= 0 && d.got != d.file.Size {
 		return fmt.Errorf("%w: %d bytes sent, %d published", ErrHash, d.got, d.file.Size)
 	}
-	if sum := hex.EncodeToString(d.hash.Sum(nil)); sum != d.file.SHA256 {
+	if sum := hex.EncodeToString(d.hash.Sum(nil)); sum != d.file.Digest {
 		note := ""
 		if strings.HasPrefix(d.kind, "text/html") {
 			note = ", an html page came instead"
 		}
-		return fmt.Errorf("%w: sha256 is %s, published is %s%s", ErrHash, sum, d.file.SHA256, note)
+		return fmt.Errorf("%w: %s is %s, published is %s%s", ErrHash, d.file.Hash.Name, sum, d.file.Digest, note)
 	}
 	return nil
 }

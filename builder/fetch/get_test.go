@@ -1,7 +1,12 @@
 package fetch
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -83,6 +88,42 @@ func TestUserOfAddress(t *testing.T) {
 	}
 	if far = other.URL + "/"; get("/away") != ":" {
 		t.Error("sent to another origin")
+	}
+}
+
+// sink is a download's file.
+type sink struct{ bytes.Buffer }
+
+func (s *sink) Truncate() error { s.Reset(); return nil }
+
+// TestHash: a download is compared by the algorithm that its digest is of, and the message names it.
+func TestHash(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "text") }))
+	defer server.Close()
+	c, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	u, err := url.Parse(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range []Hash{{}, {"sha512", sha512.New}} {
+		sum := sha512.Sum512([]byte("text"))
+		f := File{Name: "x", URL: u, Digest: hex.EncodeToString(sum[:]), Hash: h, Size: -1, MaxBytes: 100}
+		if h.New == nil {
+			sum := sha256.Sum256([]byte("text"))
+			f.Digest = hex.EncodeToString(sum[:])
+		}
+		var s sink
+		if n, err := c.Download(t.Context(), f, &s); err != nil || n != 4 || s.String() != "text" {
+			t.Errorf("%s: %d %q, %v", h.Name, n, s.String(), err)
+		}
+		f.Digest = f.Digest[1:]
+		if _, err := c.Download(t.Context(), f, &s); !errors.Is(err, ErrHash) || !strings.Contains(err.Error(), cmp.Or(h.Name, "sha256")+" is ") {
+			t.Errorf("%s: %v", h.Name, err)
+		}
 	}
 }
 

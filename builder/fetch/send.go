@@ -66,15 +66,14 @@ func (c *Client) send(ctx context.Context, method string, u *url.URL, header htt
 }
 
 // authorize adds the user of the request's origin: the one that the address first asked
-// for has in it, or one of Options.Credentials.
+// for has in it, or what Options.Credentials has for the address.
 func (c *Client) authorize(r *http.Request, first *url.URL) {
-	user := first.User
-	if user == nil || Origin(first) != Origin(r.URL) {
-		user = c.options.Credentials.Find(r.URL)
+	header := basic(first.User)
+	if header == "" || Origin(first) != Origin(r.URL) {
+		header = c.options.Credentials.Header(r.URL)
 	}
-	if user != nil {
-		password, _ := user.Password()
-		r.SetBasicAuth(user.Username(), password)
+	if header != "" {
+		r.Header.Set("Authorization", header)
 	}
 }
 

@@ -29,7 +29,7 @@ func (c *Client) Fetch(ctx context.Context, f File, to fetch.Sink) (int64, error
 		return 0, &Error{Op: op, Name: f.Filename, URL: fetch.Clean(u), Kind: ErrNoHash}
 	}
 	return c.http.Download(ctx, fetch.File{
-		Name: f.Filename, URL: u, SHA256: f.SHA256, Size: f.Size, MaxBytes: c.options.MaxFile, Time: c.options.FileTime,
+		Name: f.Filename, URL: u, Digest: f.SHA256, Size: f.Size, MaxBytes: c.options.MaxFile, Time: c.options.FileTime,
 	}, to)
 }
 
