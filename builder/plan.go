@@ -146,7 +146,7 @@ func (p *planner) known(w *want) ([]Choice, bool) {
 		if x.lock == nil || len(x.Pin.Digests)+len(x.Pin.Sources) == 0 {
 			return nil, false
 		}
-		row, ok := p.previous.pinned(x.Target, x.lock.Digest, w.project)
+		row, ok := p.previous.pinned(x.Target, x.lock.Digest, x.Pin)
 		if !ok || row.Signed {
 			return nil, false // only the index knows the rest of its URL
 		}

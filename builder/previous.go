@@ -141,18 +141,27 @@ func (p *previous) madeOf(k *Pick) (row snapshot.ManifestArtifact, ok bool) {
 	return p.manifest.Artifacts[at], true
 }
 
-// pinned returns the artifact that a lock's environment has of a project.
-func (p *previous) pinned(target, lock, project string) (row snapshot.ManifestArtifact, ok bool) {
+// pinned returns the artifact that a lock's environment has for a pin with digests. An environment may have
+// more than one version of a project.
+func (p *previous) pinned(target, lock string, pin *snapshot.Pin) (row snapshot.ManifestArtifact, ok bool) {
 	if p == nil {
 		return row, false
 	}
-	layers := p.envs[target+" "+lock].Layers
-	at := slices.IndexFunc(layers, func(id string) bool { return p.layers[id].Project == project })
-	if at < 0 {
-		return row, false
+	for _, id := range p.envs[target+" "+lock].Layers {
+		if p.layers[id].Project != pin.Name {
+			continue
+		}
+		key := p.bySHA256[p.layers[id].Artifact]
+		row, digests := p.artifacts[key], pin.Digests
+		digest := strings.TrimPrefix(key, row.Ecosystem+" ")
+		if row.Built != nil {
+			digest, digests = row.Built.Source.String(), pin.Sources
+		}
+		if slices.Contains(digests, digest) {
+			return row, true
+		}
 	}
-	row, ok = p.artifacts[p.bySHA256[p.layers[layers[at]].Artifact]]
-	return row, ok
+	return row, false
 }
 
 // layer lists what is in a layer; nil when there is none.

@@ -140,6 +140,19 @@ func TestToyBuild(t *testing.T) {
 	}
 }
 
+// A lock may name two versions of a project: each stays what it is when the next build asks no index.
+func TestToyTwoVersions(t *testing.T) {
+	toy := newToy(t)
+	lock := toy.lock(toytest.Pack(t, toy.index, "one", "1.0", map[string]string{"a": "1\n"}), toytest.Pack(t, toy.index, "one", "2.0", map[string]string{"b": "2\n"}))
+	first := toy.must(lock)
+	if err := os.Rename(toy.index, toy.index+".away"); err != nil {
+		t.Fatal(err)
+	}
+	if again := toy.must(lock); again.Snapshot != first.Snapshot || again.Layers != 2 || len(toy.warnings) > 0 {
+		t.Errorf("%+v, %q", again, toy.warnings)
+	}
+}
+
 // What a lock names and the index does not have just so fails the build, and the store stays as it was.
 func TestToyRefused(t *testing.T) {
 	toy := newToy(t)
