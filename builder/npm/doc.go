@@ -1,0 +1,17 @@
+// Package npm builds from registries of JavaScript packages.
+//
+// Below it: registry asks registries, tarball reads archives and makes layers of them; npmtest is a
+// registry for tests.
+//
+// # Promises
+//
+// What a lock names is fetched from the registry that npm is configured for, and only where that publishes
+// the lock's integrity. No code of a package runs, install scripts neither: a layer is what
+// `npm ci --ignore-scripts` leaves of a tarball. The view npm is a part of
+// npm's cache, by integrity and by address, so that npm fetches no tarball of it.
+//
+// # Limits
+//
+// Packages are stocked by locks; no ranking is read. A registry that publishes nothing but a SHA-1 serves no
+// lock that has more. An empty file is never executable.
+package npm

@@ -1,0 +1,63 @@
+package npm
+
+import (
+	"context"
+	"path/filepath"
+
+	"larder/builder"
+	"larder/builder/fetch"
+	"larder/builder/npm/registry"
+	"larder/snapshot"
+	"larder/snapshot/npm"
+)
+
+// Ecosystem builds from the registries that npm is configured for.
+func Ecosystem() builder.Ecosystem { return ecosystem(registry.FromNPM) }
+
+func ecosystem(configure func(context.Context) (registry.Config, error)) builder.Ecosystem {
+	return builder.Ecosystem{
+		Ecosystem: npm.Ecosystem, Writers: views, Digest: digestOf,
+		Targets: func(_ context.Context, tags []string, _ map[string]string) ([]builder.Target, error) {
+			return FindTargets(tags)
+		},
+		Open: func(ctx context.Context, cfg builder.Config, _ *snapshot.Stage) (builder.World, error) {
+			if cfg.Offline {
+				return &world{cfg: cfg}, nil
+			}
+			config, err := configure(ctx)
+			if err != nil {
+				return nil, err
+			}
+			client, err := registry.New(config, registry.Options{
+				Limits: fetch.Limits{Jobs: cfg.Jobs}, UserAgent: cfg.UserAgent,
+				Cache: fetch.NewCache(filepath.Join(cfg.Store.PagesDir(), npm.Name), 0),
+			})
+			if err != nil {
+				return nil, err
+			}
+			return &world{cfg, client}, nil
+		},
+	}
+}
+
+// digestOf is the registry's digest of an artifact; "" of a row that cannot be read, which nothing
+// is then reused of.
+func digestOf(row snapshot.ManifestArtifact) string {
+	sum, err := sumOf(row)
+	if err != nil {
+		return ""
+	}
+	return sum.Hex()
+}
+
+func sumOf(row snapshot.ManifestArtifact) (npm.Sum, error) {
+	detail, err := npm.TarballOf(row)
+	if err != nil {
+		return npm.Sum{}, err
+	}
+	sums, err := npm.ParseIntegrity(detail.Integrity)
+	if err != nil {
+		return npm.Sum{}, err
+	}
+	return sums[0], nil
+}

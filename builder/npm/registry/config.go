@@ -1,0 +1,246 @@
+package registry
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"larder/builder/fetch"
+)
+
+// ErrConfig: npm's configuration cannot be read, or asks for something that cannot be done.
+var ErrConfig = errors.New("npm configuration not usable")
+
+// Config is where registries are and how they are reached: what npm would use. It may be printed:
+// credentials stay hidden.
+type Config struct {
+	Registry string            // for all that no scope has
+	Scopes   map[string]string // by scope, such as "@corp"
+	fetch.Access
+}
+
+// names are what npm's users call what a client is configured by.
+var names = fetch.Names{
+	Address: "registry", Login: "~/.npmrc (npm login writes it)", CABundle: "npm's cafile option",
+	ClientCert: "npm's certfile option", Proxy: "npm's https-proxy option", Show: "npm config list",
+}
+
+// npmTime bounds the one start of npm, which needs half a second.
+const npmTime = 2 * time.Minute
+
+// FromNPM is what npm would use in this process's environment, in no project.
+func FromNPM(ctx context.Context) (Config, error) {
+	npm, err := exec.LookPath("npm")
+	if err != nil {
+		npm = ""
+	}
+	return fromNPM(ctx, npm, os.Environ())
+}
+
+// fromNPM asks the program npm, unless it is "".
+func fromNPM(ctx context.Context, npm string, environ []string) (Config, error) {
+	getenv := func(name string) (string, bool) {
+		at := slices.IndexFunc(environ, func(line string) bool { return strings.HasPrefix(line, name+"=") })
+		if at < 0 {
+			return "", false
+		}
+		return environ[at][len(name)+1:], true
+	}
+	s := settings{}
+	s.environment(environ)
+	home, _ := getenv("HOME")
+	told := settings{}
+	if npm != "" {
+		var err error
+		if told, err = ask(ctx, npm, environ); err != nil {
+			return Config{}, err
+		}
+	}
+	for _, path := range []string{
+		cmp.Or(s["userconfig"], told["userconfig"], filepath.Join(home, ".npmrc")),
+		cmp.Or(s["globalconfig"], told["globalconfig"], "/etc/npmrc"),
+	} {
+		if err := s.file(path, getenv); err != nil {
+			return Config{}, err
+		}
+	}
+	// What npm says of all that it tells is the last word: it has defaults, too.
+	for key, value := range told {
+		s[key] = value
+	}
+	return s.config(getenv)
+}
+
+// ask has npm say what it is configured to do. What is secret it does not tell.
+func ask(ctx context.Context, npm string, environ []string) (settings, error) {
+	call, cancel := context.WithTimeout(ctx, npmTime)
+	defer cancel()
+	cmd := exec.CommandContext(call, npm, "config", "list", "--json")
+	cmd.Dir, cmd.Env, cmd.WaitDelay = "/", environ, time.Second // in no project
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var told map[string]any
+	switch {
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("ask npm for its configuration: %w", context.Cause(ctx))
+	case call.Err() != nil:
+		return nil, fmt.Errorf("%w: %s did not answer within %s", ErrConfig, npm, npmTime)
+	case err != nil:
+		why, _, _ := strings.Cut(strings.TrimSpace(stderr.String()), "\n")
+		return nil, fetch.Hinted(fmt.Errorf("%w: %s config list fails: %w: %.200q", ErrConfig, npm, err, why), "mend npm, or take it off PATH and name the registry with npm_config_registry")
+	case json.Unmarshal(stdout.Bytes(), &told) != nil:
+		return nil, fmt.Errorf("%w: the answer of %s config list cannot be read", ErrConfig, npm)
+	}
+	s := settings{}
+	for key, value := range told {
+		switch v := value.(type) {
+		case string:
+			s.add(key, v)
+		case bool, float64:
+			s.add(key, fmt.Sprint(v))
+		case []any:
+			var words []string
+			for _, word := range v {
+				words = append(words, fmt.Sprint(word))
+			}
+			s.add(key, strings.Join(words, ","))
+		}
+	}
+	return s, nil
+}
+
+func (s settings) config(getenv func(string) (string, bool)) (Config, error) {
+	c := Config{Registry: s["registry"], Scopes: map[string]string{}}
+	if c.Registry == "" {
+		return Config{}, fetch.Hinted(fmt.Errorf("%w: no npm is on PATH, and no registry is configured", ErrConfig), "install npm, or name the registry with npm_config_registry or in ~/.npmrc")
+	}
+	for key, value := range s {
+		if scope, is := strings.CutSuffix(key, ":registry"); is && strings.HasPrefix(scope, "@") {
+			c.Scopes[scope] = value
+		}
+	}
+	plain := map[string]bool{} // hosts whose registries are asked by http
+	for _, raw := range c.roots() {
+		u, err := parseRegistry(raw)
+		if err != nil {
+			return Config{}, err
+		}
+		plain[u.Host] = plain[u.Host] || u.Scheme == "http"
+		if s["strict-ssl"] == "false" {
+			c.TrustedHosts = append(c.TrustedHosts, u.Host)
+		}
+	}
+	if s["cafile"] != "" {
+		c.CABundles = []string{s["cafile"]}
+	} else if s["ca"] != "" {
+		return Config{}, fetch.Hinted(fmt.Errorf("%w: its option ca holds certificates", ErrConfig), "put them into a file, and name that with npm's cafile option")
+	}
+	if retries, err := strconv.Atoi(cmp.Or(s["fetch-retries"], "2")); err == nil {
+		c.Retries = retries
+	}
+	if ms, err := strconv.ParseFloat(s["fetch-timeout"], 64); err == nil && ms < 1e7 {
+		c.Timeout = time.Duration(ms * float64(time.Millisecond))
+	}
+	c.Proxy = s.proxy(getenv)
+	return c, s.logins(&c, plain)
+}
+
+// roots are the addresses of all registries, always in one order.
+func (c Config) roots() []string {
+	roots := []string{c.Registry}
+	for _, raw := range c.Scopes {
+		roots = append(roots, raw)
+	}
+	slices.Sort(roots)
+	return slices.Compact(roots)
+}
+
+// proxy is npm's own choice before the environment's.
+func (s settings) proxy(getenv func(string) (string, bool)) fetch.Proxy {
+	own := map[string]string{
+		"HTTPS_PROXY": cmp.Or(s["https-proxy"], s["proxy"]), "HTTP_PROXY": cmp.Or(s["proxy"], s["http-proxy"]), "NO_PROXY": s["noproxy"],
+	}
+	return fetch.ProxyFromEnvironment(func(name string) string {
+		if v := own[strings.ToUpper(name)]; v != "" && v != "null" {
+			return v
+		}
+		v, _ := getenv(name)
+		return v
+	})
+}
+
+// logins takes what is set for addresses: "//host/path/:_authToken". They have no scheme: it is https,
+// and http too where a registry of the host is asked so.
+func (s settings) logins(c *Config, plain map[string]bool) error {
+	for _, key := range sortedKeys(s) {
+		at := strings.LastIndex(key, ":")
+		if !strings.HasPrefix(key, "//") || at < 0 {
+			continue
+		}
+		var header string
+		switch key[at+1:] {
+		case "_authToken":
+			header = "Bearer " + s[key]
+		case "_auth":
+			header = "Basic " + s[key]
+		case "username":
+			password, err := base64.StdEncoding.DecodeString(s[key[:at]+":_password"])
+			if err != nil {
+				return fmt.Errorf("%w: the _password of %s is not base64", ErrConfig, s[key])
+			}
+			header = "Basic " + base64.StdEncoding.EncodeToString([]byte(s[key]+":"+string(password)))
+		case "certfile":
+			if s[key[:at]+":keyfile"] != s[key] || c.ClientCert != "" && c.ClientCert != s[key] {
+				return fetch.Hinted(fmt.Errorf("%w: a client's certificate and its key are in different files, or for each registry another", ErrConfig), "put both into one file, and name that with certfile and keyfile")
+			}
+			c.ClientCert = s[key]
+			continue
+		default:
+			continue
+		}
+		if strings.ContainsAny(header, "\r\n") {
+			return fmt.Errorf("%w: the login %s is of more than one line", ErrConfig, key[at+1:])
+		}
+		for _, scheme := range []string{"https", "http"} {
+			u, err := url.Parse(scheme + ":" + key[:at])
+			if err == nil && (scheme == "https" || plain[u.Host]) {
+				c.Credentials.AddBelow(u, header)
+			}
+		}
+	}
+	return nil
+}
+
+func sortedKeys(s settings) []string {
+	keys := make([]string, 0, len(s))
+	for key := range s {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys) // "_auth" before "_authToken": the first stays
+	slices.Reverse(keys)
+	return keys
+}
+
+// parseRegistry checks the address of a registry. A user in it counts for nothing, as with npm.
+func parseRegistry(raw string) (*url.URL, error) {
+	u, err := url.Parse(strings.TrimSpace(raw))
+	if err != nil || u.Hostname() == "" || u.Opaque != "" || u.Scheme != "http" && u.Scheme != "https" {
+		// Not wrapped: the parser's error quotes the URL, password and all.
+		return nil, fetch.Hinted(fmt.Errorf("%w: a registry's URL is not of the form https://host/path", ErrConfig), "see npm config list")
+	}
+	u.User, u.RawQuery, u.Fragment, u.RawFragment = nil, "", "", ""
+	return u, nil
+}

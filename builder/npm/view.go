@@ -1,0 +1,80 @@
+package npm
+
+import (
+	"bytes"
+	"crypto/sha1"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"larder/builder"
+	"larder/snapshot"
+	"larder/snapshot/npm"
+)
+
+// views are what clients' caches are made of.
+var views = []builder.View{{Name: npm.ViewNPM, Entries: entries}}
+
+// cacheControl keeps npm from asking whether a tarball has changed: what is published under a version
+// and an integrity never does. date is when it is said to have come, always the same.
+const cacheControl = "public, immutable, max-age=3155760000"
+
+var date = time.Unix(snapshot.Epoch, 0).UTC()
+
+// entries are a tarball in npm's cache: the bytes by their integrity, which is where npm looks when a
+// lock or the registry says it, and an entry of the index by the address, for locks without, and
+// without which `npm cache verify` would remove the bytes.
+func entries(it *builder.Item) []builder.ViewEntry {
+	sum := it.Digest
+	s, err := npm.SumOf(sum)
+	if err != nil {
+		return nil
+	}
+	all := []builder.ViewEntry{{Path: fmt.Sprintf("_cacache/content-v2/%s/%s/%s/%s", s.Algorithm(), sum[:2], sum[2:4], sum[4:]), Object: it.Object, Size: it.Size}}
+	address, _, _ := strings.Cut(it.URL, "?")
+	if u, err := url.Parse(address); err == nil && u.Host != "" {
+		path, line := indexEntry(u.String(), s.String(), it.Size)
+		all = append(all, builder.ViewEntry{Path: path, Bytes: line})
+	}
+	return all
+}
+
+// indexEntry is a line of npm's index (cacache, index-v5), as make-fetch-happen writes it, and the file
+// that it is in.
+func indexEntry(address, integrity string, size int64) (path string, line []byte) {
+	type headers map[string]string // written sorted
+	type options struct {
+		Compress bool `json:"compress"`
+	}
+	type metadata struct {
+		Time       int64   `json:"time"`
+		URL        string  `json:"url"`
+		ReqHeaders headers `json:"reqHeaders"`
+		ResHeaders headers `json:"resHeaders"`
+		Options    options `json:"options"`
+	}
+	entry := struct {
+		Key       string   `json:"key"`
+		Integrity string   `json:"integrity"`
+		Time      int64    `json:"time"`
+		Size      int64    `json:"size"`
+		Metadata  metadata `json:"metadata"`
+	}{
+		"make-fetch-happen:request-cache:" + address, integrity, date.UnixMilli(), size,
+		metadata{date.UnixMilli(), address, headers{"accept": "application/json"},
+			headers{"cache-control": cacheControl, "content-type": "application/octet-stream", "date": date.Format("Mon, 02 Jan 2006 15:04:05 GMT")}, options{true}},
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(entry); err != nil {
+		panic(err) // strings and numbers: none can fail
+	}
+	text := bytes.TrimSpace(b.Bytes())
+	sum := sha1.Sum(text)
+	bucket := snapshot.Sum([]byte(entry.Key)).String()
+	return fmt.Sprintf("_cacache/index-v5/%s/%s/%s", bucket[:2], bucket[2:4], bucket[4:]), []byte("\n" + hex.EncodeToString(sum[:]) + "\t" + string(text))
+}

@@ -1,0 +1,170 @@
+package npm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"larder/builder"
+	"larder/builder/memory"
+	"larder/builder/npm/registry"
+	"larder/builder/npm/tarball"
+	"larder/snapshot"
+	"larder/snapshot/npm"
+)
+
+// world is a build from registries.
+type world struct {
+	cfg    builder.Config
+	client *registry.Client // nil: no registry is asked
+}
+
+func (w *world) Close() {
+	if w.client != nil {
+		w.client.Close()
+	}
+}
+
+// silence marks an error that is no answer about what was asked for: the registry cannot be reached,
+// or sends something else (an error page with status 200, a login form).
+func silence(err error) error {
+	if errors.Is(err, registry.ErrUnreachable) || errors.Is(err, registry.ErrAnswer) {
+		return builder.Silence(err)
+	}
+	return err
+}
+
+// Choose finds the version of each pin: what npm would fetch for it.
+func (w *world) Choose(ctx context.Context, project string, wishes []builder.Wish) ([]builder.Choice, error) {
+	if w.client == nil {
+		return nil, builder.Silence(errors.New("no registry is asked"))
+	}
+	versions := make([]string, len(wishes))
+	for i, wish := range wishes {
+		if wish.Pin == nil {
+			return nil, errors.New("npm packages are stocked by locks, and not by a ranking")
+		}
+		versions[i] = wish.Pin.Version
+	}
+	releases, errs, err := w.client.Releases(ctx, npm.Package(project), versions)
+	if err != nil {
+		return nil, silence(err)
+	}
+	choices := make([]builder.Choice, len(wishes))
+	for i, wish := range wishes {
+		if choices[i].Err = errs[i]; errs[i] == nil {
+			choices[i].Err = agrees(releases[i], wish.Pin)
+		}
+		if choices[i].Err == nil {
+			choices[i].Pick = pick(project, releases[i], wish.Target)
+		}
+	}
+	return choices, nil
+}
+
+// agrees compares what a lock says of a version with what the registry publishes. An older lock
+// has a SHA-1, which registries publish beside what counts now.
+func agrees(r registry.Release, pin *snapshot.Pin) error {
+	if len(pin.Digests) == 0 || slices.Contains(pin.Digests, r.Sum.Hex()) || slices.Contains(pin.Digests, r.Shasum.Hex()) {
+		return nil
+	}
+	locked := pin.Digests[0]
+	if sum, err := npm.SumOf(locked); err == nil {
+		locked = sum.String()
+	}
+	return fmt.Errorf("the lock has the integrity %s, and the registry publishes %s", locked, r.Sum)
+}
+
+// own is what an artifact has beside what a build knows of all.
+type own struct {
+	sum    npm.Sum
+	detail npm.Tarball
+}
+
+func pick(project string, r registry.Release, target string) *builder.Pick {
+	o := own{r.Sum, npm.Tarball{Integrity: r.Sum.String()}}
+	if !r.Shasum.IsZero() {
+		o.detail.Shasum = r.Shasum.Hex()
+	}
+	a := builder.Artifact{Project: project, Version: r.Version, Filename: project + "-" + r.Version + ".tgz", Digest: r.Sum.Hex(), Size: -1, URL: r.URL, Index: r.Registry, Own: o}
+	if r.Sum.Algorithm() == "sha256" {
+		a.Object.Digest, _ = snapshot.ParseDigest(a.Digest) // hexadecimal of that length
+	}
+	return &builder.Pick{Artifact: a, Target: target, LayerID: layerID(a.Digest, target), Names: []string{r.Version}}
+}
+
+func (w *world) Known(row snapshot.ManifestArtifact, target string) (*builder.Pick, error) {
+	sum, err := sumOf(row)
+	if err != nil {
+		return nil, err
+	}
+	p := pick(row.Project, registry.Release{Version: row.Version, Sum: sum, URL: row.URL, Registry: row.Index}, target)
+	detail, err := npm.TarballOf(row)
+	if err != nil {
+		return nil, err
+	}
+	p.Own = own{sum, detail}
+	p.Object, p.Size = snapshot.Object{Digest: row.SHA256}, row.Size
+	return p, nil
+}
+
+func tarballOf(a builder.Artifact) registry.Tarball {
+	return registry.Tarball{Filename: a.Filename, URL: a.URL, Sum: a.Own.(own).sum, Size: a.Size}
+}
+
+func (w *world) Fetch(ctx context.Context, a builder.Artifact, to builder.Sink) error {
+	return silence(w.client.Fetch(ctx, tarballOf(a), to))
+}
+
+// Size implements builder.Estimator.
+func (w *world) Size(ctx context.Context, a builder.Artifact) (int64, error) {
+	return w.client.Size(ctx, tarballOf(a))
+}
+
+// unpackedPercent is what a package's files take, in hundredths of its tarball.
+const unpackedPercent = 450
+
+func (w *world) Disk(size int64, layers, _ int) int64 {
+	if layers > 0 {
+		return size + size*unpackedPercent/100
+	}
+	return size
+}
+
+func (w *world) Reuse(it *builder.Item, row snapshot.ManifestArtifact) bool {
+	_, err := sumOf(row)
+	return err == nil
+}
+
+func (w *world) Unpack(ctx context.Context, it *builder.Item, r builder.Reader, put builder.Put) ([]builder.Unfit, error) {
+	it.Detail = it.Own.(own).detail.Detail()
+	picks := it.Unmade()
+	if len(picks) == 0 {
+		if it.Known { // it was read whole once
+			return nil, nil
+		}
+		put = discard
+	}
+	giveBack, err := memory.TakeReader(ctx, tarball.Memory)
+	if err != nil {
+		return nil, err
+	}
+	defer giveBack()
+	src := tarball.Source{ReaderAt: r, Size: it.Size, Filename: it.Filename}
+	entries, err := tarball.Unpack(ctx, src, npm.Package(it.Project), it.Version, put)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range picks {
+		p.Layer = entries
+	}
+	return nil, nil
+}
+
+// discard reads a file of which no layer is made.
+func discard(r io.Reader, _ bool) (snapshot.Object, int64, error) {
+	n, err := io.Copy(io.Discard, r)
+	return snapshot.Object{}, n, err
+}
