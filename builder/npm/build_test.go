@@ -3,11 +3,9 @@ package npm_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"net/http"
 	"path"
 	"path/filepath"
@@ -22,7 +20,6 @@ import (
 	"larder/builder/npm/registry"
 	"larder/snapshot"
 	"larder/snapshot/check"
-	"larder/snapshot/ecosystem"
 	"larder/snapshot/image"
 	shared "larder/snapshot/npm"
 )
@@ -43,50 +40,12 @@ func newWorld(t *testing.T, packages ...npmtest.Package) *world {
 	}
 	w := &world{T: t, Registry: npmtest.NewRegistry(t, packages...), store: store}
 	e := npm.EcosystemOf(registry.Config{Registry: w.URL(), Access: fetch.Access{Retries: -1}})
-	e.Locks = pins{}
 	targets, err := e.Targets(t.Context(), []string{"linux-x64-glibc"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.cfg = builder.Config{Store: store, Ecosystems: []builder.Ecosystem{e}, Targets: targets, Views: []string{"npm"}, Warn: func(s string) { w.warnings = append(w.warnings, s) }}
 	return w
-}
-
-// pins reads what npmtest.Lock writes.
-type pins struct{}
-
-func (pins) IsLock(path string) bool { return strings.HasSuffix(path, "package-lock.json") }
-
-func (pins) Read(files ecosystem.Files, paths []string, _ snapshot.Target) (*snapshot.Requirements, error) {
-	text, err := files.ReadFile(paths[0], 1<<20)
-	if err != nil {
-		return nil, err
-	}
-	var lock struct {
-		Packages map[string]struct{ Name, Version, Integrity string }
-	}
-	if err := json.Unmarshal(text, &lock); err != nil {
-		return nil, err
-	}
-	r := &snapshot.Requirements{Digest: snapshot.Sum(text).String()}
-	for _, place := range slices.Sorted(maps.Keys(lock.Packages)) {
-		p := lock.Packages[place]
-		if at := strings.LastIndex(place, "node_modules/"); at >= 0 {
-			if p.Name == "" {
-				p.Name = place[at+len("node_modules/"):]
-			}
-			pin := snapshot.Pin{Name: shared.Project(p.Name), Version: p.Version, Spellings: []string{p.Version}, File: paths[0]}
-			sums, err := shared.ParseIntegrity(p.Integrity)
-			if err != nil {
-				return nil, err
-			}
-			for _, s := range sums {
-				pin.Digests = append(pin.Digests, s.Hex())
-			}
-			r.Pins = append(r.Pins, pin)
-		}
-	}
-	return r, nil
 }
 
 func (w *world) build(lock string, edit ...func(*builder.Config)) (*builder.Report, error) {

@@ -9,14 +9,17 @@ import (
 	"larder/builder/npm/registry"
 	"larder/snapshot"
 	"larder/snapshot/npm"
+	"larder/snapshot/npm/lock"
 )
 
 // Ecosystem builds from the registries that npm is configured for.
 func Ecosystem() builder.Ecosystem { return ecosystem(registry.FromNPM) }
 
 func ecosystem(configure func(context.Context) (registry.Config, error)) builder.Ecosystem {
+	row := npm.Ecosystem
+	row.Locks = lock.Locks
 	return builder.Ecosystem{
-		Ecosystem: npm.Ecosystem, Writers: views, Digest: digestOf,
+		Ecosystem: row, Writers: views, Digest: digestOf,
 		Targets: func(_ context.Context, tags []string, _ map[string]string) ([]builder.Target, error) {
 			return FindTargets(tags)
 		},
