@@ -3,7 +3,6 @@ package npm
 import (
 	"bytes"
 	"crypto/sha1"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -42,10 +41,15 @@ func entries(it *builder.Item) []builder.ViewEntry {
 	return all
 }
 
-// indexEntry is a line of npm's index (cacache, index-v5), as make-fetch-happen writes it, and the file
-// that it is in.
-func indexEntry(address, integrity string, size int64) (path string, line []byte) {
-	type headers map[string]string // written sorted
+// accepts are what npm asks for tarballs with: nothing, or what an earlier question of the same run left
+// behind. An entry of the index answers only what was asked in the same way.
+var accepts = []headers{{}, {"accept": "application/json"}}
+
+type headers map[string]string // written sorted
+
+// indexEntry are lines of npm's index (cacache, index-v5), as make-fetch-happen writes them, and the file
+// that they are in.
+func indexEntry(address, integrity string, size int64) (path string, lines []byte) {
 	type options struct {
 		Compress bool `json:"compress"`
 	}
@@ -56,25 +60,27 @@ func indexEntry(address, integrity string, size int64) (path string, line []byte
 		ResHeaders headers `json:"resHeaders"`
 		Options    options `json:"options"`
 	}
-	entry := struct {
-		Key       string   `json:"key"`
-		Integrity string   `json:"integrity"`
-		Time      int64    `json:"time"`
-		Size      int64    `json:"size"`
-		Metadata  metadata `json:"metadata"`
-	}{
-		"make-fetch-happen:request-cache:" + address, integrity, date.UnixMilli(), size,
-		metadata{date.UnixMilli(), address, headers{"accept": "application/json"},
-			headers{"cache-control": cacheControl, "content-type": "application/octet-stream", "date": date.Format("Mon, 02 Jan 2006 15:04:05 GMT")}, options{true}},
+	key := "make-fetch-happen:request-cache:" + address
+	for _, accept := range accepts {
+		var b bytes.Buffer
+		enc := json.NewEncoder(&b)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(struct {
+			Key       string   `json:"key"`
+			Integrity string   `json:"integrity"`
+			Time      int64    `json:"time"`
+			Size      int64    `json:"size"`
+			Metadata  metadata `json:"metadata"`
+		}{
+			key, integrity, date.UnixMilli(), size,
+			metadata{date.UnixMilli(), address, accept,
+				headers{"cache-control": cacheControl, "content-type": "application/octet-stream", "date": date.Format("Mon, 02 Jan 2006 15:04:05 GMT")}, options{true}},
+		}); err != nil {
+			panic(err) // strings and numbers: none can fail
+		}
+		text := bytes.TrimSpace(b.Bytes())
+		lines = fmt.Appendf(lines, "\n%x\t%s", sha1.Sum(text), text)
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(entry); err != nil {
-		panic(err) // strings and numbers: none can fail
-	}
-	text := bytes.TrimSpace(b.Bytes())
-	sum := sha1.Sum(text)
-	bucket := snapshot.Sum([]byte(entry.Key)).String()
-	return fmt.Sprintf("_cacache/index-v5/%s/%s/%s", bucket[:2], bucket[2:4], bucket[4:]), []byte("\n" + hex.EncodeToString(sum[:]) + "\t" + string(text))
+	bucket := snapshot.Sum([]byte(key)).String()
+	return fmt.Sprintf("_cacache/index-v5/%s/%s/%s", bucket[:2], bucket[2:4], bucket[4:]), lines
 }

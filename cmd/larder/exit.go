@@ -12,6 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/builder"
+	"larder/builder/npm/registry"
+	"larder/builder/npm/tarball"
 	"larder/builder/pypi/index"
 	"larder/builder/pypi/layer"
 	"larder/builder/pypi/uvcache"
@@ -22,6 +24,8 @@ import (
 	"larder/snapshot"
 	"larder/snapshot/gc"
 	"larder/snapshot/image"
+	"larder/snapshot/npm"
+	npmlock "larder/snapshot/npm/lock"
 	"larder/snapshot/pypi"
 	"larder/snapshot/pypi/lock"
 )
@@ -104,7 +108,9 @@ var exitCodes = []struct {
 	{config.ErrConfig, exitUsage},
 	{popularity.ErrConfig, exitUsage},
 	{index.ErrConfig, exitUsage},
+	{registry.ErrConfig, exitUsage},
 	{pypi.ErrTag, exitUsage},
+	{npm.ErrTag, exitUsage},
 	{builder.ErrBudget, exitUsage},
 	{gc.ErrOptions, exitUsage},
 	{snapshot.ErrNoSnapshot, exitUsage},
@@ -128,7 +134,9 @@ var exitCodes = []struct {
 	{builder.ErrRefused, exitRefused},
 	{popularity.ErrRefused, exitRefused},
 	{lock.ErrRefused, exitRefused},
+	{npmlock.ErrRefused, exitRefused},
 	{wheel.ErrRefused, exitRefused},
+	{tarball.ErrRefused, exitRefused},
 	{image.ErrRefused, exitRefused},
 	{index.ErrRefused, exitRefused},
 	{index.ErrNotFound, exitRefused},

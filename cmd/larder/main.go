@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/builder"
+	"larder/builder/npm"
 	build "larder/builder/pypi"
 	venv "larder/overlay/pypi"
 	leftovers "larder/popularity/pypi"
@@ -29,6 +30,7 @@ func init() {
 	e := build.Ecosystem()
 	e.Environments, e.Leftovers = venv.Environments, leftovers.Leftovers{}
 	builder.Register(e)
+	builder.Register(npm.Ecosystem())
 }
 
 // mainCode runs one command line and returns its exit code. Scripts in
