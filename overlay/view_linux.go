@@ -38,6 +38,21 @@ func (descriptors) NewView(v View) (*os.File, error) {
 	return v.checked(m)
 }
 
+// CopyTimes gives the upper's root, which is to be the view's, the times that the topmost lower's has in the
+// tree.
+func (v View) CopyTimes(tree *os.File) error {
+	var st unix.Stat_t
+	err := unix.Fstatat(fdOf(tree), v.Lowers[0], &st, unix.AT_SYMLINK_NOFOLLOW)
+	if err == nil {
+		times := []unix.Timespec{{Sec: st.Mtim.Sec, Nsec: st.Mtim.Nsec}, {Sec: st.Mtim.Sec, Nsec: st.Mtim.Nsec}}
+		err = unix.UtimesNanoAt(unix.AT_FDCWD, filepath.Join(v.Instance, "u"), times, unix.AT_SYMLINK_NOFOLLOW)
+	}
+	if err != nil {
+		return fmt.Errorf("copy the times of %s: %w", v.Lowers[0], err)
+	}
+	return nil
+}
+
 // attrs are the view's flags (MOUNT_ATTR_*), all of them.
 func (v View) attrs() int { return unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | v.Flags }
 

@@ -99,6 +99,7 @@ func places(lock []byte) (all []snapshot.Place) {
 // boxes are environments: always new ones, with a file of their own below the parcels.
 type boxes struct{}
 
+func (boxes) Alone() bool                                { return false }
 func (boxes) Noun() string                               { return "toy box" }
 func (boxes) String() string                             { return "toys" }
 func (boxes) Usual(string, func(string) string) []string { return nil }

@@ -29,8 +29,12 @@ func (r *running) environment(made map[string]string) (*attach.Locks, error) {
 			return nil, err
 		}
 	}
+	beside, err := filepath.Abs(filepath.Dir(locks[0]))
+	if err != nil {
+		return nil, err
+	}
 	return &attach.Locks{
-		Ecosystem: e, Paths: locks, Files: ecosystem.Host{}, Dir: dir, Flag: "--venv", Target: r.settings.Target, Made: made,
+		Ecosystem: e, Paths: locks, Beside: beside, Files: ecosystem.Host{}, Dir: dir, Flag: "--venv", Target: r.settings.Target, Made: made,
 		Getenv: func(string) string { return "" }, // one that the caller's shell activated is not the command's
 		Found:  r.found,
 	}, nil
@@ -41,7 +45,13 @@ func (r *running) found(target snapshot.Target, want *snapshot.Requirements, fou
 	if len(want.LeftOut) > 0 {
 		warnf("%s: not packages of an index, left out: %s", strings.Join(r.Locks.Paths, ", "), strings.Join(want.LeftOut, ", "))
 	}
+	for _, note := range want.Notes {
+		warnf("%s: %s", strings.Join(r.Locks.Paths, ", "), note)
+	}
 	r.lack(found.Missing, target)
+	if len(want.Places) > 0 && len(found.Lowers) == 0 {
+		return nil, r.unmade(target)
+	}
 	if len(found.Missing) == 0 || r.settings.Missing == "pip" {
 		return found.Missing, nil
 	}
@@ -59,6 +69,17 @@ func (r *running) found(target snapshot.Target, want *snapshot.Requirements, fou
 	}
 	warnf("%s", text)
 	return nil, nil
+}
+
+// unmade says that a snapshot has not what only a build makes of a lock, all of it or nothing.
+func (r *running) unmade(target snapshot.Target) error {
+	lock := r.Locks.Paths[0]
+	err := error(&missingError{fmt.Sprintf("the snapshot has no %s of %s for %s", r.Locks.Ecosystem.Environments.Noun(), lock, target.Tag),
+		"larder build --lock " + lock + " makes one"})
+	if r.settings.Missing == "fail" {
+		err = attach.Fatal(err)
+	}
+	return err
 }
 
 // sourceAdvice is how to have what a snapshot lacks of a lock where that is a matter of sources; else "".

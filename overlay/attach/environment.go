@@ -21,6 +21,7 @@ type Locks struct {
 	Paths     []string
 	Files     ecosystem.Files         // the locks are read from
 	Dir       string                  // of the environment; "" the usual one, else a new one of a command's own
+	Beside    string                  // the locks' directory, where that is in the namespace; else ""
 	Flag      string                  // that names Dir, for hints
 	Getenv    func(key string) string // names the usual ones
 	Target    string                  // its tag; "" the one that fits
@@ -46,6 +47,7 @@ type environment struct {
 	at      *overlay.Point
 	private bool // it is a new one, of a command's own
 	fresh   bool // it is a new one, where a container has none
+	alone   bool // it is the locks' alone
 
 	target    snapshot.Target
 	want      *snapshot.Requirements
@@ -66,6 +68,8 @@ func (s *Session) attachEnvironment() error {
 		return err
 	}
 	switch {
+	case e.alone:
+		err = s.attachAlone(e)
 	case e.private:
 		err = s.attachPrivate(e)
 	case e.fresh:
@@ -73,7 +77,7 @@ func (s *Session) attachEnvironment() error {
 	default:
 		err = s.attachExisting(e)
 	}
-	if errors.Is(err, overlay.ErrDepth) && !e.private {
+	if errors.Is(err, overlay.ErrDepth) && !e.private && !e.alone {
 		return s.insteadOf(e, dir, err)
 	}
 	if err == nil {
@@ -116,6 +120,9 @@ func (s *Session) insteadOf(e *environment, dir string, deep error) (err error) 
 // one.
 func (s *Session) findEnvironment() (*environment, error) {
 	l := s.Locks
+	if l.Ecosystem.Environments.Alone() {
+		return s.findAlone()
+	}
 	if l.Dir != "" {
 		return s.namedEnvironment(l.Dir)
 	}
@@ -131,7 +138,7 @@ func (s *Session) findEnvironment() (*environment, error) {
 		if err != nil {
 			return nil, err
 		}
-		at, err := s.Environment(dir)
+		at, err := s.Environment(dir, false)
 		return &environment{Environment: on, at: at}, err
 	}
 	at, err := s.Private()
@@ -146,7 +153,7 @@ func (s *Session) findEnvironment() (*environment, error) {
 }
 
 func (s *Session) namedEnvironment(dir string) (*environment, error) {
-	at, err := s.Environment(dir)
+	at, err := s.Environment(dir, false)
 	if err != nil && !missing(err) {
 		return nil, err
 	}

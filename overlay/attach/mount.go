@@ -19,6 +19,7 @@ type mount struct {
 	lowers     []string // in the tree, topmost first
 	own        string   // what is below them, for the record of a kept instance
 	keep       bool     // what is at the point has to stay visible
+	times      bool     // a new view's root has the times of its topmost lower's
 	// mask finds what of it has not; nil: all of it stays.
 	mask func(own *os.File) (func(dir string) error, error)
 	// fill writes what is below the lowers into a directory of the instance's, where nothing is at the
@@ -40,7 +41,7 @@ func (s *Session) instanceError(err error) error {
 // mount makes the view, with the mount point's own files below it, and attaches it. The point is its
 // own from here on.
 func (s *Session) mount(v mount) error {
-	dir, masked, err := s.add(v)
+	dir, masked, fresh, err := s.add(v)
 	if err != nil {
 		v.at.Abandon()
 		return err
@@ -49,6 +50,11 @@ func (s *Session) mount(v mount) error {
 	plan := overlay.View{
 		Lowers: v.lowers, Mask: masked, Lowest: v.at.Below, Instance: dir, Volatile: !s.Instance.Kept(), User: s.User,
 		Flags: v.at.Flags | s.Flags, Label: s.Label, Source: fmt.Sprintf("larder:%.12s:%s", s.Snapshot.ID, v.name),
+	}
+	if v.times && fresh {
+		if _, err := s.onTree(v.at.Owner, func(tree *os.File) (*os.File, error) { return nil, plan.CopyTimes(tree) }); err != nil {
+			s.Note(err.Error())
+		}
 	}
 	m, err := s.makeView(plan, v.at.Owner)
 	if errors.Is(err, overlay.ErrDepth) && plan.Lowest != nil && !v.keep {
@@ -75,7 +81,7 @@ func (s *Session) mount(v mount) error {
 }
 
 // add gives a mount its part of the instance, with a mask where it needs one.
-func (s *Session) add(v mount) (dir string, masked bool, err error) {
+func (s *Session) add(v mount) (dir string, masked, fresh bool, err error) {
 	record := make([]string, 0, len(v.lowers)+1)
 	for _, l := range v.lowers {
 		record = append(record, s.Snapshot.ID+"/"+l)
@@ -83,18 +89,18 @@ func (s *Session) add(v mount) (dir string, masked bool, err error) {
 	record = append(record, v.own)
 	fill, err := s.findMask(v)
 	if err != nil {
-		return "", false, err
+		return "", false, false, err
 	}
-	dir, _, err = s.Instance.AddMasked(v.name, record, v.at.Owner, v.at.Mode, fill)
+	dir, fresh, err = s.Instance.AddMasked(v.name, record, v.at.Owner, v.at.Mode, fill)
 	if fill != nil && errors.Is(err, ErrMask) && !s.Required {
 		s.Note(err.Error())
 		fill = nil
-		dir, _, err = s.Instance.Add(v.name, record, v.at.Owner, v.at.Mode)
+		dir, fresh, err = s.Instance.Add(v.name, record, v.at.Owner, v.at.Mode)
 	}
 	if err != nil {
-		return "", false, s.instanceError(err)
+		return "", false, false, s.instanceError(err)
 	}
-	return dir, fill != nil, nil
+	return dir, fill != nil, fresh, nil
 }
 
 // findMask returns what writes the mask of a mount, or its own files, nil when it needs none. A kept instance goes on

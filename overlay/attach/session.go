@@ -32,8 +32,8 @@ type Namespace interface {
 	// View makes the mount point of the read-only view; nil: there is none.
 	View() (*overlay.Point, error)
 	// Environment finds the mount point of an environment that is there. In a container it is made where
-	// there is none.
-	Environment(dir string) (*overlay.Point, error)
+	// there is none, elsewhere only for one that is alone, which hides what is there.
+	Environment(dir string, alone bool) (*overlay.Point, error)
 	// Private makes an empty directory for a new environment; nil: there can be none.
 	Private() (*overlay.Point, error)
 

@@ -28,6 +28,8 @@ type environments struct{}
 
 func (environments) Noun() string { return "virtual environment" }
 
+func (environments) Alone() bool { return false }
+
 // Usual are what an activated shell says, and where the tools put it.
 func (environments) Usual(wd string, env func(string) string) []string {
 	usual := []string{path.Join(wd, ".venv")}

@@ -79,8 +79,13 @@ func (n namespace) Cache(c ecosystem.Client, path string) (*overlay.Point, error
 
 func (n namespace) View() (*overlay.Point, error) { return n.makePoint("view") }
 
-func (n namespace) Environment(dir string) (*overlay.Point, error) {
-	p, err := openPoint(dir, n.User, false, n.Locks.Flag)
+func (n namespace) Environment(dir string, alone bool) (*overlay.Point, error) {
+	p, err := (*overlay.Point)(nil), error(nil)
+	if alone {
+		p, err = n.alonePoint(dir)
+	} else {
+		p, err = openPoint(dir, n.User, false, n.Locks.Flag)
+	}
 	if errors.Is(err, errAttached) {
 		err = &overlay.Problem{Kind: overlay.ErrRefused, Text: dir + " has an environment mounted on it already",
 			Advice: "name another directory with " + n.Locks.Flag}

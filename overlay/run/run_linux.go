@@ -97,6 +97,7 @@ type session struct {
 	set      map[string]string // variables for the command
 	unset    []string
 	mounted  []string       // mount points, in order
+	places   []place        // of them, in the user's files
 	own      bool           // the thread has a mount namespace of its own
 	cwd      string         // "" when it has no name, or nothing is attached
 	reads    overlay.Budget // of the user's files
@@ -166,6 +167,7 @@ func (s *session) close() {
 			_ = unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
 		}
 	}
+	s.leave()
 	if s.attached != nil {
 		s.attached.Close()
 	}

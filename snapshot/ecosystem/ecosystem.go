@@ -82,6 +82,9 @@ type Locks interface {
 type Environments interface {
 	// Noun is what its people call an environment, such as "virtual environment".
 	Noun() string
+	// Alone says that an environment is the locks' and nothing else: what is at its place is hidden, and nothing
+	// need be there. It has no files of its own, no installer, and is never a private one.
+	Alone() bool
 	// Usual are the directories where a program that works in wd has its environment; env is the
 	// program's own.
 	Usual(wd string, env func(string) string) []string

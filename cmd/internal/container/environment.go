@@ -2,6 +2,7 @@ package container
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"larder/overlay/attach"
@@ -18,7 +19,7 @@ func (a *Attach) locks() (*attach.Locks, error) {
 		return nil, fmt.Errorf("the container asks for one, and profile %s does not allow it", a.Name)
 	}
 	if a.Lock != "" {
-		path, l.Files = a.Lock, a.ns
+		path, l.Files, l.Beside = a.Lock, a.ns, filepath.Dir(a.Lock)
 	}
 	if a.Venv != "" {
 		l.Dir = a.Venv
@@ -34,6 +35,12 @@ func (a *Attach) locks() (*attach.Locks, error) {
 
 // found judges what the snapshot has of the container's lock.
 func (a *Attach) found(target snapshot.Target, want *snapshot.Requirements, found snapshot.Environment) ([]snapshot.Pin, error) {
+	for _, note := range want.Notes {
+		a.Note(note)
+	}
+	if len(want.Places) > 0 && len(found.Lowers) == 0 {
+		return nil, fmt.Errorf("snapshot %s has no %s of the lock for %s: larder build --lock makes one", a.held.ID.Short(), a.noun(), target.Tag)
+	}
 	if len(found.Missing) > 0 {
 		err := missing(found)
 		if a.Profile.Missing == "fail" {
@@ -47,6 +54,14 @@ func (a *Attach) found(target snapshot.Target, want *snapshot.Requirements, foun
 		return nil, fmt.Errorf("snapshot %s has none of the %d packages of the lock for %s%s", a.held.ID.Short(), len(want.Pins), target.Tag, untrusted(found))
 	}
 	return nil, nil
+}
+
+// noun is what is mounted of the lock.
+func (a *Attach) noun() string {
+	if l := a.session.Locks; l != nil {
+		return l.Ecosystem.Environments.Noun()
+	}
+	return "environment"
 }
 
 // missing names a few pins that a snapshot lacks.

@@ -77,8 +77,8 @@ func (n *namespace) View() (*overlay.Point, error) {
 	return n.point("view", path, oci.PointOptions{Make: true, Owner: owner})
 }
 
-func (n *namespace) Environment(dir string) (*overlay.Point, error) {
-	return n.point("env", dir, oci.PointOptions{Make: true, Owner: n.Owner(), Keep: true})
+func (n *namespace) Environment(dir string, alone bool) (*overlay.Point, error) {
+	return n.point("env", dir, oci.PointOptions{Make: true, Owner: n.Owner(), Keep: !alone})
 }
 
 // Private is not for containers: they get one where they look for it, or none.
