@@ -3,6 +3,7 @@ package container
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -11,6 +12,7 @@ import (
 	"larder/overlay/keep"
 	"larder/overlay/oci"
 	"larder/snapshot"
+	"larder/snapshot/ecosystem"
 	"larder/snapshot/failpoint"
 )
 
@@ -121,7 +123,7 @@ func (a *Attach) build(locks *attach.Locks) error {
 	defer a.held.Instance.Close()
 	a.session = attach.Session{
 		Namespace: a.ns, Snapshot: a.held.Snapshot(a.Store), RunDir: keep.DefaultDir, Instance: a.held.Instance,
-		Views: a.Profile.Views, MountPoints: a.Profile.MountPoints, Locks: locks, Built: *a.Profile.Built, Profile: a.Name, Label: a.Spec.MountLabel,
+		Views: a.views(), MountPoints: a.Profile.MountPoints, Locks: locks, Built: *a.Profile.Built, Profile: a.Name, Label: a.Spec.MountLabel,
 		Required: a.Required, Note: a.Note,
 		LeftOut: func(part string, err error) error {
 			if errors.Is(err, attach.ErrTargets) {
@@ -144,6 +146,15 @@ func (a *Attach) build(locks *attach.Locks) error {
 		a.attached("view", view)
 	}
 	return nil
+}
+
+// views are those that the profile names. Of the usual ones, a snapshot may have some: not every one is stocked
+// for all ecosystems.
+func (a *Attach) views() []string {
+	if slices.Equal(a.Profile.Views, ecosystem.AttachedViews()) {
+		return nil
+	}
+	return a.Profile.Views
 }
 
 // Close lets go of the descriptors: what was attached stays, and what was not is gone. A process that
