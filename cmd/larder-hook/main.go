@@ -24,9 +24,12 @@ import (
 	"larder/cmd/internal/config"
 	"larder/cmd/internal/container"
 	"larder/cmd/internal/event"
+	nodemodules "larder/overlay/npm"
 	venv "larder/overlay/pypi"
 	leftovers "larder/popularity/pypi"
 	"larder/snapshot/ecosystem"
+	"larder/snapshot/npm"
+	"larder/snapshot/npm/lock"
 	"larder/snapshot/pypi"
 )
 
@@ -59,6 +62,9 @@ func init() {
 	e := pypi.Ecosystem
 	e.Environments = venv.Environments
 	e.Leftovers = leftovers.Leftovers{}
+	ecosystem.Register(e)
+	e = npm.Ecosystem
+	e.Locks, e.Environments = lock.Locks, nodemodules.Environments
 	ecosystem.Register(e)
 }
 

@@ -16,9 +16,12 @@ import (
 
 	"larder/cmd/internal/event"
 	"larder/cmd/internal/readiness"
+	nodemodules "larder/overlay/npm"
 	venv "larder/overlay/pypi"
 	leftovers "larder/popularity/pypi"
 	"larder/snapshot/ecosystem"
+	"larder/snapshot/npm"
+	"larder/snapshot/npm/lock"
 	"larder/snapshot/pypi"
 )
 
@@ -46,6 +49,9 @@ func init() {
 	e := pypi.Ecosystem
 	e.Environments = venv.Environments
 	e.Leftovers = leftovers.Leftovers{}
+	ecosystem.Register(e)
+	e = npm.Ecosystem
+	e.Locks, e.Environments = lock.Locks, nodemodules.Environments
 	ecosystem.Register(e)
 }
 
