@@ -41,9 +41,9 @@ func entries(it *builder.Item) []builder.ViewEntry {
 	return all
 }
 
-// accepts are what npm asks for tarballs with: nothing, or what an earlier question of the same run left
-// behind. An entry of the index answers only what was asked in the same way.
-var accepts = []headers{{}, {"accept": "application/json"}}
+// accepts are what npm asks for tarballs with: an entry of the index answers only what is asked in the same
+// way. `npm cache verify` keeps the last alone, which is the common one.
+var accepts = []headers{{"accept": "application/json"}, {}}
 
 type headers map[string]string // written sorted
 

@@ -5,7 +5,7 @@
 //
 // The first part of each name is left out, whatever it is. A file is executable when any bit of its mode
 // says so, or when package.json names it as a program: then a line end of Windows in its "#!" line is
-// mended, too. Links are left out, and what lies beside the package's directory. A .gitignore
+// mended, too. Links and empty directories are left out, and what lies beside the package's directory. A .gitignore
 // becomes an .npmignore, unless there is one. Packages that are bundled are kept, and their programs are made
 // executable as well. Times and owners are not taken over. All of it as npm 10 and 11 do (pacote,
 // lib/fetcher.js; bin-links; npm-normalize-package-bin).

@@ -171,20 +171,16 @@ func sameVersion(a, b string) bool {
 // is known only at the end of the archive: it is read again for those that are not as they should be.
 func (u *unpacker) mend(ctx context.Context, programs map[string]bool) error {
 	for name := range programs {
-		if e, is := u.entries[name]; !is || !e.Mode.IsRegular() || e.Size == 0 {
-			if is && e.Mode.IsRegular() {
-				e.Mode = 0o755
-				u.entries[name] = e
-			}
+		if e, is := u.entries[name]; !is || e.Size == 0 {
 			delete(programs, name)
 		}
 	}
 	if len(programs) == 0 {
 		return nil
 	}
-	return u.each(ctx, func(h *tar.Header, name string, r io.Reader) error {
-		e, is := u.entries[name]
-		if !programs[name] || !is || h.Typeflag == tar.TypeDir {
+	return u.each(ctx, func(_ *tar.Header, name string, r io.Reader) error {
+		e := u.entries[name]
+		if !programs[name] {
 			return nil
 		}
 		head := make([]byte, 2048) // as far as npm looks

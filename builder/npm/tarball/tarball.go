@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path"
 	"slices"
 	"strings"
@@ -42,7 +41,7 @@ type Source struct {
 }
 
 // Unpack reads a tarball of a package's version to its end, puts its files into the pool and lists
-// what npm makes of it, parents first. An error about the tarball is a *Refusal.
+// what npm makes of it, sorted. An error about the tarball is a *Refusal.
 func Unpack(ctx context.Context, src Source, name, version string, put image.Put) ([]image.Entry, error) {
 	return unpack(ctx, src, name, version, put, limits{})
 }
@@ -96,8 +95,8 @@ func (u *unpacker) run(ctx context.Context, name, version string) ([]image.Entry
 	return entries, nil
 }
 
-// each calls fn for every directory and regular file of the archive, by its path below the package,
-// and reads the archive to its end.
+// each calls fn for every regular file of the archive, by its path below the package, and reads the
+// archive to its end.
 func (u *unpacker) each(ctx context.Context, fn func(h *tar.Header, name string, r io.Reader) error) error {
 	packed, err := gzip.NewReader(io.NewSectionReader(u.src, 0, u.src.Size))
 	if err != nil {
@@ -173,8 +172,8 @@ func checkHeader(h *tar.Header) (wanted bool, _ error) {
 		return false, refuseEntry(h.Name, "%s", rule)
 	}
 	switch h.Typeflag {
-	case tar.TypeDir:
-		return true, nil
+	case tar.TypeDir: // npm makes those that have files
+		return false, nil
 	case tar.TypeReg, tar.TypeCont:
 		if strings.HasSuffix(h.Name, "/") {
 			return false, refuseEntry(h.Name, "is a file by its kind and a directory by its name")
@@ -190,30 +189,28 @@ func checkHeader(h *tar.Header) (wanted bool, _ error) {
 	return false, refuseEntry(h.Name, "is of the unknown kind %q", h.Typeflag)
 }
 
-// entry takes one directory or file.
+// entry takes one file.
 func (u *unpacker) entry(h *tar.Header, name string, r io.Reader) error {
-	e := image.Entry{Path: name, Mode: fs.ModeDir | 0o755, MTime: snapshot.Epoch}
-	if h.Typeflag != tar.TypeDir {
-		e.Mode = 0o644
-		if h.Mode&0o111 != 0 {
-			e.Mode = 0o755
-		}
-		if dir, file := path.Split(name); file == "package.json" && isPackage(strings.TrimSuffix(dir, "/")) {
-			text, err := io.ReadAll(io.LimitReader(r, maxPackageJSON+1))
-			if err != nil {
-				return err
-			}
-			if u.manifests += len(text); u.manifests > maxPackageJSON {
-				return refuseEntry(h.Name, "is too large: all package.json files together may have %d bytes", maxPackageJSON)
-			}
-			u.packages[strings.TrimSuffix(dir, "/")] = text
-			r = bytes.NewReader(text)
-		}
-		if err := u.store(&e, r); err != nil {
+	e := image.Entry{Path: name, Mode: 0o644, MTime: snapshot.Epoch}
+	if h.Mode&0o111 != 0 {
+		e.Mode = 0o755
+	}
+	dir, file := path.Split(name)
+	if dir = strings.TrimSuffix(dir, "/"); file == "package.json" && isPackage(dir) {
+		text, err := io.ReadAll(io.LimitReader(r, maxPackageJSON+1))
+		if err != nil {
 			return err
 		}
+		if u.manifests += len(text); u.manifests > maxPackageJSON {
+			return refuseEntry(h.Name, "is too large: all package.json files together may have %d bytes", maxPackageJSON)
+		}
+		u.packages[dir] = text
+		r = bytes.NewReader(text)
 	}
-	if path.Base(name) == ".gitignore" && e.Mode.IsRegular() {
+	if err := u.store(&e, r); err != nil {
+		return err
+	}
+	if file == ".gitignore" {
 		u.ignores = append(u.ignores, e)
 		return nil
 	}
@@ -249,7 +246,7 @@ func (u *unpacker) parents() error {
 	dirs := map[string]bool{}
 	for name := range u.entries {
 		for dir := path.Dir(name); dir != "." && !dirs[dir]; dir = path.Dir(dir) {
-			if e, is := u.entries[dir]; is && !e.Mode.IsDir() {
+			if _, is := u.entries[dir]; is {
 				return refuseEntry(dir, "is a file and a directory")
 			}
 			dirs[dir] = true
