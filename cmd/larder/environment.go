@@ -45,12 +45,12 @@ func (r *running) found(target snapshot.Target, want *snapshot.Requirements, fou
 	if len(want.LeftOut) > 0 {
 		warnf("%s: not packages of an index, left out: %s", strings.Join(r.Locks.Paths, ", "), strings.Join(want.LeftOut, ", "))
 	}
-	for _, note := range want.Notes {
-		warnf("%s: %s", strings.Join(r.Locks.Paths, ", "), note)
-	}
 	r.lack(found.Missing, target)
 	if len(want.Places) > 0 && len(found.Lowers) == 0 {
 		return nil, r.unmade(target)
+	}
+	for _, note := range want.Notes {
+		warnf("%s: %s", strings.Join(r.Locks.Paths, ", "), note)
 	}
 	if len(found.Missing) == 0 || r.settings.Missing == "pip" {
 		return found.Missing, nil

@@ -13,6 +13,7 @@ import (
 	"larder/builder"
 	"larder/builder/npm"
 	build "larder/builder/pypi"
+	nodemodules "larder/overlay/npm"
 	venv "larder/overlay/pypi"
 	leftovers "larder/popularity/pypi"
 )
@@ -30,7 +31,9 @@ func init() {
 	e := build.Ecosystem()
 	e.Environments, e.Leftovers = venv.Environments, leftovers.Leftovers{}
 	builder.Register(e)
-	builder.Register(npm.Ecosystem())
+	e = npm.Ecosystem()
+	e.Environments = nodemodules.Environments
+	builder.Register(e)
 }
 
 // mainCode runs one command line and returns its exit code. Scripts in

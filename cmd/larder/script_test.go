@@ -42,6 +42,7 @@ func TestMain(m *testing.M) {
 //	fill FILE...             expand $VAR in files of the archive
 //	parcel PROJECT VERSION FILE=TEXT...
 //	                         add an artifact of the toy ecosystem to $TOY_INDEX, and to toy.lock
+//	registry FILE DIR        serve the npm packages that a file describes, and lock them in a directory
 //	flip FILE                change one byte
 //	tmpfs DIR SIZE           mount a small file system
 func TestScript(t *testing.T) {
@@ -84,7 +85,7 @@ func params(t *testing.T, dir, index string) testscript.Params {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"index": cmdIndex, "fault": cmdFault, "requests": cmdRequests, "stocked": cmdStocked,
 			"exits": cmdExits, "refused": cmdRefused, "json": cmdJSON, "capture": cmdCapture,
-			"flip": cmdFlip, "tmpfs": cmdTmpfs, "sha256": cmdSHA256, "fill": cmdFill, "parcel": cmdParcel,
+			"flip": cmdFlip, "tmpfs": cmdTmpfs, "sha256": cmdSHA256, "fill": cmdFill, "parcel": cmdParcel, "registry": cmdRegistry,
 		},
 	}
 }

@@ -28,6 +28,10 @@ func (s *Session) findAlone() (*environment, error) {
 // attachAlone mounts what a build merged of the locks, and nothing else. Its root is as old as it was built:
 // programs that compare times of a directory with those of its files find it unchanged.
 func (s *Session) attachAlone(e *environment) error {
+	if len(e.want.Pins) == 0 {
+		e.at.Abandon() // the locks want nothing
+		return nil
+	}
 	if len(e.lowers) == 0 {
 		e.at.Abandon()
 		return &overlay.Problem{Kind: overlay.ErrRefused, Text: "the snapshot has no " + s.Locks.Ecosystem.Environments.Noun() + " of the lock", Advice: "larder build --lock makes one"}

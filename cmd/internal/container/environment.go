@@ -35,11 +35,11 @@ func (a *Attach) locks() (*attach.Locks, error) {
 
 // found judges what the snapshot has of the container's lock.
 func (a *Attach) found(target snapshot.Target, want *snapshot.Requirements, found snapshot.Environment) ([]snapshot.Pin, error) {
+	if len(want.Places) > 0 && len(found.Lowers) == 0 {
+		return nil, fmt.Errorf("snapshot %s has no %s of the lock for %s: larder build --lock makes one", a.held.ID.Short(), a.session.Locks.Ecosystem.Environments.Noun(), target.Tag)
+	}
 	for _, note := range want.Notes {
 		a.Note(note)
-	}
-	if len(want.Places) > 0 && len(found.Lowers) == 0 {
-		return nil, fmt.Errorf("snapshot %s has no %s of the lock for %s: larder build --lock makes one", a.held.ID.Short(), a.noun(), target.Tag)
 	}
 	if len(found.Missing) > 0 {
 		err := missing(found)
@@ -54,14 +54,6 @@ func (a *Attach) found(target snapshot.Target, want *snapshot.Requirements, foun
 		return nil, fmt.Errorf("snapshot %s has none of the %d packages of the lock for %s%s", a.held.ID.Short(), len(want.Pins), target.Tag, untrusted(found))
 	}
 	return nil, nil
-}
-
-// noun is what is mounted of the lock.
-func (a *Attach) noun() string {
-	if l := a.session.Locks; l != nil {
-		return l.Ecosystem.Environments.Noun()
-	}
-	return "environment"
 }
 
 // missing names a few pins that a snapshot lacks.

@@ -80,12 +80,15 @@ func (t *tree) leaveOut(tag npm.Tag) error {
 		if !e.installed || e.link || e.inert || e.fits(tag) {
 			continue
 		}
-		if !e.optional {
-			return t.file.refuse("choose another target, or lock without it", "%s is not for %s, and not optional", show(e.at), tag)
+		var set map[int]bool
+		if e.optional {
+			var err error
+			if set, err = t.optionalSet(i, &work); err != nil {
+				return err
+			}
 		}
-		set, err := t.optionalSet(i, &work)
-		if err != nil {
-			return err
+		if set == nil {
+			return t.file.refuse("choose another target, or lock without it", "%s is not for %s, and not optional", show(e.at), tag)
 		}
 		for n := range set {
 			t.entries[n].inert = true
@@ -100,12 +103,15 @@ func (t *tree) leaveOut(tag npm.Tag) error {
 }
 
 // optionalSet is what goes with an optional package: what needs it, up to where that is optional, and
-// what nothing else needs (arborist's optional-set and gather-dep-set).
+// what nothing else needs (arborist's optional-set and gather-dep-set); nil when the project itself needs it.
 func (t *tree) optionalSet(first int, work *int) (map[int]bool, error) {
 	boundary := map[int]bool{first: true}
 	for queue := []int{first}; len(queue) > 0; queue = queue[1:] {
 		for _, d := range t.entries[queue[0]].dependents {
-			if *work++; !d.optional && !boundary[d.from] {
+			if *work++; !d.optional && t.entries[d.from].at == "" {
+				return nil, nil // the project itself needs it
+			}
+			if !d.optional && !boundary[d.from] {
 				boundary[d.from] = true
 				queue = append(queue, d.from)
 			}

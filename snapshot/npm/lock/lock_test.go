@@ -198,8 +198,9 @@ func TestRefused(t *testing.T) {
 		packages(`"node_modules/a": {"version": "1.0.0", "integrity": "sha512-x"}`):    `packages: node_modules/a: no integrity that counts: "sha512-x"`,
 		packages(pkg("a", `"name": "../b"`)):                                           `packages: node_modules/a: "../b" is not a name of a package`,
 		packages(`"node_modules/a": {"version": "../1", "integrity": "` + sumA + `"}`): `packages: node_modules/a: "../1" is not a name of a version: not like 1.2.3`,
-		packages(`"node_modules/a": {"link": true, "resolved": "a"},` + pkg("a/node_modules/b", "")): "packages: node_modules/a/node_modules/b lies in a link",
-		packages(pkg("a", `"os": ["darwin"]`)):                                                       "node_modules/a is not for linux-x64-glibc, and not optional",
+		packages(`"node_modules/a": {"link": true, "resolved": "a"},` + pkg("a/node_modules/b", "")):   "packages: node_modules/a/node_modules/b lies in a link",
+		packages(`"": {"dependencies": {"a": "1"}},` + pkg("a", `"optional": true, "os": ["darwin"]`)): "node_modules/a is not for linux-x64-glibc, and not optional",
+		packages(pkg("a", `"os": ["darwin"]`)):                                                         "node_modules/a is not for linux-x64-glibc, and not optional",
 	} {
 		r, err := Read("package-lock.json", text, tag(t, "linux-x64-glibc"))
 		var refusal *Refusal
