@@ -27,6 +27,7 @@
 //	  memory             what a build may take
 //	  pypi/…             the index, wheels, layers and views of PyPI
 //	  sandbox            one untrusted command in a container without network
+//	  npm/…              registries, tarballs as npm unpacks them, its cache
 //	  toytest            the least ecosystem there can be, for tests
 //	snapshot             the store: pool, snapshots, leases, one writer at a time
 //	  ecosystem          what a world of packages brings: its tables, its interfaces
@@ -35,6 +36,7 @@
 //	  journal            files of lines that many append to: history, usage
 //	  failpoint          steps at which tests end or hold a program
 //	  pypi/…             clients, tags, versions, markers and locks of PyPI
+//	  npm/…              names, integrity, targets and locks of npm
 //	overlay              the mounts: image, tree, private upper
 //	  attach             one session: a snapshot for a command or a container
 //	  keep               snapshots kept mounted
@@ -43,6 +45,7 @@
 //	  run, oci           around a command; in a container that a runtime creates
 //	  probe              what this host can do
 //	  pypi               virtual environments: read, made, masked
+//	  npm                where node_modules goes
 //	  overlaytest        small images, and namespaces for tests
 //	scripts              demo, benchmarks, torture, units, definitions for runtimes
 //
