@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -267,9 +268,62 @@ func TestDryAndOffline(t *testing.T) {
 func TestTargets(t *testing.T) {
 	own, err := npm.FindTargets(nil)
 	if err != nil || len(own) != 1 || own[0].Ecosystem != "npm" {
-		t.Errorf("%v, %v", own, err)
+		t.Fatalf("%v, %v", own, err)
 	}
-	if _, err := npm.FindTargets([]string{"cp311-manylinux_2_36_x86_64"}); !errors.Is(err, shared.ErrTag) {
+	if other, err := npm.FindTargets([]string{"cp311-manylinux_2_36_x86_64"}); err != nil || len(other) != 1 || other[0].Tag != own[0].Tag {
+		t.Errorf("another ecosystem's tag: %v, %v", other, err)
+	}
+	if _, err := npm.FindTargets([]string{"linux-x64-glibc", "linux-amd64-glibc"}); !errors.Is(err, shared.ErrTag) {
 		t.Error(err)
+	}
+}
+
+// What is damaged is fetched again by its digest, wherever the registry has it now; what is revoked is gone from
+// layers, environments and npm's cache.
+func TestRepairAndRevoke(t *testing.T) {
+	w := newWorld(t, left, left2, scope)
+	first, img := w.must(npmtest.Lock(t, t.TempDir(), map[string]npmtest.Package{"node_modules/left": left, "node_modules/@corp/right": scope, "node_modules/@corp/right/node_modules/left": left2}))
+	for _, o := range []snapshot.Object{{Digest: snapshot.Sum(left2.Tarball())}, {Digest: snapshot.Sum([]byte("left 2\n"))}, {Digest: snapshot.Sum([]byte("#!/usr/bin/env node\n")), Exec: true}} {
+		if err := os.Remove(filepath.Join(w.store.ObjectsDir(), o.Path())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Requests()
+	report, err := builder.Repair(t.Context(), w.cfg)
+	if err != nil || len(report.Left) > 0 {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	if log := w.Tarballs(); !slices.Equal(log, []string{"GET /left/-/left-2.0.0.tgz"}) {
+		t.Errorf("fetched %q", log)
+	}
+	found, err := check.Run(t.Context(), w.store, nil, check.Options{Full: true})
+	if err != nil || len(found.Findings) > 0 {
+		t.Errorf("%+v, %v", found, err)
+	}
+	content := func(p npmtest.Package) string {
+		return "views/npm/_cacache/content-v2/sha512/" + path.Join(p.Digest()[:2], p.Digest()[2:4], p.Digest()[4:])
+	}
+	if _, _, ok := img.Object(content(scope)); !ok {
+		t.Error("the test looks in the wrong place")
+	}
+	w.Requests()
+	r, err := builder.Revoke(t.Context(), w.cfg, snapshot.Denial{Project: "@corp+right", Reason: "test"}, false)
+	if err != nil || r.Snapshot == first.Snapshot || len(r.Environments) != 1 || len(w.Requests()) > 0 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	id, err := snapshot.ParseDigest(r.Snapshot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now, err := image.OpenSnapshot(w.store, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer now.Close()
+	if _, _, ok := now.Object(content(scope)); ok {
+		t.Error("npm's cache still has what is revoked")
+	}
+	if _, _, ok := now.Object(content(left)); !ok {
+		t.Error("npm's cache lacks what is not revoked")
 	}
 }

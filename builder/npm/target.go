@@ -4,40 +4,38 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"larder/builder"
 	"larder/snapshot"
 	"larder/snapshot/npm"
 )
 
-// FindTargets are those of tags that are npm's. Without any tags it is the host's own platform, whether
-// there is a node or not: nothing that npm unpacks depends on one.
+// FindTargets are those of tags that are npm's, all of which name an operating system first; the others are
+// other ecosystems'. Without any it is the host's own platform, whether there is a node or not: nothing
+// that npm unpacks depends on one.
 func FindTargets(tags []string) ([]builder.Target, error) {
 	var found []builder.Target
-	if len(tags) == 0 {
-		tag, ok := npm.HostTag(hostLibc())
-		if !ok {
-			return nil, builder.WithHint(fmt.Errorf("this machine is none that node runs on: %w", npm.ErrTag), "name a target with --target, such as linux-x64-glibc")
-		}
-		return []builder.Target{{Target: tag.Row()}}, nil
-	}
-	var first error
 	for _, text := range tags {
+		if !strings.HasPrefix(text, "linux-") {
+			continue
+		}
 		tag, err := npm.ParseTag(text)
 		if err != nil {
-			if first == nil {
-				first = err
-			}
-			continue // another ecosystem's
+			return nil, err
 		}
 		if !slices.ContainsFunc(found, func(t builder.Target) bool { return t.Tag == tag.String() }) {
 			found = append(found, builder.Target{Target: tag.Row()})
 		}
 	}
-	if len(found) == 0 {
-		return nil, first
+	if len(found) > 0 {
+		return found, nil
 	}
-	return found, nil
+	tag, ok := npm.HostTag(hostLibc())
+	if !ok {
+		return nil, builder.WithHint(fmt.Errorf("this machine is none that node runs on: %w", npm.ErrTag), "name a target with --target, such as linux-x64-glibc")
+	}
+	return []builder.Target{{Target: tag.Row()}}, nil
 }
 
 // hostLibc is the C library of this host's programs: musl where its loader is and glibc's is not.

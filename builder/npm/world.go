@@ -36,10 +36,13 @@ func silence(err error) error {
 	return err
 }
 
+// errNoClient is what a build says that asks no registry.
+var errNoClient = builder.Silence(errors.New("no registry is asked"))
+
 // Choose finds the version of each pin: what npm would fetch for it.
 func (w *world) Choose(ctx context.Context, project string, wishes []builder.Wish) ([]builder.Choice, error) {
 	if w.client == nil {
-		return nil, builder.Silence(errors.New("no registry is asked"))
+		return nil, errNoClient
 	}
 	versions := make([]string, len(wishes))
 	for i, wish := range wishes {
@@ -115,11 +118,17 @@ func tarballOf(a builder.Artifact) registry.Tarball {
 }
 
 func (w *world) Fetch(ctx context.Context, a builder.Artifact, to builder.Sink) error {
+	if w.client == nil {
+		return errNoClient
+	}
 	return silence(w.client.Fetch(ctx, tarballOf(a), to))
 }
 
 // Size implements builder.Estimator.
 func (w *world) Size(ctx context.Context, a builder.Artifact) (int64, error) {
+	if w.client == nil {
+		return 0, errNoClient
+	}
 	return w.client.Size(ctx, tarballOf(a))
 }
 

@@ -239,7 +239,7 @@ func findLocks(paths []string) error {
 			err = &fs.PathError{Op: "read", Path: path, Err: unix.EISDIR}
 		}
 		if err != nil {
-			return usagef("lock %q: %v", path, errors.Unwrap(err)).hint("name a pylock.toml, uv.lock, poetry.lock or requirements.txt")
+			return usagef("lock %q: %v", path, errors.Unwrap(err)).hint("name a pylock.toml, uv.lock, poetry.lock, requirements.txt or package-lock.json")
 		}
 	}
 	return nil
