@@ -22,7 +22,7 @@ func FindTargets(tags []string) ([]builder.Target, error) {
 		}
 		tag, err := npm.ParseTag(text)
 		if err != nil {
-			return nil, err
+			return nil, builder.WithHint(err, "node -p 'process.platform+\"-\"+process.arch' tells the first two words")
 		}
 		if !slices.ContainsFunc(found, func(t builder.Target) bool { return t.Tag == tag.String() }) {
 			found = append(found, builder.Target{Target: tag.Row()})

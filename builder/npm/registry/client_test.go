@@ -119,10 +119,12 @@ func TestAnswers(t *testing.T) {
 			w.Header().Set("Content-Encoding", "br")
 			fmt.Fprint(w, good)
 		}, `the encoding "br"`},
-		"half":               {plain(good[:60]), "not a registry's answer"},
-		"deep":               {plain(strings.Repeat("[", 20_000)), "not a registry's answer"},
-		"of another kind":    {plain(`{"name":"one","versions":[]}`), "not a registry's answer"},
-		"away by a redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "file:///etc/passwd", http.StatusFound) }, `scheme "file"`},
+		"half":            {plain(good[:60]), "not a registry's answer"},
+		"deep":            {plain(strings.Repeat("[", 20_000)), "not a registry's answer"},
+		"of another kind": {plain(`{"name":"one","versions":[]}`), "not a registry's answer"},
+		"away by a redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
+		}, `scheme "file"`},
 	} {
 		r.Fault("/one", a.answer)
 		_, errs, err := client(t, c, registry.Options{MaxPackument: 1 << 16}).Releases(t.Context(), "one", []string{"1.0.0"})

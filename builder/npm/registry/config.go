@@ -199,7 +199,7 @@ func (s settings) logins(c *Config, plain map[string]bool) error {
 		case "username":
 			password, err := base64.StdEncoding.DecodeString(s[key[:at]+":_password"])
 			if err != nil {
-				return fmt.Errorf("%w: the _password of %s is not base64", ErrConfig, s[key])
+				return fetch.Hinted(fmt.Errorf("%w: the _password of user %.100q is not base64", ErrConfig, s[key]), "npm login writes it anew")
 			}
 			header = "Basic " + base64.StdEncoding.EncodeToString([]byte(s[key]+":"+string(password)))
 		case "certfile":
@@ -212,7 +212,7 @@ func (s settings) logins(c *Config, plain map[string]bool) error {
 			continue
 		}
 		if strings.ContainsAny(header, "\r\n") {
-			return fmt.Errorf("%w: the login %s is of more than one line", ErrConfig, key[at+1:])
+			return fetch.Hinted(fmt.Errorf("%w: %s is of more than one line", ErrConfig, key[at+1:]), "npm login writes it anew")
 		}
 		for _, scheme := range []string{"https", "http"} {
 			u, err := url.Parse(scheme + ":" + key[:at])
