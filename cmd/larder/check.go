@@ -53,6 +53,7 @@ type checked struct {
 	Merged  bool      `json:"merged"`   // the build merged it: it is mounted as one layer
 	// Built is what --built would have to be, for more of it to be stocked; nil: nothing more would be.
 	Built  *snapshot.Built `json:"built"`
+	unmade bool            // it is mounted whole or not at all, and no build merged it
 	advice string
 }
 
@@ -162,35 +163,38 @@ func checkLocks(e ecosystem.Ecosystem, in snapshot.Paths, locks []string, t snap
 	if found.Trust > built {
 		r.Built = &found.Trust
 	}
-	provided := found.Provided(want)
-	for _, p := range want.Pins {
+	r.unmade = len(want.Places) > 0 && !r.Merged
+	for _, p := range want.Pins { // a project may be there in several versions
 		row := project{p.Name, p.Version}
-		if slices.Contains(provided, p.Name) {
-			r.Stocked = append(r.Stocked, row)
-		} else {
+		if slices.ContainsFunc(found.Missing, func(m snapshot.Pin) bool { return m.Name == p.Name && m.Version == p.Version }) {
 			r.Lacking = append(r.Lacking, row)
+		} else {
+			r.Stocked = append(r.Stocked, row)
 		}
 	}
 	return r, nil
 }
 
 func printChecked(c *cli.Context, id snapshot.ID, locks []string, all []checked) error {
-	lacks, advice := 0, ""
+	lacks, unmade, advice := 0, false, ""
 	for _, r := range all {
-		lacks, advice = lacks+len(r.Lacking), cmp.Or(advice, r.advice)
+		lacks, unmade, advice = lacks+len(r.Lacking), unmade || r.unmade, cmp.Or(advice, r.advice)
 	}
 	if jsonWanted(c) {
 		if err := printJSON(c, struct {
 			Snapshot snapshot.ID `json:"snapshot"`
 			Complete bool        `json:"complete"`
 			Targets  []checked   `json:"targets"`
-		}{id, lacks == 0, all}); err != nil || lacks == 0 {
+		}{id, lacks == 0 && !unmade, all}); err != nil || lacks == 0 && !unmade {
 			return err
 		}
 		return statusError(exitSkips) // one document, which says it all
 	}
 	for _, r := range all {
 		printOneChecked(c.App.Writer, r)
+	}
+	if unmade {
+		return &lacking{fmt.Sprintf("snapshot %s has no environment of %s", id.Short(), strings.Join(locks, ", ")), "larder build --lock makes one"}
 	}
 	if lacks == 0 {
 		return nil
@@ -201,8 +205,11 @@ func printChecked(c *cli.Context, id snapshot.ID, locks []string, all []checked)
 
 func printOneChecked(out io.Writer, r checked) {
 	how := "stacked"
-	if r.Merged {
+	switch {
+	case r.Merged:
 		how = "merged"
+	case r.unmade:
+		how = "not merged"
 	}
 	fmt.Fprintf(out, "%s: %d of %d stocked, %s\n", r.Target, len(r.Stocked), len(r.Stocked)+len(r.Lacking), how)
 	for _, p := range r.Lacking {
