@@ -61,6 +61,9 @@ func (t *Tree) Assemble(dst string, parts []Part, own []Own) error {
 			if stays != last || stays && w.lacks(to) {
 				continue
 			}
+			if len(o.Link) > maxTarget || strings.IndexByte(o.Link, 0) >= 0 {
+				return refuse(o.Path, "its link target is too long or holds NUL")
+			}
 			if err := w.put(o.Path, node{object: o.Object, size: o.Size, target: o.Link, mtime: snapshot.Epoch}); err != nil {
 				return err
 			}

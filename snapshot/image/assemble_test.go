@@ -64,6 +64,7 @@ func TestAssemble(t *testing.T) {
 		"outside":               tree.Assemble("e/y", []Part{{"../a", "l/1"}}, nil),
 		"below a file":          tree.Assemble("e/y", []Part{{"a", "l/1"}, {"a/f/x", "l/2"}}, nil),
 		"own below a file":      tree.Assemble("e/y", []Part{{"a", "l/1"}}, []Own{{Path: "a/f/x", Link: "/"}}),
+		"a link with NUL":       tree.Assemble("e/y", nil, []Own{{Path: "a", Link: "../../\x00"}}),
 		"at no path":            tree.Assemble("e//y", nil, nil),
 		"in an assembled one":   tree.Assemble("e/x/y", nil, nil),
 		"a file in it":          tree.File("e/x/new", one, 3, 1),

@@ -7,8 +7,8 @@ import (
 	"larder/snapshot/npm"
 )
 
-// maxWork bounds the steps of finding what an optional package takes with it: a real lock needs a few
-// thousand.
+// maxWork bounds the steps of finding what names lead to, and what an optional package takes with it: a
+// real lock needs a few thousand.
 const maxWork = 20_000_000
 
 // connect finds what each name that a package asks for leads to, as node does: the nearest
@@ -26,7 +26,9 @@ func (t *tree) connect() error {
 	for i := range t.entries {
 		for k := range t.entries[i].edges {
 			g := &t.entries[i].edges[k]
-			g.to = t.find(i, g.name)
+			if g.to = t.find(i, g.name); t.work > maxWork {
+				return t.entangled()
+			}
 			if g.to >= 0 {
 				to := &t.entries[g.to]
 				to.dependents = append(to.dependents, dependent{i, g.optional})
@@ -61,6 +63,7 @@ func (t *tree) find(from int, name string) int {
 		if from >= 0 && t.entries[from].at != "" {
 			at = t.entries[from].at + "/" + at
 		}
+		t.work += 1 + len(at)/64
 		if i, ok := t.at[at]; ok {
 			return i
 		}
@@ -74,7 +77,6 @@ func (t *tree) find(from int, name string) int {
 // leaveOut marks what a target has no use for: optional packages for other platforms, what only they need,
 // and what lies in any of these. What is not optional has to fit.
 func (t *tree) leaveOut(tag npm.Tag) error {
-	work := 0
 	for i := range t.entries {
 		e := &t.entries[i]
 		if !e.installed || e.link || e.inert || e.fits(tag) {
@@ -83,7 +85,7 @@ func (t *tree) leaveOut(tag npm.Tag) error {
 		var set map[int]bool
 		if e.optional {
 			var err error
-			if set, err = t.optionalSet(i, &work); err != nil {
+			if set, err = t.optionalSet(i); err != nil {
 				return err
 			}
 		}
@@ -104,11 +106,11 @@ func (t *tree) leaveOut(tag npm.Tag) error {
 
 // optionalSet is what goes with an optional package: what needs it, up to where that is optional, and
 // what nothing else needs (arborist's optional-set and gather-dep-set); nil when the project itself needs it.
-func (t *tree) optionalSet(first int, work *int) (map[int]bool, error) {
+func (t *tree) optionalSet(first int) (map[int]bool, error) {
 	boundary := map[int]bool{first: true}
 	for queue := []int{first}; len(queue) > 0; queue = queue[1:] {
 		for _, d := range t.entries[queue[0]].dependents {
-			if *work++; !d.optional && t.entries[d.from].at == "" {
+			if t.work++; !d.optional && t.entries[d.from].at == "" {
 				return nil, nil // the project itself needs it
 			}
 			if !d.optional && !boundary[d.from] {
@@ -124,17 +126,17 @@ func (t *tree) optionalSet(first int, work *int) (map[int]bool, error) {
 	counts := func(from, to int) bool { return !boundary[to] && !t.entries[from].inert }
 	for ; len(queue) > 0; queue = queue[1:] {
 		for _, g := range t.entries[queue[0]].edges {
-			if *work++; g.to >= 0 && counts(queue[0], g.to) && !set[g.to] {
+			if t.work++; g.to >= 0 && counts(queue[0], g.to) && !set[g.to] {
 				set[g.to] = true
 				queue = append(queue, g.to)
 			}
 		}
 	}
-	for changed := true; changed && *work <= maxWork; {
+	for changed := true; changed && t.work <= maxWork; {
 		changed = false
 		for i := range set {
 			for _, d := range t.entries[i].dependents {
-				if *work++; !set[d.from] && counts(d.from, i) {
+				if t.work++; !set[d.from] && counts(d.from, i) {
 					delete(set, i)
 					changed = true
 					break
@@ -142,8 +144,12 @@ func (t *tree) optionalSet(first int, work *int) (map[int]bool, error) {
 			}
 		}
 	}
-	if *work > maxWork {
-		return nil, t.file.refuse(remake, "its optional packages are too entangled")
+	if t.work > maxWork {
+		return nil, t.entangled()
 	}
 	return set, nil
+}
+
+func (t *tree) entangled() error {
+	return t.file.refuse(remake, "its packages are too entangled")
 }

@@ -11,7 +11,7 @@ import (
 // The bounds of what is read. The largest lock seen has 3 MB and is 6 deep.
 const (
 	maxDepth  = 64
-	maxValues = 4_000_000
+	maxValues = 1_000_000
 )
 
 // value is JSON as it was written: members keep their order, and numbers their digits.

@@ -91,6 +91,7 @@ type tree struct {
 	indent  string
 	entries []entry        // in its order
 	at      map[string]int // by location
+	work    int            // steps that were done
 }
 
 func (t *tree) read(text string) (err error) {

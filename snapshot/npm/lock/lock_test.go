@@ -226,6 +226,25 @@ func TestLarge(t *testing.T) {
 	if err != nil && !errors.Is(err, ErrRefused) {
 		t.Error(err)
 	}
+
+	// Names that are looked for through hundreds of levels.
+	b.Reset()
+	for i := range 500_000 {
+		fmt.Fprintf(&b, `"x%d":"",`, i)
+	}
+	deep := strings.Repeat("a/node_modules/", 190) + "a"
+	_, err = Read("package-lock.json", packages(pkg(deep, `"dependencies": {`+b.String()+`"a": "1"}`)), tag(t, "linux-x64-glibc"))
+	if !errors.Is(err, ErrRefused) {
+		t.Error(err)
+	}
+	for text, want := range map[string]string{
+		"[" + strings.Repeat("1,", maxValues) + "1]":                               "more than 1000000 values",
+		packages(strings.Repeat(`"node_modules/a": {},`, maxEntries+1) + `"": {}`): "more than 100000 packages",
+	} {
+		if _, err := Read("package-lock.json", text, tag(t, "linux-x64-glibc")); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
 }
 
 func TestLocks(t *testing.T) {
