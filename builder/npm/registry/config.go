@@ -76,9 +76,11 @@ func fromNPM(ctx context.Context, npm string, environ []string) (Config, error) 
 			return Config{}, err
 		}
 	}
-	// What npm says of all that it tells is the last word: it has defaults, too.
+	// What npm says is the last word: it has defaults, too. Of logins it says nothing that counts.
 	for key, value := range told {
-		s[key] = value
+		if !strings.HasPrefix(key, "//") {
+			s[key] = value
+		}
 	}
 	return s.config(getenv)
 }
@@ -133,15 +135,26 @@ func (s settings) config(getenv func(string) (string, bool)) (Config, error) {
 		}
 	}
 	plain := map[string]bool{} // hosts whose registries are asked by http
-	for _, raw := range c.roots() {
-		u, err := parseRegistry(raw)
+	check := func(raw *string) error {
+		u, err := parseRegistry(*raw)
 		if err != nil {
-			return Config{}, err
+			return err
 		}
+		*raw = u.String() // without a user
 		plain[u.Host] = plain[u.Host] || u.Scheme == "http"
 		if s["strict-ssl"] == "false" {
 			c.TrustedHosts = append(c.TrustedHosts, u.Host)
 		}
+		return nil
+	}
+	if err := check(&c.Registry); err != nil {
+		return Config{}, err
+	}
+	for scope, raw := range c.Scopes {
+		if err := check(&raw); err != nil {
+			return Config{}, err
+		}
+		c.Scopes[scope] = raw
 	}
 	if s["cafile"] != "" {
 		c.CABundles = []string{s["cafile"]}
@@ -158,80 +171,75 @@ func (s settings) config(getenv func(string) (string, bool)) (Config, error) {
 	return c, s.logins(&c, plain)
 }
 
-// roots are the addresses of all registries, always in one order.
-func (c Config) roots() []string {
-	roots := []string{c.Registry}
-	for _, raw := range c.Scopes {
-		roots = append(roots, raw)
-	}
-	slices.Sort(roots)
-	return slices.Compact(roots)
-}
-
 // proxy is npm's own choice before the environment's.
 func (s settings) proxy(getenv func(string) (string, bool)) fetch.Proxy {
 	own := map[string]string{
 		"HTTPS_PROXY": cmp.Or(s["https-proxy"], s["proxy"]), "HTTP_PROXY": cmp.Or(s["proxy"], s["http-proxy"]), "NO_PROXY": s["noproxy"],
 	}
 	return fetch.ProxyFromEnvironment(func(name string) string {
-		if v := own[strings.ToUpper(name)]; v != "" && v != "null" {
+		switch v := own[strings.ToUpper(name)]; v {
+		case "false":
+			return ""
+		case "", "null":
+			v, _ = getenv(name)
+			return v
+		default:
 			return v
 		}
-		v, _ := getenv(name)
-		return v
 	})
 }
 
 // logins takes what is set for addresses: "//host/path/:_authToken". They have no scheme: it is https,
-// and http too where a registry of the host is asked so.
+// and http too where a registry of the host is asked so. Of several for one address the first kind counts.
 func (s settings) logins(c *Config, plain map[string]bool) error {
-	for _, key := range sortedKeys(s) {
-		at := strings.LastIndex(key, ":")
-		if !strings.HasPrefix(key, "//") || at < 0 {
-			continue
-		}
-		var header string
-		switch key[at+1:] {
-		case "_authToken":
-			header = "Bearer " + s[key]
-		case "_auth":
-			header = "Basic " + s[key]
-		case "username":
-			password, err := base64.StdEncoding.DecodeString(s[key[:at]+":_password"])
+	for _, kind := range []string{"_authToken", "_auth", "username", "certfile"} {
+		for key, value := range s {
+			at, is := strings.CutSuffix(key, ":"+kind)
+			if !is || !strings.HasPrefix(at, "//") {
+				continue
+			}
+			if kind == "certfile" {
+				if s[at+":keyfile"] != value || c.ClientCert != "" && c.ClientCert != value {
+					return fetch.Hinted(fmt.Errorf("%w: a client's certificate and its key are in different files, or for each registry another", ErrConfig), "put both into one file, and name that with certfile and keyfile")
+				}
+				c.ClientCert = value
+				continue
+			}
+			header, err := s.header(kind, at, value)
 			if err != nil {
-				return fetch.Hinted(fmt.Errorf("%w: the _password of user %.100q is not base64", ErrConfig, s[key]), "npm login writes it anew")
+				return fetch.Hinted(fmt.Errorf("%w: %w", ErrConfig, err), "npm login writes it anew")
 			}
-			header = "Basic " + base64.StdEncoding.EncodeToString([]byte(s[key]+":"+string(password)))
-		case "certfile":
-			if s[key[:at]+":keyfile"] != s[key] || c.ClientCert != "" && c.ClientCert != s[key] {
-				return fetch.Hinted(fmt.Errorf("%w: a client's certificate and its key are in different files, or for each registry another", ErrConfig), "put both into one file, and name that with certfile and keyfile")
-			}
-			c.ClientCert = s[key]
-			continue
-		default:
-			continue
-		}
-		if strings.ContainsAny(header, "\r\n") {
-			return fetch.Hinted(fmt.Errorf("%w: %s is of more than one line", ErrConfig, key[at+1:]), "npm login writes it anew")
-		}
-		for _, scheme := range []string{"https", "http"} {
-			u, err := url.Parse(scheme + ":" + key[:at])
-			if err == nil && (scheme == "https" || plain[u.Host]) {
-				c.Credentials.AddBelow(u, header)
+			for _, scheme := range []string{"https", "http"} {
+				u, err := url.Parse(scheme + ":" + at)
+				if err == nil && header != "" && (scheme == "https" || plain[u.Host]) {
+					c.Credentials.AddBelow(u, header)
+				}
 			}
 		}
 	}
 	return nil
 }
 
-func sortedKeys(s settings) []string {
-	keys := make([]string, 0, len(s))
-	for key := range s {
-		keys = append(keys, key)
+// header is what a login is sent as; "" is none.
+func (s settings) header(kind, at, value string) (string, error) {
+	if strings.ContainsAny(value, "\r\n") {
+		return "", fmt.Errorf("a %s is of more than one line", kind)
 	}
-	slices.Sort(keys) // "_auth" before "_authToken": the first stays
-	slices.Reverse(keys)
-	return keys
+	switch kind {
+	case "_authToken":
+		return "Bearer " + value, nil
+	case "_auth":
+		return "Basic " + value, nil
+	}
+	encoded, is := s[at+":_password"]
+	if !is {
+		return "", nil
+	}
+	password, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return "", fmt.Errorf("the _password of user %.100q is not base64", value)
+	}
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(value+":"+string(password))), nil
 }
 
 // parseRegistry checks the address of a registry. A user in it counts for nothing, as with npm.

@@ -80,6 +80,11 @@ func TestWithoutNPM(t *testing.T) {
 	if c, err := h.config("", "npm_config_userconfig="+other); err != nil || c.Registry != "https://other.example/" {
 		t.Errorf("%+v, %v", c, err)
 	}
+	// A token goes before a user, and a user in an address counts for nothing and is not shown.
+	both := newHost(t, "registry=https://u:s3cret@b.example/\nproxy=false\n//b.example/:username=bob\n//b.example/:_password=cHc=\n//b.example/:_authToken=first\n//c.example/:username=alone\n")
+	if c, err := both.config("", "HTTP_PROXY=http://p.example/"); err != nil || header(t, c, "https://b.example/") != "Bearer first" || header(t, c, "https://c.example/") != "" || strings.Contains(fmt.Sprint(c), "s3cret") {
+		t.Errorf("%+v, %v", c, err)
+	}
 	var hint interface{ Hint() string }
 	if _, err := newHost(t, "").config(""); !errors.Is(err, ErrConfig) || !errors.As(err, &hint) || !strings.Contains(hint.Hint(), "npm_config_registry") {
 		t.Errorf("%v", err)
