@@ -136,11 +136,14 @@ func (w *world) Size(ctx context.Context, a builder.Artifact) (int64, error) {
 // typescript, esbuild and what they need, made layers of 47 MB.
 const unpackedPercent = 410
 
-func (w *world) Disk(size int64, layers, _ int) int64 {
+var _ builder.Estimator = (*world)(nil)
+
+// Disk implements builder.Estimator.
+func (w *world) Disk(a builder.Artifact, layers, _ int) int64 {
 	if layers > 0 {
-		return size + size*unpackedPercent/100
+		return a.Size + a.Size*unpackedPercent/100
 	}
-	return size
+	return a.Size
 }
 
 func (w *world) Reuse(it *builder.Item, row snapshot.ManifestArtifact) bool {
