@@ -73,7 +73,10 @@ func TestToyPlaced(t *testing.T) {
 
 	// What a manifest says is enough to make them again, for repair and without one of the packages.
 	cfg := toy.config()
-	object, _, _ := img.Object(snapshot.MergedPath(m.Environments[0].ID) + "/p/one/a.txt")
+	object, _, ok := img.Object(env + "/p/one/a.txt")
+	if !ok {
+		t.Fatal("the first environment is not in the second snapshot")
+	}
 	path := filepath.Join(toy.store.ObjectsDir(), object.Path())
 	if err := errors.Join(os.Chmod(path, 0o644), os.WriteFile(path, []byte("bad\n"), 0o644), os.Chmod(path, 0o444)); err != nil {
 		t.Fatal(err)
@@ -103,5 +106,35 @@ func TestToyPlaced(t *testing.T) {
 	}
 	if len(toy.warnings) > 0 {
 		t.Errorf("%q", toy.warnings)
+	}
+}
+
+// An environment whose own file is damaged cannot be made again without its lock, and is named; with the lock
+// it can.
+func TestToyPlacedDamaged(t *testing.T) {
+	toy := newToy(t)
+	line := strings.TrimSuffix(toytest.Pack(t, toy.index, "one", "1.0", map[string]string{"a.txt": "one\n"}), "\n") + " in:one\n"
+	other := toytest.Pack(t, toy.index, "two", "1.0", map[string]string{"b.txt": "two\n"})
+	lock, gone := toy.lock(line), toy.lock(other)
+	img := toy.open(toy.must(lock, gone))
+	m, err := img.Manifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := slices.IndexFunc(m.Environments, func(e snapshot.ManifestEnvironment) bool { return len(e.Own) > 0 })
+	object, _, _ := img.Object(snapshot.MergedPath(m.Environments[at].ID) + "/LOCK")
+	path := filepath.Join(toy.store.ObjectsDir(), object.Path())
+	if err := errors.Join(os.Chmod(path, 0o644), os.WriteFile(path, []byte(strings.Repeat("x", len(line))), 0o644), os.Chmod(path, 0o444)); err != nil {
+		t.Fatal(err)
+	}
+	r, err := builder.Revoke(t.Context(), toy.config(), snapshot.Denial{Project: "two"}, false)
+	if err != nil || len(r.Environments) != 2 || !strings.Contains(r.Environments[0], "toy.lock for toy: its own file LOCK is damaged: larder build --lock makes it anew") {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if _, err := toy.build(lock); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(path); err != nil || string(b) != line {
+		t.Errorf("%q, %v", b, err)
 	}
 }
