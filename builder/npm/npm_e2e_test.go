@@ -16,6 +16,7 @@ import (
 	"larder/builder"
 	"larder/builder/npm"
 	"larder/builder/npm/npmtest"
+	"larder/snapshot"
 	"larder/snapshot/image"
 )
 
@@ -105,7 +106,7 @@ func tree(t *testing.T, fsys fs.FS) []string {
 		default:
 			text, err = fs.ReadFile(fsys, name)
 		}
-		lines = append(lines, fmt.Sprintf("%s %v %x", name, info.Mode(), text[:min(len(text), 4000)]))
+		lines = append(lines, fmt.Sprintf("%s %v %s %.80q", name, info.Mode(), snapshot.Sum(text), text))
 		return err
 	})
 	if err != nil {
