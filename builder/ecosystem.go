@@ -17,6 +17,9 @@ type Ecosystem struct {
 	Writers             []View // of its views
 	Installer           string // project of its own installer, stocked wherever layers are; "" is none
 
+	// Owns says whether a tag that people name is one of its targets, as far as its form tells; nil: all are that
+	// nobody else owns.
+	Owns func(tag string) bool
 	// Targets resolves the tags that people name; none stands for what the host has. The programs, by
 	// tag, are those to take where they are still what they were.
 	Targets func(ctx context.Context, tags []string, programs map[string]string) ([]Target, error)
@@ -264,15 +267,18 @@ func ViewNames() (names []string) {
 }
 
 // FindTargets resolves target tags for the ecosystems of locks, and for the ranking's when ranked.
-// Without any, an ecosystem has those of its own among had, with their programs, else what the host has.
+// Without one of its own, an ecosystem has those among had, with their programs, else what the host has. A tag
+// that none owns is the first's to refuse.
 func FindTargets(ctx context.Context, locks []string, ranked bool, tags []string, had []Target) ([]Target, error) {
 	var all []Target
+	first := true
 	for i, e := range registered {
 		mine := slices.ContainsFunc(locks, func(path string) bool { return ecosystem.ForLock(rows(registered), path) == i })
 		if !mine && (i > 0 || !ranked && len(locks) > 0) {
 			continue
 		}
-		wanted, programs := tags, map[string]string{}
+		wanted, programs := ofOwner(tags, i, first), map[string]string{}
+		first = false
 		for _, t := range had {
 			if len(tags) == 0 && t.Ecosystem == e.Name {
 				wanted, programs[t.Tag] = append(wanted, t.Tag), t.Program
@@ -285,6 +291,14 @@ func FindTargets(ctx context.Context, locks []string, ranked bool, tags []string
 		all = append(all, found...)
 	}
 	return all, nil
+}
+
+// ofOwner are the tags of the ecosystem at a place, and those that none owns where they are its, too.
+func ofOwner(tags []string, at int, orphans bool) []string {
+	return slices.DeleteFunc(slices.Clone(tags), func(tag string) bool {
+		owner := slices.IndexFunc(registered, func(e Ecosystem) bool { return e.Owns != nil && e.Owns(tag) })
+		return owner != at && (owner >= 0 || !orphans)
+	})
 }
 
 // rows are what all else knows of ecosystems.

@@ -3,6 +3,7 @@ package npm
 import (
 	"context"
 	"path/filepath"
+	"strings"
 
 	"larder/builder"
 	"larder/builder/fetch"
@@ -20,6 +21,7 @@ func ecosystem(configure func(context.Context) (registry.Config, error)) builder
 	row.Locks = lock.Locks
 	return builder.Ecosystem{
 		Ecosystem: row, Writers: views, Digest: digestOf,
+		Owns: func(tag string) bool { return strings.HasPrefix(tag, "linux-") },
 		Targets: func(_ context.Context, tags []string, _ map[string]string) ([]builder.Target, error) {
 			return FindTargets(tags)
 		},

@@ -4,22 +4,17 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"larder/builder"
 	"larder/snapshot"
 	"larder/snapshot/npm"
 )
 
-// FindTargets are those of tags that are npm's, all of which name an operating system first; the others are
-// other ecosystems'. Without any it is the host's own platform, whether there is a node or not: nothing
+// FindTargets resolves tags. Without any it is the host's own platform, whether there is a node or not: nothing
 // that npm unpacks depends on one.
 func FindTargets(tags []string) ([]builder.Target, error) {
 	var found []builder.Target
 	for _, text := range tags {
-		if !strings.HasPrefix(text, "linux-") {
-			continue
-		}
 		tag, err := npm.ParseTag(text)
 		if err != nil {
 			return nil, builder.WithHint(err, "node -p 'process.platform+\"-\"+process.arch' tells the first two words")

@@ -21,6 +21,7 @@ type opener = func(context.Context, builder.Config) (client *index.Client, close
 func ecosystem(open opener) builder.Ecosystem {
 	return builder.Ecosystem{
 		Ecosystem: pypi.Ecosystem, Writers: view.All, Installer: "pip",
+		Owns: owns,
 		Targets: func(ctx context.Context, tags []string, programs map[string]string) ([]builder.Target, error) {
 			found, err := FindTargets(ctx, tags, programs)
 			all := make([]builder.Target, len(found))

@@ -83,6 +83,12 @@ func FindTargets(ctx context.Context, wanted []string, programs map[string]strin
 	return targets, nil
 }
 
+// owns says whether a word is a wheel tag, or a Python.
+func owns(word string) bool {
+	_, err := pypi.ParseTag(word)
+	return err == nil || word != "" && word[0] >= '0' && word[0] <= '9'
+}
+
 // tagOf is the tag of a Python on this host: its own where it is installed, else with the platform of
 // python3. Any other word is a tag itself.
 func tagOf(ctx context.Context, word string) (string, error) {
