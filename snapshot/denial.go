@@ -13,9 +13,10 @@ import (
 // Denial names what may not be stocked: a project, one version of it, or one artifact. It is kept
 // until it is taken back.
 type Denial struct {
-	Project string `json:"project,omitempty"`
-	Version string `json:"version,omitempty"` // "" is every version
-	SHA256  Digest `json:"sha256,omitzero"`   // of an artifact; then the others are empty
+	Ecosystem string `json:"ecosystem,omitempty"` // "" is every one that has such a project
+	Project   string `json:"project,omitempty"`
+	Version   string `json:"version,omitempty"` // "" is every version
+	SHA256    Digest `json:"sha256,omitzero"`   // of an artifact; then the others are empty
 
 	Reason string    `json:"reason,omitempty"`
 	Time   time.Time `json:"time"`
@@ -26,6 +27,8 @@ func (d Denial) Name() string {
 	switch {
 	case !d.SHA256.IsZero():
 		return d.SHA256.String()
+	case d.Ecosystem != "":
+		return PackageURL(d.Ecosystem, d.Project, d.Version)
 	case d.Version != "":
 		return d.Project + "==" + d.Version
 	}
@@ -40,10 +43,16 @@ func (d Denial) String() string {
 	return d.Name() + " (" + d.Reason + ")"
 }
 
-// ParseDenial reads PROJECT, PROJECT==VERSION or the SHA-256 of an artifact.
+// ParseDenial reads PROJECT, PROJECT==VERSION, a package url or the SHA-256 of an artifact.
 func ParseDenial(text string) (d Denial, err error) {
 	if d.SHA256, err = ParseDigest(strings.ToLower(text)); err == nil {
 		return d, nil
+	}
+	if IsPackageURL(text) {
+		if d.Ecosystem, d.Project, d.Version, err = ParsePackageURL(text); err == nil && (!isPlainName(d.Project) || d.Version != "" && !isPlainName(d.Version)) {
+			err = fmt.Errorf("%q names no package that could be stocked", clip(text))
+		}
+		return d, err
 	}
 	project, version, exact := strings.Cut(text, "==")
 	d = Denial{Project: strings.TrimSpace(project), Version: strings.TrimSpace(version)}

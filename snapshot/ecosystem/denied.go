@@ -15,7 +15,7 @@ func Denied(all []snapshot.Denial, ecosystem, project, version string, digests .
 			if slices.Contains(digests, d.SHA256.String()) {
 				return &all[i]
 			}
-		case Normalize(ecosystem, d.Project) != project:
+		case d.Ecosystem != "" && d.Ecosystem != ecosystem, Normalize(ecosystem, d.Project) != project:
 		case d.Version == "" || sameVersion(ecosystem, d.Version, version):
 			return &all[i]
 		}

@@ -35,6 +35,7 @@ type Ecosystem struct {
 	Views    []string // views of no client, such as a static index
 
 	Normalize func(project string) string // of what people write; nil where names have one spelling
+	Package   func(project string) string // what people call a project of a snapshot; nil where that is its spelling
 	// SameVersion says whether two spellings are one version; nil where each has one.
 	SameVersion func(a, b string) bool
 
@@ -258,6 +259,22 @@ func Normalize(name, project string) string {
 		return e.Normalize(project)
 	}
 	return project
+}
+
+// Shown is a project as people are shown it, in a version if one is given. Of the first ecosystem of this
+// program, which is meant where none is said, it is the bare name, and sep goes before the version; of
+// others it is the package url.
+func Shown(name, project, sep, version string) string {
+	if len(registered) > 0 && name != "" && name != registered[0].Name {
+		if e, ok := Find(name); ok && e.Package != nil {
+			project = e.Package(project)
+		}
+		return snapshot.PackageURL(name, project, version)
+	}
+	if version == "" {
+		return project
+	}
+	return project + sep + version
 }
 
 // Noun is what the people of an ecosystem call its artifacts.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"larder/snapshot"
+	"larder/snapshot/ecosystem"
 )
 
 // Change is one difference between two snapshots. What is "" is not in that snapshot.
@@ -19,7 +20,8 @@ type Change struct {
 	To   string `json:"to"`
 }
 
-// Artifacts compares two manifests by project: the versions each has.
+// Artifacts compares two manifests by project, named as people are shown it: two ecosystems may have one
+// of the same name. The versions are those that each has.
 func Artifacts(a, b *snapshot.Manifest) []Change {
 	from, to := versions(a), versions(b)
 	return changes(from, to)
@@ -34,8 +36,9 @@ func versions(m *snapshot.Manifest) map[string]string {
 		if b := w.Built; b != nil {
 			version += fmt.Sprintf(" (built by %s, %s)", b.Recipe.Short(), b.Kind)
 		}
-		if !slices.Contains(list[w.Project], version) {
-			list[w.Project] = append(list[w.Project], version)
+		name := ecosystem.Shown(w.Ecosystem, w.Project, "", "")
+		if !slices.Contains(list[name], version) {
+			list[name] = append(list[name], version)
 		}
 	}
 	out := make(map[string]string, len(list))
