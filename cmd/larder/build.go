@@ -99,11 +99,11 @@ func runBuild(c *cli.Context) error {
 	if report.Changes != nil {
 		sayChanges(c, report, ranks(c))
 	}
-	show := printReport
+	show := func() error { return printReport(c, report, nounFor(report.Targets, b.Targets)) }
 	if jsonWanted(c) {
-		show = func(c *cli.Context, r *builder.Report) error { return printJSON(c, r) }
+		show = func() error { return printJSON(c, report) }
 	}
-	if perr := show(c, report); perr != nil {
+	if perr := show(); perr != nil {
 		return perr
 	}
 	return err

@@ -16,13 +16,14 @@ import (
 	"larder/builder"
 )
 
-func printReport(c *cli.Context, r *builder.Report) error {
+// printReport says what was built; noun is what its people call an artifact of it.
+func printReport(c *cli.Context, r *builder.Report, noun string) error {
 	printSkips(os.Stderr, r.Skipped)
 	if c.Bool("dry-run") {
-		return printPlan(c.App.Writer, r)
+		return printPlan(c.App.Writer, r, noun)
 	}
-	_, err := fmt.Fprintf(c.App.Writer, "snapshot %s\nfor %s\n%s: %d wheels, %d layers, %d files of %s; %s fetched, %s reused, %d skipped, %.1f s\n",
-		r.Snapshot, strings.Join(r.Targets, ", "), stateOf(r), r.Wheels, r.Layers, r.Objects, humanize.Bytes(uint64(r.Bytes)),
+	_, err := fmt.Fprintf(c.App.Writer, "snapshot %s\nfor %s\n%s: %d %ss, %d layers, %d files of %s; %s fetched, %s reused, %d skipped, %.1f s\n",
+		r.Snapshot, strings.Join(r.Targets, ", "), stateOf(r), r.Wheels, noun, r.Layers, r.Objects, humanize.Bytes(uint64(r.Bytes)),
 		humanize.Bytes(uint64(r.FetchedBytes)), humanize.Bytes(uint64(r.ReusedBytes)), len(r.Skipped), r.Seconds["total"])
 	return err
 }
@@ -92,7 +93,7 @@ func undo(r *builder.Report, from string, ranked bool) string {
 }
 
 // printPlan lists what a dry run would stock, the largest first.
-func printPlan(out io.Writer, r *builder.Report) error {
+func printPlan(out io.Writer, r *builder.Report, noun string) error {
 	tw := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, p := range r.Plan {
 		size, state := "?", ""
@@ -104,7 +105,7 @@ func printPlan(out io.Writer, r *builder.Report) error {
 		}
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\n", size, p.Filename, p.Target, state)
 	}
-	fmt.Fprintf(tw, "%s\t%d wheels, %s to fetch\n", humanize.Bytes(uint64(r.Bytes)), r.Wheels, humanize.Bytes(uint64(r.FetchedBytes)))
+	fmt.Fprintf(tw, "%s\t%d %ss, %s to fetch\n", humanize.Bytes(uint64(r.Bytes)), r.Wheels, noun, humanize.Bytes(uint64(r.FetchedBytes)))
 	if err := tw.Flush(); err != nil {
 		return err
 	}

@@ -101,7 +101,7 @@ func runCheck(c *cli.Context) error {
 			return err
 		}
 	}
-	return printChecked(c, id, locks, all)
+	return printChecked(c, world, id, locks, all)
 }
 
 // checkTargets are the targets to look at: those that were named, else this host's own, else all.
@@ -175,7 +175,7 @@ func checkLocks(e ecosystem.Ecosystem, in snapshot.Paths, locks []string, t snap
 	return r, nil
 }
 
-func printChecked(c *cli.Context, id snapshot.ID, locks []string, all []checked) error {
+func printChecked(c *cli.Context, world ecosystem.Ecosystem, id snapshot.ID, locks []string, all []checked) error {
 	lacks, unmade, advice := 0, false, ""
 	for _, r := range all {
 		lacks, unmade, advice = lacks+len(r.Lacking), unmade || r.unmade, cmp.Or(advice, r.advice)
@@ -191,7 +191,7 @@ func printChecked(c *cli.Context, id snapshot.ID, locks []string, all []checked)
 		return statusError(exitSkips) // one document, which says it all
 	}
 	for _, r := range all {
-		printOneChecked(c.App.Writer, r)
+		printOneChecked(c.App.Writer, world, r)
 	}
 	if unmade {
 		return &lacking{fmt.Sprintf("snapshot %s has no environment of %s", id.Short(), strings.Join(locks, ", ")), "larder build --lock makes one"}
@@ -203,7 +203,7 @@ func printChecked(c *cli.Context, id snapshot.ID, locks []string, all []checked)
 		cmp.Or(advice, "larder build --lock stocks what a lock names; larder run -r LOCK --missing pip has pip install it")}
 }
 
-func printOneChecked(out io.Writer, r checked) {
+func printOneChecked(out io.Writer, world ecosystem.Ecosystem, r checked) {
 	how := "stacked"
 	switch {
 	case r.Merged:
@@ -213,7 +213,7 @@ func printOneChecked(out io.Writer, r checked) {
 	}
 	fmt.Fprintf(out, "%s: %d of %d stocked, %s\n", r.Target, len(r.Stocked), len(r.Stocked)+len(r.Lacking), how)
 	for _, p := range r.Lacking {
-		fmt.Fprintln(out, printable("  lacks "+p.Project+"=="+p.Version))
+		fmt.Fprintln(out, printable("  lacks "+ecosystem.Shown(world.Name, p.Project, "==", p.Version)))
 	}
 	for _, name := range r.LeftOut {
 		fmt.Fprintln(out, printable("  left out, no package of an index: "+name))

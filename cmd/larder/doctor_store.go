@@ -37,7 +37,7 @@ func (l *storeLook) checks() []finding {
 	if err != nil {
 		return []finding{judge("store", "store", "", why, err, stateWarn, hintOf(err)), timerCheck("/")}
 	}
-	checks := []finding{judge("store", "store", s.Dir(), why, nil, "", ""), l.current(s), l.kept(s), l.disk(s), lastBuildCheck(s.HistoryPath(), time.Now()), timerCheck("/")}
+	checks := []finding{judge("store", "store", s.Dir(), why, nil, "", ""), l.current(s), l.kept(s), l.disk(s), l.lastBuild(s), timerCheck("/")}
 	return checks
 }
 
@@ -92,8 +92,13 @@ func (l *storeLook) disk(s *snapshot.Store) finding {
 	return judge("store", "free disk", sizeText(free), why, err, stateWarn, "larder gc; larder du says what takes the room")
 }
 
+// lastBuild calls what was built as what is current is called.
+func (l *storeLook) lastBuild(s *snapshot.Store) finding {
+	return lastBuildCheck(s.HistoryPath(), nounIn(l.manifest), time.Now())
+}
+
 // lastBuildCheck reads how the last build ended. The timer's comes once a week.
-func lastBuildCheck(history string, now time.Time) finding {
+func lastBuildCheck(history, noun string, now time.Time) finding {
 	const why = "without builds the snapshot ages, and containers download what is newer"
 	const fix = "larder build"
 	f, err := os.Open(history)
@@ -117,7 +122,7 @@ func lastBuildCheck(history string, now time.Time) finding {
 	case now.Sub(last.Time) > 15*24*time.Hour:
 		err = fmt.Errorf("%s, %d days ago", at, int(now.Sub(last.Time).Hours()/24))
 	}
-	return judge("store", "last build", fmt.Sprintf("%s: %d wheels, %d skipped", at, last.Wheels, last.Skipped), why, err, stateWarn, fix)
+	return judge("store", "last build", fmt.Sprintf("%s: %d %ss, %d skipped", at, last.Wheels, noun, last.Skipped), why, err, stateWarn, fix)
 }
 
 // timerCheck says whether something below root builds every week: the unit that systemd starts, or a

@@ -155,7 +155,7 @@ func TestDoctorTimerAndLastBuild(t *testing.T) {
 		{`{"time":"2026-11-20T00:00:00Z","command":"build","exit":0,"wheels":7}` + "\n" + `{"time":"2026-11-21T00:00:00Z","command":"gc","exit":0}`, stateOK, "7 wheels"},
 	} {
 		path := filepath.Join(below(t, map[string]string{"history": tc.history}), "history")
-		if k := lastBuildCheck(path, now); k.State != tc.state || !strings.Contains(k.Detail, tc.text) {
+		if k := lastBuildCheck(path, "wheel", now); k.State != tc.state || !strings.Contains(k.Detail, tc.text) {
 			t.Errorf("%s: %+v", tc.history, k)
 		}
 	}

@@ -52,11 +52,15 @@ func runHistory(c *cli.Context) error {
 			Runs []builder.Run `json:"runs"`
 		}{runs})
 	}
+	by, all, err := nounsOf(s)
+	if err != nil {
+		return err
+	}
 	w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(w, "WHEN\tCOMMAND\tRESULT\tTOOK\tSNAPSHOT\tWHAT\n")
 	for _, r := range runs {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%.12s\t%s\n", r.Time.Local().Format(time.DateTime), r.Command, resultOf(r),
-			time.Duration(r.Seconds*float64(time.Second)).Round(100*time.Millisecond), cmp.Or(r.Snapshot, "-"), printable(whatOf(r)))
+			time.Duration(r.Seconds*float64(time.Second)).Round(100*time.Millisecond), cmp.Or(r.Snapshot, "-"), printable(whatOf(r, cmp.Or(by[r.Snapshot], all))))
 	}
 	return w.Flush()
 }
@@ -70,15 +74,15 @@ func resultOf(r builder.Run) string {
 	return fmt.Sprintf("failed (%d)", r.Exit)
 }
 
-// whatOf is what a run did, or why it did not.
-func whatOf(r builder.Run) string {
+// whatOf is what a run did, or why it did not; noun is what an artifact of it is called.
+func whatOf(r builder.Run, noun string) string {
 	switch {
 	case r.Error != "":
 		return r.Error
 	case r.Detail != "" || r.Wheels == 0:
 		return r.Detail
 	}
-	what := fmt.Sprintf("%d wheels, %s fetched", r.Wheels, humanize.Bytes(uint64(r.Fetched)))
+	what := fmt.Sprintf("%d %ss, %s fetched", r.Wheels, noun, humanize.Bytes(uint64(r.Fetched)))
 	if !r.Published {
 		what += ", nothing new"
 	}

@@ -19,6 +19,7 @@ import (
 	"larder/popularity/misses"
 	"larder/popularity/usage"
 	"larder/snapshot"
+	"larder/snapshot/ecosystem"
 	"larder/snapshot/pypi"
 )
 
@@ -121,23 +122,24 @@ func reportSnapshots(p *page.Page, all []stocked) {
 			row.Own, row.Shared = s.Own, s.Shared()
 		}
 		if s.Artifacts != nil {
-			row.Wheels = *s.Artifacts
+			row.Artifacts, row.Noun = *s.Artifacts, nounIn(s.manifest)
 		}
 		p.Snapshots = append(p.Snapshots, row)
 		if s.Current && s.manifest != nil {
-			p.Packages = packagesOf(s.manifest.Artifacts)
+			p.Packages, p.Noun = packagesOf(s.manifest.Artifacts), nounIn(s.manifest)
 		}
 	}
 }
 
-// packagesOf are the projects of a snapshot, by name.
+// packagesOf are the projects of a snapshot, by name as people are shown it.
 func packagesOf(artifacts []snapshot.ManifestArtifact) []page.Package {
 	by := map[string]*page.Package{}
 	for _, a := range artifacts {
-		k := by[a.Project]
+		name := ecosystem.Shown(a.Ecosystem, a.Project, "", "")
+		k := by[name]
 		if k == nil {
-			k = &page.Package{Project: a.Project}
-			by[a.Project] = k
+			k = &page.Package{Project: name}
+			by[name] = k
 		}
 		if !slices.Contains(k.Versions, a.Version) {
 			k.Versions = append(k.Versions, a.Version)
@@ -234,6 +236,10 @@ func reportHistory(p *page.Page, s *snapshot.Store) {
 	if err != nil {
 		warnf("%v", err)
 	}
+	by, all, err := nounsOf(s)
+	if err != nil {
+		warnf("%v", err)
+	}
 	for _, r := range runs {
 		b := page.Build{Ended: r.Time, OK: r.Exit == exitOK || r.Exit == exitSkips, Took: time.Duration(r.Seconds * float64(time.Second))}
 		switch {
@@ -242,7 +248,7 @@ func reportHistory(p *page.Page, s *snapshot.Store) {
 		case r.Detail != "":
 			b.Outcome = r.Command + ": " + r.Detail
 		default:
-			b.Outcome = fmt.Sprintf("%d wheels, %s fetched, %d skipped", r.Wheels, sizeText(r.Fetched), r.Skipped)
+			b.Outcome = fmt.Sprintf("%d %ss, %s fetched, %d skipped", r.Wheels, cmp.Or(by[r.Snapshot], all), sizeText(r.Fetched), r.Skipped)
 		}
 		if p.Builds = append(p.Builds, b); len(p.Builds) == shownBuilds {
 			return

@@ -9,16 +9,18 @@ import (
 
 	"larder/builder"
 	"larder/snapshot"
+	"larder/snapshot/ecosystem"
 )
 
 func revokeCommand() *cli.Command {
 	return &cli.Command{
 		Name:      "revoke",
 		Usage:     "take a package out of the store now, and keep it out",
-		ArgsUsage: "PROJECT[==VERSION] | SHA256",
+		ArgsUsage: "PROJECT[==VERSION] | PACKAGE-URL | SHA256",
 		Description: "No later build stocks it. A snapshot without it is made of the current one, without the index,\n" +
 			"and becomes current; those that have it are not attached any more. Who runs with it is named.\n" +
-			"What is not stocked is denied all the same.",
+			"What is not stocked is denied all the same. PROJECT is one of any ecosystem; a package url, such as\n" +
+			"pkg:npm/react@19.1.0, says of which.",
 		Flags: []cli.Flag{
 			&cli.StringFlag{Name: "reason", Usage: "why, in a line: `TEXT` that refusals repeat"},
 			&cli.BoolFlag{Name: "list", Usage: "list what is revoked"},
@@ -35,11 +37,14 @@ func runRevoke(c *cli.Context) error {
 		return listRevoked(c)
 	}
 	if c.NArg() != 1 {
-		return usagef("revoke needs one PROJECT, PROJECT==VERSION or SHA-256").hint("larder revoke --list shows what is revoked")
+		return usagef("revoke needs one PROJECT, PROJECT==VERSION, package url or SHA-256").hint("larder revoke --list shows what is revoked")
 	}
 	d, err := snapshot.ParseDenial(c.Args().First())
 	if err != nil {
 		return usagef("%v", err).hint("for example: larder revoke evil, or larder revoke evil==1.0")
+	}
+	if _, known := ecosystem.Find(d.Ecosystem); d.Ecosystem != "" && !known {
+		return usagef("no ecosystem %q", d.Ecosystem).hint("for example: larder revoke pkg:%s/evil@1.0", ecosystem.All()[0].Name)
 	}
 	if d.Reason = printable(c.String("reason")); len(d.Reason) > 500 {
 		return usagef("the reason is longer than 500 bytes").hint("give one line")
@@ -60,7 +65,7 @@ func runRevoke(c *cli.Context) error {
 	if jsonWanted(c) {
 		err = printJSON(c, r)
 	} else {
-		err = printRevoked(c, r)
+		err = printRevoked(c, s, r)
 	}
 	if err == nil && len(r.Skipped) > 0 {
 		return statusError(exitSkips)
@@ -105,7 +110,7 @@ func listRevoked(c *cli.Context) error {
 	return w.Flush()
 }
 
-func printRevoked(c *cli.Context, r *builder.RevokeReport) error {
+func printRevoked(c *cli.Context, s *snapshot.Store, r *builder.RevokeReport) error {
 	out := c.App.Writer
 	name, did := r.Denial.Name(), "revoked"
 	if r.DryRun {
@@ -125,8 +130,10 @@ func printRevoked(c *cli.Context, r *builder.RevokeReport) error {
 		_, err := fmt.Fprintf(out, "nothing stocked has %s; %s\n", name, denied(r))
 		return err
 	}
+	of := ecosystemsOf(s, r)
 	for _, a := range r.Artifacts {
-		fmt.Fprintf(out, "%s %s %s: %s, sha256:%s\n", did, printable(a.Project), printable(a.Version), printable(a.Filename), a.SHA256)
+		name := ecosystem.Shown(of[a.SHA256], a.Project, " ", a.Version)
+		fmt.Fprintf(out, "%s %s: %s, sha256:%s\n", did, printable(name), printable(a.Filename), a.SHA256)
 	}
 	for _, id := range r.HadBy {
 		fmt.Fprintf(out, "snapshot %s has it: not attached any more\n", id.Short())
@@ -152,6 +159,21 @@ func printRevoked(c *cli.Context, r *builder.RevokeReport) error {
 	}
 	_, err := fmt.Fprintln(out, "the one before was held; the hold moved to the new one: larder use --release ends it")
 	return err
+}
+
+// ecosystemsOf are the ecosystems of what a revocation is about, which its report does not tell.
+func ecosystemsOf(s *snapshot.Store, r *builder.RevokeReport) map[snapshot.Digest]string {
+	of := map[snapshot.Digest]string{}
+	for _, id := range r.HadBy {
+		m, err := manifestOf(s, id)
+		if err != nil {
+			continue // gone meanwhile; else it could not have told that it had any
+		}
+		for _, a := range m.Artifacts {
+			of[a.SHA256] = a.Ecosystem
+		}
+	}
+	return of
 }
 
 // denied is what becomes of it from here on.

@@ -20,7 +20,8 @@ func showCommand() *cli.Command {
 		Usage:     "describe a snapshot, a project or a wheel",
 		ArgsUsage: "SNAPSHOT|PROJECT[==VERSION]|SHA256",
 		Description: "Of projects and wheels: what there is of them in the current snapshot, else in the newest\n" +
-			"that has any, for which targets, where it came from, and which snapshots have it.",
+			"that has any, for which targets, where it came from, and which snapshots have it. A package url says of\n" +
+			"which ecosystem it is: pkg:npm/react@19.1.0, pkg:pypi/flask.",
 		Flags:  []cli.Flag{runDirFlag()},
 		Action: runShow,
 	}
@@ -51,8 +52,12 @@ func findWheels(m *snapshot.Manifest, arg string) []snapshot.ManifestArtifact {
 	if _, err := snapshot.ParseDigest(arg); err != nil {
 		project, version, exact := strings.Cut(arg, "==")
 		project, version = strings.TrimSpace(project), strings.TrimSpace(version)
+		of, pkg, at, err := snapshot.ParsePackageURL(arg)
+		if err == nil {
+			project, version, exact = pkg, at, at != ""
+		}
 		match = func(w snapshot.ManifestArtifact) bool {
-			return w.Project == ecosystem.Normalize(w.Ecosystem, project) && (!exact || w.Version == version)
+			return w.Project == ecosystem.Normalize(w.Ecosystem, project) && (!exact || w.Version == version) && (of == "" || w.Ecosystem == of)
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(m.Artifacts), func(w snapshot.ManifestArtifact) bool { return !match(w) })
@@ -108,7 +113,7 @@ func showSnapshot(c *cli.Context, s *snapshot.Store, id snapshot.ID) error {
 			built++
 		}
 	}
-	line := fmt.Sprintf("%d wheels (%s), %d layers", len(m.Artifacts), sizeText(bytes), len(m.Layers))
+	line := fmt.Sprintf("%d %ss (%s), %d layers", len(m.Artifacts), nounIn(m), sizeText(bytes), len(m.Layers))
 	if built > 0 {
 		line += fmt.Sprintf(", %d built from sources", built)
 	}
@@ -119,7 +124,11 @@ func showSnapshot(c *cli.Context, s *snapshot.Store, id snapshot.ID) error {
 		if wheel.Built != nil {
 			from += ", built, " + wheel.Built.Kind
 		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", printable(wheel.Project), printable(wheel.Version), sizeText(wheel.Size), printable(from))
+		name, version := ecosystem.Shown(wheel.Ecosystem, wheel.Project, " ", wheel.Version), ""
+		if bare, ok := strings.CutSuffix(name, " "+wheel.Version); ok {
+			name, version = bare, wheel.Version
+		}
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", printable(name), printable(version), sizeText(wheel.Size), printable(from))
 	}
 	return w.Flush()
 }

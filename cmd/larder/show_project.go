@@ -31,13 +31,22 @@ type having struct {
 
 // showProject shows what there is of a project, of a version of it, or of a digest.
 func showProject(c *cli.Context, s *snapshot.Store, arg string) error {
+	if snapshot.IsPackageURL(arg) {
+		if _, _, _, err := snapshot.ParsePackageURL(arg); err != nil {
+			return usagef("%v", err).hint("for example: larder show pkg:npm/react@19.1.0")
+		}
+	}
 	all, err := havingOf(s, arg)
 	if err != nil {
 		return err
 	}
 	if len(all) == 0 {
-		return usagef("no snapshot, and no wheel of any, is called %q", arg).
-			hint("larder ls lists the snapshots, larder show current the wheels, larder rank --explain PROJECT says why one is not stocked")
+		_, noun, err := nounsOf(s)
+		if err != nil {
+			return err
+		}
+		return usagef("no snapshot, and no %s of any, is called %q", noun, arg).
+			hint("larder ls lists the snapshots, larder show current the %ss, larder rank --explain PROJECT says why one is not stocked", noun)
 	}
 	from := all[max(0, slices.IndexFunc(all, func(h having) bool { return h.Current }))]
 	shown := make([]shownWheel, len(from.found))
@@ -118,7 +127,7 @@ func manifestOf(s *snapshot.Store, id snapshot.ID) (*snapshot.Manifest, error) {
 
 func printWheel(out io.Writer, w shownWheel) {
 	line := func(format string, args ...any) { fmt.Fprintln(out, printable(fmt.Sprintf(format, args...))) }
-	line("%s %s", w.Project, w.Version)
+	line("%s", ecosystem.Shown(w.Ecosystem, w.Project, " ", w.Version))
 	line("  %s %s, %s", ecosystem.Noun(w.Ecosystem), w.Filename, sizeText(w.Size))
 	line("  sha256 %s", w.SHA256)
 	line("  from %s", w.URL)

@@ -22,6 +22,7 @@ type Page struct {
 	Snapshots []Snapshot
 	Users     []User
 	Packages  []Package // of the current snapshot
+	Noun      string    // what one of its artifacts is called
 	Ranking   []Ranked  // by rank, the first first
 	Weeks     []Week    // the oldest first
 	Missed    []Missed  // the most missed first
@@ -48,7 +49,8 @@ type Snapshot struct {
 	Published   time.Time
 	Marks       []string // current, held, …
 	Users       int
-	Wheels      int
+	Artifacts   int
+	Noun        string // what one of them is called
 	Own, Shared int64
 }
 

@@ -16,10 +16,10 @@ func sample() Page {
 	const evil = `"><script>alert(1)</script><img src=http://evil.example/x onerror=alert(2)>{{.}}</title></script>`
 	at := time.Date(2026, 11, 22, 6, 0, 0, 0, time.UTC)
 	freed := int64(3 << 30)
-	p := Page{Version: "1.2.3", Host: "web-1", Store: "/var/lib/larder", Made: at, Free: 400 << 30, Freed: &freed,
+	p := Page{Version: "1.2.3", Host: "web-1", Store: "/var/lib/larder", Made: at, Noun: "artifact", Free: 400 << 30, Freed: &freed,
 		Problems:  []Problem{{true, "fuse " + evil, evil, "nothing mounts without: " + evil, "apt install " + evil}, {Name: "timer", Detail: "not enabled", Fix: "systemctl enable --now larder-build.timer"}},
 		Disk:      []Share{{"objects", 41 << 30}, {"images", 1 << 30}, {evil, 5 << 30}, {"trash", 0}, {"other", 200 << 20}},
-		Snapshots: []Snapshot{{strings.Repeat("ab", 32), at, []string{"current", "mounted"}, 312, 3923, 2 << 30, 38 << 30}, {evil, at.AddDate(0, 0, -7), nil, 2, 3890, 1 << 30, 37 << 30}, {"ff", at, nil, 0, 0, -1, -1}},
+		Snapshots: []Snapshot{{strings.Repeat("ab", 32), at, []string{"current", "mounted"}, 312, 3923, "wheel", 2 << 30, 38 << 30}, {evil, at.AddDate(0, 0, -7), nil, 2, 3890, "tarball", 1 << 30, 37 << 30}, {"ff", at, nil, 0, 0, "", -1, -1}},
 		Users:     []User{{evil, strings.Repeat("ab", 32), at}},
 		Missed:    []Missed{{evil, 40, false}, {"left-pad", 12, true}},
 		Builds:    []Build{{at, true, 4 * time.Minute, "3,923 wheels"}, {at, false, time.Second, evil}},
