@@ -17,7 +17,7 @@ comma := ,
 
 export CGO_ENABLED := 0
 
-.PHONY: help build docs dist demo test test-pure test-store test-script test-mount test-constructions test-fuzz test-e2e test-torture kernels bench torture soak races swaps load lint install uninstall clean
+.PHONY: help build docs dist demo demo-npm test test-pure test-store test-script test-mount test-constructions test-fuzz test-e2e test-torture kernels bench torture soak races swaps load lint install uninstall clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ dist: ## tarballs, deb, rpm and checksums of this commit, into DIST (dist/)
 
 demo: ## the main job on real packages, in a scratch store (root)
 	@scripts/demo.sh
+
+demo-npm: ## node_modules of a real project from its lock, in a scratch store (root, Node.js and npm)
+	@scripts/demo-npm.sh
 
 test: ## every tier, counted one by one; root, Python and the package indexes needed
 	@scripts/test.sh pure store script mount constructions e2e beside fuzz kernels torture
