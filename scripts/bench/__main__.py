@@ -22,6 +22,7 @@ import gobench
 import installs
 import link
 import memory
+import npm
 from measure import Failed, LeftOut, scrub
 from world import CHECKOUT, World
 
@@ -30,9 +31,9 @@ ROWS = {
     "plan": gobench.plan,
     "run": installs.mounted, "large": installs.large, "import": installs.first_import, "attach": gobench.attach,
     "pip": cached.pip, "merging": installs.merging, "build": installs.build, "through": installs.through, "link": link.link,
-    "containers": containers.containers,
+    "containers": containers.containers, "npm": npm.node_modules,
 }
-MOUNTS = {"hook-memory", "run", "large", "pip", "import", "merging", "through", "link", "containers"}
+MOUNTS = {"hook-memory", "run", "large", "pip", "import", "merging", "through", "link", "containers", "npm"}
 HEAVY = {"large": "downloads gigabytes", "containers": "writes gigabytes, and empties the host's page cache"}
 
 
