@@ -124,11 +124,15 @@ func projectsFor(m *snapshot.Manifest, tag string) map[string]string {
 	return projects
 }
 
-// sizes are those of the artifacts, by digest.
-func sizes(m *snapshot.Manifest) map[snapshot.Digest]int64 {
-	all := map[snapshot.Digest]int64{}
+// sizes are those of the artifacts, by digest. A plan may not know that of one whose index publishes another.
+func sizes(m *snapshot.Manifest) map[string]int64 {
+	all := map[string]int64{}
 	for _, a := range m.Artifacts {
-		all[a.SHA256] = max(0, a.Size)
+		key := a.SHA256.String()
+		if a.SHA256.IsZero() {
+			key = a.Ecosystem + " " + a.Project + " " + a.Version
+		}
+		all[key] = max(0, a.Size)
 	}
 	return all
 }

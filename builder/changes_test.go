@@ -51,4 +51,11 @@ func TestCompare(t *testing.T) {
 	if c := compare("id", old, m("one two", ten[5:]...)); c.GoneBytes != 20 || c.AddedBytes != 0 {
 		t.Errorf("bytes: %+v", c)
 	}
+	unread := m("one two", "k==1", "k==2", "l==1") // as planned where the index publishes another digest
+	for i := range unread.Artifacts {
+		unread.Artifacts[i].SHA256 = snapshot.Digest{}
+	}
+	if c := compare("id", old, unread); c.AddedBytes != 12 {
+		t.Errorf("bytes of what no digest is known of: %+v", c)
+	}
 }
