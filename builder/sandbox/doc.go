@@ -5,10 +5,19 @@
 // # What the command has
 //
 // Its own user, pid, mount, network, ipc, uts and cgroup namespaces; a network without any
-// way out; user 0, which is a high unused user of the host without a capability; a root that is
+// way out, or with one (see below); user 0, which is a high unused user of the host without a capability; a root that is
 // read-only and holds what [Spec] names, /proc, a few devices and the number of processors. Writable
 // are /out, /build, /tmp and /dev/shm, on one file system of a bounded size. Which system
 // calls it may use is a list (seccomp.go): all others are answered as by a kernel that has not got them.
+//
+// # What it can reach
+//
+// Without [Spec.Serve] nothing but itself: its network is a new namespace with a loopback interface. With
+// it, that and exactly one socket, which this program opened in there, at [ServeAddress], before the
+// command began: connections to it are accepted here, by a thread that is in the host's network. No interface
+// leads from the one network to the other, so whatever a command sends elsewhere is refused by the kernel, and no
+// name is resolved. The caller decides what an answer may hold; that bytes go out this way is as
+// true as that they come in.
 //
 // # How it ends
 //

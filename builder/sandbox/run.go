@@ -65,6 +65,13 @@ func (r *Runner) run(ctx context.Context, s Spec) (_ *Result, err error) {
 	if err := build(s, v, func() error { return r.mountSpace(v, s.Limits.Output) }); err != nil {
 		return nil, err
 	}
+	if s.Serve != nil {
+		network, err := openNetwork(s.Serve)
+		if err != nil {
+			return nil, err
+		}
+		defer network.close()
+	}
 	failpoint.Here("sandbox: root built")
 	name := r.groups.newName()
 	if err := writeBundle(config(s, v, cpus, r.groups, name)); err != nil {

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"net"
 	"os"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 // ErrUnsupported means that this host runs no such container; a Hint says what it lacks.
 var ErrUnsupported = overlay.ErrUnsupported
 
-// Spec is one command in a container without network.
+// Spec is one command in a container without network, but for who serves it.
 type Spec struct {
 	Args, Env []string // the program by its path in the container; all of its environment, but for HOME=/ where it has none
 	Dir       string   // working directory in the container; "": /build
@@ -20,6 +21,9 @@ type Spec struct {
 	Files     map[string][]byte // small files laid into the container's root, by absolute path; mode 0555
 	Limits    Limits
 	Vary      int // 0 or 1: see the package comment
+	// Serve, if any, gets the only socket that the container's network leads to, at ServeAddress there. It
+	// is closed once the command has ended, and Run waits for Serve to return.
+	Serve func(net.Listener)
 }
 
 // Mount shows a file or directory of the host, with what is mounted below it, read-only in the container.

@@ -11,13 +11,14 @@ import (
 // Where things are in the mount namespace of a run. It is our own and a copy of the host's, where /tmp
 // is covered: a directory that is everywhere, that any user can reach, and where no program lives.
 const (
-	roomDir    = "/tmp"
-	rootDir    = roomDir + "/root"
-	spaceDir   = roomDir + "/space"
-	bundleDir  = roomDir + "/bundle"
-	stateDir   = roomDir + "/state"
-	pidFile    = roomDir + "/pid"
-	runtimeLog = roomDir + "/runtime.log"
+	roomDir     = "/tmp"
+	rootDir     = roomDir + "/root"
+	spaceDir    = roomDir + "/space"
+	bundleDir   = roomDir + "/bundle"
+	stateDir    = roomDir + "/state"
+	pidFile     = roomDir + "/pid"
+	runtimeLog  = roomDir + "/runtime.log"
+	networkFile = roomDir + "/network"
 )
 
 // hostname is the container's, whatever the host's.
@@ -64,7 +65,7 @@ func config(s Spec, v variant, cpus string, g groups, group string) *specs.Spec 
 		Linux: &specs.Linux{
 			UIDMappings: ids, GIDMappings: ids,
 			Namespaces: []specs.LinuxNamespace{{Type: specs.UserNamespace}, {Type: specs.PIDNamespace}, {Type: specs.MountNamespace},
-				{Type: specs.NetworkNamespace}, {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace}, {Type: specs.CgroupNamespace}},
+				networkOf(s), {Type: specs.IPCNamespace}, {Type: specs.UTSNamespace}, {Type: specs.CgroupNamespace}},
 			CgroupsPath: g.path(group),
 			Resources:   g.resources(s.Limits, v, cpus),
 			Seccomp:     profile(),

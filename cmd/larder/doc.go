@@ -26,7 +26,7 @@
 //	  fetch              HTTP: tries, resumed downloads, one conditional cache
 //	  memory             what a build may take
 //	  pypi/…             the index, wheels, layers and views of PyPI
-//	  sandbox            one untrusted command in a container without network
+//	  sandbox            one untrusted command in a container without network, or with one socket of ours
 //	  npm/…              registries, tarballs as npm unpacks them, its cache
 //	  toytest            the least ecosystem there can be, for tests
 //	snapshot             the store: pool, snapshots, leases, one writer at a time
