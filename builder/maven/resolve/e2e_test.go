@@ -1,0 +1,91 @@
+package resolve
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"larder/builder/sandbox"
+)
+
+func needsMirror(t *testing.T) {
+	t.Helper()
+	if os.Getenv("LARDER_E2E") != "1" {
+		t.Skip("needs the configured mirror: set LARDER_E2E=1")
+	}
+}
+
+func options(t *testing.T) Options {
+	t.Helper()
+	runner, err := sandbox.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { runner.Close() })
+	return Options{Sandbox: loud{t, runner}, Scratch: t.TempDir()}
+}
+
+// loud shows what mvn says, where LARDER_TEST_LOG asks for it.
+type loud struct {
+	*testing.T
+	*sandbox.Runner
+}
+
+func (l loud) Run(ctx context.Context, s sandbox.Spec) (*sandbox.Result, error) {
+	r, err := l.Runner.Run(ctx, s)
+	if err == nil && os.Getenv("LARDER_TEST_LOG") != "" {
+		l.Logf("%s", r.Log)
+	}
+	return r, err
+}
+
+// What was asked for is all that later builds need: they make no request, online or offline.
+func TestE2EProject(t *testing.T) {
+	needsMirror(t)
+	for _, sample := range []string{"junit5", "spring"} {
+		t.Run(sample, func(t *testing.T) {
+			m, o := newMirror(t), options(t)
+			started := time.Now()
+			if err := Project(t.Context(), filepath.Join("testdata", sample, "pom.xml"), m, o); err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%d found, %d not, %d of both fetched, %s", len(m.found), len(m.missing), len(m.fetched), time.Since(started).Round(time.Millisecond))
+			if left, _ := filepath.Glob(filepath.Join(o.Scratch, "*")); len(left) > 0 {
+				t.Errorf("left in scratch: %s", left)
+			}
+			home := t.TempDir()
+			m.stock(filepath.Join(home, ".m2/repository"))
+			later(t, home, sample)
+		})
+	}
+}
+
+// later builds a project by the host's mvn, with what is in the local repository and a mirror that answers nothing.
+func later(t *testing.T, home, sample string) {
+	dir := filepath.Join(t.TempDir(), sample)
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", sample))); err != nil {
+		t.Fatal(err)
+	}
+	asked := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		t.Errorf("asked for %s", r.URL.Path)
+		http.NotFound(w, r)
+	}))
+	defer asked.Close()
+	file := filepath.Join(home, "settings.xml")
+	if err := os.WriteFile(file, []byte("<settings><mirrors><mirror><id>other</id><mirrorOf>*</mirrorOf><url>"+asked.URL+"</url></mirror></mirrors></settings>"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"clean verify", "-o clean install", "test", "package -DskipTests"} {
+		cmd := exec.CommandContext(t.Context(), "mvn", append(strings.Fields(line), "-B", "-s", file, "-Dmaven.repo.local="+filepath.Join(home, ".m2/repository"))...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("mvn %s: %v\n%s", line, err, out)
+		}
+	}
+}
