@@ -49,11 +49,11 @@ func checkPOM(name string) error {
 			if depth++; depth > maxDepth {
 				return at(name, fail(BadPOM, "its elements are more than %d deep", maxDepth))
 			}
-			if root == "" {
-				root = t.Name.Local
+			if depth > 1 {
+				continue
 			}
-			if root != "project" {
-				return at(name, fail(BadPOM, "it is no POM: its root is <%.100s>", root))
+			if root += t.Name.Local; root != "project" { // the second one, too
+				return at(name, fail(BadPOM, "it is no POM: its root is not one <project>, but <%.100s>", t.Name.Local))
 			}
 		case xml.EndElement:
 			depth--
