@@ -27,6 +27,8 @@
 //	denied.json               what was revoked; made by the first
 //	recipes/                  <digest>.json: how artifacts were built from sources, or why not; made by the first.
 //	                          They are never removed (1 to 2 kB each)
+//	firsts/                   <ecosystem>.jsonl: what names of an index first meant, a line each; made by the first. Lines
+//	                          are only ever added
 //	pages/                    what the index said, to ask only what changed; made by build
 //
 // The promises:

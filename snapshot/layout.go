@@ -36,11 +36,14 @@ const (
 	usageName     = "usage"
 	deniedName    = "denied.json"
 	recipesName   = "recipes"
+	firstsName    = "firsts"
 
 	imageName     = "image.erofs"
 	publishedName = "published.json"
 	badName       = "bad.json"
 	holderName    = "holder.json" // in staging/: who holds the writer lock, for people
+
+	firstsSuffix = ".jsonl" // in firsts/, after an ecosystem's name
 
 	buildPrefix = "build-" // in staging/: a stage
 	tempPrefix  = ".new-"  // anywhere: a file that gets its name once it is whole
@@ -83,7 +86,7 @@ func (s *Store) Layout() []Entry {
 
 // Optional is what a store has once there was a reason for it.
 func (s *Store) Optional() []Entry {
-	return []Entry{{s.HistoryPath(), 0o600}, {s.join(checkedName), 0o600}, {s.PagesDir(), fs.ModeDir | 0o700}, {s.RankingsDir(), fs.ModeDir | 0o700}, {s.RecipesDir(), fs.ModeDir | 0o700}}
+	return []Entry{{s.HistoryPath(), 0o600}, {s.join(checkedName), 0o600}, {s.PagesDir(), fs.ModeDir | 0o700}, {s.RankingsDir(), fs.ModeDir | 0o700}, {s.RecipesDir(), fs.ModeDir | 0o700}, {s.FirstsDir(), fs.ModeDir | 0o700}}
 }
 
 // SnapshotLayout is what every snapshot has, beginning with its directory.
@@ -141,6 +144,14 @@ func (s *Store) RecipesDir() string { return s.join(recipesName) }
 
 // RecipePath is where one of them is.
 func (s *Store) RecipePath(id Digest) string { return s.join(recipesName, id.String()+".json") }
+
+// FirstsDir is where it is kept what names of indexes first meant. It is made by the first.
+func (s *Store) FirstsDir() string { return s.join(firstsName) }
+
+// FirstsPath is where it is kept of an ecosystem.
+func (s *Store) FirstsPath(ecosystem string) string {
+	return s.join(firstsName, ecosystem+firstsSuffix)
+}
 
 // HistoryPath is the file with one line for each build. It is made by the first.
 func (s *Store) HistoryPath() string { return s.join(historyName) }

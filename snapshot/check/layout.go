@@ -62,6 +62,9 @@ func (c *checker) checkStore() ([]snapshot.ID, error) {
 	if err := c.checkRecipes(); err != nil {
 		return nil, err
 	}
+	if err := c.checkFirsts(); err != nil {
+		return nil, err
+	}
 	var ids []snapshot.ID
 	for _, p := range all {
 		ids = append(ids, p.ID)
@@ -169,6 +172,27 @@ func (c *checker) checkRecipes() error {
 		return err
 	}
 	return nil // that it is no directory is found already
+}
+
+// checkFirsts reads what names of indexes first meant.
+func (c *checker) checkFirsts() error {
+	all, err := c.store.FirstsOf()
+	if err != nil && ofHost(err) {
+		return err
+	}
+	for _, ecosystem := range all {
+		path := c.store.FirstsPath(ecosystem)
+		if err := c.checkEntry(KindStore, snapshot.ID{}, snapshot.Entry{Path: path, Mode: 0o600}); err != nil && !absent(err) {
+			return err
+		}
+		if _, err := c.store.Firsts(ecosystem); err != nil {
+			if ofHost(err) {
+				return err
+			}
+			c.find(KindStore, snapshot.ID{}, path, "restore "+shell(path)+", or take the line out", "%v", err)
+		}
+	}
+	return nil
 }
 
 // torn says that a file is what a power cut leaves of one that was not synced, as the leases of
