@@ -72,7 +72,7 @@ func (c Config) builds(project string) snapshot.Built {
 
 // Event tells how far a stage is.
 type Event struct {
-	Stage       string // plan, make, fetch, unpack, fill, seal, publish
+	Stage       string // resolve, plan, make, fetch, unpack, fill, seal, publish
 	Done, Total int    // projects or artifacts; 0 of 0 where a stage begins that has no parts
 	Bytes       int64  // fetched so far
 	Item        string // the last thing done
@@ -133,6 +133,9 @@ func build(ctx context.Context, cfg Config, log *log) error {
 			return err
 		}
 		defer w.Close()
+	}
+	if err := resolve(ctx, worlds, stage, deadline, log); err != nil {
+		return err
 	}
 	var picks []*Pick
 	if err := log.timed("plan", func() error {

@@ -146,7 +146,7 @@ func (a Artifact) digests() []string {
 type Pick struct {
 	Artifact
 	Target  string
-	LayerID string   // 12 hexadecimal digits of a digest over the target and all that decides the layer; "" of a source
+	LayerID string   // 12 hexadecimal digits of a digest over the target and all that decides the layer; "" of a source, and of what views alone have
 	Names   []string // of its version, below by-name/
 	Order   int      // among artifacts of one version: the least is preferred
 	Locked  bool     // a lock names it: to miss it fails the build

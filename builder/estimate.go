@@ -85,7 +85,7 @@ func planned(worlds []*world, picks []*Pick, previous *previous) *snapshot.Manif
 			m.Views = append(m.Views, v.Name)
 		}
 		for _, k := range w.locks {
-			if len(k.Pins) > 0 {
+			if len(k.Pins) > 0 && !k.Unresolved {
 				m.Environments = append(m.Environments, snapshot.ManifestEnvironment{Target: k.target.Tag, Lock: k.Digest, Name: k.name()})
 			}
 		}

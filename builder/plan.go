@@ -36,6 +36,7 @@ func plan(ctx context.Context, worlds []*world, previous *previous, stage *snaps
 				continue
 			}
 			pick.layered = w.cfg.Layers != NoLayers && !pick.Packed || pick.Locked || pick.Tool
+			pick.layered = pick.layered && (pick.LayerID != "" || pick.Source)
 			pick.world = w
 			all = append(all, pick)
 		}

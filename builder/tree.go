@@ -199,7 +199,7 @@ func (l *layout) environments(w *world) error {
 	done := map[string]bool{}
 	for _, k := range w.locks {
 		tag := k.target.Tag
-		if len(k.Pins) == 0 || done[tag+k.Digest] {
+		if len(k.Pins) == 0 || k.Unresolved || done[tag+k.Digest] {
 			continue
 		}
 		done[tag+k.Digest] = true

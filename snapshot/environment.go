@@ -20,6 +20,10 @@ type Requirements struct {
 	Places []Place
 	Own    []OwnFile // of a placed environment, beside its layers
 	Notes  []string  // what whoever gets it should know, one line each
+
+	// Unresolved: the file names no artifacts. A build finds out which it needs, for views only: none is in an
+	// environment of its own.
+	Unresolved bool
 }
 
 // Place is where a layer goes. What a deeper one has hides what those above it have there.

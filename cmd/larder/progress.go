@@ -55,10 +55,13 @@ func (p *progress) event(e builder.Event) {
 
 func line(e builder.Event) string {
 	s := e.Stage
-	if e.Total > 0 {
+	switch {
+	case e.Total > 0:
 		s += fmt.Sprintf(" %d of %d", e.Done, e.Total)
+	case e.Done > 0: // nobody knows of how many
+		s += fmt.Sprintf(" %d", e.Done)
 	}
-	if e.Stage == "fetch" {
+	if e.Stage == "fetch" || e.Stage == "resolve" && e.Done > 0 {
 		s += ", " + humanize.Bytes(uint64(e.Bytes)) + " fetched"
 	}
 	return s
