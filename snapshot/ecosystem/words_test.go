@@ -69,7 +69,7 @@ func sources(t *testing.T, top string) map[string][]string {
 		if err != nil {
 			return err
 		}
-		if d.IsDir() && (d.Name() == "pypi" || d.Name() == "npm") {
+		if d.IsDir() && (d.Name() == "pypi" || d.Name() == "npm" || d.Name() == "maven") {
 			return filepath.SkipDir
 		}
 		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {

@@ -1,0 +1,21 @@
+// Package maven builds from a Maven repository: the local repository of a container, filled with what
+// projects' builds ask for.
+//
+// Below it: settings says where the repository is, repository asks it, resolve has Maven say what a project
+// needs; maventest is a repository for tests.
+//
+// # How
+//
+// A POM names no files. So a project is built once by real Maven, which nobody trusts, in a sandbox without any
+// network but a handler of ours (serve.go). What it asks for, we fetch, check and hand over; the coordinates
+// of what was asked for, and was there, are what the project needs. The view has jars and POMs and no other file, so
+// that Maven believes them whatever it calls its repositories.
+//
+// # Promises
+//
+// A release stays what it was when the store first took it: its SHA-256 is held for ever
+// (snapshot.First), whatever repository offers something else later. What the pool has of it is handed over
+// without asking again.
+//
+// Indexes of versions are passed on and never stocked; nor are versions in the making, which are named.
+package maven
