@@ -17,7 +17,7 @@ import (
 func Ecosystem() builder.Ecosystem { return ecosystem(settings.FromMaven, project) }
 
 // resolver builds the project whose POM is at path, and asks the handler for what that needs.
-type resolver func(ctx context.Context, path string, repository http.Handler, cfg builder.Config, stage *snapshot.Stage) error
+type resolver func(ctx context.Context, path string, repository http.Handler, stage *snapshot.Stage) error
 
 func ecosystem(configure func(context.Context) (settings.Config, error), project resolver) builder.Ecosystem {
 	return builder.Ecosystem{

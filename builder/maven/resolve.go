@@ -12,17 +12,23 @@ import (
 
 	"larder/builder"
 	"larder/builder/maven/resolve"
+	"larder/builder/sandbox"
 	"larder/snapshot"
 	"larder/snapshot/maven"
 )
 
 // project has the host's Maven build it.
-func project(ctx context.Context, path string, repository http.Handler, cfg builder.Config, stage *snapshot.Stage) error {
+func project(ctx context.Context, path string, repository http.Handler, stage *snapshot.Stage) error {
 	scratch, err := stage.Scratch()
 	if err != nil {
 		return err
 	}
-	return resolve.Project(ctx, path, repository, resolve.Options{Scratch: scratch})
+	runner, err := sandbox.Open(scratch)
+	if err != nil {
+		return builder.Lacking(err)
+	}
+	defer runner.Close()
+	return resolve.Project(ctx, path, repository, resolve.Options{Sandbox: runner, Scratch: scratch})
 }
 
 var _ builder.Resolver = (*world)(nil)
@@ -31,7 +37,7 @@ var _ builder.Resolver = (*world)(nil)
 // the way is held, whatever becomes of the build.
 func (w *world) Resolve(ctx context.Context, path string, _ builder.Target, fetch func(context.Context, builder.Artifact) (snapshot.Object, int64, error)) (*snapshot.Requirements, error) {
 	s := &server{world: w, ctx: ctx, fetch: fetch, files: map[string]*file{}, leftOut: map[string]bool{}}
-	err := w.project(ctx, path, s, w.cfg, w.stage)
+	err := w.project(ctx, path, s, w.stage)
 	cancelled := ctx.Err()
 	if err := w.hold(); err != nil {
 		return nil, err
@@ -42,9 +48,21 @@ func (w *world) Resolve(ctx context.Context, path string, _ builder.Target, fetc
 	case s.failed != nil: // Maven can only say that it did not get it
 		return nil, s.failed
 	case err != nil:
-		return nil, err
+		return nil, refused(err)
 	}
 	return s.requirements()
+}
+
+// refused says of what errors of a project's build are: its own fault, or the repository's. Others are the host's.
+func refused(err error) error {
+	var f *resolve.Failure
+	switch {
+	case !errors.As(err, &f):
+		return err
+	case f.Reason == resolve.NotServed:
+		return builder.Silence(builder.WithHint(errors.New(f.Detail), f.Hint()))
+	}
+	return builder.WithHint(fmt.Errorf("%w: %s: %s", builder.ErrRefused, f.Reason, f.Detail), f.Hint())
 }
 
 // hold tells the store what was taken for the first time.

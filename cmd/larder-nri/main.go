@@ -20,6 +20,7 @@ import (
 	venv "larder/overlay/pypi"
 	leftovers "larder/popularity/pypi"
 	"larder/snapshot/ecosystem"
+	"larder/snapshot/maven"
 	"larder/snapshot/npm"
 	"larder/snapshot/npm/lock"
 	"larder/snapshot/pypi"
@@ -53,6 +54,7 @@ func init() {
 	e = npm.Ecosystem
 	e.Locks, e.Environments = lock.Locks, nodemodules.Environments
 	ecosystem.Register(e)
+	ecosystem.Register(maven.Ecosystem)
 }
 
 func main() {

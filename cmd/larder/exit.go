@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/builder"
+	mavensettings "larder/builder/maven/settings"
 	"larder/builder/npm/registry"
 	"larder/builder/npm/tarball"
 	"larder/builder/pypi/index"
@@ -24,6 +25,7 @@ import (
 	"larder/snapshot"
 	"larder/snapshot/gc"
 	"larder/snapshot/image"
+	"larder/snapshot/maven"
 	"larder/snapshot/npm"
 	npmlock "larder/snapshot/npm/lock"
 	"larder/snapshot/pypi"
@@ -109,8 +111,10 @@ var exitCodes = []struct {
 	{popularity.ErrConfig, exitUsage},
 	{index.ErrConfig, exitUsage},
 	{registry.ErrConfig, exitUsage},
+	{mavensettings.ErrConfig, exitUsage},
 	{pypi.ErrTag, exitUsage},
 	{npm.ErrTag, exitUsage},
+	{maven.ErrTag, exitUsage},
 	{builder.ErrBudget, exitUsage},
 	{gc.ErrOptions, exitUsage},
 	{snapshot.ErrNoSnapshot, exitUsage},
@@ -135,6 +139,7 @@ var exitCodes = []struct {
 	{popularity.ErrRefused, exitRefused},
 	{lock.ErrRefused, exitRefused},
 	{npmlock.ErrRefused, exitRefused},
+	{maven.ErrRefused, exitRefused},
 	{wheel.ErrRefused, exitRefused},
 	{tarball.ErrRefused, exitRefused},
 	{image.ErrRefused, exitRefused},

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/builder"
+	"larder/builder/maven"
 	"larder/builder/npm"
 	build "larder/builder/pypi"
 	nodemodules "larder/overlay/npm"
@@ -34,6 +35,7 @@ func init() {
 	e = npm.Ecosystem()
 	e.Environments = nodemodules.Environments
 	builder.Register(e)
+	builder.Register(maven.Ecosystem())
 }
 
 // mainCode runs one command line and returns its exit code. Scripts in

@@ -319,8 +319,15 @@ func ForLock(all []Ecosystem, path string) int {
 // knows says whether a path is that of one of the ecosystem's locks.
 func (e Ecosystem) knows(path string) bool { return e.Locks != nil && e.Locks.IsLock(path) }
 
-// ForLocks is the ecosystem whose environment locks make together: that of those it knows by name.
+// ForLocks is the ecosystem whose environment locks make together: that of those it knows by name. One whose
+// locks are not mounted has none.
 func ForLocks(paths []string) (Ecosystem, error) {
+	for _, path := range paths {
+		if at := slices.IndexFunc(registered, func(e Ecosystem) bool { return e.knows(path) }); at >= 0 && registered[at].Environments == nil {
+			e := registered[at]
+			return Ecosystem{}, fmt.Errorf("%s is of ecosystem %s, which has no environments: what larder build --lock stocks of it is in view %s", path, e.Name, strings.Join(e.views(), ", "))
+		}
+	}
 	all := slices.DeleteFunc(All(), func(e Ecosystem) bool { return e.Locks == nil || e.Environments == nil })
 	if len(all) == 0 {
 		return Ecosystem{}, errors.New("this program mounts no locks")
