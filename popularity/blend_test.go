@@ -6,6 +6,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"larder/snapshot/pypi"
 )
 
 func ranking(source string, names ...string) Ranking {
@@ -33,7 +35,7 @@ func TestBlend(t *testing.T) {
 		{"a name wins over a glob", 1, 1, []string{"numpy", "new"}, []string{"*"}, "numpy new"},
 		{"what a glob includes is what is ranked", 1, 1, []string{"n*", "six", "absent-*"}, nil, "numpy six flask boto3 own"},
 	} {
-		got, err := Blend([]Part{{"public", tc.public, public}, {"misses", tc.missed, misses}}, Rules{Include: tc.allow, Exclude: tc.deny})
+		got, err := Blend([]Part{{"public", tc.public, public}, {"misses", tc.missed, misses}}, Rules{Of: pypi.Ecosystem, Include: tc.allow, Exclude: tc.deny})
 		if err != nil {
 			t.Fatalf("%s: %v", tc.name, err)
 		}
@@ -46,7 +48,7 @@ func TestBlend(t *testing.T) {
 			}
 		}
 	}
-	got, _ := Blend([]Part{{"public", 1, public}, {"misses", 1, misses}}, Rules{})
+	got, _ := Blend([]Part{{"public", 1, public}, {"misses", 1, misses}}, Rules{Of: pypi.Ecosystem})
 	if e := got.Entries[0]; fmt.Sprint(e.Places) != "[{public 3} {misses 2}]" || e.Score != Worth(3)+Worth(2) {
 		t.Errorf("flask: %+v", e)
 	}
@@ -56,7 +58,7 @@ func TestBlendVersions(t *testing.T) {
 	a, b := ranking("a", "flask"), ranking("b", "flask")
 	a.Entries[0].Versions = []Version{{"3.0.0", "3.11", 900_000}, {"2.0.0", "3.11", 100_000}}
 	b.Entries[0].Versions = []Version{{"1.0.0", "", 3}}
-	got, err := Blend([]Part{{"a", 1, a}, {"b", 1, b}}, Rules{})
+	got, err := Blend([]Part{{"a", 1, a}, {"b", 1, b}}, Rules{Of: pypi.Ecosystem})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +87,7 @@ func TestBlendRefuses(t *testing.T) {
 		{[]Part{{"r", 1, r}}, nil, []string{"--deny"}, ErrConfig, `exclude: "--deny" is not`},
 		{[]Part{{"r", 1, r}}, nil, []string{"flask"}, ErrRefused, "excluded leaves nothing"},
 	} {
-		if _, err := Blend(tc.parts, Rules{Include: tc.allow, Exclude: tc.deny}); !errors.Is(err, tc.kind) || !strings.Contains(err.Error(), tc.want) {
+		if _, err := Blend(tc.parts, Rules{Of: pypi.Ecosystem, Include: tc.allow, Exclude: tc.deny}); !errors.Is(err, tc.kind) || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("got %v, want %q", err, tc.want)
 		}
 	}
@@ -102,7 +104,7 @@ func TestBlendIsNotSteered(t *testing.T) {
 	for i := range 1000 {
 		missed.Entries = append(missed.Entries, Entry{Project: fmt.Sprint("aaa-", i), Rank: i + 2, Count: 1})
 	}
-	got, err := Blend([]Part{{"public", 1, public}, {"misses", 1, missed}}, Rules{})
+	got, err := Blend([]Part{{"public", 1, public}, {"misses", 1, missed}}, Rules{Of: pypi.Ecosystem})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +150,7 @@ func TestWorth(t *testing.T) {
 	missed.Entries[0].Versions = []Version{{"2.0", "3.11", 3}, {"2.0", "3.12", 1}, {"", "", 1}}
 	public := ranking("public", "flask")
 	public.Entries[0].Versions = []Version{{"3.0", "", 9}}
-	got, err := Blend([]Part{{"public", 1, public}, {Misses, 1, missed}}, Rules{})
+	got, err := Blend([]Part{{"public", 1, public}, {Misses, 1, missed}}, Rules{Of: pypi.Ecosystem})
 	if err != nil || fmt.Sprint(got.Entries[0].Missed) != "[2.0]" {
 		t.Errorf("%+v, %v", got.Entries, err)
 	}

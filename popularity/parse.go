@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"larder/snapshot/ecosystem"
 )
 
 const (
@@ -23,25 +25,25 @@ const (
 )
 
 // FormatHint says in a line what can be read.
-const FormatHint = "a ranking is the JSON or CSV of top-pypi-packages, JSON lines or CSV with project,count, or a list of names, one a line"
+const FormatHint = "a ranking is the JSON or CSV of top-pypi-packages, JSON with names and their counts, JSON lines or CSV with project,count, or a list of names"
 
 // TooLarge is the text of the refusal of a source over MaxBytes.
 var TooLarge = fmt.Sprintf("larger than %d MiB", MaxBytes>>20)
 
-// Parse reads one ranking in any of the forms of the package comment; which
+// Parse reads one ranking of an ecosystem in any of the forms of the package comment; which
 // one is seen from its first bytes. Source is only used to name it in messages.
 //
 // Every error is [ErrRefused]. Rows that cannot be used are left out and
 // counted in a warning.
-func Parse(source string, r io.Reader) (Ranking, []Warning, error) {
-	return parseUpTo(MaxBytes, source, r)
+func Parse(of ecosystem.Ecosystem, source string, r io.Reader) (Ranking, []Warning, error) {
+	return parseUpTo(MaxBytes, of, source, r)
 }
 
-func parseUpTo(most int64, source string, r io.Reader) (Ranking, []Warning, error) {
+func parseUpTo(most int64, of ecosystem.Ecosystem, source string, r io.Reader) (Ranking, []Warning, error) {
 	limited := &limitedReader{r: r, left: most}
 	in := bufio.NewReaderSize(limited, 64<<10)
-	c := collector{index: map[string]int{}}
-	err := parse(in, &c)
+	c := newCollector(of)
+	err := parse(in, c)
 	switch {
 	case limited.exceeded:
 		// Whatever the parser thought of the cut is beside the point.
@@ -70,7 +72,7 @@ func parse(in *bufio.Reader, c *collector) error {
 	case len(text) > 0 && text[0] == '<':
 		return errors.New("an HTML or XML page, not a ranking")
 	case len(text) > 0 && text[0] == '[':
-		return errors.New("a JSON array, not an object with rows")
+		return parseArray(in, c)
 	case len(text) > 0 && text[0] == '{':
 		if firstLineIsRow(text) {
 			return parseJSONLines(in, c)
@@ -90,6 +92,7 @@ type row struct {
 
 // collector gathers rows into entries and remembers what it left out.
 type collector struct {
+	of        ecosystem.Ecosystem
 	entries   []Entry
 	index     map[string]int
 	updated   string
@@ -97,6 +100,10 @@ type collector struct {
 	bad       int
 	firstBad  string
 	duplicate int
+}
+
+func newCollector(of ecosystem.Ecosystem) *collector {
+	return &collector{of: of, index: map[string]int{}}
 }
 
 var errTooManyRows = fmt.Errorf("more than %d rows", maxRows)
@@ -107,8 +114,9 @@ func (c *collector) add(r row) error {
 	if c.rows++; c.rows > maxRows {
 		return errTooManyRows
 	}
-	name, ok := Normalize(r.project)
-	if !ok || r.count < 0 || r.count > maxCount || r.version != "" && !ValidVersion(r.version) {
+	name, at, ok := c.of.ReadName(r.project)
+	r.version = cmp.Or(r.version, at)
+	if !ok || r.count < 0 || r.count > maxCount || r.version != "" && !c.of.Names.Version(r.version) {
 		c.left(r.project)
 		return nil
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"larder/snapshot/pypi"
 )
 
 // The forms below are the published ones, cut to a few rows; the numbers are ours.
@@ -50,7 +52,7 @@ func TestParseForms(t *testing.T) {
 		{"list", "# mine\nboto3\n\nRuamel__YAML  # the one\nsix", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r, warnings, err := Parse("x", strings.NewReader(tc.in))
+			r, warnings, err := Parse(pypi.Ecosystem, "x", strings.NewReader(tc.in))
 			if err != nil || len(warnings) > 0 {
 				t.Fatalf("Parse: %v, warnings %v", err, warnings)
 			}
@@ -64,7 +66,7 @@ func TestParseForms(t *testing.T) {
 			}
 		})
 	}
-	r, _, _ := Parse("x", strings.NewReader(newForm))
+	r, _, _ := Parse(pypi.Ecosystem, "x", strings.NewReader(newForm))
 	if want := time.Date(2026, 4, 1, 6, 34, 6, 0, time.UTC); !r.Origins[0].Updated.Equal(want) {
 		t.Errorf("updated %v, want %v", r.Origins[0].Updated, want)
 	}
@@ -75,7 +77,7 @@ func TestParseVersions(t *testing.T) {
 		"csv":        "project,version,python,count\nflask,3.0.0,3.11,5\nflask,2.3.3,3.9,9\nflask,3.0.0,3.11.4,2\nflask,3.0.0,\\N,1\nsix,1.17.0,3.11,4\n",
 		"json lines": `{"project":"flask","version":"3.0.0","python":"3.11","count":"7"}` + "\n" + `{"project":"Flask","version":"2.3.3","python":"3.9","count":9}` + "\n" + `{"project":"flask","version":"3.0.0","count":1}` + "\n" + `{"project":"six","version":"1.17.0","python":"3.11","count":4}`,
 	} {
-		r, warnings, err := Parse(name, strings.NewReader(in))
+		r, warnings, err := Parse(pypi.Ecosystem, name, strings.NewReader(in))
 		if err != nil || len(warnings) > 0 {
 			t.Fatalf("%s: %v %v", name, err, warnings)
 		}
@@ -96,7 +98,10 @@ func TestParseRefuses(t *testing.T) {
 		{"prose", "404: Not Found\n", "1 of 1 rows are not a project"},
 		{"gzip", "\x1f\x8b\x08\x00aaaa", "unpack"},
 		{"binary", "flask\x00numpy", "not text"},
-		{"array", `["flask"]`, "JSON array"},
+		{"array of arrays", `[["flask",5]]`, "1 of 1 rows are not a project with a count"},
+		{"array cut short", `["flask"`, "cut short after"},
+		{"something behind an array", `["flask"] x`, "something follows the JSON"},
+		{"object of words", `{"flask":"much","numpy":[1]}`, "without names and counts"},
 		{"no rows", `{"last_update":"2026-04-01 00:00:00"}`, `without "rows"`},
 		{"empty object", `{}`, `without "rows"`},
 		{"no rows in rows", `{"rows":[]}`, "no projects in it"},
@@ -122,7 +127,7 @@ func TestParseRefuses(t *testing.T) {
 		{"deep", `{"x":` + strings.Repeat("[", 20000), "not JSON near byte"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			r, _, err := Parse("x.json", strings.NewReader(tc.in))
+			r, _, err := Parse(pypi.Ecosystem, "x.json", strings.NewReader(tc.in))
 			if !errors.Is(err, ErrRefused) {
 				t.Fatalf("got %v (%d entries), want ErrRefused", err, len(r.Entries))
 			}
@@ -145,7 +150,7 @@ func TestParseHostileRows(t *testing.T) {
 		rows = append(rows, `{"download_count":999,"project":"`+strings.NewReplacer("\n", `\n`, "\x00", `\u0000`, "\x1b", `\u001b`).Replace(h)+`"}`)
 	}
 	rows = append(rows, `{"download_count":5,"project":"Good.19"}`, `{"download_count":700,"project":"good_5"}`)
-	r, warnings, err := Parse("x", strings.NewReader(`{"rows":[`+strings.Join(rows, ",")+`]}`))
+	r, warnings, err := Parse(pypi.Ecosystem, "x", strings.NewReader(`{"rows":[`+strings.Join(rows, ",")+`]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,17 +160,6 @@ func TestParseHostileRows(t *testing.T) {
 	if len(warnings) != 2 || !strings.Contains(warnings[0].Text, fmt.Sprintf("left out %d of %d rows", len(hostile), len(rows))) ||
 		!strings.Contains(warnings[0].Text, `"../../etc"`) || !strings.Contains(warnings[1].Text, "2 rows name a project") {
 		t.Errorf("warnings %q", warnings)
-	}
-}
-
-func TestNormalize(t *testing.T) {
-	for in, want := range map[string]string{
-		"Flask": "flask", "ruamel.yaml": "ruamel-yaml", "a__b..c--d": "a-b-c-d", "a._-b": "a-b", "A": "a", "3to2": "3to2",
-		"": "", "-a": "", "a-": "", ".a": "", "a b": "", "a/b": "", "é": "", "a\n": "", strings.Repeat("a", 129): "", strings.Repeat("a", 128): strings.Repeat("a", 128),
-	} {
-		if got, ok := Normalize(in); got != want || ok != (want != "") {
-			t.Errorf("Normalize(%q) = %q, %v", in, got, ok)
-		}
 	}
 }
 
@@ -202,7 +196,7 @@ func TestParseEndless(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			e := &endless{line: tc.line}
 			const most = 4 << 20
-			_, _, err := parseUpTo(most, "x", io.MultiReader(strings.NewReader(tc.begin), e))
+			_, _, err := parseUpTo(most, pypi.Ecosystem, "x", io.MultiReader(strings.NewReader(tc.begin), e))
 			if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), tc.want) {
 				t.Fatalf("got %v, want %q", err, tc.want)
 			}
@@ -218,7 +212,7 @@ func TestParseBounds(t *testing.T) {
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
-	_, _, err := Parse("x", &endless{line: "some-project-name\n"})
+	_, _, err := Parse(pypi.Ecosystem, "x", &endless{line: "some-project-name\n"})
 	runtime.ReadMemStats(&after)
 	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "more than 1000000 rows") {
 		t.Errorf("got %v", err)
@@ -226,13 +220,13 @@ func TestParseBounds(t *testing.T) {
 	if after.HeapSys > before.HeapSys+200<<20 {
 		t.Errorf("the heap grew by %d MiB", (after.HeapSys-before.HeapSys)>>20)
 	}
-	if _, _, err := Parse("x", &endless{line: strings.Repeat("a", 99) + "\n"}); err == nil || !strings.Contains(err.Error(), "larger than 64 MiB") {
+	if _, _, err := Parse(pypi.Ecosystem, "x", &endless{line: strings.Repeat("a", 99) + "\n"}); err == nil || !strings.Contains(err.Error(), "larger than 64 MiB") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestParseReadError(t *testing.T) {
-	_, _, err := Parse("x", io.MultiReader(strings.NewReader("flask\nnumpy\n"), iotestErr{}))
+	_, _, err := Parse(pypi.Ecosystem, "x", io.MultiReader(strings.NewReader("flask\nnumpy\n"), iotestErr{}))
 	if !errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), "disk on fire") {
 		t.Errorf("got %v", err)
 	}
@@ -247,7 +241,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
-		r, _, err := Parse("fuzz", strings.NewReader(in))
+		r, _, err := Parse(pypi.Ecosystem, "fuzz", strings.NewReader(in))
 		if err != nil {
 			if !errors.Is(err, ErrRefused) || strings.ContainsAny(err.Error(), "\n\r\x1b") {
 				t.Fatalf("error %q", err)
@@ -259,7 +253,7 @@ func FuzzParse(f *testing.F) {
 		}
 		seen := map[string]bool{}
 		for i, e := range r.Entries {
-			again, ok := Normalize(e.Project)
+			again, ok := (pypi.Names{}).Project(e.Project)
 			if !ok || again != e.Project || seen[e.Project] || e.Rank != i+1 || e.Count < 0 || i > 0 && e.Count > r.Entries[i-1].Count {
 				t.Fatalf("entry %d: %+v", i, e)
 			}
@@ -326,7 +320,7 @@ func TestStarter(t *testing.T) {
 		t.Error("the first line of starter.txt lacks date or source")
 	}
 	// Names only, as they would be read from a list, each once.
-	if _, warnings, err := Parse("starter.txt", strings.NewReader(starterText)); err != nil || len(warnings) > 0 {
+	if _, warnings, err := Parse(pypi.Ecosystem, "starter.txt", strings.NewReader(starterText)); err != nil || len(warnings) > 0 {
 		t.Errorf("%v %v", err, warnings)
 	}
 	for i, want := range []string{"requests", "numpy", "pandas", "flask", "pip"} {

@@ -36,7 +36,7 @@ func header(fields []string) (columns, bool) {
 			return columns{}, false
 		}
 		switch strings.ToLower(strings.TrimSpace(f)) {
-		case "project", "name":
+		case "project", "package", "name":
 			c.project = i
 		case "version":
 			c.version = i

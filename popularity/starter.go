@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"larder/snapshot/pypi"
 )
 
 // To renew the starter ranking, put the last three monthly files into one
@@ -15,11 +17,11 @@ import (
 //go:embed starter.txt
 var starterText string
 
-// Starter returns the ranking built into the binary: names only, in order. It
+// Starter returns the ranking of PyPI built into the binary: names only, in order. It
 // is what a host stocks before anything else is configured; it ages, and its
 // date says how much.
 func Starter() Ranking {
-	r, _, err := Parse("starter ranking", strings.NewReader(starterText))
+	r, _, err := Parse(pypi.Ecosystem, "starter ranking", strings.NewReader(starterText))
 	if err != nil {
 		panic(fmt.Sprintf("starter.txt in this binary: %v", err)) // a test reads it
 	}

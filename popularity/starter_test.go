@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"larder/snapshot/pypi"
 )
 
 var rankings = flag.String("rankings", "", "directory of monthly rankings to renew starter.txt from")
@@ -26,7 +28,7 @@ func starter(t *testing.T, dir string, top int) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, warnings, err := Parse(path, f)
+		r, warnings, err := Parse(pypi.Ecosystem, path, f)
 		f.Close()
 		if err != nil {
 			t.Fatal(err)

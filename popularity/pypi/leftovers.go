@@ -26,7 +26,6 @@ import (
 	"strings"
 	"sync"
 
-	"larder/popularity"
 	"larder/snapshot"
 	"larder/snapshot/ecosystem"
 	"larder/snapshot/pypi"
@@ -143,7 +142,7 @@ func isEntry(name string) bool {
 
 // Valid implements ecosystem.Leftovers.
 func (Leftovers) Valid(m ecosystem.Miss) (ecosystem.Miss, bool) {
-	name, ok := popularity.Normalize(m.Project)
+	name, ok := (pypi.Names{}).Project(m.Project)
 	m.Ecosystem, m.Project = pypi.Name, name
 	if t, err := pypi.ParseTag(m.Target); err == nil { // a whole target counts as its Python
 		m.Target = t.Python()
@@ -151,7 +150,7 @@ func (Leftovers) Valid(m ecosystem.Miss) (ecosystem.Miss, bool) {
 	if m.Target != "" && pythonOf("cp"+strings.Replace(m.Target, ".", "", 1)) != m.Target {
 		m.Target = ""
 	}
-	return m, ok && popularity.ValidVersion(m.Version)
+	return m, ok && (pypi.Names{}).Version(m.Version)
 }
 
 func miss(project, version, python, kind string) (ecosystem.Miss, bool) {

@@ -17,6 +17,7 @@ import (
 
 	"larder/popularity"
 	"larder/snapshot"
+	"larder/snapshot/pypi"
 )
 
 // Resolver runs uv. Its environment says where the index is.
@@ -161,7 +162,7 @@ func parseNeeds(out []byte) map[string][]string {
 			continue
 		}
 		note = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(note), "via"))
-		if by, ok := popularity.Normalize(note); ok {
+		if by, ok := (pypi.Names{}).Project(note); ok {
 			needed.by = append(needed.by, by)
 		} else if strings.HasPrefix(note, "-r") {
 			needed.asked = true
@@ -179,7 +180,7 @@ type block struct {
 }
 
 func (b block) addTo(needs map[string][]string) {
-	project, ok := popularity.Normalize(nameOf(b.line))
+	project, ok := (pypi.Names{}).Project(nameOf(b.line))
 	if !ok {
 		return
 	}
@@ -200,11 +201,11 @@ var noWheel = regexp.MustCompile("(?:Wheels are required for `|Because |and )([A
 func drop(requirements []string, text string) (left, dropped []string) {
 	gone := map[string]bool{}
 	for _, m := range noWheel.FindAllStringSubmatch(strings.Join(strings.Fields(text), " "), -1) {
-		name, _ := popularity.Normalize(m[1])
+		name, _ := (pypi.Names{}).Project(m[1])
 		gone[name] = true
 	}
 	for _, r := range requirements {
-		if name, ok := popularity.Normalize(nameOf(r)); ok && gone[name] {
+		if name, ok := (pypi.Names{}).Project(nameOf(r)); ok && gone[name] {
 			dropped = append(dropped, r)
 		} else {
 			left = append(left, r)

@@ -50,7 +50,7 @@ func ask(ctx context.Context, address, post string, opts Options) (popularity.Ra
 	var r popularity.Ranking
 	var w []popularity.Warning
 	unkept, err := opts.get(ctx, u, post, func(body []byte) (err error) {
-		r, w, err = popularity.Parse(shown, bytes.NewReader(body))
+		r, w, err = popularity.Parse(opts.Of, shown, bytes.NewReader(body))
 		if err == nil && !opts.Force {
 			err = opts.shrunk(len(r.Entries), u, post, shown)
 		}
@@ -98,7 +98,7 @@ func (o Options) last(u *url.URL, post, shown string) (r popularity.Ranking, w [
 	body, said, ok := o.Web.Last(u, post, popularity.MaxBytes)
 	if ok {
 		var err error
-		r, w, err = popularity.Parse(shown, bytes.NewReader(body))
+		r, w, err = popularity.Parse(o.Of, shown, bytes.NewReader(body))
 		ok = err == nil
 	}
 	return r, w, said, ok

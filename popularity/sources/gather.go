@@ -21,7 +21,7 @@ type Source struct {
 	Misses     string // directory of the host's own misses
 }
 
-// Blend is everything a ranking is made of. The zero value is the starter ranking.
+// Blend is everything a ranking is made of. The zero value is the starter ranking of PyPI, and of other ecosystems nothing.
 type Blend struct {
 	Sources []Source
 	Rules   popularity.Rules
@@ -44,12 +44,12 @@ func (s Source) name() string {
 	return "rankings"
 }
 
-// Gather loads every source and blends them.
+// Gather loads every source and blends them, of the ecosystem of opts.
 //
 // A source that fails is named in a warning and the others go on. Misses alone
 // are no ranking, they say what the rest lacks: where no other source is
-// configured, the starter ranking stands in, with a warning. Where every other
-// source failed, that is the error: names nobody asked for would replace those
+// configured, the starter ranking stands in, with a warning; for an ecosystem that has none nothing
+// does, and what is empty then is a warning, too. Where every other source failed, that is the error: names nobody asked for would replace those
 // of the site.
 func Gather(ctx context.Context, b Blend, opts Options) (popularity.Ranking, []popularity.Warning, error) {
 	var (
@@ -86,16 +86,21 @@ func Gather(ctx context.Context, b Blend, opts Options) (popularity.Ranking, []p
 	if !public && failed != nil && (wanted || errors.Is(failed, popularity.ErrRefused)) {
 		return popularity.Ranking{}, withoutFailure(warnings, failed), failed
 	}
-	if !public && !b.OnlyMisses && (len(parts) == 0 || onlyMisses(b.Sources)) {
+	if !public && !b.OnlyMisses && opts.Of.Name == pypi.Name && (len(parts) == 0 || onlyMisses(b.Sources)) {
 		starter := popularity.Starter()
 		warnings = append(warnings, popularity.Warning{Source: starter.Origins[0].Source, Text: fmt.Sprintf(
 			"no ranking is configured; using the %d names built in, of %s; name one with --ranking, or in the configuration",
 			len(starter.Entries), starter.Origins[0].Updated.Format(time.DateOnly))})
 		parts = append(parts, popularity.Part{Name: starter.Origins[0].Source, Weight: 1, Ranking: starter})
 	}
+	b.Rules.Of = opts.Of
 	r, err := popularity.Blend(parts, b.Rules)
-	if err == nil && b.OnlyMisses && len(r.Entries) == 0 {
+	switch {
+	case err != nil || len(r.Entries) > 0:
+	case b.OnlyMisses:
 		warnings = append(warnings, popularity.Warning{Source: "misses", Text: "none that count"})
+	default:
+		warnings = append(warnings, popularity.Warning{Source: opts.Of.Name, Text: "no ranking is configured, and this host has missed nothing of it yet; name one with --ranking, or in the configuration"})
 	}
 	return r, warnings, err
 }
@@ -116,7 +121,7 @@ func (s Source) load(ctx context.Context, opts Options) (popularity.Ranking, []p
 	case s.ClickHouse != nil:
 		return s.ClickHouse.load(ctx, opts)
 	case s.Misses != "":
-		return misses.Load(s.Misses, pypi.Name, opts.now())
+		return misses.Load(s.Misses, opts.Of.Name, opts.now())
 	}
 	return Load(ctx, s.Months, opts)
 }

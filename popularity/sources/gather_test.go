@@ -17,6 +17,7 @@ import (
 	"larder/popularity/misses"
 	"larder/popularity/pypi"
 	"larder/snapshot/ecosystem"
+	python "larder/snapshot/pypi"
 )
 
 func TestMain(m *testing.M) {
@@ -26,6 +27,7 @@ func TestMain(m *testing.M) {
 
 func gather(t *testing.T, b Blend, opts Options) (popularity.Ranking, string, error) {
 	t.Helper()
+	opts.Of = python.Ecosystem
 	r, warnings, err := Gather(t.Context(), b, opts)
 	return r, fmt.Sprint(warnings), err
 }

@@ -10,10 +10,13 @@ import (
 	"time"
 
 	"larder/popularity"
+	"larder/snapshot/ecosystem"
 )
 
 // Options say how sources are opened.
 type Options struct {
+	// Of is whose projects are ranked.
+	Of ecosystem.Ecosystem
 	// Web asks addresses; without one they cannot be had.
 	Web Web
 	// Force takes a ranking that lost most of its rows since last time.
@@ -120,7 +123,7 @@ func openFile(path string, opts Options) (popularity.Ranking, []popularity.Warni
 	case st.Mode().IsRegular() && st.Size() > popularity.MaxBytes:
 		return popularity.Ranking{}, nil, popularity.Refuse(path, popularity.TooLarge, popularity.FormatHint)
 	}
-	r, w, err := popularity.Parse(path, f)
+	r, w, err := popularity.Parse(opts.Of, path, f)
 	if err != nil {
 		return popularity.Ranking{}, nil, err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"larder/builder/fetch"
 	"larder/popularity"
+	"larder/snapshot/pypi"
 )
 
 // monthly is the published form, cut to three rows; the numbers are ours.
@@ -39,6 +40,7 @@ func list(n int) string {
 
 func load(t *testing.T, opts Options, sources ...string) (popularity.Ranking, string, error) {
 	t.Helper()
+	opts.Of = pypi.Ecosystem
 	r, warnings, err := Load(t.Context(), sources, opts)
 	var text []string
 	for _, w := range warnings {
@@ -51,6 +53,7 @@ func load(t *testing.T, opts Options, sources ...string) (popularity.Ranking, st
 // directory.
 func withWeb(t *testing.T, dir string, opts Options) Options {
 	t.Helper()
+	opts.Of = pypi.Ecosystem
 	client, err := fetch.New(fetch.Options{Limits: fetch.Limits{RetryBase: 1, RetryMax: 1}, Access: fetch.Access{Retries: 2}, MaxRedirects: 5, PlainHTTP: true})
 	if err != nil {
 		t.Fatal(err)

@@ -42,6 +42,7 @@ type Ecosystem struct {
 	// Describe tells people what a target's or an artifact's detail says, in a few words; "" is nothing.
 	Describe func(detail json.RawMessage) string
 
+	Names        Names        // nil: nothing of it is ranked
 	Locks        Locks        // nil: it has none
 	Environments Environments // nil: its locks are not mounted
 	Leftovers    Leftovers    // nil: uppers are not read for it
@@ -69,6 +70,35 @@ func (c Client) Mounted(wanted []string, built snapshot.Built) []string {
 		}
 	}
 	return views
+}
+
+// Names are the rules for what people and public lists write as names. Whatever does not come back ok is
+// none, and must not be taken for one.
+type Names interface {
+	// Project is a snapshot's spelling of a project's name.
+	Project(name string) (project string, ok bool)
+	// Glob is that of a pattern of names, in which "*" stands for any characters and "?" for one.
+	Glob(pattern string) (glob string, ok bool)
+	// Version says whether a text can be a version.
+	Version(text string) bool
+	// Pin reads a project at a version, as people write both together.
+	Pin(text string) (project, version string, ok bool)
+}
+
+// ReadName reads a project as people name it: by its name, or by its package url, which may say a version.
+func (e Ecosystem) ReadName(text string) (project, version string, ok bool) {
+	if e.Names == nil {
+		return "", "", false
+	}
+	if snapshot.IsPackageURL(text) {
+		of, name, at, err := snapshot.ParsePackageURL(text)
+		if err != nil || of != e.Name || at != "" && !e.Names.Version(at) {
+			return "", "", false
+		}
+		text, version = name, at
+	}
+	project, ok = e.Names.Project(text)
+	return project, version, ok
 }
 
 // Locks reads lock files.

@@ -33,7 +33,7 @@ var Clients = []ecosystem.Client{
 }
 
 // Ecosystem is npm's row. A program adds the parts that it links.
-var Ecosystem = ecosystem.Ecosystem{Name: Name, Artifact: "tarball", Clients: Clients, Attached: []string{ViewNPM}, Normalize: Project, Package: Package}
+var Ecosystem = ecosystem.Ecosystem{Name: Name, Artifact: "tarball", Clients: Clients, Attached: []string{ViewNPM}, Names: Names{}, Normalize: Project, Package: Package}
 
 // Tarball is the detail of an artifact.
 type Tarball struct {

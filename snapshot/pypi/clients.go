@@ -57,5 +57,5 @@ func describe(detail json.RawMessage) string {
 // Ecosystem is PyPI's row. A program adds the parts that it links.
 var Ecosystem = ecosystem.Ecosystem{
 	Name: Name, Artifact: "wheel", Clients: Clients, Attached: []string{ViewWheels, ViewPip}, Views: []string{ViewPoetry, ViewSimple}, Describe: describe,
-	Locks: locks{}, Normalize: pep508.Normalize, SameVersion: pep440.Same,
+	Locks: locks{}, Names: Names{}, Normalize: pep508.Normalize, SameVersion: pep440.Same,
 }

@@ -191,8 +191,7 @@ func (e *entry) fits(t npm.Tag) bool {
 	return true
 }
 
-// inList says whether a package's list has a platform, as npm-install-checks does: none of those with
-// "!", and one of the others where there are any.
+// inList says whether a package's list, or its one word, has a platform.
 func inList(list value, is string) bool {
 	items := list.items
 	switch {
@@ -201,18 +200,9 @@ func inList(list value, is string) bool {
 	case list.kind != '[':
 		return true
 	}
-	if len(items) == 1 && items[0].str() == "any" {
-		return true
+	words := make([]string, len(items))
+	for i, item := range items {
+		words[i] = item.str()
 	}
-	not, match := 0, false
-	for _, item := range items {
-		if other, negated := strings.CutPrefix(item.str(), "!"); negated {
-			if not++; other == is {
-				return false
-			}
-		} else {
-			match = match || item.str() == is
-		}
-	}
-	return match || not == len(items)
+	return npm.Allows(words, is)
 }
