@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"larder/snapshot"
+	"larder/snapshot/ecosystem"
 )
 
 // again makes once more what a snapshot's manifest lists: its artifacts are the picks, and no index
@@ -170,7 +171,7 @@ func (a *again) bring(ctx context.Context, picks []*Pick) (items []*Item, gone [
 		w.locks = slices.DeleteFunc(w.locks, func(l *lock) bool {
 			at := slices.IndexFunc(l.picks, func(p *Pick) bool { return !have[p.LayerID] })
 			if at >= 0 {
-				gone = append(gone, fmt.Sprintf("%s for %s, which needs %s %s", l.path, l.target.Tag, l.Pins[at].Name, l.Pins[at].Version))
+				gone = append(gone, fmt.Sprintf("%s for %s, which needs %s", l.path, l.target.Tag, ecosystem.Shown(w.Name, l.Pins[at].Name, " ", l.Pins[at].Version)))
 			}
 			return at >= 0
 		})

@@ -8,6 +8,7 @@ import (
 
 	"larder/popularity"
 	"larder/snapshot"
+	"larder/snapshot/ecosystem"
 	"larder/snapshot/failpoint"
 )
 
@@ -17,24 +18,13 @@ type Config struct {
 	Ecosystems []Ecosystem // nil: those registered
 	Targets    []Target
 
-	Ranking []string // project names of the first ecosystem, the most wanted first
-	Locks   []string // paths of lock files; each is stocked exactly
-	Views   []string // of ViewNames
-	Layers  Layers   // which of the ranked artifacts are unpacked, too (a lock's always are)
+	Ranked map[string]Ranked // by ecosystem: what is stocked without a lock
+	Locks  []string          // paths of lock files; each is stocked exactly
+	Views  []string          // of ViewNames
+	Layers Layers            // which of the ranked artifacts are unpacked, too (a lock's always are)
 
 	// Programs are the paths of the programs that write a view, by its name; none: those on PATH.
 	Programs map[string][]string
-
-	// Budget bounds what the pool should grow to, in bytes on disk; 0 stocks the
-	// newest release of every ranked project and nothing else. With a budget,
-	// older versions and what chosen artifacts need are stocked too.
-	Budget int64
-	// Entries is what is known of ranked projects, for a budget: their expected
-	// hits and versions. Of one that is not in it only the place counts. Pins of an entry hold with
-	// and without a budget.
-	Entries map[string]popularity.Entry
-	// Excluded says that a project is stocked for locks only, though others need it; nil: none is.
-	Excluded func(project string) bool
 
 	// Builds says which artifacts may be built from sources of a project, where the index has none that
 	// fits; nil: none.
@@ -61,6 +51,24 @@ type Config struct {
 	Progress func(Event)  // nil for none; called from one goroutine at a time
 	Warn     func(string) // one line each; nil for none; called from one goroutine at a time
 }
+
+// Ranked is what a build wants of one ecosystem beside what locks name.
+type Ranked struct {
+	Projects []string // the most wanted first
+	// Budget bounds what the pool should grow to for them and for the ecosystem's locks, in bytes on disk; 0
+	// stocks the newest release of every project and nothing else. With a budget other versions are
+	// stocked too, and what chosen artifacts need, as far as the ecosystem is a [Budgeter].
+	Budget int64
+	// Entries is what is known of the projects, for a budget: their expected
+	// hits and versions. Of one that is not in it only the place counts. Pins of an entry hold with
+	// and without a budget.
+	Entries map[string]popularity.Entry
+	// Excluded says that a project is stocked for locks only, though others need it; nil: none is.
+	Excluded func(project string) bool
+}
+
+// budgeted says whether a budget chooses.
+func (r Ranked) budgeted() bool { return r.Budget > 0 && len(r.Projects) > 0 }
 
 // builds says what may be built from a project's sources.
 func (c Config) builds(project string) snapshot.Built {
@@ -193,25 +201,28 @@ func seal(ctx context.Context, cfg Config, worlds []*world, items []*Item, fills
 
 // guard refuses to replace a good snapshot by the ruins of an outage.
 func guard(cfg Config, r *Report) error {
-	wanted, failed := 0, len(r.Skipped)
+	wanted, unreachable := map[string]int{}, 0
+	all := 0
 	for _, t := range cfg.Targets {
-		if t.Ecosystem == cfg.Ecosystems[0].Name {
-			wanted += len(cfg.Ranking)
-		}
+		n := len(cfg.Ranked[t.Ecosystem].Projects)
+		wanted[t.Ecosystem] += n
+		all += n
 	}
-	if cfg.Force || wanted == 0 || failed == 0 && cfg.Budget > 0 {
-		return nil
+	for _, n := range r.unreachable {
+		unreachable += n
 	}
-	if r.Wheels == 0 {
+	if failed := len(r.Skipped); !cfg.Force && r.Wheels == 0 && failed > 0 {
 		kind := ErrRefused
-		if r.unreachable > 0 {
+		if unreachable > 0 {
 			kind = ErrUnreachable
 		}
 		first := r.Skipped[0]
-		return fmt.Errorf("nothing could be stocked: %d of %d projects failed, first %s: %s: %w", failed, wanted, first.Project, first.Reason, kind)
+		return fmt.Errorf("nothing could be stocked: %d of %d projects failed, first %s: %s: %w", failed, all, ecosystem.Shown(first.Ecosystem, first.Project, "", ""), first.Reason, kind)
 	}
-	if r.unreachable*2 > wanted {
-		return fmt.Errorf("%d of %d projects could not be fetched; kept the current snapshot: %w", r.unreachable, wanted, ErrUnreachable)
+	for _, e := range cfg.Ecosystems { // the outage of one index is hidden by no other
+		if n := r.unreachable[e.Name]; !cfg.Force && n*2 > wanted[e.Name] {
+			return fmt.Errorf("%d of %d projects could not be fetched; kept the current snapshot: %w", n, wanted[e.Name], ErrUnreachable)
+		}
 	}
 	return nil
 }

@@ -79,7 +79,7 @@ func TestToyOfSources(t *testing.T) {
 
 	// A plan knows what was made of a source.
 	cfg := toy.config()
-	cfg.Ranking, cfg.DryRun = []string{"pure"}, true
+	cfg.Ranked, cfg.DryRun = map[string]builder.Ranked{"toy": {Projects: []string{"pure"}}}, true
 	if r, err = builder.Build(t.Context(), cfg); err != nil || slices.ContainsFunc(r.Changes.Projects, func(c image.Change) bool { return c.Name == "pure" }) {
 		t.Errorf("a plan changes %+v, %v", r.Changes, err)
 	}

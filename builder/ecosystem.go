@@ -25,7 +25,7 @@ type Ecosystem struct {
 	Targets func(ctx context.Context, tags []string, programs map[string]string) ([]Target, error)
 	// Digest is the index's digest of an artifact of a snapshot; nil where that is its SHA-256.
 	Digest func(row snapshot.ManifestArtifact) string
-	// Open begins a build. Targets, locks and ranking of cfg are this ecosystem's own; Warn may be
+	// Open begins a build. Targets and locks of cfg are this ecosystem's own; Warn may be
 	// called from any goroutine. There is no stage in a dry run.
 	Open func(ctx context.Context, cfg Config, stage *snapshot.Stage) (World, error)
 }
@@ -59,7 +59,9 @@ type Estimator interface {
 	Disk(a Artifact, layers, copies int) int64
 }
 
-// Budgeter is a World that can choose what a budget takes.
+// Budgeter is a World that can choose what a budget takes. For one that is an [Estimator] and no Budgeter,
+// artifacts are taken in the order of the ranking until the budget is full: of each project the newest version, then
+// those that this host's containers had to download.
 type Budgeter interface {
 	// Fit chooses among what ranked wishes had it offer. What is fixed is taken anyway. It may
 	// fetch to know more; fetch is nil in a dry run.
@@ -155,6 +157,8 @@ type Pick struct {
 
 	Layer   []image.Entry // the artifact as installed; nil when it is not made
 	layered bool          // it gets a layer
+	place   int           // in the ranking, from 1; 0 of what is not ranked
+	missed  bool          // it is ranked as a version that this host's containers downloaded
 	merged  *Pick         // the one that stands for it, too
 	world   *world
 	item    *Item
@@ -250,7 +254,7 @@ type Sink interface {
 var registered []Ecosystem
 
 // Register makes an ecosystem known to this program, to its builds and to all else. The first is the
-// one whose projects are ranked, and reads the locks that no other claims.
+// one that is meant where none is said, and reads the locks that no other claims.
 func Register(e Ecosystem) {
 	ecosystem.Register(e.Ecosystem)
 	registered = append(registered, e)
@@ -266,15 +270,16 @@ func ViewNames() (names []string) {
 	return names
 }
 
-// FindTargets resolves target tags for the ecosystems of locks, and for the ranking's when ranked.
+// FindTargets resolves target tags for the ecosystems of locks, and for those that are ranked; for the first
+// where nothing is asked for.
 // Without one of its own, an ecosystem has those among had, with their programs, else what the host has. A tag
 // that none owns is the first's to refuse.
-func FindTargets(ctx context.Context, locks []string, ranked bool, tags []string, had []Target) ([]Target, error) {
+func FindTargets(ctx context.Context, locks, ranked, tags []string, had []Target) ([]Target, error) {
 	var all []Target
 	first := true
 	for i, e := range registered {
 		mine := slices.ContainsFunc(locks, func(path string) bool { return ecosystem.ForLock(rows(registered), path) == i })
-		if !mine && (i > 0 || !ranked && len(locks) > 0) {
+		if !mine && !slices.Contains(ranked, e.Name) && (i > 0 || len(ranked)+len(locks) > 0) {
 			continue
 		}
 		wanted, programs := ofOwner(tags, i, first), map[string]string{}

@@ -30,7 +30,7 @@ type Run struct {
 	Fetched   int64     `json:"fetched_bytes"`
 	Reused    int64     `json:"reused_bytes"`
 	Skipped   int       `json:"skipped"`
-	Budget    int64     `json:"budget,omitempty"`
+	Budget    int64     `json:"budget,omitempty"` // of all ecosystems
 	Skips     []Skip    `json:"skips,omitempty"`  // the first of Skipped, and why
 	Detail    string    `json:"detail,omitempty"` // what another command did, in words
 }
@@ -60,6 +60,9 @@ func RunOf(r *Report, started time.Time, exit int, failure string) Run {
 	run.Bytes, run.Fetched, run.Reused, run.Skipped = r.Bytes, r.FetchedBytes, r.ReusedBytes, len(r.Skipped)
 	if r.Budget != nil {
 		run.Budget = r.Budget.Budget
+	}
+	for _, b := range r.Budgets {
+		run.Budget += b.Budget
 	}
 	for _, skip := range r.Skipped[:min(len(r.Skipped), maxSkips)] {
 		skip.Reason = clip(skip.Reason, maxReason)

@@ -79,7 +79,7 @@ func TestLastPlan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if LoadPlan(s) != nil {
+	if LoadPlan(s, "") != nil {
 		t.Error("a plan in a new store")
 	}
 	options := []Option{{Project: "a", From: 500}, {Project: "b", From: 5500}, {Project: "c", From: -1}}
@@ -88,7 +88,7 @@ func TestLastPlan(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p := LoadPlan(s)
+	p := LoadPlan(s, "")
 	if p == nil || p.Budget != 5000 || p.Time.IsZero() {
 		t.Fatalf("read back %+v", p)
 	}
@@ -107,10 +107,10 @@ func TestLastPlan(t *testing.T) {
 	if got, cut := p.Explain("x", 1<<40); len(got) != 0 || cut != nil {
 		t.Errorf("of another project %+v; cut before %+v", got, cut)
 	}
-	if err := os.WriteFile(planPath(s), []byte("{"), 0o600); err != nil {
+	if err := os.WriteFile(planPath(s, ""), []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if p := LoadPlan(s); p != nil {
+	if p := LoadPlan(s, ""); p != nil {
 		t.Errorf("of a damaged file: %+v", p)
 	}
 }

@@ -3,6 +3,7 @@ package builder
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -23,26 +24,45 @@ type LastPlan struct {
 // maxPlan bounds what is read back: 100,000 options take a third of it.
 const maxPlan = 128 << 20
 
-func planPath(s *snapshot.Store) string { return filepath.Join(s.PagesDir(), "plan.json") }
-
-// SavePlan keeps a build's plan. A report without a budget leaves the last one as it is.
-func SavePlan(s *snapshot.Store, r *Report) error {
-	if r == nil || r.Budget == nil {
-		return nil
+// planPath is where a plan is kept; of the first ecosystem for "".
+func planPath(s *snapshot.Store, of string) string {
+	name := "plan.json"
+	if of != "" {
+		name = "plan-" + of + ".json"
 	}
-	b, err := json.Marshal(LastPlan{time.Now().UTC().Truncate(time.Second), r.Budget.Budget, r.Budget.Options})
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(s.PagesDir(), 0o700); err != nil {
-		return err
-	}
-	return snapshot.WriteFile(planPath(s), b, 0o600)
+	return filepath.Join(s.PagesDir(), name)
 }
 
-// LoadPlan reads the last plan, nil when there is no usable one.
-func LoadPlan(s *snapshot.Store) *LastPlan {
-	f, err := os.OpenFile(planPath(s), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+// SavePlan keeps a build's plan. An ecosystem without a budget keeps its last one as it is.
+func SavePlan(s *snapshot.Store, r *Report) error {
+	if r == nil {
+		return nil
+	}
+	plans := maps.Clone(r.Budgets)
+	if r.Budget != nil {
+		if plans == nil {
+			plans = map[string]*BudgetReport{}
+		}
+		plans[""] = r.Budget
+	}
+	for of, plan := range plans {
+		b, err := json.Marshal(LastPlan{time.Now().UTC().Truncate(time.Second), plan.Budget, plan.Options})
+		if err == nil {
+			err = os.MkdirAll(s.PagesDir(), 0o700)
+		}
+		if err == nil {
+			err = snapshot.WriteFile(planPath(s, of), b, 0o600)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// LoadPlan reads the last plan of an ecosystem, of the first for "", nil when there is no usable one.
+func LoadPlan(s *snapshot.Store, of string) *LastPlan {
+	f, err := os.OpenFile(planPath(s, of), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil
 	}

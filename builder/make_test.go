@@ -87,7 +87,7 @@ func TestMakeFails(t *testing.T) {
 	line := toytest.Pack(t, toy.index, "both", "2", map[string]string{"source": "s", "breaks": "x"})
 	toytest.Pack(t, toy.index, "good", "1", map[string]string{"source": "s"})
 	cfg := toy.config()
-	cfg.Ranking, cfg.Layers = []string{"both", "good"}, builder.AllLayers
+	cfg.Ranked, cfg.Layers = map[string]builder.Ranked{"toy": {Projects: []string{"both", "good"}}}, builder.AllLayers
 	r, err := builder.Build(t.Context(), cfg)
 	if err != nil || len(r.Skipped) != 1 || r.Skipped[0].Version != "2" || !strings.Contains(r.Skipped[0].Reason, "a file that breaks") || r.Wheels != 2 {
 		t.Fatalf("%+v, %v", r, err)

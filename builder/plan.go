@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"larder/snapshot"
+	"larder/snapshot/ecosystem"
 )
 
 // plan finds out what the indexes have of what is wanted.
@@ -24,7 +25,7 @@ func plan(ctx context.Context, worlds []*world, previous *previous, stage *snaps
 			return nil, whyEnded(ctx, err)
 		}
 		picks := p.picks
-		if w.cfg.Budget > 0 && len(w.cfg.Ranking) > 0 {
+		if w.budgeted() {
 			var err error
 			if picks, err = p.fit(ctx, stage); err != nil {
 				return nil, whyEnded(ctx, err)
@@ -32,7 +33,7 @@ func plan(ctx context.Context, worlds []*world, previous *previous, stage *snaps
 		}
 		for _, pick := range merge(picks) {
 			if err := w.revoked(pick); err != nil { // a budget took it
-				log.skip(pick.Project, pick.Version, pick.Target, err)
+				log.skip(w.Name, pick.Project, pick.Version, pick.Target, err)
 				continue
 			}
 			pick.layered = w.cfg.Layers != NoLayers && !pick.Packed || pick.Locked || pick.Tool
@@ -121,8 +122,8 @@ func (p *planner) take(w *want, choices []Choice) {
 		switch {
 		case c.Err != nil && x.lock != nil:
 			p.missing = append(p.missing, missing{x, c.Err})
-		case c.Err != nil && x.Place > 0:
-			p.log.skip(w.project, x.version(), x.Target, c.Err)
+		case c.Err != nil && x.Place > 0 && !x.missed:
+			p.log.skip(p.world.Name, w.project, x.version(), x.Target, c.Err)
 		case c.Pick == nil:
 		case x.lock != nil:
 			x.lock.picks[x.pin] = c.Pick
@@ -132,7 +133,7 @@ func (p *planner) take(w *want, choices []Choice) {
 			}
 			p.picks = append(p.picks, c.Pick)
 		default:
-			c.Pick.Tool = x.tool
+			c.Pick.Tool, c.Pick.place, c.Pick.missed = x.tool, x.Place, x.missed
 			p.picks = append(p.picks, c.Pick)
 		}
 	}
@@ -167,7 +168,13 @@ func (p *planner) known(w *want) ([]Choice, bool) {
 func (p *planner) fit(ctx context.Context, stage *snapshot.Stage) ([]*Pick, error) {
 	b, ok := p.world.World.(Budgeter)
 	if !ok {
-		return nil, fmt.Errorf("%w: %s knows no budgets", ErrBudget, p.world.Name)
+		sizes, ok := p.world.World.(Estimator)
+		if !ok {
+			return nil, fmt.Errorf("%w: %s knows no budgets", ErrBudget, p.world.Name)
+		}
+		picks, report, err := p.fitInOrder(ctx, sizes)
+		p.log.budget(p.world.Name, report)
+		return picks, err
 	}
 	var fetch func(context.Context, Artifact) error
 	if stage != nil {
@@ -181,7 +188,7 @@ func (p *planner) fit(ctx context.Context, stage *snapshot.Stage) ([]*Pick, erro
 		}
 	}
 	picks, report, err := b.Fit(ctx, p.picks, fetch)
-	p.log.report.Budget = report
+	p.log.budget(p.world.Name, report)
 	return picks, err
 }
 
@@ -230,7 +237,7 @@ func lockMissing(all []missing) error {
 		if m.Pin.Line > 0 {
 			where = fmt.Sprintf("%s:%d", where, m.Pin.Line)
 		}
-		lines = append(lines, fmt.Sprintf("%s: %s==%s for %s: %v", where, m.Pin.Name, m.Pin.Version, m.Target, m.why))
+		lines = append(lines, fmt.Sprintf("%s: %s for %s: %v", where, ecosystem.Shown(m.lock.target.Ecosystem, m.Pin.Name, "==", m.Pin.Version), m.Target, m.why))
 	}
 	advice := "a lock is stocked whole or not at all: lock again for this target, or take the line out"
 	if slices.ContainsFunc(all, func(m missing) bool { return errors.Is(m.why, ErrSource) }) {

@@ -10,6 +10,7 @@ import (
 
 	"larder/snapshot"
 	"larder/snapshot/check"
+	"larder/snapshot/ecosystem"
 	"larder/snapshot/failpoint"
 )
 
@@ -298,8 +299,8 @@ func (r *repairer) unlike(id snapshot.ID, m *snapshot.Manifest) {
 // skipped says which artifacts cannot be had, and why.
 func (r *repairer) skipped(made Report) {
 	for _, s := range made.Skipped {
-		r.cfg.Warn(fmt.Sprintf("%s %s cannot be had: %s", s.Project, s.Version, s.Reason))
-		if made.unreachable > 0 {
+		r.cfg.Warn(fmt.Sprintf("%s cannot be had: %s", ecosystem.Shown(s.Ecosystem, s.Project, " ", s.Version), s.Reason))
+		if made.unreachable[s.Ecosystem] > 0 {
 			r.report.Unreachable = s.Reason
 		}
 	}

@@ -35,17 +35,21 @@ type Report struct {
 	Changes   *Changes      `json:"changes"`          // against what was current; of a dry run, by its plan
 	Plan      []PlanItem    `json:"plan,omitempty"`   // of a dry run
 	Disk      *Disk         `json:"disk,omitempty"`   // of a dry run
-	Budget    *BudgetReport `json:"budget,omitempty"` // of a build with one
+	Budget    *BudgetReport `json:"budget,omitempty"` // of the first ecosystem, where it has one
 
-	unreachable int // skips because the index did not answer
+	// Budgets are those of the others, by ecosystem.
+	Budgets map[string]*BudgetReport `json:"budgets,omitempty"`
+
+	unreachable map[string]int // by ecosystem: skips because the index did not answer
 }
 
 // Skip is a ranked project that is not in the snapshot.
 type Skip struct {
-	Project string `json:"project"`
-	Version string `json:"version"` // empty when no release was chosen
-	Target  string `json:"target,omitempty"`
-	Reason  string `json:"reason"`
+	Ecosystem string `json:"ecosystem,omitempty"`
+	Project   string `json:"project"`
+	Version   string `json:"version"` // empty when no release was chosen
+	Target    string `json:"target,omitempty"`
+	Reason    string `json:"reason"`
 }
 
 // PlanItem is one artifact a dry run would stock.
@@ -83,7 +87,7 @@ func (r *Report) sortSkips() {
 		r.Skipped = []Skip{} // an empty list, not null, for those who script against it
 	}
 	slices.SortFunc(r.Skipped, func(a, b Skip) int {
-		return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Target, b.Target))
+		return cmp.Or(cmp.Compare(a.Project, b.Project), cmp.Compare(a.Ecosystem, b.Ecosystem), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Target, b.Target))
 	})
 }
 
@@ -114,6 +118,9 @@ type Option struct {
 	Layers     int64    `json:"layers"`      // estimate: what its layers add, where they are a choice of their own
 	LayersFrom int64    `json:"layers_from"` // the smallest budget that takes them; -1 when none does
 	Taken      bool     `json:"taken"`
+
+	// Place is that in the ranking, where a budget goes by nothing else; 0 where it goes by Hits.
+	Place int `json:"place,omitempty"`
 }
 
 // log is what a build notes as it goes, from any goroutine.
@@ -122,12 +129,13 @@ type log struct {
 	report  Report
 	emit    func(Event)
 	print   func(string)
-	targets int
+	targets map[string]int // by ecosystem
+	first   string         // ecosystem
 	done    map[string]int // by stage
 }
 
 func newLog(cfg Config) *log {
-	l := &log{emit: cfg.Progress, print: cfg.Warn, targets: len(cfg.Targets), done: map[string]int{}}
+	l := &log{emit: cfg.Progress, print: cfg.Warn, targets: map[string]int{}, done: map[string]int{}}
 	if l.emit == nil {
 		l.emit = func(Event) {}
 	}
@@ -135,8 +143,13 @@ func newLog(cfg Config) *log {
 		l.print = func(string) {}
 	}
 	l.report.Seconds, l.report.Targets = map[string]float64{}, []string{}
+	if len(cfg.Ecosystems) > 0 {
+		l.first = cfg.Ecosystems[0].Name
+	}
+	l.report.unreachable = map[string]int{}
 	for _, t := range cfg.Targets {
 		l.report.Targets = append(l.report.Targets, t.Tag)
+		l.targets[t.Ecosystem]++
 	}
 	return l
 }
@@ -185,16 +198,32 @@ func (l *log) add(fetched, reused int64) {
 	l.report.ReusedBytes += reused
 }
 
-// skip notes a ranked project that cannot be had.
-func (l *log) skip(project, version, target string, err error) {
+// budget notes what a budget took; nil is nothing.
+func (l *log) budget(of string, r *BudgetReport) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s := Skip{Project: project, Version: version, Reason: err.Error()}
-	if l.targets > 1 {
+	switch {
+	case r == nil:
+	case of == l.first:
+		l.report.Budget = r
+	default:
+		if l.report.Budgets == nil {
+			l.report.Budgets = map[string]*BudgetReport{}
+		}
+		l.report.Budgets[of] = r
+	}
+}
+
+// skip notes a ranked project that cannot be had.
+func (l *log) skip(ecosystem, project, version, target string, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := Skip{Ecosystem: ecosystem, Project: project, Version: version, Reason: err.Error()}
+	if l.targets[ecosystem] > 1 {
 		s.Target = target
 	}
 	if errors.Is(err, ErrUnreachable) {
-		l.report.unreachable++
+		l.report.unreachable[ecosystem]++
 	}
 	l.report.Skipped = append(l.report.Skipped, s)
 }

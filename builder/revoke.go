@@ -241,7 +241,7 @@ func markRevoked(s *snapshot.Store, denials []snapshot.Denial) (good []snapshot.
 		if err == nil {
 			for _, row := range deniedOf(m, denials) {
 				d := ecosystem.Denied(denials, row.Ecosystem, row.Project, row.Version, row.Digests()...)
-				line := row.Project + " " + row.Version
+				line := ecosystem.Shown(row.Ecosystem, row.Project, " ", row.Version)
 				if d != nil && d.Reason != "" {
 					line += " (" + d.Reason + ")"
 				}

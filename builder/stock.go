@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"larder/snapshot"
+	"larder/snapshot/ecosystem"
 )
 
 // stocking brings items into the pool: it fetches, checks and unpacks.
@@ -146,9 +147,9 @@ func (s *stocking) lose(p *Pick, err error) error {
 		if own := (*hinted)(nil); errors.As(err, &own) {
 			advice = own.advice
 		}
-		return &hinted{fmt.Errorf("%w: a lock names %s==%s: %w; nothing was published", ErrRefused, p.Project, p.Version, err), advice}
+		return &hinted{fmt.Errorf("%w: a lock names %s: %w; nothing was published", ErrRefused, ecosystem.Shown(p.world.Name, p.Project, "==", p.Version), err), advice}
 	case !p.Tool: // the target brings a tool of its own
-		s.log.skip(p.Project, p.Version, p.Target, err)
+		s.log.skip(p.world.Name, p.Project, p.Version, p.Target, err)
 	}
 	return nil
 }
@@ -192,7 +193,7 @@ func (s *stocking) another(ctx context.Context, p *Pick) (*Pick, error) {
 	if s.again {
 		return nil, errors.New("nothing else comes in its place")
 	}
-	if len(p.world.cfg.Entries[p.Project].Pins) > 0 && !p.Tool {
+	if len(p.world.Entries[p.Project].Pins) > 0 && !p.Tool {
 		return nil, errPinned
 	}
 	w := Wish{Target: p.Target, Without: map[string]bool{}}

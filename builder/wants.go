@@ -13,7 +13,8 @@ import (
 type world struct {
 	Ecosystem
 	World
-	cfg   Config // with its own targets, locks and ranking
+	cfg Config // with its own targets and locks
+	Ranked
 	locks []*lock
 }
 
@@ -61,18 +62,12 @@ func (l *lock) row(id string, layers []string) snapshot.ManifestEnvironment {
 
 // readLocks divides the build among the ecosystems and reads each lock for every target.
 func readLocks(cfg Config) ([]*world, error) {
-	if len(cfg.Ranking) == 0 && len(cfg.Locks) == 0 {
-		return nil, fmt.Errorf("nothing to stock: the ranking is empty and no lock was given: %w", ErrRefused)
-	}
 	var worlds []*world
 	for i, e := range cfg.Ecosystems {
-		w := &world{Ecosystem: e, cfg: cfg}
+		w := &world{Ecosystem: e, cfg: cfg, Ranked: cfg.Ranked[e.Name]}
 		w.cfg.Targets = ofEcosystem(cfg.Targets, e.Name)
 		w.cfg.Locks = slices.DeleteFunc(slices.Clone(cfg.Locks), func(path string) bool { return ecosystem.ForLock(rows(cfg.Ecosystems), path) != i })
-		if i > 0 {
-			w.cfg.Ranking = nil
-		}
-		if len(w.cfg.Ranking) == 0 && len(w.cfg.Locks) == 0 {
+		if len(w.Projects) == 0 && len(w.cfg.Locks) == 0 {
 			continue
 		}
 		for _, path := range w.cfg.Locks {
@@ -85,6 +80,9 @@ func readLocks(cfg Config) ([]*world, error) {
 			}
 		}
 		worlds = append(worlds, w)
+	}
+	if len(worlds) == 0 {
+		return nil, fmt.Errorf("nothing to stock: the ranking is empty and no lock was given: %w", ErrRefused)
 	}
 	return worlds, nil
 }
@@ -105,6 +103,8 @@ type wish struct {
 	lock *lock
 	pin  int // of lock
 	tool bool
+
+	missed bool // it is for what containers downloaded: what the index does not have is not told
 }
 
 // version is the one that is wanted, "" for any.
@@ -133,7 +133,7 @@ func (w *world) wants() []*want {
 		}
 	}
 	ranked := map[string]bool{}
-	for i, project := range w.cfg.Ranking {
+	for i, project := range w.Projects {
 		if w.Normalize != nil {
 			project = w.Normalize(project)
 		}
@@ -144,10 +144,13 @@ func (w *world) wants() []*want {
 			for _, pin := range w.pins(project) {
 				add(project, wish{Wish: Wish{Target: t.Tag, Place: i + 1, Pin: pin}})
 			}
+			for _, pin := range w.missed(project) {
+				add(project, wish{Wish: Wish{Target: t.Tag, Place: i + 1, Pin: pin}, missed: true})
+			}
 		}
 		ranked[project] = true
 	}
-	if w.Installer != "" && w.layersWanted() && (!ranked[w.Installer] || w.cfg.Budget > 0) {
+	if w.Installer != "" && w.layersWanted() && (!ranked[w.Installer] || w.Budget > 0) {
 		for _, t := range w.cfg.Targets {
 			add(w.Installer, wish{Wish: Wish{Target: t.Tag, Ready: true}, tool: true})
 		}
@@ -158,13 +161,30 @@ func (w *world) wants() []*want {
 // pins are the versions that a ranked project is pinned to; a nil one is the newest.
 func (w *world) pins(project string) []*snapshot.Pin {
 	pins := []*snapshot.Pin{}
-	for _, version := range w.cfg.Entries[project].Pins {
-		pins = append(pins, &snapshot.Pin{Name: project, Version: version, Spellings: []string{version}})
+	for _, version := range w.Entries[project].Pins {
+		pins = append(pins, pinOf(project, version))
 	}
 	if len(pins) == 0 {
 		return []*snapshot.Pin{nil}
 	}
 	return pins
+}
+
+// missed are the versions of a ranked project that this host's containers downloaded, where a budget has
+// them stocked: a [Budgeter] chooses by itself.
+func (w *world) missed(project string) (pins []*snapshot.Pin) {
+	e := w.Entries[project]
+	if _, chooses := w.World.(Budgeter); chooses || !w.budgeted() || len(e.Pins) > 0 {
+		return nil
+	}
+	for _, version := range e.Missed {
+		pins = append(pins, pinOf(project, version))
+	}
+	return pins
+}
+
+func pinOf(project, version string) *snapshot.Pin {
+	return &snapshot.Pin{Name: project, Version: version, Spellings: []string{version}}
 }
 
 func (w *world) layersWanted() bool { return w.cfg.Layers != NoLayers || len(w.cfg.Locks) > 0 }

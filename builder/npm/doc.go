@@ -12,6 +12,7 @@
 //
 // # Limits
 //
-// Packages are stocked by locks; no ranking is read. A registry that publishes nothing but a SHA-1 serves no
+// Of a ranked package the version is stocked that npm installs where none is named, without what it needs: by
+// downloads, that is ranked itself. Which node a package wants is not looked at. A registry that publishes nothing but a SHA-1 serves no
 // lock that has more. An empty file is never executable.
 package npm

@@ -39,17 +39,17 @@ func silence(err error) error {
 // errNoClient is what a build says that asks no registry.
 var errNoClient = builder.Silence(errors.New("no registry is asked"))
 
-// Choose finds the version of each pin: what npm would fetch for it.
+// Choose finds the version of each pin, and of a project that is ranked the one that npm installs where none is
+// named: what npm would fetch for it.
 func (w *world) Choose(ctx context.Context, project string, wishes []builder.Wish) ([]builder.Choice, error) {
 	if w.client == nil {
 		return nil, errNoClient
 	}
 	versions := make([]string, len(wishes))
 	for i, wish := range wishes {
-		if wish.Pin == nil {
-			return nil, errors.New("npm packages are stocked by locks, and not by a ranking")
+		if wish.Pin != nil {
+			versions[i] = wish.Pin.Version
 		}
-		versions[i] = wish.Pin.Version
 	}
 	releases, errs, err := w.client.Releases(ctx, npm.Package(project), versions)
 	if err != nil {
@@ -57,7 +57,11 @@ func (w *world) Choose(ctx context.Context, project string, wishes []builder.Wis
 	}
 	choices := make([]builder.Choice, len(wishes))
 	for i, wish := range wishes {
-		if choices[i].Err = errs[i]; errs[i] == nil {
+		switch choices[i].Err = errs[i]; {
+		case errs[i] != nil:
+		case wish.Place > 0:
+			choices[i].Err = installs(releases[i], wish.Target)
+		case wish.Pin != nil:
 			choices[i].Err = agrees(releases[i], wish.Pin)
 		}
 		if choices[i].Err == nil {
@@ -65,6 +69,15 @@ func (w *world) Choose(ctx context.Context, project string, wishes []builder.Wis
 		}
 	}
 	return choices, nil
+}
+
+// installs says whether npm would install a version on a target. Of a lock that is decided.
+func installs(r registry.Release, target string) error {
+	tag, err := npm.ParseTag(target)
+	if err == nil && !r.Platform.On(tag) {
+		err = fmt.Errorf("%s is not for %s: npm installs it on %s", r.Version, tag, r.Platform)
+	}
+	return err
 }
 
 // agrees compares what a lock says of a version with what the registry publishes. An older lock
@@ -129,7 +142,8 @@ func (w *world) Size(ctx context.Context, a builder.Artifact) (int64, error) {
 	if w.client == nil {
 		return 0, errNoClient
 	}
-	return w.client.Size(ctx, tarballOf(a))
+	size, err := w.client.Size(ctx, tarballOf(a))
+	return size, silence(err)
 }
 
 // unpackedPercent is what a package's files take, in hundredths of its tarball: 80 tarballs of 12 MB, of express,

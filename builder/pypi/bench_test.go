@@ -114,7 +114,7 @@ func BenchmarkPlan(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				r, err := builder.Build(b.Context(), builder.Config{Store: store, Ecosystems: []builder.Ecosystem{pypi.EcosystemOf(client)}, Targets: targets, Ranking: projects, Views: []string{"pip"}, DryRun: true})
+				r, err := builder.Build(b.Context(), builder.Config{Store: store, Ecosystems: []builder.Ecosystem{pypi.EcosystemOf(client)}, Targets: targets, Ranked: map[string]builder.Ranked{"pypi": {Projects: projects}}, Views: []string{"pip"}, DryRun: true})
 				client.Close()
 				if err != nil || r.Wheels != n || len(r.Plan) != n {
 					b.Fatalf("planned %d of %d projects: %v", len(r.Plan), n, err)

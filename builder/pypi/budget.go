@@ -15,6 +15,7 @@ import (
 	"larder/builder/pypi/index"
 	"larder/builder/pypi/view"
 	"larder/snapshot"
+	"larder/snapshot/pypi"
 )
 
 // option is one wheel file that a budget may take.
@@ -37,6 +38,7 @@ func (o *option) file() index.File { return o.picks[0].Own.(index.File) }
 // planner is everything that a budget chooses from, and how it does.
 type planner struct {
 	cfg     builder.Config
+	ranked  builder.Ranked
 	targets []Target
 	pages   pageSource
 	copies  int // views that hold each wheel once more
@@ -66,7 +68,7 @@ func newPlanner(cfg builder.Config, targets []Target, pages pageSource) *planner
 	if cfg.Store != nil { // a simulation has none
 		memory = filepath.Join(cfg.Store.PagesDir(), "requires.jsonl")
 	}
-	s := &planner{cfg: cfg, targets: targets, pages: pages, copies: builder.Copies(cfg, builder.Ecosystem{Writers: view.All}),
+	s := &planner{cfg: cfg, ranked: cfg.Ranked[pypi.Name], targets: targets, pages: pages, copies: builder.Copies(cfg, builder.Ecosystem{Writers: view.All}),
 		places: map[string]int{}, newest: map[projectTarget]candidate{}, answers: map[wanted]int{}, seen: map[string]bool{},
 		memory: openRemembered(memory)}
 	s.floor = s.leastHits()
@@ -109,7 +111,7 @@ func (s *planner) fit(ctx context.Context, fixed []*builder.Pick, fetch fetchFun
 			return nil, nil, err
 		}
 		order := s.order(fixed)
-		choice := order.take(s.cfg.Budget)
+		choice := order.take(s.ranked.Budget)
 		learned, err := s.learn(ctx, choice, fetch)
 		if err != nil {
 			return nil, nil, err
@@ -251,11 +253,11 @@ func (s *planner) take(order *budgetOrder, choice budgetChoice, fixed []*builder
 		s.cfg.Warn(fmt.Sprintf("what %d of the wheels chosen need is not known before they are fetched: the index has no metadata beside them", unknown))
 	}
 	least, some := order.least()
-	if some && least > s.cfg.Budget {
+	if some && least > s.ranked.Budget {
 		return nil, nil, s.tooSmall(order, least, fixed)
 	}
-	if choice.bytes > s.cfg.Budget {
-		s.cfg.Warn(fmt.Sprintf("what the locks name takes about %s, more than the budget of %s", bytesText(choice.bytes), bytesText(s.cfg.Budget)))
+	if choice.bytes > s.ranked.Budget {
+		s.cfg.Warn(fmt.Sprintf("what the locks name takes about %s, more than the budget of %s", bytesText(choice.bytes), bytesText(s.ranked.Budget)))
 	}
 	var picks []*builder.Pick
 	for _, i := range wheels {
@@ -272,9 +274,9 @@ func (s *planner) take(order *budgetOrder, choice budgetChoice, fixed []*builder
 func (s *planner) tooSmall(order *budgetOrder, least int64, fixed []*builder.Pick) error {
 	for i, o := range s.options {
 		if t, ok := order.threshold(i); ok && t == least {
-			text := fmt.Sprintf("a budget of %s takes no wheel: the first one, %s with what it needs, takes about %s on disk", bytesText(s.cfg.Budget), o.file().Filename, bytesText(least))
+			text := fmt.Sprintf("a budget of %s takes no wheel: the first one, %s with what it needs, takes about %s on disk", bytesText(s.ranked.Budget), o.file().Filename, bytesText(least))
 			if slices.ContainsFunc(fixed, func(p *builder.Pick) bool { return p.Locked }) {
-				text = fmt.Sprintf("a budget of %s takes no wheel but those of locks: those and %s with what it needs take about %s on disk", bytesText(s.cfg.Budget), o.file().Filename, bytesText(least))
+				text = fmt.Sprintf("a budget of %s takes no wheel but those of locks: those and %s with what it needs take about %s on disk", bytesText(s.ranked.Budget), o.file().Filename, bytesText(least))
 			}
 			return builder.WithHint(fmt.Errorf("%w: %s", builder.ErrBudget, text), "give a larger budget, or fewer locks")
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"larder/builder"
 	"larder/builder/pypi"
 	"larder/builder/pypi/index"
 	"larder/snapshot"
@@ -38,7 +39,7 @@ func TestE2EBudgetInstallsAlone(t *testing.T) {
 	}
 	defer client.Close()
 	w.cfg.Store, w.cfg.Ecosystems, w.cfg.Views = w.store, of(client), []string{"simple"}
-	w.cfg.Ranking, w.cfg.Budget = projects, 2<<30
+	w.cfg.Ranked = map[string]builder.Ranked{"pypi": {Projects: projects, Budget: 2 << 30}}
 	r := w.must()
 	if len(r.Skipped) > 0 {
 		t.Errorf("skipped %v", r.Skipped)

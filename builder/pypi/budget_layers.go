@@ -103,5 +103,5 @@ func (s *planner) layersFrom(order *budgetOrder, i int) (bytes int64, ok bool) {
 // unpacked says whether the budget unpacks option i.
 func (s *planner) unpacked(order *budgetOrder, i int) bool {
 	from, ok := s.layersFrom(order, i)
-	return ok && from <= s.cfg.Budget
+	return ok && from <= s.ranked.Budget
 }

@@ -31,7 +31,9 @@ func TestBudgetChoosesLayers(t *testing.T) {
 	w.add(sized("hot", "1.0", 5000, "leaf"), sized("leaf", "1.0", 5000), sized("cold", "1.0", 5000), sized("missed", "1.0", 5000), sized("alike", "1.0", 5000), sized("huge", "1.0", 500_000))
 	set := func(c *builder.Config) {
 		scores(map[string]int64{"hot": 100_000, "leaf": 100, "cold": 10, "missed": 100, "alike": 100, "huge": 1000})(c)
-		c.Entries["missed"] = popularity.Entry{Project: "missed", Score: 100, Missed: []string{"1.0"}}
+		ranked(func(r *builder.Ranked) {
+			r.Entries["missed"] = popularity.Entry{Project: "missed", Score: 100, Missed: []string{"1.0"}}
+		})(c)
 	}
 	all := ranking("hot", "leaf", "cold", "missed", "alike", "huge")
 	by := optionsOf(w.must(all, set, dryRun, layered(builder.AutoLayers), withBudget(1<<30)))

@@ -178,7 +178,7 @@ func (s *planner) unanswerable(edges []edge) map[string][]edge {
 			continue
 		}
 		s.answers[e.wanted] = -1 // until its page says otherwise
-		if s.cfg.Excluded != nil && s.cfg.Excluded(project) {
+		if s.ranked.Excluded != nil && s.ranked.Excluded(project) {
 			continue
 		}
 		if ask[project] == nil {
@@ -194,7 +194,7 @@ func (s *planner) unanswerable(edges []edge) map[string][]edge {
 // maxUnranked bounds the pages read only for what wheels say they need: hostile
 // metadata could name the whole index. Of real rankings, half as many as it has
 // projects are enough.
-func (s *planner) maxUnranked() int { return 2*len(s.cfg.Ranking) + 2000 }
+func (s *planner) maxUnranked() int { return 2*len(s.ranked.Projects) + 2000 }
 
 // askPages reads the pages of projects that are needed and chooses from them.
 func (s *planner) askPages(ctx context.Context, ask map[string][]edge) error {

@@ -17,7 +17,7 @@ import (
 
 // expected is what the ranking says of a project; a plain list says its place.
 func (s *planner) expected(project string, place int) popularity.Entry {
-	if e, ok := s.cfg.Entries[project]; ok && e.Score > 0 {
+	if e, ok := s.ranked.Entries[project]; ok && e.Score > 0 {
 		return e
 	}
 	return popularity.Entry{Project: project, Score: popularity.Worth(place)}
@@ -30,12 +30,12 @@ func (s *planner) expected(project string, place int) popularity.Entry {
 // reckoned from the project in the middle, since both ends are uneven: the first
 // may be a host's own, many times missed, the last what it missed once.
 func (s *planner) leastHits() int64 {
-	if len(s.cfg.Ranking) == 0 {
+	if len(s.ranked.Projects) == 0 {
 		return 0
 	}
-	middle := len(s.cfg.Ranking) / 2
-	score := s.expected(s.cfg.Ranking[middle], middle+1).Score
-	last := popularity.Worth(max(5000, len(s.cfg.Ranking)))
+	middle := len(s.ranked.Projects) / 2
+	score := s.expected(s.ranked.Projects[middle], middle+1).Score
+	last := popularity.Worth(max(5000, len(s.ranked.Projects)))
 	return int64(float64(score) * float64(last) / float64(popularity.Worth(middle+1)) / 2)
 }
 

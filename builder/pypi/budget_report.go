@@ -13,13 +13,13 @@ import (
 // verdict reports a choice.
 func (s *planner) verdict(order *budgetOrder, choice budgetChoice) *builder.BudgetReport {
 	wheels := s.wheelsOf(choice)
-	r := &builder.BudgetReport{Budget: s.cfg.Budget, Disk: choice.bytes, Wheels: len(wheels), LeftOut: len(s.options) - len(wheels)}
+	r := &builder.BudgetReport{Budget: s.ranked.Budget, Disk: choice.bytes, Wheels: len(wheels), LeftOut: len(s.options) - len(wheels)}
 	for i, o := range s.options {
 		from := budgetFrom(order.threshold(i))
 		layersFrom := budgetFrom(s.layersFrom(order, i))
 		out := builder.Option{
 			Project: o.picks[0].Project, Version: o.picks[0].Version, Filename: o.picks[0].Filename,
-			Size: o.picks[0].Size, Disk: o.disk, Hits: o.hits, Counted: o.counted, From: from, Layers: o.layers, LayersFrom: layersFrom, Taken: from >= 0 && from <= s.cfg.Budget,
+			Size: o.picks[0].Size, Disk: o.disk, Hits: o.hits, Counted: o.counted, From: from, Layers: o.layers, LayersFrom: layersFrom, Taken: from >= 0 && from <= s.ranked.Budget,
 		}
 		if s.unpacked(order, i) {
 			r.Unpacked++

@@ -16,7 +16,7 @@ import (
 )
 
 func withBudget(bytes int64) func(*builder.Config) {
-	return func(c *builder.Config) { c.Budget = bytes }
+	return ranked(func(r *builder.Ranked) { r.Budget = bytes })
 }
 
 // filler is text that does not pack: wheels of a size that a test chooses.
@@ -49,10 +49,12 @@ func dryRun(c *builder.Config) { c.DryRun = true }
 // scores makes entries that expect these hits.
 func scores(of map[string]int64) func(*builder.Config) {
 	return func(c *builder.Config) {
-		c.Entries = map[string]popularity.Entry{}
-		for project, hits := range of {
-			c.Entries[project] = popularity.Entry{Project: project, Score: hits}
-		}
+		ranked(func(r *builder.Ranked) {
+			r.Entries = map[string]popularity.Entry{}
+			for project, hits := range of {
+				r.Entries[project] = popularity.Entry{Project: project, Score: hits}
+			}
+		})(c)
 		c.Layers, c.Views = builder.NoLayers, []string{"simple"} // disk is then the wheel's size, and its entries
 	}
 }
@@ -96,9 +98,9 @@ func TestBudgetChoosesVersions(t *testing.T) {
 		}
 	}
 	// Counts of a source outrank the rule.
-	r := w.must(all, hits, dryRun, withBudget(1<<30), func(c *builder.Config) {
+	r := w.must(all, hits, dryRun, withBudget(1<<30), ranked(func(c *builder.Ranked) {
 		c.Entries["alpha"] = popularity.Entry{Project: "alpha", Score: 1000, Versions: []popularity.Version{{Version: "1.1", Count: 9}, {Version: "2.1rc1", Count: 50}, {Version: "1.0", Python: "2.7", Count: 9}}}
-	})
+	}))
 	if got, want := strings.Join(taken(r), " "), "alpha==1.0 alpha==1.1 alpha==1.1.5 alpha==2.0 beta==1.0 heavy==1.0"; got != want {
 		t.Errorf("counted: %s, want %s", got, want)
 	}
@@ -304,9 +306,11 @@ func TestBudgetGoesByRules(t *testing.T) {
 	)
 	rules := func(c *builder.Config) {
 		scores(map[string]int64{"cheap": 1000, "asks": 1})(c)
-		c.Entries["heavy"] = popularity.Entry{Project: "heavy", Score: 1, Always: true}
-		c.Entries["pinned"] = popularity.Entry{Project: "pinned", Score: 1, Always: true, Pins: []string{"1.0", "1.5"}}
-		c.Excluded = func(project string) bool { return project == "banned" }
+		ranked(func(r *builder.Ranked) {
+			r.Entries["heavy"] = popularity.Entry{Project: "heavy", Score: 1, Always: true}
+			r.Entries["pinned"] = popularity.Entry{Project: "pinned", Score: 1, Always: true, Pins: []string{"1.0", "1.5"}}
+			r.Excluded = func(project string) bool { return project == "banned" }
+		})(c)
 	}
 	all := ranking("cheap", "asks", "heavy", "pinned")
 	for _, c := range []struct {

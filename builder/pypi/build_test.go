@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -99,7 +100,17 @@ func digestOf(b []byte) string {
 }
 
 func ranking(projects ...string) func(*builder.Config) {
-	return func(c *builder.Config) { c.Ranking = projects }
+	return ranked(func(r *builder.Ranked) { r.Projects = projects })
+}
+
+// ranked edits what a build wants beside locks.
+func ranked(edit func(*builder.Ranked)) func(*builder.Config) {
+	return func(c *builder.Config) {
+		r := c.Ranked["pypi"]
+		r.Entries = maps.Clone(r.Entries)
+		edit(&r)
+		c.Ranked = map[string]builder.Ranked{"pypi": r}
+	}
 }
 
 func (w *world) lock(name, text string) func(*builder.Config) {

@@ -67,7 +67,7 @@ func TestE2EChoiceAgreesWithPip(t *testing.T) {
 		t.Fatal(err)
 	}
 	r, err := builder.Build(t.Context(), builder.Config{
-		Store: store, Ecosystems: []builder.Ecosystem{EcosystemOf(client)}, Targets: []builder.Target{targets[0].Builder()}, Ranking: names, DryRun: true,
+		Store: store, Ecosystems: []builder.Ecosystem{EcosystemOf(client)}, Targets: []builder.Target{targets[0].Builder()}, Ranked: map[string]builder.Ranked{"pypi": {Projects: names}}, DryRun: true,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -28,7 +28,7 @@ func TestRequiresPythonOfMetadata(t *testing.T) {
 	}
 	for name, edit := range map[string]func(*builder.Config){
 		"ranking": func(*builder.Config) {},
-		"budget":  func(c *builder.Config) { c.Budget = 1 << 30 },
+		"budget":  withBudget(1 << 30),
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := w.must(ranking("falls-back", "too-new", "unreadable"), edit, func(c *builder.Config) { c.Force = true })

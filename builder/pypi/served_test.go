@@ -75,7 +75,7 @@ func TestMetadataIsTheWheelsOwn(t *testing.T) {
 				w := newWorld(t, pypitest.Options{UnhashedMetadata: !hashed})
 				w.leaveOutInterpreter()
 				x := pypitest.Wheel{Name: "alpha"}
-				set := func(c *builder.Config) { c.Ranking, c.Layers = []string{"alpha"}, layers }
+				set := func(c *builder.Config) { ranking("alpha")(c); c.Layers = layers }
 				file := pypitest.Artifact{Name: x.Filename(), Data: x.Bytes(), Metadata: []byte(wrong)}
 				link := w.index.AddFile("alpha", file)
 				served := func(r *builder.Report) string {

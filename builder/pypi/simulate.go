@@ -20,6 +20,7 @@ import (
 	"larder/popularity"
 	"larder/popularity/simulate"
 	"larder/snapshot"
+	"larder/snapshot/pypi"
 )
 
 // Simulation plans under budgets without fetching. It asks the index about the
@@ -127,15 +128,15 @@ func (s *Simulation) Wheel(ctx context.Context, pin *snapshot.Pin) (filename str
 // Stock implements simulate.Index.
 func (s *Simulation) Stock(ctx context.Context, entries []popularity.Entry, budget int64) (simulate.Stock, error) {
 	cfg := s.cfg
-	cfg.Budget = budget
-	cfg.Entries = map[string]popularity.Entry{}
+	ranked := builder.Ranked{Budget: budget, Entries: map[string]popularity.Entry{}}
 	for _, e := range entries {
-		cfg.Ranking = append(cfg.Ranking, e.Project)
-		cfg.Entries[e.Project] = e
+		ranked.Projects = append(ranked.Projects, e.Project)
+		ranked.Entries[e.Project] = e
 	}
+	cfg.Ranked = map[string]builder.Ranked{pypi.Name: ranked}
 	s.guessFrom(entries)
-	p := newPlanner(cfg, []Target{s.target}, guesser{s, cfg.Entries})
-	for i, project := range cfg.Ranking {
+	p := newPlanner(cfg, []Target{s.target}, guesser{s, ranked.Entries})
+	for i, project := range ranked.Projects {
 		if page, err := p.pages.Project(ctx, project); err == nil {
 			_ = p.offer(page.Files, project, builder.Wish{Target: s.target.Tag.String(), Place: i + 1}) // nothing fits: nothing is offered
 		}

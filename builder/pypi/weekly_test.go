@@ -73,7 +73,7 @@ func (w *week) run(dry bool) (*builder.Report, index.Stats, time.Duration) {
 	defer client.Close()
 	start := time.Now()
 	r, err := builder.Build(w.t.Context(), builder.Config{
-		Store: w.store, Ecosystems: of(client), Targets: w.targets, Ranking: w.projects, Entries: w.hits, Budget: w.budget,
+		Store: w.store, Ecosystems: of(client), Targets: w.targets, Ranked: map[string]builder.Ranked{"pypi": {Projects: w.projects, Entries: w.hits, Budget: w.budget}},
 		Views: []string{"pip", "simple"}, Layers: builder.AllLayers, DryRun: dry,
 	})
 	if err != nil {

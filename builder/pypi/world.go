@@ -43,7 +43,7 @@ func newWorld(cfg builder.Config, stage *snapshot.Stage, client *index.Client, c
 		w.targets[t.Tag] = t.Own.(Target)
 		targets = append(targets, t.Own.(Target))
 	}
-	if cfg.Budget > 0 && len(cfg.Ranking) > 0 {
+	if ranked := cfg.Ranked[pypi.Name]; ranked.Budget > 0 && len(ranked.Projects) > 0 {
 		w.planner = newPlanner(cfg, targets, asking{client})
 	}
 	return w

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -117,7 +118,8 @@ func (r *Registry) answer(w http.ResponseWriter, req *http.Request, path string)
 		for _, p := range all {
 			if name == strings.TrimPrefix(TarballPath(p), "/") {
 				w.Header().Set("Content-Type", "application/octet-stream")
-				w.Write(p.Tarball()) // whoever asked may be gone
+				w.Header().Set("Content-Length", strconv.Itoa(len(p.Tarball()))) // which a HEAD asks for
+				w.Write(p.Tarball())                                             // whoever asked may be gone
 				return
 			}
 		}

@@ -87,19 +87,28 @@ type Release struct {
 	Shasum   npm.Sum // SHA-1; zero where none is published
 	URL      string  // of the tarball
 	Registry string  // root of the registry, without credentials
+
+	Platform npm.Platform // that it is for
 }
 
 // packument is what counts of what registries say of a package, in the form that installers ask for.
 type packument struct {
-	Name     string `json:"name"`
-	Versions map[string]struct {
-		Name string `json:"name"`
-		Dist struct {
-			Integrity string `json:"integrity"`
-			Shasum    string `json:"shasum"`
-			Tarball   string `json:"tarball"`
-		} `json:"dist"`
-	} `json:"versions"`
+	Name     string             `json:"name"`
+	Tags     map[string]any     `json:"dist-tags"`
+	Versions map[string]version `json:"versions"`
+}
+
+type version struct {
+	Name       string `json:"name"`
+	Deprecated any    `json:"deprecated"` // why, or false
+	OS         any    `json:"os"`         // words, or one, as for the next two
+	CPU        any    `json:"cpu"`
+	Libc       any    `json:"libc"`
+	Dist       struct {
+		Integrity string `json:"integrity"`
+		Shasum    string `json:"shasum"`
+		Tarball   string `json:"tarball"`
+	} `json:"dist"`
 }
 
 // acceptInstall asks for that form, as npm does.
@@ -115,8 +124,8 @@ func (c *Client) rootOf(pkg string) *url.URL {
 	return c.root
 }
 
-// Releases asks for some versions of a package. One that the registry does not have, or whose
-// integrity or address is of no use, has an error in its place.
+// Releases asks for some versions of a package, for "" that which npm installs where none is named. One
+// that the registry does not have, or whose integrity or address is of no use, has an error in its place.
 func (c *Client) Releases(ctx context.Context, pkg string, versions []string) ([]Release, []error, error) {
 	if err := npm.CheckName(pkg); err != nil {
 		return nil, nil, &fetch.Error{Op: opRead, Name: fmt.Sprintf("%.100q", pkg), Kind: fetch.ErrRefused, Cause: err}
@@ -148,6 +157,11 @@ func (c *Client) Releases(ctx context.Context, pkg string, versions []string) ([
 	}
 	releases, errs := make([]Release, len(versions)), make([]error, len(versions))
 	for i, version := range versions {
+		if version == "" {
+			if version, errs[i] = doc.latest(); errs[i] != nil {
+				continue
+			}
+		}
 		releases[i], errs[i] = c.release(doc, version, a.From)
 		releases[i].Registry = fetch.Clean(root)
 	}
@@ -187,7 +201,7 @@ func (c *Client) release(doc *packument, version string, from *url.URL) (Release
 	if !ok {
 		return Release{}, fmt.Errorf("the registry has no version %s of %s: %w", version, doc.Name, fetch.ErrNotFound)
 	}
-	r := Release{Version: version}
+	r := Release{Version: version, Platform: npm.Platform{OS: words(v.OS), CPU: words(v.CPU), Libc: words(v.Libc)}}
 	if v.Dist.Shasum != "" {
 		if sum, err := npm.SumOf(v.Dist.Shasum); err == nil && sum.Algorithm() == "sha1" {
 			r.Shasum = sum
