@@ -27,10 +27,11 @@ func buildCommand() *cli.Command {
 		Name:  "build",
 		Usage: "rank, fetch, check, seal and publish a snapshot",
 		Description: "With --lock and neither --ranking nor --top, exactly what the locks name is stocked.\n" +
-			"Else the best projects of the ranking are, and the locks besides.\n" +
+			"Else the best projects of the ranking are, and the locks besides; of each ecosystem that has a ranking.\n" +
 			"What was stocked before is no input: the same inputs give the same snapshot, on every host.\n" +
 			"So a build of a lock alone replaces what was ranked; it says what is lost, and how to go back.",
 		Flags: []cli.Flag{
+			ecosystemFlag("rank the projects of `NAME`, and of no other that is not named too; --ranking, --top and --budget are about it (default: the first, and what else the configuration ranks)"),
 			&cli.StringSliceFlag{Name: "ranking", Usage: "rank by `FILE|URL`; several are merged as months of one ranking"},
 			&cli.IntFlag{Name: "top", Usage: "stock the first `N` projects of the ranking (default: 1000)"},
 			&cli.StringFlag{Name: "budget", Usage: "choose among the first N, with older versions and what they need, what takes `SIZE` on disk, such as 50GB"},
@@ -133,21 +134,14 @@ func buildStore(dir string, dry bool) (s *snapshot.Store, done func(), err error
 func rankAndBuild(c *cli.Context, cfg config.Config, b builder.Config) (*builder.Report, error) {
 	// Before the stage empties the trash, whether or not a ranking is wanted.
 	collectMisses(c.Context, b.Store)
-	if ranks(c) {
-		ranking, _, err := loadRanking(c, cfg)
-		if err != nil {
+	ranked, err := rankedBy(c, cfg)
+	if err != nil {
+		return nil, err
+	}
+	b.Ranked = map[string]builder.Ranked{}
+	for _, e := range ranked {
+		if b.Ranked[e.Name], err = rankedOf(c, cfg, e); err != nil {
 			return nil, err
-		}
-		entries := ranking.Stocked(cfg.Rank.Top)
-		if b.Budget > 0 {
-			entries = ranking.Candidates(cfg.Rank.Top)
-		}
-		rules := rulesOf(cfg.Rank)
-		b.Excluded = func(project string) bool { _, is := rules.Excluded(project); return is }
-		b.Entries = map[string]popularity.Entry{}
-		for _, e := range entries {
-			b.Ranking = append(b.Ranking, e.Project)
-			b.Entries[e.Project] = e
 		}
 	}
 	shown := newProgress(os.Stderr, jsonWanted(c) || c.Bool("quiet"))
@@ -159,6 +153,26 @@ func rankAndBuild(c *cli.Context, cfg config.Config, b builder.Config) (*builder
 		warnf("keep the plan for rank --explain: %v", perr)
 	}
 	return report, err
+}
+
+// rankedOf is what a build wants of an ecosystem beside locks.
+func rankedOf(c *cli.Context, cfg config.Config, e ecosystem.Ecosystem) (r builder.Ranked, err error) {
+	ranking, _, err := loadRanking(c, cfg, e)
+	if err != nil {
+		return r, err
+	}
+	wanted, rules := wantedOf(cfg, e), rulesOf(cfg, e)
+	r = builder.Ranked{Budget: wanted.Budget.Bytes(), Entries: map[string]popularity.Entry{}}
+	entries := ranking.Stocked(wanted.Top)
+	if r.Budget > 0 {
+		entries = ranking.Candidates(wanted.Top)
+	}
+	r.Excluded = func(project string) bool { _, is := rules.Excluded(project); return is }
+	for _, e := range entries {
+		r.Projects = append(r.Projects, e.Project)
+		r.Entries[e.Project] = e
+	}
+	return r, nil
 }
 
 // buildConfig is what the configuration asks of a build, but for its store, its ranking.
@@ -181,7 +195,7 @@ func buildConfig(c *cli.Context, cfg config.Config) (b builder.Config, err error
 	b = builder.Config{
 		Locks: cfg.Build.Locks, Views: cfg.Build.Views, Layers: layers, Jobs: cfg.Build.Jobs, Programs: programsOf(cfg.Build), Builds: sourcesOf(cfg.Build),
 		BuildRoot: cfg.Build.SdistsRoot, BuildLibraries: cfg.Build.SdistsLibraries,
-		Budget: cfg.Rank.Budget.Bytes(), FetchTime: time.Duration(cfg.Build.Timeout), DryRun: c.Bool("dry-run"), Force: c.Bool("force"), NoUse: c.Bool("no-use"), UserAgent: userAgent(),
+		FetchTime: time.Duration(cfg.Build.Timeout), DryRun: c.Bool("dry-run"), Force: c.Bool("force"), NoUse: c.Bool("no-use"), UserAgent: userAgent(),
 		Warn: func(line string) { warnf("%s", line) },
 	}
 	var had []builder.Target
@@ -189,7 +203,15 @@ func buildConfig(c *cli.Context, cfg config.Config) (b builder.Config, err error
 	if len(tags) == 0 {
 		had = storeTargets(cfg.Store)
 	}
-	b.Targets, err = builder.FindTargets(c.Context, cfg.Build.Locks, ranks(c), tags, had)
+	ranked, err := rankedBy(c, cfg)
+	if err != nil {
+		return b, err
+	}
+	var names []string
+	for _, e := range ranked {
+		names = append(names, e.Name)
+	}
+	b.Targets, err = builder.FindTargets(c.Context, cfg.Build.Locks, names, tags, had)
 	if err == nil && len(tags) == 0 && len(had) == 0 && !jsonWanted(c) && !c.Bool("quiet") {
 		say(os.Stderr, slog.LevelInfo, "no target is named, so it is this host's: "+strings.Join(tagsOf(b.Targets), ", "))
 	}
@@ -246,7 +268,9 @@ func findLocks(paths []string) error {
 }
 
 // ranks says whether a build stocks the ranking: with locks on the command line, only when asked.
-func ranks(c *cli.Context) bool { return !c.IsSet("lock") || c.IsSet("ranking") || c.IsSet("top") }
+func ranks(c *cli.Context) bool {
+	return !c.IsSet("lock") || c.IsSet("ranking") || c.IsSet("top") || c.IsSet("ecosystem")
+}
 
 // noteBuild appends a build to the history and writes the metrics. What goes wrong with it
 // is a warning: the build is what it is.

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -14,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"larder/builder"
+	"larder/snapshot/ecosystem"
 )
 
 // printReport says what was built; noun is what its people call an artifact of it.
@@ -30,10 +33,7 @@ func printReport(c *cli.Context, r *builder.Report, noun string) error {
 
 func printSkips(out io.Writer, skipped []builder.Skip) {
 	for _, s := range skipped {
-		name := s.Project
-		if s.Version != "" {
-			name += "==" + s.Version
-		}
+		name := ecosystem.Shown(s.Ecosystem, s.Project, "==", s.Version)
 		if s.Target != "" {
 			name += " for " + s.Target
 		}
@@ -111,7 +111,10 @@ func printPlan(out io.Writer, r *builder.Report, noun string) error {
 	}
 	fmt.Fprintf(out, "for %s; %d skipped\n", strings.Join(r.Targets, ", "), len(r.Skipped))
 	if b := r.Budget; b != nil {
-		fmt.Fprintf(out, "about %s on disk of a budget of %s; %d wheels looked at are left out, %d of those taken are unpacked\n", sizeText(b.Disk), sizeText(b.Budget), b.LeftOut, b.Unpacked)
+		printBudget(out, b, ecosystemOf("").Artifact, "")
+	}
+	for _, name := range slices.Sorted(maps.Keys(r.Budgets)) {
+		printBudget(out, r.Budgets[name], ecosystem.Noun(name), " for "+name)
 	}
 	free := "unknown"
 	if r.Disk.Free >= 0 {
@@ -123,6 +126,10 @@ func printPlan(out io.Writer, r *builder.Report, noun string) error {
 	}
 	_, err := fmt.Fprintf(out, "about %s more on disk, of %s free%s\n", sizeText(r.Disk.Needed), free, short)
 	return err
+}
+
+func printBudget(out io.Writer, b *builder.BudgetReport, noun, of string) {
+	fmt.Fprintf(out, "about %s on disk of a budget of %s%s; %d %ss looked at are left out, %d of those taken are unpacked\n", sizeText(b.Disk), sizeText(b.Budget), of, b.LeftOut, noun, b.Unpacked)
 }
 
 // freeFor is what is free for a store that may not be there yet, in bytes; -1 when nobody knows.

@@ -73,10 +73,13 @@ func (e effective) source(key string) (source, from string) {
 
 // unset are the keys that no text has while they have no value.
 func (e effective) unset() map[string]string {
-	if e.Rank.Budget != nil {
-		return nil
+	by := map[string]string{} // the key they stand behind
+	for _, name := range e.Rank.Ranked() {
+		if table := config.RankTable(name); e.Rank.Of(name).Budget == nil {
+			by[table+".top"] = table + ".budget"
+		}
 	}
-	return map[string]string{"rank.top": "rank.budget"} // by the key they stand behind
+	return by
 }
 
 // annotated is a configuration's text with the meaning and the source of each key.

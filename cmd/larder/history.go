@@ -13,6 +13,7 @@ import (
 
 	"larder/builder"
 	"larder/snapshot"
+	"larder/snapshot/ecosystem"
 )
 
 func historyCommand() *cli.Command {
@@ -91,7 +92,7 @@ func whatOf(r builder.Run, noun string) string {
 	}
 	skips := make([]string, 0, len(r.Skips))
 	for _, s := range r.Skips {
-		skips = append(skips, s.Project+": "+s.Reason)
+		skips = append(skips, ecosystem.Shown(s.Ecosystem, s.Project, "", "")+": "+s.Reason)
 	}
 	return fmt.Sprintf("%s, %d skipped (%s)", what, r.Skipped, strings.Join(skips, "; "))
 }

@@ -14,6 +14,7 @@ import (
 	"larder/popularity"
 	"larder/popularity/sources"
 	"larder/snapshot"
+	"larder/snapshot/ecosystem"
 )
 
 func rankCommand() *cli.Command {
@@ -24,6 +25,7 @@ func rankCommand() *cli.Command {
 			"ranks and must be in more than half of them. What containers of this host had to\n" +
 			"download (its misses, kept in the store) is blended in.",
 		Flags: []cli.Flag{
+			ecosystemFlag("rank the projects of `NAME` (default: the first, or that of the package url to explain)"),
 			&cli.StringSliceFlag{Name: "ranking", Usage: "`FILE or URL` of a ranking: JSON, CSV or a list of names; may be repeated (default: the configuration's, else the one built in)"},
 			&cli.IntFlag{Name: "top", Usage: "print the first `N` only"},
 			&cli.StringFlag{Name: "source", Usage: "rank by `NAME` alone: rankings or misses"},
@@ -49,6 +51,13 @@ func runRank(c *cli.Context) error {
 		return err
 	}
 	cfg := e.Config
+	of, err := aboutOne(c)
+	if err != nil {
+		return err
+	}
+	if flag := onlyFirst(c); keyOf(of) != "" && flag != "" {
+		return usagef("--%s knows %s alone", flag, ecosystemOf("").Name).hint("leave --ecosystem out")
+	}
 	switch {
 	case c.IsSet("simulate"):
 		return runSimulate(c, e)
@@ -59,30 +68,31 @@ func runRank(c *cli.Context) error {
 		}
 		return err
 	}
-	project, ok := popularity.Normalize(c.String("explain"))
+	project, _, ok := of.ReadName(c.String("explain"))
 	if c.IsSet("explain") && !ok {
-		return usagef("--explain %q is not a project name", c.String("explain"))
+		return usagef("--explain %q is not a project name of %s", c.String("explain"), of.Name)
 	}
-	ranking, warnings, err := loadRanking(c, cfg)
+	ranking, warnings, err := loadRanking(c, cfg, of)
 	if err != nil {
 		return err
 	}
 	if c.IsSet("explain") {
-		return explain(c, cfg, ranking, project)
+		return explain(c, cfg, of, ranking, project)
 	}
 	if c.IsSet("top") {
-		ranking = ranking.Top(cfg.Rank.Top)
+		ranking = ranking.Top(wantedOf(cfg, of).Top)
 	}
 	if jsonWanted(c) {
 		// Lists are lists, never null.
 		ranking.Origins = append([]popularity.Origin{}, ranking.Origins...)
 		ranking.Entries = append([]popularity.Entry{}, ranking.Entries...)
 		return printJSON(c, struct {
+			Ecosystem string `json:"ecosystem"`
 			popularity.Ranking
 			Warnings []popularity.Warning `json:"warnings"`
-		}{ranking, append([]popularity.Warning{}, warnings...)})
+		}{of.Name, ranking, append([]popularity.Warning{}, warnings...)})
 	}
-	return printRanking(c, ranking)
+	return printRanking(c, of, ranking)
 }
 
 // checkRank refuses what does not go together.
@@ -104,30 +114,41 @@ func checkRank(c *cli.Context) error {
 	return nil
 }
 
-func printRanking(c *cli.Context, r popularity.Ranking) error {
+func printRanking(c *cli.Context, of ecosystem.Ecosystem, r popularity.Ranking) error {
 	for _, o := range r.Origins {
 		fmt.Fprintf(c.App.Writer, "# %s\n", printable(originLine(o)))
 	}
 	tw := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
 	for _, e := range r.Entries {
+		name := ecosystem.Shown(of.Name, e.Project, "", "")
 		if e.Count == 0 {
-			fmt.Fprintf(tw, "%d\t%s\n", e.Rank, e.Project)
+			fmt.Fprintf(tw, "%d\t%s\n", e.Rank, name)
 			continue
 		}
-		fmt.Fprintf(tw, "%d\t%s\t%d\n", e.Rank, e.Project, e.Count)
+		fmt.Fprintf(tw, "%d\t%s\t%d\n", e.Rank, name, e.Count)
 	}
 	return tw.Flush()
 }
 
-// loadRanking blends the rankings that are asked for with the host's own misses, and says
+// onlyFirst is a flag that is about the first ecosystem and no other; "" for none.
+func onlyFirst(c *cli.Context) string {
+	for _, flag := range []string{"simulate", "show-query"} {
+		if c.IsSet(flag) {
+			return flag
+		}
+	}
+	return ""
+}
+
+// loadRanking blends the rankings of an ecosystem that are asked for with the host's own misses, and says
 // what went wrong with those that could not be used.
-func loadRanking(c *cli.Context, cfg config.Config) (popularity.Ranking, []popularity.Warning, error) {
+func loadRanking(c *cli.Context, cfg config.Config, of ecosystem.Ecosystem) (popularity.Ranking, []popularity.Warning, error) {
 	store := rankingStore(cfg)
 	if store != nil {
 		collectMisses(c.Context, store)
 	}
-	opts := sources.Options{Force: c.Bool("force"), Web: rankingWeb(store)}
-	ranking, warnings, err := sources.Gather(c.Context, blendOf(c, cfg, store), opts)
+	opts := sources.Options{Of: of, Force: c.Bool("force"), Web: rankingWeb(store)}
+	ranking, warnings, err := sources.Gather(c.Context, blendOf(c, cfg, of, store), opts)
 	for _, w := range warnings {
 		warnf("%s", w)
 	}
@@ -155,17 +176,20 @@ func rankingWeb(s *snapshot.Store) sources.Web {
 
 // blendOf says what a ranking is made of. Rankings named on the command line
 // replace all that the configuration names, but not the host's own misses.
-func blendOf(c *cli.Context, cfg config.Config, store *snapshot.Store) sources.Blend {
-	r := cfg.Rank
-	b := sources.Blend{Rules: rulesOf(r), OnlyMisses: c.String("source") == "misses"}
+func blendOf(c *cli.Context, cfg config.Config, of ecosystem.Ecosystem, store *snapshot.Store) sources.Blend {
+	r, wanted := cfg.Rank, wantedOf(cfg, of)
+	b := sources.Blend{Rules: rulesOf(cfg, of), OnlyMisses: c.String("source") == "misses"}
 	switch {
 	case b.OnlyMisses:
 		b.Rules.Include, b.Rules.Pin = nil, nil // seen, not planned from
-	case c.IsSet("ranking"):
-		b.Sources = append(b.Sources, sources.Source{Weight: 1, Months: r.Ranking})
+	case c.IsSet("ranking") && flaggedFor(c, of):
+		b.Sources = append(b.Sources, sources.Source{Weight: 1, Months: wanted.Ranking})
 	default:
-		if len(r.Ranking) > 0 {
-			b.Sources = append(b.Sources, sources.Source{Weight: r.Weight.Rankings, Months: r.Ranking})
+		if len(wanted.Ranking) > 0 {
+			b.Sources = append(b.Sources, sources.Source{Weight: r.Weight.Rankings, Months: wanted.Ranking})
+		}
+		if keyOf(of) != "" { // what follows is the first's
+			break
 		}
 		for _, s := range r.Source {
 			b.Sources = append(b.Sources, sources.Source{Name: s.Name, Weight: s.Weight, Months: s.Ranking})

@@ -20,7 +20,6 @@ import (
 	"larder/popularity/usage"
 	"larder/snapshot"
 	"larder/snapshot/ecosystem"
-	"larder/snapshot/pypi"
 )
 
 func reportCommand() *cli.Command {
@@ -187,7 +186,7 @@ func reportRanking(c *cli.Context, p *page.Page, s *snapshot.Store) {
 	cfg, err := loadConfig(c)
 	var ranking popularity.Ranking
 	if err == nil {
-		ranking, _, err = loadRanking(c, cfg)
+		ranking, _, err = loadRanking(c, cfg, ecosystemOf(""))
 	}
 	if err != nil {
 		p.Problems = append(p.Problems, page.Problem{Name: "ranking", Detail: err.Error(), Fix: hintOf(err)})
@@ -204,14 +203,19 @@ func reportRanking(c *cli.Context, p *page.Page, s *snapshot.Store) {
 		}
 		p.Ranking = append(p.Ranking, page.Ranked{Project: e.Project, Stocked: stocked})
 	}
-	missed, _, err := misses.Load(s.MissesDir(), pypi.Name, p.Made)
-	if err != nil {
-		warnf("%v", err)
+	for _, of := range rankable() {
+		missed, _, err := misses.Load(s.MissesDir(), of.Name, p.Made)
+		if err != nil {
+			warnf("%v", err)
+		}
+		for _, e := range missed.Top(shownMisses).Entries {
+			name := ecosystem.Shown(of.Name, e.Project, "", "")
+			_, stocked := at[name]
+			p.Missed = append(p.Missed, page.Missed{Project: name, Count: e.Count, Stocked: stocked})
+		}
 	}
-	for _, e := range missed.Top(shownMisses).Entries {
-		_, stocked := at[e.Project]
-		p.Missed = append(p.Missed, page.Missed{Project: e.Project, Count: e.Count, Stocked: stocked})
-	}
+	slices.SortStableFunc(p.Missed, func(a, b page.Missed) int { return cmp.Compare(b.Count, a.Count) })
+	p.Missed = p.Missed[:min(len(p.Missed), shownMisses)]
 }
 
 // How much of a long list the page has.

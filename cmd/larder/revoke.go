@@ -142,7 +142,7 @@ func printRevoked(c *cli.Context, s *snapshot.Store, r *builder.RevokeReport) er
 		fmt.Fprintf(out, "the environment of %s, is gone\n", printable(e))
 	}
 	for _, s := range r.Skipped {
-		fmt.Fprintf(out, "also left out, %s %s: %s\n", printable(s.Project), printable(s.Version), printable(s.Reason))
+		fmt.Fprintf(out, "also left out, %s: %s\n", printable(ecosystem.Shown(s.Ecosystem, s.Project, " ", s.Version)), printable(s.Reason))
 	}
 	for _, h := range r.Holders {
 		fmt.Fprintf(out, "container %q (pid %d) has it, from snapshot %s: stop it\n", h.Container, h.PID, h.Snapshot.Short())

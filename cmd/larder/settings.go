@@ -9,7 +9,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"larder/cmd/internal/config"
-	"larder/popularity"
 	"larder/snapshot"
 )
 
@@ -20,15 +19,17 @@ type setting struct {
 	value     any    // points to the key's value
 }
 
-// settings is the table of them, for one configuration. Which flags have no key, and which
+// settings is the table of them, for one configuration. What flags say of a ranking is about an
+// ecosystem; "" is the first. Which flags have no key, and which
 // keys no flag, is in the test of it, with the reason of each.
-func settings(c *config.Config) []setting {
+func settings(c *config.Config, of string) []setting {
+	wanted, table := c.Rank.Want(of), config.RankTable(of)
 	return []setting{
 		{"store", "store", "", &c.Store},
 		{"metrics", "metrics", "build gc", &c.Metrics},
-		{"rank.ranking", "ranking", "rank build", &c.Rank.Ranking},
-		{"rank.top", "top", "rank build", &c.Rank.Top},
-		{"rank.budget", "budget", "rank build", &c.Rank.Budget},
+		{table + ".ranking", "ranking", "rank build", &wanted.Ranking},
+		{table + ".top", "top", "rank build", &wanted.Top},
+		{table + ".budget", "budget", "rank build", &wanted.Budget},
 		{"build.targets", "target", "rank build", &c.Build.Targets},
 		{"build.pythons", "python", "build", &c.Build.Pythons},
 		{"build.views", "view", "build", &c.Build.Views},
@@ -109,7 +110,11 @@ func loadEffective(c *cli.Context) (e effective, err error) {
 	if dir := os.Getenv("LARDER_STORE"); dir != "" {
 		e.Store, e.environment["store"] = dir, "LARDER_STORE"
 	}
-	for _, s := range settings(&e.Config) {
+	of, err := flaggedEcosystem(c)
+	if err != nil {
+		return e, err
+	}
+	for _, s := range settings(&e.Config, of) {
 		if from := given(c, s.flag); from != nil && s.of(c.Command.Name) {
 			e.flags[s.key] = "--" + s.flag
 			if err := s.take(from); err != nil {
@@ -121,8 +126,11 @@ func loadEffective(c *cli.Context) (e effective, err error) {
 	if err := e.Check(func(key string) string { return e.flags[key] }); err != nil {
 		return e, usagef("%v", err).hint("%s", hintOf(err))
 	}
-	if by, _ := e.source("rank.top"); by == "default" && e.Rank.Budget != nil {
-		e.Rank.Top = topOf(e.Rank.Budget.Bytes())
+	for _, name := range e.Rank.Ranked() {
+		w := e.Rank.Want(name)
+		if by, _ := e.source(config.RankTable(name) + ".top"); by == "default" && w.Budget != nil {
+			w.Top = topOf(w.Budget.Bytes())
+		}
 	}
 	return e, nil
 }
@@ -138,17 +146,13 @@ func topOf(budget int64) int { return int(max(budget/projectBytes, int64(config.
 // checkRules refuses what the file includes, excludes or pins by names that are none. The hook goes
 // by no rules, so it does not look.
 func (e effective) checkRules() error {
-	list, at, err := rulesOf(e.Rank).Check()
-	if err == nil {
-		return nil
+	for _, name := range e.Rank.Ranked() {
+		if list, at, err := rulesOf(e.Config, ecosystemOf(name)).Check(); err != nil {
+			where := e.file.Where(fmt.Sprintf("%s.%s.%d", config.RankTable(name), list, at))
+			return usagef("%s: %v", where, err).hint("larder config prints what the lists mean; larder rank --explain PROJECT says what they make of one")
+		}
 	}
-	where := e.file.Where(fmt.Sprintf("rank.%s.%d", list, at))
-	return usagef("%s: %v", where, err).hint("larder config prints what the lists mean; larder rank --explain PROJECT says what they make of one")
-}
-
-// rulesOf are the operator's own words about projects.
-func rulesOf(r config.Rank) popularity.Rules {
-	return popularity.Rules{Include: r.Include, Exclude: r.Exclude, Pin: r.Pin}
+	return nil
 }
 
 // given returns the part of the command line on which a flag was given: before the

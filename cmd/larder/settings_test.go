@@ -23,6 +23,8 @@ var keyless = map[string]string{
 	"config": "says where the keys are",
 	"json":   "what one caller reads",
 
+	"build ecosystem":  "says which keys the flags of a ranking stand in for",
+	"rank ecosystem":   "as above",
 	"build dry-run":    "of one build",
 	"build quiet":      "of one caller",
 	"build no-use":     "of one build: larder use --hold is for all that follow",
@@ -121,7 +123,7 @@ var flagless = map[string]string{
 // Every flag has a key that feeds it, or a reason to have none, and every key a flag.
 func TestSettingsAreWhole(t *testing.T) {
 	var cfg config.Config
-	rows := settings(&cfg)
+	rows := settings(&cfg, "")
 	reasons, fed := map[string]bool{}, map[string]bool{}
 	var walk func(commands []*cli.Command)
 	walk = func(commands []*cli.Command) {
@@ -263,9 +265,9 @@ func TestSettingsFeedEveryCommand(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "config.toml")
 	value := func(row int) string {
-		return fmt.Sprint(reflect.ValueOf(settings(&got)[row].value).Elem().Interface())
+		return fmt.Sprint(reflect.ValueOf(settings(&got, "")[row].value).Elem().Interface())
 	}
-	for row, s := range settings(&got) {
+	for row, s := range settings(&got, "") {
 		for _, sample := range samples(s) {
 			other := samples(s)[0]
 			if other == sample {
@@ -308,7 +310,7 @@ func TestSettingsAreReadInOnePlace(t *testing.T) {
 		}
 		for _, m := range read.FindAllSubmatch(text, -1) {
 			flag := string(m[1])
-			inTable := slices.ContainsFunc(settings(&cfg), func(s setting) bool { return s.flag == flag })
+			inTable := slices.ContainsFunc(settings(&cfg, ""), func(s setting) bool { return s.flag == flag })
 			own := []string{"setup.go metrics", "setup_hook.go required", "setup_nri.go required", "check.go python", "run.go user"} // flags of their own
 			if inTable && !slices.Contains(own, name+" "+flag) {
 				t.Errorf("%s reads --%s by itself", name, flag)

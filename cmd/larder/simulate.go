@@ -112,13 +112,14 @@ func simulatedRanking(c *cli.Context, e effective) func(context.Context, string,
 	by, _ := e.source("rank.top")
 	said := map[popularity.Warning]bool{}
 	store := rankingStore(cfg)
-	blend := blendOf(c, cfg, store)
+	first := ecosystemOf("")
+	blend := blendOf(c, cfg, first, store)
 	return func(ctx context.Context, misses string, budget int64) ([]popularity.Entry, error) {
 		b := blend
 		if misses != "" {
 			b.Sources = append(slices.Clone(blend.Sources), sources.Source{Name: "misses", Weight: cfg.Rank.Weight.Misses, Misses: misses})
 		}
-		ranking, warnings, err := sources.Gather(ctx, b, sources.Options{Web: rankingWeb(store)})
+		ranking, warnings, err := sources.Gather(ctx, b, sources.Options{Of: first, Web: rankingWeb(store)})
 		for _, w := range warnings {
 			if !said[w] {
 				warnf("%s", w)

@@ -14,11 +14,16 @@ import (
 )
 
 // names are the views and clients that a file may name.
-type names struct{ views, clients []string }
+type names struct{ views, clients, ranked []string }
 
 // knownNames are those of the ecosystems that the program has registered.
 func knownNames() names {
 	known := names{views: ecosystem.Views()}
+	for _, e := range ecosystem.All() {
+		if e.Names != nil {
+			known.ranked = append(known.ranked, e.Name)
+		}
+	}
 	for _, c := range ecosystem.Clients() {
 		known.clients = append(known.clients, c.Name)
 	}
@@ -39,7 +44,6 @@ func (c Config) Check(name func(key string) string) error {
 		value, min, max int
 		advice          string
 	}{
-		{"rank.top", c.Rank.Top, 1, math.MaxInt, "name a number of projects from 1"},
 		{"build.jobs", c.Build.Jobs, 1, 64, "leave it out for 8"},
 		{"gc.keep", c.GC.Keep, 1, math.MaxInt, "keep at least 1 snapshot"},
 	} {
@@ -51,8 +55,8 @@ func (c Config) Check(name func(key string) string) error {
 			return &mistake{fmt.Sprintf("%s %d is not between %d and %d", name(n.key), n.value, n.min, n.max), n.advice}
 		}
 	}
-	if b := c.Rank.Budget; b != nil && *b < 1 {
-		return &mistake{fmt.Sprintf("%s %v stocks nothing", name("rank.budget"), *b), "write it as 50GB; leave it out for no budget"}
+	if err := c.Rank.checkWanted(name); err != nil {
+		return err
 	}
 	if err := checkChoice(name("build.layers"), string(c.Build.Layers), "auto", "all", "none"); err != nil {
 		return &mistake{err.Error(), "leave it out for auto; all unpacks whatever is stocked"}
@@ -94,6 +98,14 @@ func (c Config) checkFile(known names) error {
 	if err := c.Rank.check(); err != nil {
 		return err
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Rank.Ecosystem)) {
+		if len(known.ranked) > 0 && name == known.ranked[0] {
+			return fmt.Errorf("rank.ecosystem.%s: what is wanted of %s stands in [rank] itself", name, name)
+		}
+		if err := checkNames("rank.ecosystem."+name, "ecosystem that is ranked is called", []string{name}, known.ranked); err != nil {
+			return err
+		}
+	}
 	if err := checkNames("build.views", "view", c.Build.Views, known.views); err != nil {
 		return err
 	}
@@ -116,6 +128,20 @@ func (c Config) checkFile(known names) error {
 	for _, name := range slices.Sorted(maps.Keys(c.Profile)) {
 		if err := c.Profile[name].check(name, known); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// checkWanted refuses what nothing can be stocked by.
+func (r Rank) checkWanted(name func(key string) string) error {
+	for _, of := range r.Ranked() {
+		w, table := r.Of(of), RankTable(of)
+		if w.Top < 1 {
+			return &mistake{fmt.Sprintf("%s %d is less than 1", name(table+".top"), w.Top), "name a number of projects from 1"}
+		}
+		if b := w.Budget; b != nil && *b < 1 {
+			return &mistake{fmt.Sprintf("%s %v stocks nothing", name(table+".budget"), *b), "write it as 50GB; leave it out for no budget"}
 		}
 	}
 	return nil

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -44,16 +46,64 @@ type Config struct {
 // Rank is where the ranking comes from and how much of it is wanted; larder
 // build plans from it too.
 type Rank struct {
-	Ranking    []string   `toml:"ranking"`
-	Top        int        `toml:"top"`
-	Budget     *Size      `toml:"budget"` // nil: none
-	Include    []string   `toml:"include"`
-	Exclude    []string   `toml:"exclude"`
-	Pin        []string   `toml:"pin"`
+	Wanted                // of the first ecosystem
 	Weight     Weight     `toml:"weight"`
 	ClickHouse ClickHouse `toml:"clickhouse"`
 	Source     []Source   `toml:"source"`
+
+	Ecosystem map[string]*Wanted `toml:"ecosystem"` // the others that are ranked, by name
 }
+
+// Wanted is what is stocked of one ecosystem without a lock.
+type Wanted struct {
+	Ranking []string `toml:"ranking"`
+	Top     int      `toml:"top"`
+	Budget  *Size    `toml:"budget"` // nil: none
+	Include []string `toml:"include"`
+	Exclude []string `toml:"exclude"`
+	Pin     []string `toml:"pin"`
+}
+
+// Of is what is wanted of an ecosystem, "" being the first.
+func (r Rank) Of(ecosystem string) Wanted {
+	if ecosystem == "" {
+		return r.Wanted
+	}
+	if w := r.Ecosystem[ecosystem]; w != nil {
+		return *w
+	}
+	return Wanted{Top: defaultTop}
+}
+
+// Want is where to write what is wanted of an ecosystem: what there is not, is made.
+func (r *Rank) Want(ecosystem string) *Wanted {
+	if ecosystem == "" {
+		return &r.Wanted
+	}
+	if r.Ecosystem == nil {
+		r.Ecosystem = map[string]*Wanted{}
+	}
+	if r.Ecosystem[ecosystem] == nil {
+		r.Ecosystem[ecosystem] = &Wanted{Top: defaultTop}
+	}
+	return r.Ecosystem[ecosystem]
+}
+
+// Ranked are the names of what the file ranks, "" being the first ecosystem.
+func (r Rank) Ranked() []string {
+	return append([]string{""}, slices.Sorted(maps.Keys(r.Ecosystem))...)
+}
+
+// RankTable is the table of the file that says what is wanted of an ecosystem.
+func RankTable(ecosystem string) string {
+	if ecosystem == "" {
+		return "rank"
+	}
+	return "rank.ecosystem." + ecosystem
+}
+
+// defaultTop is how much of a ranking is stocked where nobody says.
+const defaultTop = 1000
 
 // Weight says what the first place of each source is worth against those of the
 // others; 0 leaves it out.
@@ -128,7 +178,7 @@ type GC struct {
 func Default() Config {
 	return Config{
 		Store: DefaultStore,
-		Rank:  Rank{Top: 1000, Weight: Weight{Rankings: 1, Misses: 1, ClickHouse: 1}},
+		Rank:  Rank{Wanted: Wanted{Top: defaultTop}, Weight: Weight{Rankings: 1, Misses: 1, ClickHouse: 1}},
 		Build: Build{Views: ecosystem.WrittenViews(), Layers: "auto", Jobs: 8, Timeout: Age(6 * time.Hour)},
 		Run:   Run{Snapshot: "current", Views: ecosystem.AttachedViews(), Missing: "warn", Built: snapshot.PureBuilt, MinFree: DefaultMinFree},
 		GC:    GC{Keep: 3},

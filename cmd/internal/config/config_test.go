@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -12,10 +13,15 @@ import (
 
 	"larder/snapshot"
 	"larder/snapshot/ecosystem"
+	"larder/snapshot/npm"
 	"larder/snapshot/pypi"
 )
 
-func init() { ecosystem.Register(pypi.Ecosystem) }
+func init() {
+	ecosystem.Register(pypi.Ecosystem)
+	ecosystem.Register(ecosystem.Ecosystem{Name: "npm", Names: npm.Names{}})
+	ecosystem.Register(ecosystem.Ecosystem{Name: "unranked"})
+}
 
 func write(t *testing.T, text string) string {
 	t.Helper()
@@ -45,6 +51,13 @@ func TestLoadRefuses(t *testing.T) {
 		{"negative jobs", "[build]\njobs = -1\n", "build.jobs: -1 is not between 1 and 64"},
 		{"many jobs", "[build]\njobs = 65\n", "build.jobs: 65 is not between 1 and 64"},
 		{"no project", "[rank]\ntop = 0\n", "rank.top: 0 is less than 1"},
+		{"no package", "\n[rank.ecosystem.npm]\ntop = 0\n", "line 3: rank.ecosystem.npm.top: 0 is less than 1"},
+		{"no byte of npm", "[rank.ecosystem.npm]\nbudget = \"0\"\n", "line 2: rank.ecosystem.npm.budget: 0 stocks nothing"},
+		{"unknown of npm", "[rank.ecosystem.npm]\ninclud = []\n", `line 2: unknown key "rank.ecosystem.npm.includ"; did you mean rank.ecosystem.NAME.include?`},
+		{"weight of npm", "[rank.ecosystem.npm]\nweight = {misses = 2}\n", `line 2: unknown key "rank.ecosystem.npm.weight`},
+		{"ecosystem of the first", "[rank.ecosystem.pypi]\ntop = 5\n", "line 1: rank.ecosystem.pypi: what is wanted of pypi stands in [rank] itself"},
+		{"no ecosystem", "[rank.ecosystem.npmm]\ntop = 5\n", `line 1: rank.ecosystem.npmm: no ecosystem that is ranked is called "npmm"; did you mean npm?`},
+		{"ecosystem without names", "[rank.ecosystem.unranked]\n", `rank.ecosystem.unranked: no ecosystem that is ranked is called "unranked"`},
 		{"no byte", "[rank]\nbudget = \"0\"\n", "rank.budget: 0 stocks nothing"},
 		{"view of a profile", "[profile.x]\nviews = [\"pip\", \"pipp\"]\n", `profile.x.views: no view "pipp"; did you mean pip?`},
 		{"view of run", "[run]\nviews = [\"pip-odl\"]\n", `run.views: no view "pip-odl"; did you mean pip-old?`},
@@ -371,5 +384,29 @@ func TestRequestedBy(t *testing.T) {
 	path := write(t, "[profile.ml]\nnamespaces = [\"Team A\"]\n")
 	if _, err := Load(path); err == nil || !strings.Contains(err.Error(), `profile.ml.namespaces: "Team A" is no namespace`) {
 		t.Errorf("%v", err)
+	}
+}
+
+// Each ecosystem has its own top and budget; what its table leaves out is the default, and nothing of the first.
+func TestRankOfEcosystems(t *testing.T) {
+	c, err := Load(write(t, "[rank]\ntop = 7\nbudget = \"5GB\"\n[rank.ecosystem.npm]\nranking = [\"/l\"]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]Wanted{"": {Top: 7, Budget: c.Rank.Budget}, "npm": {Top: 1000, Ranking: []string{"/l"}}, "other": {Top: 1000}} {
+		if got := c.Rank.Of(name); !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %+v", name, got)
+		}
+	}
+	if c.Rank.Want("other").Top = 3; c.Rank.Of("other").Top != 3 || RankTable("other") != "rank.ecosystem.other" {
+		t.Errorf("%+v", c.Rank)
+	}
+	delete(c.Rank.Ecosystem, "other")
+	text, err := c.TOML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := Load(write(t, string(text))); err != nil || again.Rank.Of("npm").Top != 1000 || len(again.Rank.Of("npm").Ranking) != 1 || *again.Rank.Budget != 5e9 {
+		t.Errorf("%+v, %v of\n%s", again.Rank, err, text)
 	}
 }

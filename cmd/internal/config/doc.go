@@ -22,6 +22,12 @@
 //	weight  = 2
 //	ranking = ["/srv/fleet.csv"]
 //
+//	[rank.ecosystem.npm]            # what else is ranked, and stocked by the same builds: of each its own
+//	ranking = ["/srv/npm.json"]     # top, budget, include, exclude and pin, as above
+//	top     = 500
+//	budget  = "10GB"
+//	pin     = ["react@18.3.1"]
+//
 //	[build]
 //	targets = ["cp311-manylinux_2_36_x86_64"]
 //	pythons = ["3.12"]                             # the same for this host's platform

@@ -13,6 +13,7 @@ var meanings = []struct{ key, text string }{
 	{"rank.include", "always stocked, first: names, and globs (acme-*) of what the rankings have"},
 	{"rank.exclude", "never stocked but by a lock: names and globs (torch*); a name that include or pin has in full wins over a glob"},
 	{"rank.pin", "PROJECT==VERSION (also ==1.26.*): always stocked, at these versions and no other"},
+	{"rank.ecosystem", "what else is ranked and stocked: tables [rank.ecosystem.NAME] with ranking, top, budget, include, exclude and pin of its own"},
 	{"rank.weight.rankings", "what the first place of the rankings is worth against those of others; 0 leaves them out"},
 	{"rank.weight.misses", "likewise, of what this host's containers had to download"},
 	{"rank.weight.clickhouse", "likewise, of the ClickHouse server"},
@@ -76,6 +77,8 @@ func Meaning(key string) string {
 		key = "profile.NAME.mount_points"
 	case first == "profile":
 		key = "profile.NAME." + last(key)
+	case strings.HasPrefix(key, "rank.ecosystem."):
+		key = "rank." + last(key)
 	case strings.HasPrefix(key, "rank.source."):
 		key = "rank.source." + last(key)
 	}

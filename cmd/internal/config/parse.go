@@ -19,10 +19,16 @@ func parse(data []byte) (Config, error) {
 	if err := dec.Decode(&c); err != nil {
 		return Config{}, explain(err)
 	}
+	lines := Lines(data)
+	for name, w := range c.Rank.Ecosystem {
+		if lines["rank.ecosystem."+name+".top"] == 0 {
+			w.Top = defaultTop
+		}
+	}
 	if err := c.checkFile(knownNames()); err != nil {
 		// What is wrong with a value begins with its key.
 		key, _, _ := strings.Cut(err.Error(), ":")
-		if line := Lines(data)[key]; line > 0 {
+		if line := lines[key]; line > 0 {
 			return Config{}, fmt.Errorf("line %d: %w", line, err)
 		}
 		return Config{}, err
@@ -82,9 +88,15 @@ func knownKeys() []string {
 	var walk func(t reflect.Type, prefix string)
 	walk = func(t reflect.Type, prefix string) {
 		for f := range t.Fields() {
+			if f.Anonymous {
+				walk(f.Type, prefix)
+				continue
+			}
 			key := prefix + f.Tag.Get("toml")
 			keys = append(keys, key)
 			switch {
+			case f.Type == reflect.TypeFor[map[string]*Wanted]():
+				walk(reflect.TypeFor[Wanted](), key+".NAME.")
 			case f.Type == reflect.TypeFor[map[string]Profile]():
 				walk(reflect.TypeFor[Profile](), key+".NAME.")
 			case f.Type.Kind() == reflect.Struct:
@@ -98,9 +110,12 @@ func knownKeys() []string {
 	return keys
 }
 
-// generic replaces the name of a profile, so that profile.ci.veiws is compared
+// generic replaces the name of a profile or an ecosystem, so that profile.ci.veiws is compared
 // with profile.NAME.views.
 func generic(key []string) string {
+	if len(key) > 3 && key[0] == "rank" && key[1] == "ecosystem" {
+		key = append([]string{"rank", "ecosystem", "NAME"}, key[3:]...)
+	}
 	if len(key) > 2 && key[0] == "profile" {
 		key = append([]string{"profile", "NAME"}, key[2:]...)
 	}
