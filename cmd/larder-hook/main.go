@@ -26,6 +26,7 @@ import (
 	"larder/cmd/internal/event"
 	nodemodules "larder/overlay/npm"
 	venv "larder/overlay/pypi"
+	npmleft "larder/popularity/npm"
 	leftovers "larder/popularity/pypi"
 	"larder/snapshot/ecosystem"
 	"larder/snapshot/maven"
@@ -65,7 +66,7 @@ func init() {
 	e.Leftovers = leftovers.Leftovers{}
 	ecosystem.Register(e)
 	e = npm.Ecosystem
-	e.Locks, e.Environments = lock.Locks, nodemodules.Environments
+	e.Locks, e.Environments, e.Leftovers = lock.Locks, nodemodules.Environments, npmleft.Leftovers{}
 	ecosystem.Register(e)
 	ecosystem.Register(maven.Ecosystem)
 }

@@ -16,6 +16,7 @@ import (
 	build "larder/builder/pypi"
 	nodemodules "larder/overlay/npm"
 	venv "larder/overlay/pypi"
+	npmleft "larder/popularity/npm"
 	leftovers "larder/popularity/pypi"
 )
 
@@ -33,7 +34,7 @@ func init() {
 	e.Environments, e.Leftovers = venv.Environments, leftovers.Leftovers{}
 	builder.Register(e)
 	e = npm.Ecosystem()
-	e.Environments = nodemodules.Environments
+	e.Environments, e.Leftovers = nodemodules.Environments, npmleft.Leftovers{}
 	builder.Register(e)
 	builder.Register(maven.Ecosystem())
 }

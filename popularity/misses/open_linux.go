@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -48,6 +49,7 @@ func openRegular(dir int, name string) (*os.File, int64, error) {
 // dir is a directory of the upper that is scanned.
 type dir struct {
 	scan *scan
+	top  int // the upper
 	fd   int
 }
 
@@ -70,6 +72,24 @@ func (d dir) Has(sub, file string) bool {
 	defer unix.Close(fd)
 	var st unix.Stat_t
 	return unix.Fstatat(fd, file, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG
+}
+
+// New implements ecosystem.Dir.
+func (d dir) New(path ...string) bool {
+	if len(path) == 0 {
+		return false
+	}
+	above, name := d.top, path[len(path)-1]
+	if len(path) > 1 {
+		fd, err := openBelow(d.top, strings.Join(path[:len(path)-1], "/"), unix.O_PATH|unix.O_DIRECTORY)
+		if err != nil {
+			return false
+		}
+		defer unix.Close(fd)
+		above = fd
+	}
+	var st unix.Stat_t
+	return !strings.Contains(name, "/") && unix.Fstatat(above, name, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFREG && !copiedUp(above, name)
 }
 
 // counter adds up what is read through it.

@@ -67,6 +67,7 @@ type scan struct {
 	deadline time.Time
 	found    map[ecosystem.Miss]bool
 	parts    []*part
+	top      int // the upper that is read
 	entries  int
 	bytes    int64
 	stopped  string
@@ -102,10 +103,8 @@ func (s *scan) upper(name, dir string) error {
 		return fmt.Errorf("open upper %s: %w", dir, err)
 	}
 	defer unix.Close(fd)
-	for _, e := range ecosystem.All() {
-		if e.Leftovers == nil {
-			continue
-		}
+	s.top = fd
+	for _, e := range readersOf(name) {
 		top, err := unix.Openat(fd, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err == nil {
 			err = s.walk(top, e.Leftovers, nil)
@@ -121,6 +120,21 @@ func (s *scan) upper(name, dir string) error {
 		}
 	}
 	return nil
+}
+
+// readersOf are the ecosystems that read the upper of a mount: that of the client whose cache it is; of what is
+// no client's, all but those that have caches alone.
+func readersOf(mount string) []ecosystem.Ecosystem {
+	all := ecosystem.All()
+	at := slices.IndexFunc(all, func(e ecosystem.Ecosystem) bool {
+		return slices.ContainsFunc(e.Clients, func(c ecosystem.Client) bool { return c.Name == mount })
+	})
+	if at >= 0 {
+		all = all[at : at+1]
+	}
+	return slices.DeleteFunc(all, func(e ecosystem.Ecosystem) bool {
+		return e.Leftovers == nil || at < 0 && mount != "" && len(e.Clients) > 0 && e.Environments == nil
+	})
 }
 
 func (s *scan) result() Found {
@@ -175,7 +189,7 @@ func (s *scan) directory(fd int, of ecosystem.Leftovers, path []string, name str
 }
 
 func (s *scan) look(fd int, of ecosystem.Leftovers, path []string, name string, isDir bool) {
-	m, found := of.Look(dir{s, fd}, path, name, isDir)
+	m, found := of.Look(dir{s, s.top, fd}, path, name, isDir)
 	key, asked := "", false
 	if !isDir {
 		key, asked = of.Asked(path, name)

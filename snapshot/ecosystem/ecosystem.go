@@ -228,6 +228,9 @@ type Leftovers interface {
 type Dir interface {
 	Read(name string, read func(r io.ReaderAt, size int64) error) error
 	Has(dir, file string) bool
+	// New says whether a plain file, by its path from the upper, is there and was written as a new one: it is
+	// not one of the mount's own whose owner or mode was changed.
+	New(path ...string) bool
 }
 
 // Miss is one project and version that a container had to get by itself.

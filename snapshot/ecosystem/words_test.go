@@ -29,6 +29,7 @@ func TestNoEcosystemIn(t *testing.T) {
 			"report.go: Wheels ":         "a field of the JSON report, which scripts read",
 			"report.go: l.report.Wheels": "that field",
 			"builder.go: r.Wheels":       "that field",
+			"inorder.go: Wheels":         "that of the report on a budget",
 			"history.go: Wheels ":        "a field of the lines of the history",
 			"history.go: run.Wheels":     "that field",
 			"metrics.go: gauge(":         "names and texts of metrics",

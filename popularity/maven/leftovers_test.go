@@ -1,0 +1,109 @@
+package maven
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"larder/popularity/misses"
+	"larder/snapshot/ecosystem"
+)
+
+func TestMain(m *testing.M) {
+	ecosystem.Register(ecosystem.Ecosystem{Name: Name, Leftovers: Leftovers{}})
+	os.Exit(m.Run())
+}
+
+func write(t *testing.T, root, path, text string) {
+	t.Helper()
+	path = filepath.Join(root, path)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func scan(t *testing.T, dir string) (got []string) {
+	t.Helper()
+	found, err := misses.Scan(t.Context(), dir, misses.Limits{})
+	if err != nil || found.Stopped != "" {
+		t.Fatal(err, found.Stopped)
+	}
+	for _, m := range found.Misses {
+		got = append(got, m.Ecosystem+" "+m.Kind+" "+m.Project+" "+m.Version+m.Target)
+	}
+	return got
+}
+
+// head is what Maven writes above the rows.
+const head = "#NOTE: This is a Maven Resolver internal implementation file, its format can be changed without prior notice.\n#Sun Nov 22 22:00:00 UTC 2026\n"
+
+// What has a repository in its rows was downloaded; one's own modules were not.
+func TestScan(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "junit/junit/4.13.2/_remote.repositories", head+"junit-4.13.2.pom>central=\njunit-4.13.2.jar>central=\n")
+	write(t, dir, "org/apache/maven/plugins/maven-jar-plugin/3.4.1/_remote.repositories", head+"maven-jar-plugin-3.4.1.pom>our.mirror=\r\n")
+	write(t, dir, "org/example/native/1.0+2/_remote.repositories", head+"native-1.0+2-linux.jar>m=\n")
+	write(t, dir, "org/example/own/1.0/_remote.repositories", head+"own-1.0.jar>=\nown-1.0.pom>=\n")
+	write(t, dir, "org/example/both/1.0/_remote.repositories", head+"both-1.0.jar>=\nboth-1.0.pom>m=\n")
+	write(t, dir, "org/example/snap/1.0-SNAPSHOT/_remote.repositories", head+"snap-1.0-SNAPSHOT.jar>m=\n")
+	write(t, dir, "org/example/stocked/1.0/stocked-1.0.jar", "jar")
+	write(t, dir, "org/example/own/maven-metadata-local.xml", "<metadata/>")
+	want := []string{"maven downloaded junit:junit 4.13.2", "maven downloaded org.apache.maven.plugins:maven-jar-plugin 3.4.1", "maven downloaded org.example:both 1.0", "maven downloaded org.example:native 1.0+2"}
+	if got := scan(t, dir); !slices.Equal(got, want) {
+		t.Errorf("found %q, want %q", got, want)
+	}
+}
+
+// Whatever an upper holds, nothing is opened but what it should be, and what comes out are names.
+func TestScanHostile(t *testing.T) {
+	dir, outside := t.TempDir(), t.TempDir()
+	row := func(stem string) string { return stem + ".jar>m=\n" }
+	write(t, outside, "g/a/1/_remote.repositories", row("a-1"))
+	for link, to := range map[string]string{"linked": outside + "/g", "x/a/1": outside + "/g/a/1", "y/a/1/_remote.repositories": outside + "/g/a/1/_remote.repositories", "z/circle": "."} {
+		path := filepath.Join(dir, link)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Symlink(to, path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "g/fifo/1"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(filepath.Join(dir, "g/fifo/1/_remote.repositories"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, text := range map[string]string{
+		"_remote.repositories": row("a-1"), "a/_remote.repositories": row("a-1"), "a/1/_remote.repositories": row("a-1"),
+		"g/other/1/_remote.repositories": row("another-1"), "g/alike/1/_remote.repositories": row("alike-10"), "g/long/1/_remote.repositories": strings.Repeat("#\n", 40_000) + row("long-1"),
+		"g/-e/1/_remote.repositories": row("-e-1"), "g/.cache/1/_remote.repositories": row(".cache-1"), "g.h/dot/1/_remote.repositories": row("dot-1"), "g/a b/1/_remote.repositories": row("a b-1"),
+		"g/new\nline/1/_remote.repositories": row("new\nline-1"), "g/\u202eksa/1/_remote.repositories": row("\u202eksa-1"), "g/v/1;2/_remote.repositories": row("v-1;2"),
+		"g/" + strings.Repeat("a", 101) + "/1/_remote.repositories": row(strings.Repeat("a", 101) + "-1"),
+		strings.Repeat("g/", 15) + "deep/1/_remote.repositories":    row("deep-1"), "g/bin/1/_remote.repositories": "\x00\xff>=\n>m=\n=\n>\n",
+		"g/good/1/_remote.repositories": row("good-1"),
+	} {
+		write(t, dir, path, text)
+	}
+	if got := scan(t, dir); !slices.Equal(got, []string{"maven downloaded g:good 1"}) {
+		t.Errorf("found %q", got)
+	}
+}
+
+func TestValid(t *testing.T) {
+	for _, bad := range []ecosystem.Miss{{Project: "junit", Version: "1"}, {Project: "g:a:b", Version: "1"}, {Project: ":a", Version: "1"}, {Project: "g.:a", Version: "1"}, {Project: "../g:a", Version: "1"},
+		{Project: "g:a", Version: ""}, {Project: "g:a", Version: "../1"}, {Project: "g:a", Version: "1-snapshot"}, {Project: strings.Repeat("g.", 100) + "g:a", Version: "1"}} {
+		if m, ok := (Leftovers{}).Valid(bad); ok {
+			t.Errorf("%+v is valid", m)
+		}
+	}
+	if m, ok := (Leftovers{}).Valid(ecosystem.Miss{Project: "org.example:a_b", Version: "1.0", Target: "jvm", Kind: "missing"}); !ok || m.Ecosystem != Name || m.Target != "" {
+		t.Errorf("%+v, %v", m, ok)
+	}
+}
