@@ -20,6 +20,7 @@ type Own struct {
 	Path   string
 	Object snapshot.Object
 	Size   int64
+	Data   []byte // of a file that is no object: the image holds its bytes
 	Link   string // "" of a file
 }
 
@@ -64,7 +65,11 @@ func (t *Tree) Assemble(dst string, parts []Part, own []Own) error {
 			if len(o.Link) > maxTarget || strings.IndexByte(o.Link, 0) >= 0 {
 				return refuse(o.Path, "its link target is too long or holds NUL")
 			}
-			if err := w.put(o.Path, node{object: o.Object, size: o.Size, target: o.Link, mtime: snapshot.Epoch}); err != nil {
+			n := node{object: o.Object, size: o.Size, target: o.Link, mtime: snapshot.Epoch}
+			if len(o.Data) > 0 {
+				n.data, n.size = o.Data, int64(len(o.Data))
+			}
+			if err := w.put(o.Path, n); err != nil {
 				return err
 			}
 		}

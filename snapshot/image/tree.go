@@ -36,6 +36,7 @@ type node struct {
 	target   string           // of a link, not empty
 	object   snapshot.Object  // of a file
 	size     int64
+	data     []byte // of a file whose bytes the image holds itself
 	mtime    int64
 	sealed   bool // a directory that stands in two places: nothing is added below
 }
@@ -216,6 +217,25 @@ func merge(name string, dirs []*node) *node {
 		}
 	}
 	return d
+}
+
+// Only is a tree with one directory of this one, at its path, and nothing else. The two share it: nothing is
+// added below it from here on.
+func (t *Tree) Only(path string) (*Tree, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	d := t.find(path)
+	if path == "" || d == nil || !d.isDir() {
+		return nil, refuse(path, "it is no directory of this tree")
+	}
+	d.sealed = true
+	only := NewTree()
+	parentPath, name := split(path)
+	parent, err := only.dir(parentPath)
+	if err == nil {
+		parent.children[name] = d
+	}
+	return only, err
 }
 
 // Len is the number of files and links, as a reader of the image would count them.

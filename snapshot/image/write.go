@@ -1,6 +1,7 @@
 package image
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"io/fs"
@@ -26,7 +27,13 @@ func (t *Tree) Write(w io.WriteSeeker) error {
 	defer t.mu.Unlock()
 	// A fixed build time also makes inodes with that time 32 bytes instead of 64.
 	ew := erofs.Create(w, erofs.WithBuildTime(snapshot.Epoch, 0))
-	if err := ew.CopyFrom(&source{root: t.root}, erofs.MetadataOnly()); err != nil {
+	src := &source{root: t.root}
+	err := ew.CopyFrom(src, erofs.MetadataOnly())
+	if err == nil && len(src.held) > 0 {
+		// Once more, for what the image holds itself and the directories on the way.
+		err = ew.CopyFrom(&source{root: t.root, only: src.held})
+	}
+	if err != nil {
 		return fmt.Errorf("write image: %w", err)
 	}
 	if err := ew.Close(); err != nil {
@@ -38,6 +45,8 @@ func (t *Tree) Write(w io.WriteSeeker) error {
 // source shows a tree to go-erofs. It implements what fs.WalkDir and CopyFrom ask for and no more.
 type source struct {
 	root *node
+	held []string // paths that were left out: files whose bytes the image holds
+	only []string // what is shown, and the directories on the way; nil: all but what held gets
 
 	// Scratch for one entry at a time.
 	stat erofs.Stat
@@ -45,8 +54,43 @@ type source struct {
 	hole [1]erofs.DataRange
 }
 
+// Open is only asked for what an image holds.
 func (s *source) Open(name string) (fs.File, error) {
-	return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid} // metadata only
+	n := s.find(name)
+	if n.data == nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrInvalid}
+	}
+	return &held{entry{n, s}, bytes.NewReader(n.data)}, nil
+}
+
+// held is an open file whose bytes the image holds.
+type held struct {
+	entry
+	*bytes.Reader
+}
+
+func (h *held) Stat() (fs.FileInfo, error) { return &h.entry, nil }
+func (h *held) Size() int64                { return h.entry.Size() }
+func (h *held) Close() error               { return nil }
+
+// find returns the node at a path that ReadDir has shown.
+func (s *source) find(name string) *node {
+	n := s.root
+	for part := range strings.SplitSeq(name, "/") {
+		n = n.children[part]
+	}
+	return n
+}
+
+// shows says whether an entry is part of this pass.
+func (s *source) shows(path string, n *node) bool {
+	if s.only != nil {
+		return slices.ContainsFunc(s.only, func(held string) bool { return held == path || n.isDir() && strings.HasPrefix(held, path+"/") })
+	}
+	if n.data != nil {
+		s.held = append(s.held, path)
+	}
+	return n.data == nil
 }
 
 func (s *source) Stat(name string) (fs.FileInfo, error) {
@@ -57,15 +101,15 @@ func (s *source) Stat(name string) (fs.FileInfo, error) {
 }
 
 func (s *source) ReadDir(name string) ([]fs.DirEntry, error) {
-	d := s.root
+	d, below := s.root, ""
 	if name != "." {
-		for part := range strings.SplitSeq(name, "/") {
-			d = d.children[part]
-		}
+		d, below = s.find(name), name+"/"
 	}
 	names := make([]string, 0, len(d.children))
-	for name := range d.children {
-		names = append(names, name)
+	for name, n := range d.children {
+		if s.shows(below+name, n) {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
 	list := make([]fs.DirEntry, len(names))
@@ -78,11 +122,7 @@ func (s *source) ReadDir(name string) ([]fs.DirEntry, error) {
 }
 
 func (s *source) ReadLink(name string) (string, error) {
-	n := s.root
-	for part := range strings.SplitSeq(name, "/") {
-		n = n.children[part]
-	}
-	return n.target, nil
+	return s.find(name).target, nil
 }
 
 // entry is a node as fs.DirEntry and fs.FileInfo.
@@ -124,7 +164,7 @@ func (e *entry) Sys() any {
 				st.Nlink++
 			}
 		}
-	case e.n.isLink() || e.n.size == 0:
+	case e.n.isLink() || e.n.size == 0 || e.n.data != nil:
 	default:
 		e.src.path = e.n.object.AppendPath(append(e.src.path[:0], '/'))
 		st.Xattrs = map[string]string{
