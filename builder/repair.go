@@ -181,6 +181,9 @@ func (r *repairer) small(ctx context.Context) error {
 			}
 		}
 	}
+	if err := r.private(); err != nil {
+		return err
+	}
 	for _, f := range r.report.Damage {
 		if f.Kind != check.KindSnapshot || len(f.IDs) == 0 {
 			continue

@@ -123,3 +123,26 @@ func manifestAt(path string) *snapshot.Manifest {
 	}
 	return m
 }
+
+// private takes damaged private images out of sight: the next run of their locks seals them again.
+func (r *repairer) private() error {
+	for _, f := range r.report.Damage {
+		if f.Kind != check.KindPrivate {
+			continue
+		}
+		all, err := r.store.Privates(f.IDs[0])
+		if err != nil {
+			return err
+		}
+		for _, p := range all {
+			if p.Dir != filepath.Join(r.store.Dir(), f.Path) {
+				continue
+			}
+			if _, err := r.store.RetirePrivate(p); err != nil {
+				return err
+			}
+			r.mended(check.KindPrivate, f.Path, "taken away: the next run of its lock seals it again")
+		}
+	}
+	return nil
+}

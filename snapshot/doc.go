@@ -13,6 +13,7 @@
 //	snapshots/<id>/image.erofs
 //	snapshots/<id>/published.json   sequence number and time: order, but not part of the id
 //	snapshots/<id>/bad.json         only where it is not attached any more: why
+//	snapshots/<id>/private/<digest>/image.erofs, sealed.json   environments that no build merged; made by the first
 //	current                   -> snapshots/<id>, the one link that decides
 //	current.json              what was current before, and whether current is held; made by the first switch
 //	leases/                   <hash of the container>.json: who uses what
@@ -41,6 +42,8 @@
 //     held, only Hold switches it.
 //   - A published snapshot never changes. An object's file holds the bytes its name says, or it
 //     is not there: content is hashed as it is written and gets its final name after it is on disk.
+//   - A private image is beside the snapshot whose objects it names and goes with it, is whole under its name,
+//     and never changes. One that is not used for two weeks goes alone (snapshot/gc).
 //   - A snapshot that is marked bad is attached to nothing new (Usable). Its image stays as it is.
 //   - The same content has the same id. Time, order and machine leave no trace in an image.
 //   - One writer at a time (build, gc, use); readers take no lock and never wait.
@@ -61,7 +64,6 @@
 // changed, and the others in turn. An artifact kept by an
 // interrupted build is not yet in a snapshot, so a gc in between takes it.
 //
-// Left to others: what an image is (snapshot/image, so that the hook does not link the EROFS
-// library), what to delete (snapshot/gc), how to delete (snapshot/trash, the only code that
+// Left to others: what an image is (snapshot/image), what is in a private one (snapshot/private), what to delete (snapshot/gc), how to delete (snapshot/trash, the only code that
 // unlinks), mounting (package overlay).
 package snapshot

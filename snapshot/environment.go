@@ -16,7 +16,7 @@ type Requirements struct {
 	LeftOut []string // what the file names that no index has, such as the user's own source trees
 
 	// Places, sorted by path, say where in the environment each layer goes, one as often as it is wanted; none: all lie
-	// at its root. Such an environment is whole: it is found where a build merged it of the lock, and is made of nothing else.
+	// at its root. Such an environment is whole: a build merged it of the lock, or its first run seals it of the layers of all pins.
 	Places []Place
 	Own    []OwnFile // of a placed environment, beside its layers
 	Notes  []string  // what whoever gets it should know, one line each
@@ -65,6 +65,10 @@ type Environment struct {
 	// Lowers are directories of the tree, topmost first: one "e/…" when the lock was given to
 	// the build, else an "l/…" for each pin. None is there twice: overlayfs refuses that.
 	Lowers []string
+	// Layers are those of the pins, by pin, of an environment that is not merged and lacks none.
+	Layers []string
+	// Unsealed is why the private image of a placed environment could not be sealed.
+	Unsealed error
 	// Missing are the pins no layer answers, in the lock's order.
 	Missing []Pin
 	// Trust is what would find those of them that are there, and were built; NoBuilt: none is.
@@ -98,6 +102,17 @@ func (l *Requirements) EnvironmentID(layers []string) string {
 	if len(l.Places) == 0 {
 		return EnvironmentID(layers)
 	}
+	return l.placed(layers).Short()
+}
+
+// PrivateName names the private image of the lock's environment, of the layers of its pins for a target: all of the digest, since locks
+// of containers have images there, too, and the way in which they are sealed.
+func (l *Requirements) PrivateName(target string, layers []string) Digest {
+	return Sum(fmt.Appendf(nil, "private 1\n%s\n%s\n%s\n", target, strings.Join(layers, "\n"), l.placed(layers)))
+}
+
+// placed covers where the layers of a placed environment are, and its own files.
+func (l *Requirements) placed(layers []string) Digest {
 	var b strings.Builder
 	for _, p := range l.Places {
 		fmt.Fprintf(&b, "%s %q\n", layers[p.Pin], p.Path)
@@ -105,7 +120,7 @@ func (l *Requirements) EnvironmentID(layers []string) string {
 	for _, f := range l.Own {
 		fmt.Fprintf(&b, "%s %q %q\n", Sum(f.Data), f.Path, f.Link)
 	}
-	return Sum([]byte(b.String())).Short()
+	return Sum([]byte(b.String()))
 }
 
 // Paths looks up paths of a snapshot, without a leading slash: those of its tree where it is mounted
@@ -141,7 +156,7 @@ func (t Tree) IsDir(path string) (bool, error) {
 // FindEnvironment looks up a lock's layers for a target in a snapshot: a few readlinks, nothing
 // parsed, nothing downloaded. A pin with digests is only answered by an artifact with one of them, or
 // by one that was built from one of its sources; a pin without, by the one the build chose for that
-// version. A placed environment is the one that the build merged of the lock, or none. What indexes publish comes first; of what was built only what is trusted is looked at. An
+// version. A placed environment is the one that the build merged of the lock, else Layers are what it is sealed of. What indexes publish comes first; of what was built only what is trusted is looked at. An
 // error is about the snapshot; what is merely not there is in Missing.
 func FindEnvironment(in Paths, target string, trust Built, l *Requirements) (Environment, error) {
 	var env Environment
@@ -156,37 +171,47 @@ func FindEnvironment(in Paths, target string, trust Built, l *Requirements) (Env
 		env.Lowers = []string{dir}
 		return env, nil
 	}
-	placed := len(l.Places) > 0
 	seen := map[string]bool{}
+	layers := make([]string, 0, len(l.Pins))
 	for _, pin := range l.Pins {
 		dir, needs, err := findPin(in, target, pin)
 		if err != nil {
 			return Environment{}, err
 		}
-		switch {
-		case dir == "":
+		if dir == "" || needs > trust {
 			env.Missing = append(env.Missing, pin)
-		case needs > trust:
-			env.Missing, env.Trust = append(env.Missing, pin), max(env.Trust, needs)
-		case !seen[dir] && !placed:
+			if dir != "" {
+				env.Trust = max(env.Trust, needs)
+			}
+			continue
+		}
+		layers = append(layers, strings.TrimPrefix(dir, "l/"))
+		if !seen[dir] && len(l.Places) == 0 {
 			seen[dir] = true
 			env.Lowers = append(env.Lowers, dir)
 		}
 	}
-	return env, env.merged(in)
+	if len(env.Missing) > 0 {
+		return env, nil
+	}
+	env.Layers = layers
+	return env, env.merged(in, l)
 }
 
 // merged replaces a whole stack of layers by the environment the build merged of the same ones:
 // another lock, or another format of it, may name the very same artifacts.
-func (e *Environment) merged(in Paths) error {
-	if len(e.Missing) > 0 || len(e.Lowers) < 2 {
-		return nil
+func (e *Environment) merged(in Paths, l *Requirements) error {
+	ids := e.Layers
+	if len(l.Places) == 0 {
+		if len(e.Lowers) < 2 {
+			return nil
+		}
+		ids = make([]string, len(e.Lowers))
+		for i, dir := range e.Lowers {
+			ids[i] = strings.TrimPrefix(dir, "l/")
+		}
 	}
-	ids := make([]string, len(e.Lowers))
-	for i, dir := range e.Lowers {
-		ids[i] = strings.TrimPrefix(dir, "l/")
-	}
-	dir := MergedPath(EnvironmentID(ids))
+	dir := MergedPath(l.EnvironmentID(ids))
 	there, err := in.IsDir(dir)
 	if err != nil {
 		return fmt.Errorf("look for environment %s in snapshot: %w", dir, err)

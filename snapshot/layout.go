@@ -41,12 +41,15 @@ const (
 	imageName     = "image.erofs"
 	publishedName = "published.json"
 	badName       = "bad.json"
+	privateName   = "private"     // in a snapshot's directory: private images
+	sealedName    = "sealed.json" // beside a private image
 	holderName    = "holder.json" // in staging/: who holds the writer lock, for people
 
 	firstsSuffix = ".jsonl" // in firsts/, after an ecosystem's name
 
 	buildPrefix = "build-" // in staging/: a stage
 	tempPrefix  = ".new-"  // anywhere: a file that gets its name once it is whole
+	oldPrefix   = ".old-"  // a private image that nobody finds any more
 
 	// In staging/: what gc took out of sight and is about to trash.
 	gonePrefix     = "gone-"
@@ -122,6 +125,9 @@ func (s *Store) TurnsPath() string   { return s.join(turnsName) }
 
 // BadPath is the mark of a snapshot that is not attached any more. Good ones have none.
 func (s *Store) BadPath(id ID) string { return s.join(snapshotsName, id.String(), badName) }
+
+// PrivateDir is where the private images of a snapshot are. It is made by the first.
+func (s *Store) PrivateDir(id ID) string { return s.join(snapshotsName, id.String(), privateName) }
 
 // InstanceDir is where a holder's writable part belongs: take the lease first, then make it.
 func (s *Store) InstanceDir(holder string) string {

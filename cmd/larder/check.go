@@ -53,7 +53,8 @@ type checked struct {
 	Merged  bool      `json:"merged"`   // the build merged it: it is mounted as one layer
 	// Built is what --built would have to be, for more of it to be stocked; nil: nothing more would be.
 	Built  *snapshot.Built `json:"built"`
-	unmade bool            // it is mounted whole or not at all, and no build merged it
+	unmade bool            // it is mounted whole or not at all, and something lacks of it
+	first  bool            // its first run seals it
 	advice string
 }
 
@@ -163,7 +164,8 @@ func checkLocks(e ecosystem.Ecosystem, in snapshot.Paths, locks []string, t snap
 	if found.Trust > built {
 		r.Built = &found.Trust
 	}
-	r.unmade = len(want.Places) > 0 && !r.Merged
+	placed := len(want.Places) > 0 && !r.Merged
+	r.unmade, r.first = placed && found.Layers == nil, placed && found.Layers != nil
 	for _, p := range want.Pins { // a project may be there in several versions
 		row := project{p.Name, p.Version}
 		if slices.ContainsFunc(found.Missing, func(m snapshot.Pin) bool { return m.Name == p.Name && m.Version == p.Version }) {
@@ -210,6 +212,8 @@ func printOneChecked(out io.Writer, world ecosystem.Ecosystem, r checked) {
 		how = "merged"
 	case r.unmade:
 		how = "not merged"
+	case r.first:
+		how = "sealed by the first run"
 	}
 	fmt.Fprintf(out, "%s: %d of %d stocked, %s\n", r.Target, len(r.Stocked), len(r.Stocked)+len(r.Lacking), how)
 	for _, p := range r.Lacking {

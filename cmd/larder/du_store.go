@@ -24,6 +24,7 @@ type storeUsage struct {
 	Objects   int   `json:"objects"`
 	Pool      int64 `json:"object_bytes"`
 	Images    int64 `json:"image_bytes"`
+	Private   int64 `json:"private_bytes"` // of private images, with what is left of some
 	Instances int64 `json:"instance_bytes"`
 	Trash     int64 `json:"trash_bytes"`
 	Other     int64 `json:"other_bytes"` // pages, rankings, misses, leases, a build under way
@@ -57,15 +58,33 @@ func storeUsageOf(c *cli.Context) (*storeUsage, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range goes {
-		if st, err := lstat(s.ImagePath(id)); err == nil {
-			freed += st.Blocks * 512
+	private, err := gc.RemovablePrivate(s, stays)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range private {
+		freed += blocks(p.ImagePath())
+	}
+	for _, p := range all {
+		images, err := s.Privates(p.ID)
+		if err != nil {
+			return nil, err
 		}
+		for _, image := range images {
+			n := blocks(image.ImagePath())
+			u.Images, u.Private = u.Images-n, u.Private+n
+			if slices.Contains(goes, p.ID) {
+				freed += n
+			}
+		}
+	}
+	for _, id := range goes {
+		freed += blocks(s.ImagePath(id))
 	}
 	if freed += u.Trash; unknown == nil && !slices.Contains(needs.Each, nil) {
 		u.FreedByGC = &freed
 	}
-	u.Total = u.Pool + u.Images + u.Instances + u.Trash + u.Other
+	u.Total = u.Pool + u.Images + u.Private + u.Instances + u.Trash + u.Other
 	var st unix.Statfs_t
 	if err := unix.Statfs(s.Dir(), &st); err != nil {
 		return nil, &fs.PathError{Op: "statfs", Path: s.Dir(), Err: err}
@@ -139,6 +158,15 @@ func (u *storeUsage) pool(s *snapshot.Store, needed func(snapshot.Object) bool) 
 	return unneeded, nil
 }
 
+// blocks are those of a file, in bytes; 0 of none.
+func blocks(path string) int64 {
+	st, err := lstat(path)
+	if err != nil {
+		return 0
+	}
+	return st.Blocks * 512
+}
+
 func lstat(path string) (st unix.Stat_t, err error) {
 	err = unix.Lstat(path, &st)
 	return st, err
@@ -149,8 +177,8 @@ func (u *storeUsage) print(w io.Writer) error {
 	if u.FreedByGC != nil {
 		freed = "larder gc would free " + sizeText(*u.FreedByGC)
 	}
-	_, err := fmt.Fprintf(w, "store: %s on disk: %d objects %s, %d images %s, instances %s, trash %s, other %s\n%s; %s of the disk are free\n",
-		sizeText(u.Total), u.Objects, sizeText(u.Pool), u.Snapshots, sizeText(u.Images), sizeText(u.Instances), sizeText(u.Trash), sizeText(u.Other),
+	_, err := fmt.Fprintf(w, "store: %s on disk: %d objects %s, %d images %s, private images %s, instances %s, trash %s, other %s\n%s; %s of the disk are free\n",
+		sizeText(u.Total), u.Objects, sizeText(u.Pool), u.Snapshots, sizeText(u.Images), sizeText(u.Private), sizeText(u.Instances), sizeText(u.Trash), sizeText(u.Other),
 		freed, sizeText(u.Free))
 	return err
 }

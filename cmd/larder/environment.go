@@ -34,7 +34,7 @@ func (r *running) environment(made map[string]string) (*attach.Locks, error) {
 		return nil, err
 	}
 	return &attach.Locks{
-		Ecosystem: e, Paths: locks, Beside: beside, Files: ecosystem.Host{}, Dir: dir, Flag: "--venv", Target: r.settings.Target, Made: made,
+		Ecosystem: e, Paths: locks, Beside: beside, Files: ecosystem.Host{}, Dir: dir, Flag: "--venv", Target: r.settings.Target, Made: made, Store: r.store,
 		Getenv: func(string) string { return "" }, // one that the caller's shell activated is not the command's
 		Found:  r.found,
 	}, nil
@@ -47,7 +47,7 @@ func (r *running) found(target snapshot.Target, want *snapshot.Requirements, fou
 	}
 	r.lack(found.Missing, target)
 	if len(want.Places) > 0 && len(found.Lowers) == 0 {
-		return nil, r.unmade(target)
+		return nil, r.unmade(target, found.Unsealed)
 	}
 	for _, note := range want.Notes {
 		warnf("%s: %s", strings.Join(r.Locks.Paths, ", "), note)
@@ -71,11 +71,14 @@ func (r *running) found(target snapshot.Target, want *snapshot.Requirements, fou
 	return nil, nil
 }
 
-// unmade says that a snapshot has not what only a build makes of a lock, all of it or nothing.
-func (r *running) unmade(target snapshot.Target) error {
+// unmade says that a snapshot has no environment of a lock, and that none was sealed.
+func (r *running) unmade(target snapshot.Target, why error) error {
 	lock := r.Locks.Paths[0]
-	err := error(&missingError{fmt.Sprintf("the snapshot has no %s of %s for %s", r.Locks.Ecosystem.Environments.Noun(), lock, target.Tag),
-		"larder build --lock " + lock + " makes one"})
+	text := fmt.Sprintf("the snapshot has no %s of %s for %s", r.Locks.Ecosystem.Environments.Noun(), lock, target.Tag)
+	if why != nil {
+		text += ", and none could be sealed: " + why.Error()
+	}
+	err := error(&missingError{text, "larder build --lock " + lock + " makes one"})
 	if r.settings.Missing == "fail" {
 		err = attach.Fatal(err)
 	}

@@ -90,7 +90,7 @@ func runGC(c *cli.Context) error {
 // a line.
 func noteGC(s *snapshot.Store, r *gc.Report, err error, start time.Time) {
 	detail := ""
-	if r != nil && (len(r.Removed) > 0 || r.Objects > 0) {
+	if r != nil && (len(r.Removed) > 0 || r.Objects > 0 || r.Private > 0) {
 		detail = fmt.Sprintf("removed %d snapshots and %d objects, %s", len(r.Removed), r.Objects, humanize.Bytes(uint64(r.Bytes)))
 	}
 	if r != nil && r.DryRun || detail == "" && err == nil {
@@ -125,6 +125,9 @@ func printGC(c *cli.Context, r *gc.Report) {
 	}
 	if r.Instances > 0 {
 		fmt.Fprintf(c.App.Writer, "%s %d instances of no container\n", did, r.Instances)
+	}
+	if r.Private > 0 {
+		fmt.Fprintf(c.App.Writer, "%s %d private images that nobody used for two weeks, or that were never whole\n", did, r.Private)
 	}
 	fmt.Fprintf(c.App.Writer, "%s %d objects; %s\n", did, r.Objects, humanize.Bytes(uint64(r.Bytes)))
 }

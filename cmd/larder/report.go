@@ -105,7 +105,7 @@ func reportDisk(c *cli.Context, p *page.Page) error {
 	if err != nil {
 		return err
 	}
-	p.Disk = []page.Share{{Name: "objects", Bytes: u.Pool}, {Name: "images", Bytes: u.Images},
+	p.Disk = []page.Share{{Name: "objects", Bytes: u.Pool}, {Name: "images", Bytes: u.Images}, {Name: "private images", Bytes: u.Private},
 		{Name: "instances", Bytes: u.Instances}, {Name: "trash", Bytes: u.Trash}, {Name: "other", Bytes: u.Other}}
 	p.Free, p.Freed = u.Free, u.FreedByGC
 	return nil

@@ -25,7 +25,7 @@ func (s *Session) findAlone() (*environment, error) {
 	return &environment{Environment: on, at: at, alone: true}, nil
 }
 
-// attachAlone mounts what a build merged of the locks, and nothing else. Its root is as old as it was built:
+// attachAlone mounts what a build merged of the locks, or what was sealed of them, and nothing else. Its root is as old as it was built:
 // programs that compare times of a directory with those of its files find it unchanged.
 func (s *Session) attachAlone(e *environment) error {
 	if len(e.want.Pins) == 0 {
@@ -36,5 +36,5 @@ func (s *Session) attachAlone(e *environment) error {
 		e.at.Abandon()
 		return &overlay.Problem{Kind: overlay.ErrRefused, Text: "the snapshot has no " + s.Locks.Ecosystem.Environments.Noun() + " of the lock", Advice: "larder build --lock makes one"}
 	}
-	return s.mount(mount{part: "environment", name: "env", at: e.at, lowers: e.lowers, own: e.at.Path, times: true})
+	return s.mount(mount{part: "environment", name: "env", at: e.at, lowers: e.lowers, sealed: e.sealed, own: e.at.Path, times: true})
 }

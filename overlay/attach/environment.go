@@ -26,6 +26,7 @@ type Locks struct {
 	Getenv    func(key string) string // names the usual ones
 	Target    string                  // its tag; "" the one that fits
 	Made      map[string]string       // what the build made its targets of, on this host, by tag
+	Store     *snapshot.Store         // where an environment that no build merged is sealed; nil: nowhere
 	// Found is told what the snapshot has of the locks, and says what of the rest the environment's
 	// own installer gets to do. An error ends the part.
 	Found func(target snapshot.Target, want *snapshot.Requirements, found snapshot.Environment) (install []snapshot.Pin, err error)
@@ -52,6 +53,7 @@ type environment struct {
 	target    snapshot.Target
 	want      *snapshot.Requirements
 	lowers    []string
+	sealed    *sealed  // the lowers are in this image; nil: in the snapshot's
 	projects  []string // that the lowers hold
 	installer string   // layer of the target's, "" when there is none
 	install   []snapshot.Pin
@@ -198,6 +200,7 @@ func (s *Session) plan(e *environment) error {
 	if err != nil {
 		return err
 	}
+	s.seal(e, &found)
 	e.lowers, e.projects = found.Lowers, found.Provided(e.want)
 	if e.target.Installer != "" {
 		e.installer = snapshot.LayerPath(e.target.Installer)

@@ -17,6 +17,7 @@ type mount struct {
 	part, name string // name is its directory's in the instance
 	at         *overlay.Point
 	lowers     []string // in the tree, topmost first
+	sealed     *sealed  // whose tree it is; nil: the snapshot's
 	own        string   // what is below them, for the record of a kept instance
 	keep       bool     // what is at the point has to stay visible
 	times      bool     // a new view's root has the times of its topmost lower's
@@ -51,16 +52,20 @@ func (s *Session) mount(v mount) error {
 		Lowers: v.lowers, Mask: masked, Lowest: v.at.Below, Instance: dir, Volatile: !s.Instance.Kept(), User: s.User,
 		Flags: v.at.Flags | s.Flags, Label: s.Label, Source: fmt.Sprintf("larder:%.12s:%s", s.Snapshot.ID, v.name),
 	}
+	from, layers := s.Snapshot, v.lowers
+	if v.sealed != nil {
+		from, layers = v.sealed.Snapshot, v.sealed.layers
+	}
 	if v.times && fresh {
-		if _, err := s.onTree(v.at.Owner, func(tree *os.File) (*os.File, error) { return nil, plan.CopyTimes(tree) }); err != nil {
+		if _, err := s.onTree(from, v.at.Owner, func(tree *os.File) (*os.File, error) { return nil, plan.CopyTimes(tree) }); err != nil {
 			s.Note(err.Error())
 		}
 	}
-	m, err := s.makeView(plan, v.at.Owner)
+	m, err := s.makeView(from, plan, v.at.Owner)
 	if errors.Is(err, overlay.ErrDepth) && plan.Lowest != nil && !v.keep {
 		// Better the snapshot's files than the few that were there.
 		plan.Mask, plan.Lowest = false, nil
-		if m, err = s.makeView(plan, v.at.Owner); err == nil {
+		if m, err = s.makeView(from, plan, v.at.Owner); err == nil {
 			s.Note(v.part + " without what was there, which lies on too many stacked file systems")
 		}
 	}
@@ -71,7 +76,7 @@ func (s *Session) mount(v mount) error {
 		v.at.Abandon()
 		return err
 	}
-	mounted := Mount{Part: v.part, Path: v.at.Path, Lowers: plan.Layers(), Dir: dir, Layers: v.lowers}
+	mounted := Mount{Part: v.part, Path: v.at.Path, Lowers: plan.Layers(), Dir: dir, Layers: layers}
 	if err := s.Namespace.Attach(m, v.at); err != nil {
 		return err
 	}
@@ -84,6 +89,9 @@ func (s *Session) mount(v mount) error {
 func (s *Session) add(v mount) (dir string, masked, fresh bool, err error) {
 	record := make([]string, 0, len(v.lowers)+1)
 	for _, l := range v.lowers {
+		if v.sealed != nil {
+			l = v.sealed.name
+		}
 		record = append(record, s.Snapshot.ID+"/"+l)
 	}
 	record = append(record, v.own)
@@ -138,18 +146,18 @@ func maskError(err error) error {
 	return fmt.Errorf("%w: %w", ErrMask, err)
 }
 
-// makeView makes the view.
-func (s *Session) makeView(v overlay.View, owner overlay.Owner) (*os.File, error) {
-	return s.onTree(owner, func(tree *os.File) (*os.File, error) {
+// makeView makes the view, of the tree of an image.
+func (s *Session) makeView(from keep.Snapshot, v overlay.View, owner overlay.Owner) (*os.File, error) {
+	return s.onTree(from, owner, func(tree *os.File) (*os.File, error) {
 		v.Tree = tree
 		return overlay.Chosen().NewView(v)
 	})
 }
 
-// onTree makes a mount on an owner's tree. Where the kernel finds the stack too deep, a file-backed
+// onTree makes a mount on an owner's tree of an image. Where the kernel finds the stack too deep, a file-backed
 // image may be why (a level of its own on some kernels).
-func (s *Session) onTree(owner overlay.Owner, mount func(tree *os.File) (*os.File, error)) (*os.File, error) {
-	t, err := s.tree(owner, overlay.AnyBacking)
+func (s *Session) onTree(from keep.Snapshot, owner overlay.Owner, mount func(tree *os.File) (*os.File, error)) (*os.File, error) {
+	t, err := s.treeOf(from, owner, overlay.AnyBacking)
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +165,7 @@ func (s *Session) onTree(owner overlay.Owner, mount func(tree *os.File) (*os.Fil
 	if !errors.Is(err, overlay.ErrDepth) || t.how != keep.FromFile {
 		return m, err
 	}
-	if t, err = s.tree(owner, overlay.BackedByLoop); err != nil {
+	if t, err = s.treeOf(from, owner, overlay.BackedByLoop); err != nil {
 		return nil, err
 	}
 	return mount(t.file)

@@ -70,7 +70,7 @@ type Session struct {
 	ViewPath string       // path of the read-only view, "" without
 	Env      *Environment // nil: none was attached
 
-	trees map[overlay.Owner]tree
+	trees map[treeKey]tree
 	first *overlay.Owner // of the first cache
 }
 
@@ -81,6 +81,12 @@ type Mount struct {
 	Lowers int
 	Dir    string   // its part of the instance
 	Layers []string // those of the lowers that are the snapshot's, topmost first
+}
+
+// treeKey is whose tree it is, and of which image.
+type treeKey struct {
+	image string
+	owner overlay.Owner
 }
 
 type tree struct {
@@ -156,11 +162,17 @@ func (s *Session) Close() {
 
 // tree opens the snapshot's tree for an owner, once.
 func (s *Session) tree(o overlay.Owner, backing overlay.Backing) (tree, error) {
-	had, ok := s.trees[o]
+	return s.treeOf(s.Snapshot, o, backing)
+}
+
+// treeOf opens the tree of an image over the snapshot's pool.
+func (s *Session) treeOf(from keep.Snapshot, o overlay.Owner, backing overlay.Backing) (tree, error) {
+	key := treeKey{from.Image, o}
+	had, ok := s.trees[key]
 	if ok && backing == overlay.AnyBacking {
 		return had, nil
 	}
-	f, how, err := s.open(o, backing)
+	f, how, err := s.open(from, o, backing)
 	if err != nil {
 		return tree{}, err
 	}
@@ -169,10 +181,10 @@ func (s *Session) tree(o overlay.Owner, backing overlay.Backing) (tree, error) {
 		had.file.Close()
 	}
 	if s.trees == nil {
-		s.trees = map[overlay.Owner]tree{}
+		s.trees = map[treeKey]tree{}
 	}
-	s.trees[o] = tree{f, how}
-	return s.trees[o], nil
+	s.trees[key] = tree{f, how}
+	return s.trees[key], nil
 }
 
 // aside is how long a snapshot may be missing that has a lease: gc takes one out of sight before it
@@ -180,14 +192,14 @@ func (s *Session) tree(o overlay.Owner, backing overlay.Backing) (tree, error) {
 const aside = 500 * time.Millisecond
 
 // open opens a tree. An image that is missing is waited for.
-func (s *Session) open(o overlay.Owner, backing overlay.Backing) (f *os.File, how keep.How, err error) {
+func (s *Session) open(from keep.Snapshot, o overlay.Owner, backing overlay.Backing) (f *os.File, how keep.How, err error) {
 	end := time.Now().Add(aside)
 	for last := false; ; time.Sleep(time.Millisecond) {
-		f, how, err = s.RunDir.Open(s.Snapshot, o, backing)
+		f, how, err = s.RunDir.Open(from, o, backing)
 		if last || !errors.Is(err, fs.ErrNotExist) {
 			return f, how, err
 		}
-		_, missing := os.Lstat(s.Snapshot.Image)
+		_, missing := os.Lstat(from.Image)
 		last = missing == nil || time.Now().After(end)
 	}
 }
@@ -231,7 +243,7 @@ func (s *Session) show(at *overlay.Point) (*os.File, error) {
 	if s.first != nil {
 		owner = *s.first
 	}
-	m, err := s.onTree(owner, func(tree *os.File) (*os.File, error) { return overlay.Chosen().Show(tree, s.Label) })
+	m, err := s.onTree(s.Snapshot, owner, func(tree *os.File) (*os.File, error) { return overlay.Chosen().Show(tree, s.Label) })
 	if err != nil {
 		return nil, err
 	}

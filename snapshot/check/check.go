@@ -128,6 +128,9 @@ func (c *checker) checkImage(ctx context.Context, id snapshot.ID) error {
 		}
 	}
 	c.checkMark(id)
+	if err := c.checkPrivate(ctx, id); err != nil {
+		return err
+	}
 	if err := c.store.CheckPublished(id); err != nil {
 		c.find(KindSnapshot, id, c.store.PublishedPath(id), Repair, "%v", err)
 	}

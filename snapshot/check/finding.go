@@ -18,6 +18,7 @@ const (
 	KindManifest Kind = "manifest"
 	KindObject   Kind = "object"
 	KindLease    Kind = "lease"
+	KindPrivate  Kind = "private image"
 )
 
 // Use is a file of a snapshot.

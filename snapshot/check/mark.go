@@ -10,7 +10,7 @@ import (
 // known says whether a name belongs into a snapshot's directory.
 func (c *checker) known(id snapshot.ID, name string) bool {
 	is := func(e snapshot.Entry) bool { return filepath.Base(e.Path) == name }
-	return slices.ContainsFunc(c.store.SnapshotLayout(id), is) || name == filepath.Base(c.store.BadPath(id))
+	return slices.ContainsFunc(c.store.SnapshotLayout(id), is) || name == filepath.Base(c.store.BadPath(id)) || name == filepath.Base(c.store.PrivateDir(id))
 }
 
 // checkMark names the mark of a snapshot that is not attached. What was revoked is whole.

@@ -3,6 +3,7 @@ package gc
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -31,11 +32,53 @@ func openImage(path string) (*leasable, error) {
 	return &leasable{f, fi.Size()}, nil
 }
 
-// needed asks the kernel for a write lease on a snapshot's image (F_SETLEASE of fcntl(2)), and says
-// why there is none. While the lease is granted do is called, which has to be short: whoever opens
+// openImages opens a snapshot's image and its private ones.
+func (r *run) openImages(id snapshot.ID) (images []*leasable, err error) {
+	own, err := openImage(r.store.ImagePath(id))
+	if err != nil {
+		return nil, err
+	}
+	images = []*leasable{own}
+	private, err := r.store.Privates(id)
+	if err != nil {
+		return images, err
+	}
+	for _, p := range private {
+		image, err := openImage(p.ImagePath())
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // none was written, and so none is mounted
+		}
+		if err != nil {
+			return images, err
+		}
+		images = append(images, image)
+	}
+	return images, nil
+}
+
+func closeImages(images []*leasable) {
+	for _, image := range images {
+		image.Close()
+	}
+}
+
+// needed asks the kernel for a write lease on each of a snapshot's images (F_SETLEASE of fcntl(2)), and says
+// why there is none. While that of the first is granted do is called, which has to be short: whoever opens
 // the image then waits for its end, for /proc/sys/fs/lease-break-time seconds at most, and this
 // process gets a SIGIO, which Go's runtime drops.
-func (r *run) needed(image *leasable, id snapshot.ID, do func() error) (why string, err error) {
+func (r *run) needed(images []*leasable, id snapshot.ID, do func() error) (why string, err error) {
+	for i := len(images) - 1; i >= 0 && why == "" && err == nil; i-- {
+		then := do
+		if i > 0 {
+			then = func() error { return nil }
+		}
+		why, err = r.unneeded(images[i], id, then)
+	}
+	return why, err
+}
+
+// unneeded calls do while the lease on an image is granted.
+func (r *run) unneeded(image *leasable, id snapshot.ID, do func() error) (why string, err error) {
 	_, err = unix.FcntlInt(image.Fd(), unix.F_SETLEASE, unix.F_WRLCK)
 	if errors.Is(err, unix.EAGAIN) {
 		return r.inUse(image, id), nil

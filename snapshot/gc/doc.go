@@ -24,6 +24,13 @@
 // kernels, or fs.leases-enable=0) nothing is proven and every old snapshot is kept, and says why:
 // a disk that fills is seen in time, a library that vanishes below a running process is not.
 //
+// # Private images
+//
+// A snapshot's private images are asked for together with its own, and go with it. Of a snapshot that stays
+// those go that nobody has used for two weeks ([Unused]), by the same proof: first out of sight, under a name
+// that nobody looks for, then, when still nobody needs them, away. One that is in use by then stays until
+// it is not. What a killed run left of one goes when nobody has it locked.
+//
 // # What a dead container left
 //
 // A container that its engine can start again is not dead: what it wrote, and its snapshot, stay until

@@ -41,6 +41,7 @@ type Report struct {
 	Kept      []Snapshot  `json:"kept"`
 	Reaped    []Container `json:"reaped"`
 	Instances int         `json:"instances"` // directories of no container
+	Private   int         `json:"private"`   // private images, of snapshots that stay
 	Objects   int         `json:"objects"`
 	Bytes     int64       `json:"bytes"` // of objects and images
 	Warnings  []string    `json:"warnings"`
@@ -196,6 +197,9 @@ func (r *run) snapshots(ctx context.Context) (survivors []snapshot.ID, err error
 			r.report.Removed = append(r.report.Removed, line)
 			continue
 		}
+		if err := r.private(ctx, p.ID); err != nil {
+			return nil, err
+		}
 		r.report.Kept = append(r.report.Kept, line)
 		survivors = append(survivors, p.ID)
 	}
@@ -247,26 +251,28 @@ func (r *run) remove(id snapshot.ID) (kept string, err error) {
 		}
 	}
 	failpoint.Here("gc: unmounted")
-	image, err := openImage(r.store.ImagePath(id))
+	images, err := r.openImages(id)
+	defer closeImages(images)
 	if err != nil {
 		return fmt.Sprintf("its image cannot be opened (%v), so nothing proves that no mount needs it", err), nil
 	}
-	defer image.Close()
 	if r.opts.DryRun {
-		kept, err = r.needed(image, id, func() error { return nil })
+		kept, err = r.needed(images, id, func() error { return nil })
 	} else {
-		kept, err = r.takeAway(image, id)
+		kept, err = r.takeAway(images, id)
 	}
 	if kept == "" && err == nil {
-		r.report.Bytes += image.size
+		for _, image := range images {
+			r.report.Bytes += image.size
+		}
 	}
 	return kept, err
 }
 
 // takeAway takes a snapshot out of sight and looks again: what came to use it before is seen then,
 // and what comes after finds nothing to use.
-func (r *run) takeAway(image *leasable, id snapshot.ID) (kept string, err error) {
-	if kept, err = r.needed(image, id, func() error {
+func (r *run) takeAway(images []*leasable, id snapshot.ID) (kept string, err error) {
+	if kept, err = r.needed(images, id, func() error {
 		failpoint.Here("gc: lease granted")
 		defer failpoint.Here("gc: set aside")
 		return r.store.SetAside(id)
@@ -277,7 +283,7 @@ func (r *run) takeAway(image *leasable, id snapshot.ID) (kept string, err error)
 	kept, err = r.leased(id)
 	if kept == "" && err == nil {
 		// Whoever waited for the end of the write lease has the image open by its file, without a name.
-		kept, err = r.needed(image, id, func() error { return nil })
+		kept, err = r.needed(images, id, func() error { return nil })
 	}
 	if kept != "" || err != nil {
 		return kept, errors.Join(err, r.store.Restore(id))

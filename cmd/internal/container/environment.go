@@ -13,7 +13,7 @@ import (
 // locks says what the container gets as an environment, and where; nil when it gets none. The path
 // of a container's own lock is followed inside the container only.
 func (a *Attach) locks() (*attach.Locks, error) {
-	l := &attach.Locks{Dir: a.Profile.Venv, Target: a.Profile.Target, Files: ecosystem.Host{}, Getenv: a.Spec.Getenv, Found: a.found}
+	l := &attach.Locks{Dir: a.Profile.Venv, Target: a.Profile.Target, Files: ecosystem.Host{}, Store: a.Store, Getenv: a.Spec.Getenv, Found: a.found}
 	path := a.Profile.Lock
 	if (a.Lock != "" || a.Venv != "") && !a.Profile.AllowContainerLock {
 		return nil, fmt.Errorf("the container asks for one, and profile %s does not allow it", a.Name)
@@ -36,7 +36,11 @@ func (a *Attach) locks() (*attach.Locks, error) {
 // found judges what the snapshot has of the container's lock.
 func (a *Attach) found(target snapshot.Target, want *snapshot.Requirements, found snapshot.Environment) ([]snapshot.Pin, error) {
 	if len(want.Places) > 0 && len(found.Lowers) == 0 {
-		return nil, fmt.Errorf("snapshot %s has no %s of the lock for %s: larder build --lock makes one", a.held.ID.Short(), a.session.Locks.Ecosystem.Environments.Noun(), target.Tag)
+		unsealed := ""
+		if found.Unsealed != nil {
+			unsealed = fmt.Sprintf(", and none could be sealed (%v)", found.Unsealed)
+		}
+		return nil, fmt.Errorf("snapshot %s has no %s of the lock for %s%s: larder build --lock makes one", a.held.ID.Short(), a.session.Locks.Ecosystem.Environments.Noun(), target.Tag, unsealed)
 	}
 	for _, note := range want.Notes {
 		a.Note(note)
