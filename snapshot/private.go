@@ -43,7 +43,7 @@ const (
 // each one is another image. A thousand images of 3,000 files each.
 var privateLimit = int64(1 << 30)
 
-// PrivateImage is the image of a private one.
+// ImagePath is where the image is.
 func (p Private) ImagePath() string { return filepath.Join(p.Dir, imageName) }
 
 // FindPrivate finds a private image of a snapshot and notes that it is used; fs.ErrNotExist: there is none.
@@ -117,7 +117,7 @@ func (s *Store) SealPrivate(id ID, name Digest, about Private, write func(*os.Fi
 	}
 	defer claim.Close() // with it goes the lock
 	failpoint.Here("seal: claimed")
-	if err := s.seal(id, aside, about, write); err == nil {
+	if err = s.seal(id, aside, about, write); err == nil {
 		err = unix.Renameat2(unix.AT_FDCWD, aside, unix.AT_FDCWD, filepath.Join(dir, name.String()), unix.RENAME_NOREPLACE)
 		if err == nil {
 			failpoint.Here("seal: in its place")
@@ -132,7 +132,7 @@ func (s *Store) SealPrivate(id ID, name Digest, about Private, write func(*os.Fi
 }
 
 func (s *Store) unsealed(err error) error {
-	if errors.Is(err, ErrSpace) || errors.Is(err, ErrBusy) || err == nil {
+	if errors.Is(err, ErrSpace) || errors.Is(err, ErrBusy) {
 		return err
 	}
 	return s.unwritable("seal a private image", err)
