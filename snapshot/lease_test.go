@@ -358,6 +358,16 @@ func TestEndedNamespace(t *testing.T) {
 	if dead, why := l.Dead(); dead {
 		t.Error("dead while its namespace lives:", why)
 	}
+	// Only a child that is a sleep by now has asked to end with its parent.
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		child, _ := os.ReadFile(fmt.Sprintf("/proc/%[1]d/task/%[1]d/children", cmd.Process.Pid))
+		if name, _ := os.ReadFile("/proc/" + strings.TrimSpace(string(child)) + "/comm"); string(name) == "sleep\n" {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("no sleep in the namespace")
+		}
+	}
 	must(t, cmd.Process.Kill())
 	_ = cmd.Wait()
 	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {

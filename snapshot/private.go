@@ -158,7 +158,7 @@ func (s *Store) claimPrivate(aside, final string) (*os.File, error) {
 		switch err = lockFile(f); {
 		case err == nil && sameFile(f, aside):
 			if _, err := os.Lstat(final); err == nil { // between the look and the directory
-				_ = unix.Rmdir(aside)
+				_ = removeFile(aside)
 				f.Close()
 				return nil, nil
 			}
