@@ -64,8 +64,8 @@ var symptoms = []struct {
 }{
 	{NotServed, regexp.MustCompile(`(?i)status(:| code:?) *(5\d\d|429)|Could not transfer (artifact|metadata)`)},
 	{NotFound, regexp.MustCompile(`Could not find artifact|Failure to find|was not found in|Non-resolvable|No versions available|not found in any plugin repository|Unresolveable build extension`)},
-	{BadPOM, regexp.MustCompile(`^\[FATAL\]|Non-parseable|Malformed POM|form a cycle|is missing\.|must be |Unrecognised tag|cyclic reference`)},
-	{NeedsNetwork, regexp.MustCompile(`UnknownHostException|Temporary failure in name resolution|Network is unreachable|Connection refused|NoRouteToHost|unknown host`)},
+	{BadPOM, regexp.MustCompile(`^\[FATAL\]|Non-parseable|Malformed POM|form a cycle|is missing\.|must be |Unrecognised tag|cyclic reference|Child module |form a cyclic`)},
+	{NeedsNetwork, regexp.MustCompile(`UnknownHostException|Temporary failure in name resolution|Network is unreachable|Connection refused|NoRouteToHost|[Uu]nknown host`)},
 }
 
 // failureOf is what of a build's end is a failure.
@@ -115,7 +115,7 @@ func errorLines(log []byte) (lines []string) {
 }
 
 // noise are lines of errors that say nothing.
-var noise = regexp.MustCompile(`^\[ERROR\]( *$| COMPILATION ERROR| Some problems were|\s+The project .* has \d+ error| \[Help| To see the full| Re-run Maven| For more information| After correcting|.* tests? failures?|.*Tests run:)`)
+var noise = regexp.MustCompile(`^(\[ERROR\] )?\[ERROR\]( *$| COMPILATION ERROR| Some problems were|\s+The project .* has \d+ error| \[Help| To see the full| Re-run Maven| For more information| After correcting|.* tests? failures?|.*Tests run:)`)
 
 // trim takes from a line of mvn's what is not for people.
 func trim(text string) string {

@@ -176,6 +176,29 @@ func TestGate(t *testing.T) {
 	<-served
 }
 
+// Connections that nobody ends are bounded, count, and keep nobody waiting at the end.
+func TestGateConnections(t *testing.T) {
+	ctx, end := context.WithCancelCause(t.Context())
+	g := newGate(http.NotFoundHandler(), 10, end)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan struct{})
+	go func() { defer close(served); g.serve(ctx, l) }()
+	for range maxConnections + 11 {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	<-ctx.Done()
+	refused(t, "connections", at("pom.xml", asFailure(context.Cause(ctx))), Limit, "more files than any needs")
+	l.Close()
+	<-served
+}
+
 // Who serves returns only when no answer is under way.
 func TestGateWaits(t *testing.T) {
 	var done atomic.Bool

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/net/netutil"
 )
 
 // gate lets requests of the sandbox through to a repository, and of those only what Maven would ask.
@@ -54,12 +52,54 @@ func (g *gate) serve(ctx context.Context, l net.Listener) {
 		ReadHeaderTimeout: 30 * time.Second, ReadTimeout: time.Minute, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 		ErrorLog: log.New(io.Discard, "", 0), DisableGeneralOptionsHandler: true,
 	}
-	_ = server.Serve(netutil.LimitListener(l, maxConnections))
+	_ = server.Serve(&bounded{Listener: l, gate: g})
 	cancel()
 	server.Close()
 	g.mu.Lock()
 	g.over = true
 	g.mu.Unlock()
+}
+
+// bounded closes connections beyond a number. Each counts as a request.
+type bounded struct {
+	net.Listener
+	gate *gate
+	open atomic.Int64
+}
+
+func (b *bounded) Accept() (net.Conn, error) {
+	for {
+		c, err := b.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if b.open.Add(1) <= maxConnections {
+			return &counted{Conn: c, open: &b.open}, nil
+		}
+		b.open.Add(-1)
+		c.Close()
+		b.gate.take()
+	}
+}
+
+type counted struct {
+	net.Conn
+	open *atomic.Int64
+	once sync.Once
+}
+
+func (c *counted) Close() error {
+	c.once.Do(func() { c.open.Add(-1) })
+	return c.Conn.Close()
+}
+
+// take takes one request of those that are left, or ends the build.
+func (g *gate) take() bool {
+	if g.left.Add(-1) >= 0 {
+		return true
+	}
+	g.end(fail(Limit, "its build asked for more files than any needs"))
+	return false
 }
 
 // plain are paths of repositories.
@@ -76,8 +116,7 @@ func (g *gate) answer(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	case len(name) > maxPath || !plain.MatchString(name) || strings.Contains(name+"/", "/./") || strings.Contains(name+"/", "/../") || r.URL.RawQuery != "":
 		http.Error(w, "no path of a repository", http.StatusNotFound)
 		return
-	case g.left.Add(-1) < 0:
-		g.end(fail(Limit, "its build asked for more files than any needs"))
+	case !g.take():
 		return
 	}
 	ask, err := http.NewRequestWithContext(ctx, r.Method, name, nil)
