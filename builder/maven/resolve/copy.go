@@ -46,7 +46,7 @@ func copyProject(ctx context.Context, pom, to string, limit int64) (int64, error
 	})
 	var f *Failure
 	if errors.As(err, &f) {
-		f.Detail = f.Detail + " in " + line(filepath.Dir(pom))
+		err = at(pom, f)
 	}
 	return limit - c.left, err
 }
@@ -117,7 +117,7 @@ func (c *copying) take(n int64) error {
 	const block = 4 << 10
 	if c.left -= max(n, block); c.left < 0 {
 		c.left = 0
-		return fail(Limit, "more files than a project has")
+		return fail(Limit, "the directory it lies in has more than a project has")
 	}
 	return nil
 }

@@ -148,5 +148,11 @@ func jvmConfig(dir string) []string {
 	if err != nil || len(text) > maxPOM {
 		return nil
 	}
-	return strings.Fields(string(text))
+	var options []string
+	for text := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(strings.TrimSpace(text), "#") {
+			options = append(options, strings.Fields(text)...)
+		}
+	}
+	return options
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,6 +17,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"larder/builder"
+	"larder/builder/maven/settings"
 	"larder/builder/sandbox"
 )
 
@@ -70,6 +73,12 @@ func TestPOM(t *testing.T) {
 	if err := Project(t.Context(), filepath.Join(dir, "none.pom"), nil, Options{}); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
+	// What the host lacks is no fault of the project's.
+	err := Project(t.Context(), filepath.Join(dir, "pom.xml"), nil, Options{Maven: filepath.Join(dir, "mvn")})
+	var hint interface{ Hint() string }
+	if !builder.HostFault(err) || asFailure(err) != nil || !errors.As(err, &hint) || !strings.Contains(hint.Hint(), "install Maven") {
+		t.Error(err)
+	}
 }
 
 // A project is copied without what leads out of it, blocks, or is an earlier build's.
@@ -111,7 +120,7 @@ func TestCopy(t *testing.T) {
 		t.Error(entries, err)
 	}
 	_, err = copyProject(t.Context(), filepath.Join(dir, "pom.xml"), t.TempDir(), 5*4096)
-	refused(t, "too large", at("x", asFailure(err)), Limit, "more files than a project has in "+dir)
+	refused(t, "too large", err, Limit, dir+"/pom.xml: limit: the directory it lies in has more than a project has")
 	over, stop := context.WithCancelCause(t.Context())
 	stop(errors.New("over"))
 	if _, err := copyProject(over, filepath.Join(dir, "pom.xml"), t.TempDir(), 1<<20); err == nil || err.Error() != "over" {
@@ -123,6 +132,49 @@ func asFailure(err error) *Failure {
 	var f *Failure
 	errors.As(err, &f)
 	return f
+}
+
+// What an installation's links lead to is shown where they look for it, and nothing that is not there.
+func TestHost(t *testing.T) {
+	dir := t.TempDir()
+	i := settings.Installation{Home: filepath.Join(dir, "share/maven"), Java: filepath.Join(dir, "jvm/17")}
+	for _, name := range []string{"share/maven/boot/plexus-classworlds-2.x.jar", "share/java/a-1.0.jar", "etc/maven/settings.xml", "ssl/cacerts", "jvm/17/bin/java", "other/file", "share/maven/lib/own.jar"} {
+		write(t, filepath.Join(dir, name), "")
+	}
+	for name, to := range map[string]string{
+		"share/java/a.jar": "a-1.0.jar", "share/maven/lib/a.jar": "../../java/a.jar", "share/maven/conf": filepath.Join(dir, "etc/maven"), "etc/maven/cacerts": "../../ssl/cacerts",
+		"jvm/17/src.zip": "../none/src.zip", "share/maven/root": "/", "share/maven/loop": ".", "share/maven/lib/alias.jar": "own.jar",
+	} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755), os.Symlink(to, filepath.Join(dir, name))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := hostOf(i); !errors.Is(err, settings.ErrNoMaven) || !strings.Contains(err.Error(), "compiles nothing") {
+		t.Error(err)
+	}
+	write(t, filepath.Join(i.Java, "bin/javac"), "")
+	h, err := hostOf(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range h.mounts {
+		if to, is := strings.CutPrefix(m.Target, dir+"/"); is {
+			got = append(got, to+"="+strings.TrimPrefix(m.Source, dir+"/"))
+		} else if m.Target == "/" {
+			t.Error("all of the host is shown")
+		}
+	}
+	slices.Sort(got)
+	if want := "etc/maven=etc/maven jvm/17=jvm/17 share/java/a.jar=share/java/a-1.0.jar share/maven=share/maven ssl/cacerts=ssl/cacerts"; strings.Join(got, " ") != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if h.launcher != filepath.Join(i.Home, "boot/plexus-classworlds-2.x.jar") {
+		t.Error(h.launcher)
+	}
+	if _, err := hostOf(settings.Installation{Home: dir}); !errors.Is(err, settings.ErrNoMaven) {
+		t.Error(err)
+	}
 }
 
 // Of requests only those pass that Maven makes, with nothing but their method and path, and not without end.

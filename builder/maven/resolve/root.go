@@ -83,10 +83,11 @@ func (h *host) show(name string) error {
 		if !filepath.IsAbs(to) {
 			to = filepath.Join(filepath.Dir(at), to)
 		}
-		if h.shown(to) || strings.HasPrefix(to, file+"/") {
+		// What leads to all of the host, or half of it, is no part of an installation.
+		if to = filepath.Clean(to); h.shown(to) || strings.HasPrefix(to, file+"/") || strings.Count(to, "/") < 2 {
 			return nil
 		}
-		return h.show(filepath.Clean(to))
+		return h.show(to)
 	})
 }
 
