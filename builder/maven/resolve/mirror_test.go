@@ -23,7 +23,8 @@ import (
 // checkout, and what the mirror has not got, too.
 type mirror struct {
 	*testing.T
-	dir, from, header string
+	dir  string
+	from settings.Config
 
 	mu                      sync.Mutex
 	found, missing, fetched []string
@@ -39,7 +40,7 @@ func newMirror(t *testing.T) *mirror {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &mirror{T: t, dir: filepath.Join(home, "larder-test/maven"), from: c.Repository}
+	return &mirror{T: t, dir: filepath.Join(home, "larder-test/maven"), from: c}
 }
 
 func (m *mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -71,7 +72,14 @@ func (m *mirror) get(path string) ([]byte, error) {
 	m.mu.Lock()
 	m.fetched = append(m.fetched, path)
 	m.mu.Unlock()
-	answer, err := http.Get(m.from + path)
+	ask, err := http.NewRequestWithContext(m.Context(), http.MethodGet, m.from.Repository+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	if login := m.from.Credentials.Header(ask.URL); login != "" {
+		ask.Header.Set("Authorization", login)
+	}
+	answer, err := http.DefaultClient.Do(ask)
 	if err != nil {
 		return nil, errors.New("the configured mirror does not answer")
 	}

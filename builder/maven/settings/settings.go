@@ -207,6 +207,7 @@ func (d *document) header(id string, user *url.Userinfo) (string, error) {
 		return basic(user.Username(), password), nil
 	}
 	s := d.Servers[at]
+	header := ""
 	for _, h := range s.Headers {
 		if !strings.EqualFold(h.Name, "Authorization") {
 			return "", fmt.Errorf("has the header %.100q, and only Authorization is sent", h.Name)
@@ -214,11 +215,11 @@ func (d *document) header(id string, user *url.Userinfo) (string, error) {
 		if sealed.MatchString(h.Value) || strings.ContainsAny(h.Value, "\r\n") {
 			return "", errors.New("is encrypted, holds a variable that is not set, or is of more than one line")
 		}
-		return h.Value, nil
+		header = h.Value
 	}
 	switch {
-	case s.Username == "":
-		return "", nil
+	case header != "" || s.Username == "":
+		return header, nil
 	case sealed.MatchString(s.Username) || sealed.MatchString(s.Password):
 		return "", errors.New("is encrypted, or holds a variable that is not set")
 	}
