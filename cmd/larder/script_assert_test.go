@@ -64,7 +64,7 @@ func noSecrets(ts *testscript.TestScript) {
 }
 
 var (
-	asideLine   = regexp.MustCompile(`^larder: (warning: |skipped |changes against |no target is named|LOST against |(plan|make|rebuild|fetch|unpack|fill|seal|publish) \d+ of \d+)`)
+	asideLine   = regexp.MustCompile(`^larder: (warning: |skipped |changes against |no target is named|LOST against |(resolve|plan|make|rebuild|fetch|unpack|fill|seal|publish)( \d+|$))`)
 	messageLine = regexp.MustCompile(`^larder: .`)
 )
 

@@ -10,6 +10,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"larder/builder"
+	"larder/builder/maven/maventest"
 	"larder/builder/toytest"
 	"larder/overlay/overlaytest"
 )
@@ -43,6 +44,10 @@ func TestMain(m *testing.M) {
 //	parcel PROJECT VERSION FILE=TEXT...
 //	                         add an artifact of the toy ecosystem to $TOY_INDEX, and to toy.lock
 //	registry FILE DIR        serve the npm packages that a file describes, and lock them in a directory
+//	repository FILE [FILE DIR]...
+//	                         serve the Maven releases that a file describes, and write projects
+//	publish FILE PATH        have that repository serve a file
+//	asked [REGEXP]           look at what it was asked
 //	flip FILE                change one byte
 //	tmpfs DIR SIZE           mount a small file system
 func TestScript(t *testing.T) {
@@ -86,6 +91,7 @@ func params(t *testing.T, dir, index string) testscript.Params {
 			"index": cmdIndex, "fault": cmdFault, "requests": cmdRequests, "stocked": cmdStocked,
 			"exits": cmdExits, "refused": cmdRefused, "json": cmdJSON, "capture": cmdCapture,
 			"flip": cmdFlip, "tmpfs": cmdTmpfs, "sha256": cmdSHA256, "fill": cmdFill, "parcel": cmdParcel, "registry": cmdRegistry,
+			"repository": cmdRepository, "publish": cmdPublish, "asked": cmdAsked,
 		},
 	}
 }
@@ -97,7 +103,9 @@ type scriptWorld struct {
 	t        testing.TB // the script's own
 	template string
 	indexes  []*scriptIndex
-	secrets  []string // must be in no output
+	// repository is Maven's.
+	repository *maventest.Repository
+	secrets    []string // must be in no output
 }
 
 func worldOf(ts *testscript.TestScript) *scriptWorld { return ts.Value(worldKey{}).(*scriptWorld) }

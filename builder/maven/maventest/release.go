@@ -21,6 +21,7 @@ type Release struct {
 	Needs     []string          // the same of dependencies, perhaps with :classifier
 	Managed   []string          // BOMs that it imports
 	Plugins   []string          // whose goal "say" is bound to the phase validate
+	Pinned    []string          // plugins, to the versions that they are to have
 	Contents  map[string]string // of the jar
 	Also      map[string]string // other files, by what follows the version in their names: "-linux.tar.gz"
 }
@@ -59,8 +60,8 @@ func (r Release) Files() map[string][]byte {
 
 type plugin struct {
 	coordinate
-	Goals []string `xml:"executions>execution>goals>goal"`
-	Phase string   `xml:"executions>execution>phase"`
+	Goals []string `xml:"executions>execution>goals>goal,omitempty"`
+	Phase string   `xml:"executions>execution>phase,omitempty"`
 }
 
 // POM is its project model.
@@ -74,6 +75,7 @@ func (r Release) POM() []byte {
 		Managed   []coordinate `xml:"dependencyManagement>dependencies>dependency,omitempty"`
 		Needs     []coordinate `xml:"dependencies>dependency,omitempty"`
 		Plugins   []plugin     `xml:"build>plugins>plugin,omitempty"`
+		Pinned    []plugin     `xml:"build>pluginManagement>plugins>plugin,omitempty"`
 	}{ModelVersion: "4.0.0", coordinate: parse(r.ID), Packaging: r.Packaging}
 	if r.Parent != "" {
 		parent := parse(r.Parent)
@@ -89,6 +91,9 @@ func (r Release) POM() []byte {
 	}
 	for _, id := range r.Plugins {
 		project.Plugins = append(project.Plugins, plugin{parse(id), []string{"say"}, "validate"})
+	}
+	for _, id := range r.Pinned {
+		project.Pinned = append(project.Pinned, plugin{coordinate: parse(id)})
 	}
 	text, err := xml.MarshalIndent(project, "", "  ")
 	if err != nil {
