@@ -82,7 +82,7 @@ func readLocks(cfg Config) ([]*world, error) {
 		worlds = append(worlds, w)
 	}
 	if len(worlds) == 0 {
-		return nil, fmt.Errorf("nothing to stock: the ranking is empty and no lock was given: %w", ErrRefused)
+		return nil, WithHint(fmt.Errorf("nothing to stock: the ranking is empty and no lock was given: %w", ErrRefused), "name a ranking with --ranking, or a lock with --lock")
 	}
 	return worlds, nil
 }

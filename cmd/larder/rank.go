@@ -70,7 +70,7 @@ func runRank(c *cli.Context) error {
 	}
 	project, _, ok := of.ReadName(c.String("explain"))
 	if c.IsSet("explain") && !ok {
-		return usagef("--explain %q is not a project name of %s", c.String("explain"), of.Name)
+		return usagef("--explain %q is not a project name of %s", c.String("explain"), of.Name).hint("name it as larder rank prints it; --ecosystem says of which it is")
 	}
 	ranking, warnings, err := loadRanking(c, cfg, of)
 	if err != nil {

@@ -2,12 +2,15 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"larder/builder/npm/npmtest"
+	"larder/snapshot/npm"
 )
 
 // cmdRegistry starts a registry of the packages that a file describes, by their places, and writes a
@@ -20,9 +23,8 @@ func cmdRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &places))
 	t := worldOf(ts).t
 	r := npmtest.NewRegistry(t)
-	for _, p := range places {
-		r.Add(p)
-	}
+	byVersion := func(a, b npmtest.Package) int { return npm.CompareVersions(a.Version, b.Version) }
+	r.Add(slices.SortedStableFunc(maps.Values(places), byVersion)...) // the last one is the latest
 	ts.Check(os.MkdirAll(ts.MkAbs(args[1]), 0o755))
 	npmtest.Lock(t, ts.MkAbs(args[1]), places)
 	registryFor(ts.Setenv, r)
