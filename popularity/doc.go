@@ -1,15 +1,16 @@
 // Package popularity says which projects people install most: it reads
 // rankings that others publish, merges the months of one, and blends several.
 // It is pure: readers in, lists out. Its rooms are sources (opens files,
-// addresses and databases), misses (what this host's containers lacked), pypi
-// (what PyPI's clients leave behind) and simulate (what a budget would hold).
+// addresses and databases), misses (what this host's containers lacked), pypi, npm and maven
+// (what their clients leave behind) and simulate (what a budget would hold).
 //
 // # Words
 //
 // A ranking is a list of projects, best first. A source is where one comes
 // from: a file or an http(s) address. An entry is a project with its rank and,
-// when the source has one, its count (downloads in the source's window). The
-// starter ranking is the list of about 1,000 names built into the binary.
+// when the source has one, its count (downloads in the source's window). A ranking is of one
+// ecosystem, whose rules its names follow. The starter ranking is the list of about 1,000 names of PyPI
+// built into the binary.
 //
 // # What can be read
 //
@@ -18,13 +19,17 @@
 //     ClickHouse writes 64-bit ones); all other keys, which changed in 2025,
 //     are ignored but "last_update";
 //   - its CSV (header download_count,project, in any order, quoted or not);
-//   - any CSV or JSON lines with project[,version[,python]],count;
+//   - any CSV or JSON lines with project[,version[,python]],count; "package" and "name", "downloads" and
+//     "download_count" will do, too, and downloads may be an object of counts by version, as npm has them;
+//   - a JSON array of such rows, or of names; a JSON object of names, with a count or a row each;
 //   - a plain list, one name a line, "#" begins a comment; its order is the rank.
+//
+// A name may be a package url.
 //
 // # Promises
 //
-//   - Names leave this package only in their PEP 503 form and only when they
-//     are names by PEP 508, at most 128 bytes; a row with another one, or with
+//   - Names leave this package only as a snapshot of their ecosystem spells them, and only when they
+//     are names by its rules (of PyPI by PEP 508, at most 128 bytes); a row with another one, or with
 //     a count that is negative, not whole or over 10^12, is left out, counted
 //     and reported in one warning. A source of which more than half of the rows
 //     are like that is refused.
@@ -88,5 +93,6 @@
 //
 // # Left to others
 //
-// Whether a project exists on the index at all, and the order of versions (PEP 440).
+// Whether a project exists on the index at all, and the order of versions (PEP 440). What is said of versions
+// and of [Shares] is PyPI's.
 package popularity

@@ -13,6 +13,7 @@
 // # Limits
 //
 // Of a ranked package the version is stocked that npm installs where none is named, without what it needs: by
-// downloads, that is ranked itself. Which node a package wants is not looked at. A registry that publishes nothing but a SHA-1 serves no
+// downloads, that is ranked itself. Which node a package wants is not looked at. With a budget, the registry is asked
+// about every candidate before the first is weighed. A registry that publishes nothing but a SHA-1 serves no
 // lock that has more. An empty file is never executable.
 package npm
