@@ -105,10 +105,11 @@ func (l *Requirements) EnvironmentID(layers []string) string {
 	return l.placed(layers).Short()
 }
 
-// PrivateName names the private image of the lock's environment, of the layers of its pins for a target: all of the digest, since locks
-// of containers have images there, too, and the way in which they are sealed.
-func (l *Requirements) PrivateName(target string, layers []string) Digest {
-	return Sum(fmt.Appendf(nil, "private 1\n%s\n%s\n%s\n", target, strings.Join(layers, "\n"), l.placed(layers)))
+// PrivateName names the private image of the lock's environment, of the layers of its pins for a target, and of
+// one beside it. It is the whole digest, since locks of containers have images there, too, and covers the way in
+// which they are sealed.
+func (l *Requirements) PrivateName(target string, layers []string, beside string) Digest {
+	return Sum(fmt.Appendf(nil, "private 1\n%s\n%s\n%s\n%s\n", target, beside, strings.Join(layers, "\n"), l.placed(layers)))
 }
 
 // placed covers where the layers of a placed environment are, and its own files.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"larder/overlay/attach"
 	"larder/snapshot"
 	"larder/snapshot/ecosystem"
 	"larder/snapshot/pypi"
@@ -165,7 +166,8 @@ func checkLocks(e ecosystem.Ecosystem, in snapshot.Paths, locks []string, t snap
 		r.Built = &found.Trust
 	}
 	placed := len(want.Places) > 0 && !r.Merged
-	r.unmade, r.first = placed && found.Layers == nil, placed && found.Layers != nil
+	r.unmade = placed && found.Layers == nil
+	r.first = !r.unmade && (placed || len(found.Lowers) > attach.Stackable)
 	for _, p := range want.Pins { // a project may be there in several versions
 		row := project{p.Name, p.Version}
 		if slices.ContainsFunc(found.Missing, func(m snapshot.Pin) bool { return m.Name == p.Name && m.Version == p.Version }) {

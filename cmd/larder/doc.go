@@ -32,6 +32,7 @@
 //	snapshot             the store: pool, snapshots, leases, one writer at a time
 //	  ecosystem          what a world of packages brings: its tables, its interfaces
 //	  image              the EROFS image of a snapshot
+//	  private            small images of environments that no build merged
 //	  check, gc, trash   what verifies, what collects, and the one deleter
 //	  journal            files of lines that many append to: history, usage
 //	  failpoint          steps at which tests end or hold a program

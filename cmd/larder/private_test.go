@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"larder/builder/npm/npmtest"
+	"larder/overlay/attach"
 	"larder/overlay/overlaytest"
 	"larder/snapshot"
 	"larder/snapshot/check"
@@ -104,4 +106,61 @@ func TestMountRunSealKilledAtEveryStep(t *testing.T) {
 	}
 	whole("after "+step, store, 0)
 	again(step, store)
+}
+
+// A lock of more packages than the kernel stacks is sealed at its first run; one that it stacks is not.
+func TestMountRunLongLock(t *testing.T) {
+	if !overlaytest.Inside(t) {
+		return
+	}
+	p := newProgram(t)
+	python, err := exec.LookPath("python3")
+	noError(t, err)
+	names, text := make([]string, 600), ""
+	for i := range names {
+		names[i] = fmt.Sprintf("more%03d", i)
+	}
+	s, id := runStore(t, p, python, names...)
+	dir := t.TempDir()
+	t.Chdir(dir)
+	run := func(n int, args ...string) (lowers int) {
+		text = strings.Join(names[:n], "==1.0\n") + "==1.0\n"
+		noError(t, os.WriteFile("lock.txt", []byte(text), 0o644))
+		args = append([]string{"run", "--run-dir=" + dir + "/run", "--required", "--view", "pip", "--report", "report.json", "-r", "lock.txt"}, args...)
+		out := p.must("larder", append(args, "--", "sh", "-c", fmt.Sprintf("more000; %s; pip; cat $VIRTUAL_ENV/kept 2>/dev/null; echo x >$VIRTUAL_ENV/kept", names[n-1]))...)
+		if !strings.HasPrefix(out, fmt.Sprintf("more000\n%s\npip\n", names[n-1])) {
+			t.Errorf("%d packages: %q", n, out)
+		}
+		var r struct{ Mounts []struct{ Lowers int } }
+		b, err := os.ReadFile("report.json")
+		if err == nil {
+			err = json.Unmarshal(b, &r)
+		}
+		noError(t, err)
+		return r.Mounts[1].Lowers
+	}
+	sealed := func(want int) {
+		t.Helper()
+		if all, err := s.Privates(id); err != nil || len(all) != want {
+			t.Errorf("private images: %+v, %v; want %d", all, err, want)
+		}
+	}
+	if n := run(attach.Stackable); n != attach.Stackable+2 {
+		t.Errorf("%d packages: %d lowers", attach.Stackable, n)
+	}
+	sealed(0)
+	for _, n := range []int{attach.Stackable + 1, 600, 600} {
+		if lowers := run(n); lowers != 3 {
+			t.Errorf("%d packages: %d lowers", n, lowers)
+		}
+	}
+	sealed(2)
+	// A kept instance has the installer that it began with, from the same image.
+	for range 2 {
+		run(600, "--instance", dir+"/kept")
+	}
+	if b, err := os.ReadFile(dir + "/kept/private/u/kept"); err != nil || string(b) != "x\n" {
+		t.Errorf("kept: %q, %v", b, err)
+	}
+	sealed(2)
 }

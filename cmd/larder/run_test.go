@@ -23,8 +23,8 @@ import (
 const runTarget = "cp311-manylinux_2_36_x86_64"
 
 // runStore publishes a snapshot with the pip view, two layers, pip's own, and a
-// target; python is the host's interpreter for it.
-func runStore(t *testing.T, p *program, python string) (*snapshot.Store, snapshot.ID) {
+// target, and further layers of projects with a program each; python is the host's interpreter for it.
+func runStore(t *testing.T, p *program, python string, more ...string) (*snapshot.Store, snapshot.ID) {
 	t.Helper()
 	check := func(err error) {
 		t.Helper()
@@ -47,7 +47,11 @@ func runStore(t *testing.T, p *program, python string) (*snapshot.Store, snapsho
 	row, err := json.Marshal(pypi.Target{Python: "3.11.2", Markers: map[string]string{"python_version": "3.11", "sys_platform": "linux"}}.Row(runTarget, "00000000000f"))
 	check(err)
 	put(snapshot.TargetPath(runTarget), string(row))
-	for id, name := range map[string]string{"000000000001": "one", "000000000002": "two", "00000000000f": "pip"} {
+	layers := map[string]string{"000000000001": "one", "000000000002": "two", "00000000000f": "pip"}
+	for i, name := range more {
+		layers[fmt.Sprintf("%012x", 16+i)] = name
+	}
+	for id, name := range layers {
 		put("l/"+id+"/lib/python3.11/site-packages/"+name+".py", "print('"+name+"')\n")
 		put("l/"+id+"/bin/"+name, "#!/bin/sh\necho "+name+"\n")
 		link := snapshot.NoBuilt.ByName(runTarget, name, "1.0")

@@ -97,7 +97,7 @@ func (s *Session) attachExisting(e *environment) error {
 		return err
 	}
 	mask := func(own *os.File) (func(string) error, error) { return e.Mask(own, e.projects) }
-	return s.mount(mount{part: "environment", name: "env", at: e.at, lowers: lowers, own: e.at.Path, keep: true, mask: mask})
+	return s.mount(mount{part: "environment", name: "env", at: e.at, lowers: lowers, sealed: e.sealed, own: e.at.Path, keep: true, mask: mask})
 }
 
 // insteadOf makes a new environment, where there can be one, instead of the one at dir, which is

@@ -19,7 +19,7 @@ func (s *Session) attachPrivate(e *environment) error {
 		e.at.Abandon()
 		return err
 	}
-	return s.mount(mount{part: "environment", name: "private", at: e.at, lowers: lowers, own: of, keep: true})
+	return s.mount(mount{part: "environment", name: "private", at: e.at, lowers: lowers, sealed: e.sealed, own: of, keep: true})
 }
 
 // attachFresh makes an environment where a container has none. Its own files are part of the instance, and
@@ -34,7 +34,7 @@ func (s *Session) attachFresh(e *environment) error {
 		_, err := s.make(e, dir)
 		return err
 	}
-	return s.mount(mount{part: "environment", name: "env", at: e.at, lowers: lowers, own: e.at.Path, keep: true, fill: fill})
+	return s.mount(mount{part: "environment", name: "env", at: e.at, lowers: lowers, sealed: e.sealed, own: e.at.Path, keep: true, fill: fill})
 }
 
 func (s *Session) make(e *environment, dir string) (of string, err error) {

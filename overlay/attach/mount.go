@@ -89,7 +89,7 @@ func (s *Session) mount(v mount) error {
 func (s *Session) add(v mount) (dir string, masked, fresh bool, err error) {
 	record := make([]string, 0, len(v.lowers)+1)
 	for _, l := range v.lowers {
-		if v.sealed != nil {
+		if v.sealed != nil && l == v.lowers[0] {
 			l = v.sealed.name
 		}
 		record = append(record, s.Snapshot.ID+"/"+l)

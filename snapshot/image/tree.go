@@ -219,23 +219,26 @@ func merge(name string, dirs []*node) *node {
 	return d
 }
 
-// Only is a tree with one directory of this one, at its path, and nothing else. The two share it: nothing is
-// added below it from here on.
-func (t *Tree) Only(path string) (*Tree, error) {
+// Only is a tree with some directories of this one, at their paths, and nothing else. The two share them: nothing
+// is added below from here on.
+func (t *Tree) Only(paths ...string) (*Tree, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	d := t.find(path)
-	if path == "" || d == nil || !d.isDir() {
-		return nil, refuse(path, "it is no directory of this tree")
-	}
-	d.sealed = true
 	only := NewTree()
-	parentPath, name := split(path)
-	parent, err := only.dir(parentPath)
-	if err == nil {
+	for _, path := range paths {
+		d := t.find(path)
+		if path == "" || d == nil || !d.isDir() {
+			return nil, refuse(path, "it is no directory of this tree")
+		}
+		parentPath, name := split(path)
+		parent, err := only.dir(parentPath)
+		if err != nil {
+			return nil, err
+		}
+		d.sealed = true
 		parent.children[name] = d
 	}
-	return only, err
+	return only, nil
 }
 
 // Len is the number of files and links, as a reader of the image would count them.

@@ -27,6 +27,7 @@ type Environment struct {
 	Target string
 	Want   *snapshot.Requirements
 	Layers []string // ids of its pins' layers, by pin: topmost first
+	Beside string   // id of a layer that is there beside it, for who may need it; "" for none
 }
 
 // Path is the environment's directory in its image.
@@ -35,7 +36,7 @@ func (e Environment) Path() string { return snapshot.MergedPath(e.Want.Environme
 // Image finds the private image of an environment in a snapshot, or seals it. The caller holds a lease on the
 // snapshot.
 func (e Environment) Image(s *snapshot.Store, id snapshot.ID) (snapshot.Private, error) {
-	name := e.Want.PrivateName(e.Target, e.Layers)
+	name := e.Want.PrivateName(e.Target, e.Layers, e.Beside)
 	if p, err := s.FindPrivate(id, name); err == nil {
 		return p, nil
 	}
@@ -56,8 +57,8 @@ func (e Environment) tree(s *snapshot.Store, id snapshot.ID) (*image.Tree, error
 	}
 	defer img.Close()
 	tree, counts := image.NewTree(), map[string]int{}
-	for _, layer := range e.Layers {
-		if _, there := counts[layer]; there {
+	for _, layer := range append([]string{e.Beside}, e.Layers...) {
+		if _, there := counts[layer]; there || layer == "" {
 			continue
 		}
 		if counts[layer], err = place(tree, img, snapshot.LayerPath(layer)); err != nil {
@@ -69,6 +70,9 @@ func (e Environment) tree(s *snapshot.Store, id snapshot.ID) (*image.Tree, error
 	}
 	if err := e.assemble(tree); err != nil {
 		return nil, err
+	}
+	if e.Beside != "" {
+		return tree.Only(e.Path(), snapshot.LayerPath(e.Beside))
 	}
 	return tree.Only(e.Path())
 }
