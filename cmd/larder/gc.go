@@ -21,6 +21,7 @@ func gcCommand() *cli.Command {
 		Name:  "gc",
 		Usage: "remove snapshots nobody uses, what dead containers left, and files no snapshot needs",
 		Description: "The current snapshot, the previous one, the newest N and every snapshot in use stay.\n" +
+			"Of their private images, sealed by first runs of locks, those go that nobody used for two weeks.\n" +
 			"AGE is a number and m, h, d or w: 36h, 14d, 2w.",
 		Flags: []cli.Flag{
 			&cli.IntFlag{Name: "keep", Usage: "keep the newest `N` snapshots (default: 3); with 1 previous goes too"},

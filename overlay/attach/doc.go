@@ -16,7 +16,8 @@
 //   - An environment that a container is to have, and has not, is made of the container's own files. They
 //     are looked at, never run; what is made lies in the instance, below the lock's layers.
 //   - An environment that is the locks' alone hides what is at its place, which a command need not have: what was
-//     made for it is removed again. It is mounted whole, as a build merged it, or refused.
+//     made for it is removed again. It is mounted whole, as a build merged it or as the first session of the lock
+//     sealed it (snapshot/private), or refused. Others are sealed where they have more layers than the kernel stacks.
 //   - What was built from sources is looked at as far as Session.Built says, in caches and in environments.
 //   - A kept instance goes on with the lowers, the mask and the installer that it was made with.
 package attach
