@@ -292,6 +292,9 @@ func TestFaults(t *testing.T) {
 				}
 				continue
 			}
+			if hint := hintOf(err); c.is != nil && hint == "" {
+				t.Errorf("%s: no hint with %v", name, err)
+			}
 			if err == nil || c.is != nil && !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), w.pom) || r.Published {
 				t.Errorf("%s: %v, want %s", name, err, c.says)
 			}
@@ -303,6 +306,14 @@ func TestFaults(t *testing.T) {
 		w.asks = []string{jar, pom}
 		w.must() // nothing of the fault stays
 	}
+}
+
+func hintOf(err error) string {
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) {
+		return hinted.Hint()
+	}
+	return ""
 }
 
 // What is no file of a release is not there, whatever the repository says: nothing of it is fetched, and nothing
@@ -370,8 +381,7 @@ func TestHeld(t *testing.T) {
 		if !errors.Is(err, builder.ErrRefused) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "its SHA-256 is "+snapshot.Sum([]byte("another")).String()+", and was "+was.String()) {
 			t.Errorf("%v", err)
 		}
-		var hinted interface{ Hint() string }
-		if !errors.As(err, &hinted) || !strings.Contains(hinted.Hint(), w.store.FirstsPath("maven")) {
+		if !strings.Contains(hintOf(err), w.store.FirstsPath("maven")) {
 			t.Errorf("%v has no hint of the file", err)
 		}
 	}

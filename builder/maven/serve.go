@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"larder/builder"
+	"larder/builder/fetch"
 	"larder/builder/maven/repository"
 	"larder/snapshot"
 	"larder/snapshot/maven"
@@ -161,14 +162,23 @@ func (s *server) bring(f maven.File) (t taken, err error) {
 		return t, s.without(f, err)
 	}
 	if err != nil {
-		return t, silence(err)
+		return t, advised(silence(err))
 	}
 	t = taken{size: -1, sum: sum, url: s.client.URL(name)}
 	if t.object, t.size, err = s.fetch(s.ctx, s.artifact(f, t)); err != nil {
-		return t, err
+		return t, advised(err)
 	}
 	s.take(f, t)
 	return t, nil
+}
+
+// advised says what to do about a file that is not what its repository says.
+func advised(err error) error {
+	var e *fetch.Error
+	if errors.As(err, &e) && e.Next == "" && (errors.Is(err, repository.ErrHash) || errors.Is(err, repository.ErrRefused)) {
+		return builder.WithHint(err, "ask whoever runs the repository, or configure another mirror")
+	}
+	return err
 }
 
 // without is what there is to say of a file without a checksum: that it is not there, or that it is refused.

@@ -261,7 +261,7 @@ func findLocks(paths []string) error {
 			err = &fs.PathError{Op: "read", Path: path, Err: unix.EISDIR}
 		}
 		if err != nil {
-			return usagef("lock %q: %v", path, errors.Unwrap(err)).hint("name a pylock.toml, uv.lock, poetry.lock, requirements.txt or package-lock.json")
+			return usagef("lock %q: %v", path, errors.Unwrap(err)).hint("name a pylock.toml, uv.lock, poetry.lock, requirements.txt, package-lock.json or pom.xml")
 		}
 	}
 	return nil

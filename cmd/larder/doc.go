@@ -28,6 +28,7 @@
 //	  pypi/…             the index, wheels, layers and views of PyPI
 //	  sandbox            one untrusted command in a container without network, or with one socket of ours
 //	  npm/…              registries, tarballs as npm unpacks them, its cache
+//	  maven/…            a repository, what a project's build asks of it, settings of Maven
 //	  toytest            the least ecosystem there can be, for tests
 //	snapshot             the store: pool, snapshots, leases, one writer at a time
 //	  ecosystem          what a world of packages brings: its tables, its interfaces
@@ -38,6 +39,7 @@
 //	  failpoint          steps at which tests end or hold a program
 //	  pypi/…             clients, tags, versions, markers and locks of PyPI
 //	  npm/…              names, integrity, targets and locks of npm
+//	  maven/…            coordinates and checksums of Maven
 //	overlay              the mounts: image, tree, private upper
 //	  attach             one session: a snapshot for a command or a container
 //	  keep               snapshots kept mounted
