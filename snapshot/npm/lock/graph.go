@@ -24,6 +24,15 @@ func (t *tree) connect() error {
 		}
 	}
 	for i := range t.entries {
+		e := &t.entries[i]
+		if e.bundled = e.bundled && t.inTarball(e); !e.bundled && e.sums == nil && e.leftOut == "" && e.installed && !e.link {
+			var err error
+			if e.leftOut, err = t.file.source(e); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range t.entries {
 		for k := range t.entries[i].edges {
 			g := &t.entries[i].edges[k]
 			if g.to = t.find(i, g.name); t.work > maxWork {
@@ -37,6 +46,17 @@ func (t *tree) connect() error {
 		}
 	}
 	return nil
+}
+
+// inTarball says whether what a lock calls bundled came in the tarball of a package. What the project itself
+// bundles is called so, too, and comes from a registry.
+func (t *tree) inTarball(e *entry) bool {
+	for up := e.parent; up >= 0; up = t.entries[up].parent {
+		if of := &t.entries[up]; of.installed && !of.raw.get("bundleDependencies").empty() {
+			return true
+		}
+	}
+	return false
 }
 
 // above is the entry that a location lies in, -1 for the project.
