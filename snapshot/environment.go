@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -19,11 +20,34 @@ type Requirements struct {
 	// at its root. Such an environment is whole: a build merged it of the lock, or its first run seals it of the layers of all pins.
 	Places []Place
 	Own    []OwnFile // of a placed environment, beside its layers
-	Notes  []string  // what whoever gets it should know, one line each
+	// Scripts are the packages that want to run something when they are installed, sorted. Nothing of them runs
+	// when layers are made, or mounted.
+	Scripts []Script
 
 	// Unresolved: the file names no artifacts. A build finds out which it needs, for views only: none is in an
 	// environment of its own.
 	Unresolved bool
+}
+
+// Script is a package that wants to run something when it is installed.
+type Script struct {
+	Name     string // as its people call it
+	Spec     string // by which the ecosystem's own program finds it
+	Optional bool   // without what it makes, an environment is whole
+}
+
+// Unrun says of which packages nothing ran, in one line; "" where none wants to run anything.
+func (r *Requirements) Unrun() string {
+	if len(r.Scripts) == 0 {
+		return ""
+	}
+	var names []string
+	for _, s := range r.Scripts {
+		if !slices.Contains(names, s.Name) {
+			names = append(names, s.Name)
+		}
+	}
+	return "packages with install scripts, which did not run: " + strings.Join(names, ", ")
 }
 
 // Place is where a layer goes. What a deeper one has hides what those above it have there.

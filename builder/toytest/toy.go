@@ -113,7 +113,8 @@ func (boxes) Mask(*os.File, []string) (func(string) error, error)              {
 func (boxes) Make(dir string, _ snapshot.Target, _ string, _, _ int) (string, error) {
 	return "a box", os.WriteFile(filepath.Join(dir, "box"), []byte("box\n"), 0o644)
 }
-func (boxes) Install(string, []snapshot.Pin) []ecosystem.Install { return nil }
+func (boxes) Scripts(string, []snapshot.Script) ([]ecosystem.Install, bool) { return nil, false }
+func (boxes) Install(string, []snapshot.Pin) []ecosystem.Install            { return nil }
 func (boxes) Targets(all []snapshot.Target, _ map[string]string) []snapshot.Target {
 	return slices.DeleteFunc(all, func(t snapshot.Target) bool { return t.Ecosystem != "toy" })
 }

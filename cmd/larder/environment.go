@@ -23,6 +23,10 @@ func (r *running) environment(made map[string]string) (*attach.Locks, error) {
 	if err != nil {
 		return nil, attach.Fatal(err)
 	}
+	scripts, err := r.scripts(e)
+	if err != nil {
+		return nil, attach.Fatal(err)
+	}
 	dir := r.c.String("venv")
 	if dir != "" {
 		if dir, err = filepath.Abs(dir); err != nil {
@@ -34,10 +38,26 @@ func (r *running) environment(made map[string]string) (*attach.Locks, error) {
 		return nil, err
 	}
 	return &attach.Locks{
-		Ecosystem: e, Paths: locks, Beside: beside, Files: ecosystem.Host{}, Dir: dir, Flag: "--venv", Target: r.settings.Target, Made: made, Store: r.store,
+		Ecosystem: e, Paths: locks, Beside: beside, Files: ecosystem.Host{}, Dir: dir, Flag: "--venv", Target: r.settings.Target, Scripts: scripts, Made: made, Store: r.store,
 		Getenv: func(string) string { return "" }, // one that the caller's shell activated is not the command's
 		Found:  r.found,
 	}, nil
+}
+
+// scripts says whether what packages want to run when they are installed runs before the command. No
+// configuration says so for all commands: it is their code.
+func (r *running) scripts(e ecosystem.Ecosystem) (bool, error) {
+	switch choice := r.c.String("scripts"); choice {
+	case "", "none":
+		return false, nil
+	case "run":
+	default:
+		return false, usagef("--scripts %q is none of none, run", choice)
+	}
+	if _, ok := e.Environments.Scripts("", nil); !ok {
+		return false, usagef("--scripts run: packages of a %s run nothing when they are installed", e.Environments.Noun()).hint("leave it out")
+	}
+	return true, nil
 }
 
 // found deals with what the snapshot lacks of the locks.
@@ -49,8 +69,8 @@ func (r *running) found(target snapshot.Target, want *snapshot.Requirements, fou
 	if len(want.Places) > 0 && len(found.Lowers) == 0 {
 		return nil, r.unmade(target, found.Unsealed)
 	}
-	for _, note := range want.Notes {
-		warnf("%s: %s", strings.Join(r.Locks.Paths, ", "), note)
+	if unrun := want.Unrun(); unrun != "" && !r.Locks.Scripts {
+		warnf("%s: %s (--scripts run runs them)", strings.Join(r.Locks.Paths, ", "), unrun)
 	}
 	if len(found.Missing) == 0 || r.settings.Missing == "pip" {
 		return found.Missing, nil

@@ -128,6 +128,7 @@ func TestHelpCompletes(t *testing.T) {
 		{"build|--view|", []string{"wheels", "pip", "pip-old", "pip-built", "pip-built-native", "uv", "uv-built", "uv-built-native", "poetry", "simple", "npm", "maven"}},
 		{"build|--view=pi", []string{"--view=pip", "--view=pip-old", "--view=pip-built", "--view=pip-built-native"}},
 		{"run|--missing|", []string{"warn", "fail", "pip"}},
+		{"run|--scripts|", []string{"none", "run"}},
 		{"run|--built|", []string{"no", "pure", "all"}},
 		{"run|--|pi", []string{help.AnyFile}},
 		{"build|--lock|req", []string{help.AnyFile}},

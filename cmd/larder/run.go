@@ -46,6 +46,7 @@ func runCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "view", Usage: "attach view `NAME` only; may be repeated (default: " + strings.Join(ecosystem.AttachedViews(), ", ") + ")"},
 			&cli.StringSliceFlag{Name: "requirement", Aliases: []string{"r"}, Usage: "mount the packages of lock `FILE`; may be repeated"},
 			&cli.StringFlag{Name: "missing", Usage: "what the snapshot lacks of a lock: `warn|fail|pip`; pip: the environment's own pip installs it (default: warn)"},
+			&cli.StringFlag{Name: "scripts", Usage: "the install scripts of a lock's packages: `none|run`; run: npm runs them before the command (default: none)"},
 			&cli.StringFlag{Name: "built", Usage: "mount what was built from sources: `no|pure|all`; pure: what has no machine code (default: pure)"},
 			&cli.StringFlag{Name: "target", Usage: "mount for `TAG`, such as cp311-manylinux_2_36_x86_64 (default: the virtual environment's, else this host's)"},
 			&cli.StringFlag{Name: "venv", Usage: "mount on the virtual environment `DIR` (default: .venv, if it is there)"},
@@ -174,7 +175,7 @@ func (r *running) options() error {
 		return usagef("run: no command").hint("larder run [OPTIONS] -- COMMAND [ARG...]")
 	}
 	if len(c.StringSlice("requirement")) == 0 {
-		for _, name := range []string{"venv", "target", "missing"} {
+		for _, name := range []string{"venv", "target", "missing", "scripts"} {
 			if c.IsSet(name) {
 				return usagef("--%s needs a lock", name).hint("name one with -r")
 			}

@@ -38,6 +38,7 @@ var keyless = map[string]string{
 	"rank force":       "of one ranking: a guard that is always off is none",
 	"run requirement":  "whose packages is what a run is about",
 	"run venv":         "where they go, likewise",
+	"run scripts":      "packages' code runs where a run asks for it, and never by default",
 	"run user":         "of one run",
 	"run instance":     "of one run: two cannot share one",
 	"run report":       "of one run",

@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"larder/overlay"
+	"larder/snapshot/ecosystem"
 )
 
 // findAlone finds where an environment goes that is the locks' alone: the directory that was named, else the
@@ -38,3 +39,15 @@ func (s *Session) attachAlone(e *environment) error {
 	}
 	return s.mount(mount{part: "environment", name: "env", at: e.at, lowers: e.lowers, sealed: e.sealed, own: e.at.Path, times: true})
 }
+
+// scripts are what is to be run in an environment at dir, once for what is written over it.
+func (s *Session) scripts(e *environment, dir string) []ecosystem.Install {
+	if !s.Locks.Scripts || s.Instance.Finished("env") {
+		return nil
+	}
+	run, _ := s.Locks.Ecosystem.Environments.Scripts(dir, e.want.Scripts)
+	return run
+}
+
+// ScriptsRan keeps it that the environment's scripts have run.
+func (s *Session) ScriptsRan() error { return s.Instance.Finish("env") }

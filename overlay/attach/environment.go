@@ -25,6 +25,7 @@ type Locks struct {
 	Flag      string                  // that names Dir, for hints
 	Getenv    func(key string) string // names the usual ones
 	Target    string                  // its tag; "" the one that fits
+	Scripts   bool                    // run what packages want to run when they are installed
 	Made      map[string]string       // what the build made its targets of, on this host, by tag
 	Store     *snapshot.Store         // where an environment that no build merged is sealed; nil: nowhere
 	// Found is told what the snapshot has of the locks, and says what of the rest the environment's
@@ -37,6 +38,8 @@ type Environment struct {
 	ecosystem.Environment
 	Dir     string
 	Install []snapshot.Pin // what is left to its installer
+	// Scripts run what packages want to run when they are installed; none where nobody wants that, or it is done.
+	Scripts []ecosystem.Install
 }
 
 // ErrTargets means that more than one target fits.
@@ -83,7 +86,7 @@ func (s *Session) attachEnvironment() error {
 		return s.insteadOf(e, dir, err)
 	}
 	if err == nil {
-		s.Env = &Environment{e.Environment, dir, e.install}
+		s.Env = &Environment{e.Environment, dir, e.install, s.scripts(e, dir)}
 	}
 	return err
 }
@@ -113,7 +116,7 @@ func (s *Session) insteadOf(e *environment, dir string, deep error) (err error) 
 	s.Note(dir + " lies on stacked file systems: its own packages are left out, the environment is a private one")
 	dir = e.at.Path
 	if err = s.attachPrivate(e); err == nil {
-		s.Env = &Environment{e.Environment, dir, e.install}
+		s.Env = &Environment{e.Environment, dir, e.install, nil}
 	}
 	return err
 }

@@ -219,3 +219,28 @@ func TestMask(t *testing.T) {
 		t.Errorf("its mask is gone: %v", err)
 	}
 }
+
+// What is finished stays so for a kept instance, through a record that is read again; one that is thrown away has nothing to keep.
+func TestFinish(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "i")
+	for n := range 3 {
+		i, err := instance.Keep(dir)
+		must(t, err)
+		_, _, err = i.Add("env", []string{"a"}, self, 0o755)
+		must(t, err)
+		if got := i.Finished("env"); got != (n == 2) || i.Finished("other") {
+			t.Errorf("opened %d times before: finished %v", n, got)
+		}
+		if n == 1 {
+			must(t, i.Finish("env"))
+			must(t, i.Finish("env"))
+		}
+		must(t, i.Close())
+	}
+	i, err := instance.Create(filepath.Join(t.TempDir(), "j"))
+	must(t, err)
+	defer i.Close()
+	if err := i.Finish("env"); err != nil || i.Finished("env") {
+		t.Errorf("one that is thrown away: %v", err)
+	}
+}

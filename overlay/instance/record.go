@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -24,6 +25,8 @@ const (
 type record struct {
 	Format int                 `json:"format"`
 	Mounts map[string][]string `json:"mounts"`
+	// Finished are the mounts whose first use is done: what had to be made in them is there.
+	Finished []string `json:"finished,omitempty"`
 }
 
 // Mask stands for a mask among the lowers of a record.
@@ -37,6 +40,24 @@ func (i *Instance) Recorded(name string) (lowers []string, there bool) {
 	}
 	lowers, there = i.record.Mounts[name]
 	return lowers, there
+}
+
+// Finished says whether Finish was called for a kept instance's mount.
+func (i *Instance) Finished(name string) bool {
+	return i.record != nil && slices.Contains(i.record.Finished, name)
+}
+
+// Finish keeps it, in a kept instance, that what has to be made in a mount once is there. It is written down
+// after that.
+func (i *Instance) Finish(name string) error {
+	if i.record == nil || i.Finished(name) {
+		return nil
+	}
+	if err := unix.Syncfs(int(i.lock.Fd())); err != nil {
+		return fmt.Errorf("write instance: %w", err)
+	}
+	i.record.Finished = append(i.record.Finished, name)
+	return i.write()
 }
 
 // Snapshot is the snapshot that a kept instance was made with, "" when it has nothing of one yet.

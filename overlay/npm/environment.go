@@ -38,6 +38,33 @@ func (environments) New(files ecosystem.Files, _ func(string) string) ecosystem.
 	return environment{files: files}
 }
 
+// Scripts has npm run them, as only it knows how: npm rebuild, of these packages alone, in its order and with
+// its environment, as far as the project's own allowScripts lets it. Of an optional package that fails, npm ci
+// would go on without, and npm rebuild fails: so those are told one by one. The project's own scripts, and those of
+// workspaces, write into the user's files, and are the user's to run.
+func (environments) Scripts(dir string, all []snapshot.Script) (run []ecosystem.Install, ok bool) {
+	var specs []string
+	for _, s := range all {
+		if !s.Optional && !slices.Contains(specs, s.Spec) {
+			specs = append(specs, s.Spec)
+		}
+	}
+	rebuild := func(optional string, specs ...string) {
+		run = append(run, ecosystem.Install{Name: "npm rebuild", Optional: optional,
+			Command: append([]string{"npm", "rebuild", "--prefix", path.Dir(dir), "--no-global", "--no-ignore-scripts", "--no-update-notifier", "--"}, specs...)})
+	}
+	if len(specs) > 0 {
+		rebuild("", specs...)
+	}
+	for _, s := range all {
+		if s.Optional && !slices.Contains(specs, s.Spec) {
+			specs = append(specs, s.Spec)
+			rebuild(s.Name, s.Spec)
+		}
+	}
+	return run, true
+}
+
 // Installed finds nothing: what npm installs over a mounted node_modules is in its upper.
 func (environments) Installed(*os.File, string, func(string) string, time.Time) []ecosystem.Present {
 	return nil

@@ -3,6 +3,8 @@ package npm
 import (
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 
 	"larder/snapshot"
@@ -53,5 +55,23 @@ func TestTargets(t *testing.T) {
 	}
 	if got := Environments.Usual("/app", os.Getenv); len(got) != 1 || got[0] != "/app/node_modules" || !Environments.Alone() {
 		t.Error(got)
+	}
+}
+
+func TestScripts(t *testing.T) {
+	script := func(name string, optional bool) snapshot.Script {
+		return snapshot.Script{Name: name, Spec: name + "@1.0.0", Optional: optional}
+	}
+	run, ok := Environments.Scripts("/app/node_modules", []snapshot.Script{script("a", false), script("b", true), script("@s/c", false), script("a", true), script("b", true)})
+	var got []string
+	for _, in := range run {
+		got = append(got, in.Optional+": "+strings.Join(in.Command, " "))
+	}
+	const npm = "npm rebuild --prefix /app --no-global --no-ignore-scripts --no-update-notifier -- "
+	if want := []string{": " + npm + "a@1.0.0 @s/c@1.0.0", "b: " + npm + "b@1.0.0"}; !ok || !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	if run, ok := Environments.Scripts("/app/node_modules", nil); len(run) > 0 || !ok {
+		t.Errorf("of none: %v", run)
 	}
 }

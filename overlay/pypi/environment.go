@@ -142,6 +142,11 @@ func (e *environment) Mask(own *os.File, projects []string) (func(dir string) er
 	return m.write, nil
 }
 
+// Scripts are none: what a wheel has is installed as it is.
+func (environments) Scripts(string, []snapshot.Script) (run []ecosystem.Install, ok bool) {
+	return nil, false
+}
+
 // Variables are what bin/activate sets.
 func (e *environment) Variables(dir string, env func(string) string) (set map[string]string, unset []string) {
 	path := env("PATH")

@@ -98,6 +98,7 @@ type session struct {
 	unset    []string
 	mounted  []string       // mount points, in order
 	places   []place        // of them, in the user's files
+	inputs   int            // of installers, so far
 	own      bool           // the thread has a mount namespace of its own
 	cwd      string         // "" when it has no name, or nothing is attached
 	reads    overlay.Budget // of the user's files
@@ -127,10 +128,8 @@ func (s *session) run(ctx context.Context) error {
 		_ = unix.Chdir(s.cwd)
 	}
 	env := environ(s.Env, s.User, s.set, s.unset...)
-	if s.attached != nil && s.attached.Env != nil && len(s.attached.Env.Install) > 0 {
-		if err := s.installMissing(ctx, env); err != nil {
-			return err
-		}
+	if err := s.finishEnvironment(ctx, env); err != nil {
+		return err
 	}
 	files := []*os.File{os.Stdin, os.Stdout, os.Stderr}
 	status, signaled, err := start(ctx, s.Command, env, s.User, files)

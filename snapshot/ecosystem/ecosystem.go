@@ -125,6 +125,9 @@ type Environments interface {
 	// New is one to be made where a container has none, of what is among its files, for programs with
 	// env.
 	New(files Files, env func(string) string) Environment
+	// Scripts are the commands that run what packages want to run when they are installed, in an environment
+	// mounted at dir; ok is false where no package ever does.
+	Scripts(dir string, all []snapshot.Script) (run []Install, ok bool)
 	// Installed finds what was installed since a time below a root, in its own files, where programs
 	// that work in wd with env look. The root may be a hostile container's, which has ended: what is
 	// read is bounded, and nothing outside of it is.
@@ -156,10 +159,11 @@ type Environment interface {
 
 // Install is a command of an environment's own installer.
 type Install struct {
-	Name    string   // of the installer, for messages
-	Command []string // the name of a file that holds Input is appended to it
-	Input   string
-	Unset   []string // variables that it runs without
+	Name     string   // of the installer, for messages
+	Command  []string // where there is Input, the name of a file that holds it is appended
+	Input    string
+	Unset    []string // variables that it runs without
+	Optional string   // what is left as it was when it fails, which then is no failure; "": it is one
 }
 
 // Files reads files: those of the host, or those in a container and never any other.

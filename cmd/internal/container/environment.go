@@ -42,8 +42,8 @@ func (a *Attach) found(target snapshot.Target, want *snapshot.Requirements, foun
 		}
 		return nil, fmt.Errorf("snapshot %s has no %s of the lock for %s%s: larder build --lock makes one", a.held.ID.Short(), a.session.Locks.Ecosystem.Environments.Noun(), target.Tag, unsealed)
 	}
-	for _, note := range want.Notes {
-		a.Note(note)
+	if unrun := want.Unrun(); unrun != "" {
+		a.Note(unrun)
 	}
 	if len(found.Missing) > 0 {
 		err := missing(found)

@@ -78,9 +78,10 @@ func equal(t *testing.T, what string, got any, want ...string) {
 func TestPlan(t *testing.T) {
 	r := read(t, `"": {"workspaces": ["packages/*"], "dependencies": {"a": "1"}}`,
 		pkg("@s/c", `"bin": {"c": "./cli.js"}`),
-		pkg("a", `"bin": {"a": "bin\\a.js", "x": "../../etc/x"}, "hasInstallScript": true`),
+		pkg("a", `"bin": {"a": "bin\\a.js", "x": "../../etc/x"}, "hasInstallScript": true, "bundleDependencies": ["in"]`),
 		pkg("a/node_modules/@s/c", `"bin": "c.js", "name": "other"`),
-		pkg("a/node_modules/in", `"inBundle": true, "bin": {"in": "in.js"}`),
+		pkg("a/node_modules/in", `"inBundle": true, "bin": {"in": "in.js"}, "hasInstallScript": true, "optional": true`),
+		pkg("mine", `"inBundle": true`), // the project's own bundleDependencies
 		pkg("alias", `"name": "@s/c"`),
 		pkg("z", `"bin": {"a": "z.js", "..": "x", "": "y", "z": 1}`),
 		`"node_modules/ws": {"resolved": "packages/ws", "link": true}`,
@@ -90,14 +91,14 @@ func TestPlan(t *testing.T) {
 		`"node_modules/none": {"version": "1.0.0"}`,
 		`"node_modules/old": {"version": "2.0.0", "integrity": "`+sumB+`"}`,
 	)
-	equal(t, "places", places(r), "@s/c @s+c", "a a", "a/node_modules/@s/c other", "alias @s+c", "old old", "z z")
+	equal(t, "places", places(r), "@s/c @s+c", "a a", "a/node_modules/@s/c other", "alias @s+c", "mine mine", "old old", "z z")
 	equal(t, "links", links(r), ".bin/a -> ../a/bin/a.js", ".bin/c -> ../@s/c/cli.js", ".bin/ws -> ../ws/ws.js", ".bin/x -> ../a/etc/x",
 		"a/node_modules/.bin/in -> ../in/in.js", "a/node_modules/.bin/other -> ../@s/c/c.js", "ws -> ../packages/ws")
 	equal(t, "left out", r.LeftOut, "node_modules/git (git)", "node_modules/here (file)", "node_modules/none (no integrity)")
-	if len(r.Notes) != 1 || !strings.HasSuffix(r.Notes[0], ": a") {
-		t.Errorf("notes %q", r.Notes)
+	if want := []snapshot.Script{{Name: "a", Spec: "a@1.0.0"}, {Name: "in", Spec: "a@1.0.0", Optional: true}}; !reflect.DeepEqual(r.Scripts, want) || !strings.HasSuffix(r.Unrun(), ": a, in") {
+		t.Errorf("scripts %+v, %q", r.Scripts, r.Unrun())
 	}
-	if len(r.Pins) != 5 { // one of @s+c
+	if len(r.Pins) != 6 { // one of @s+c
 		t.Errorf("pins %+v", r.Pins)
 	}
 	if p := r.Pins[len(r.Pins)-2]; p.Name != "z" || len(p.Digests) != 1 || len(p.Digests[0]) != 128 || p.Version != "1.0.0" || p.File != "package-lock.json" {

@@ -15,7 +15,6 @@ import (
 func (t *tree) requirements(tag npm.Tag) *snapshot.Requirements {
 	r := &snapshot.Requirements{}
 	pins := map[string]int{}
-	var scripts []string
 	for i := range t.entries {
 		e := &t.entries[i]
 		if !e.installed || e.inert {
@@ -29,7 +28,7 @@ func (t *tree) requirements(tag npm.Tag) *snapshot.Requirements {
 			continue
 		}
 		if e.raw.get("hasInstallScript").is() {
-			scripts = append(scripts, e.name)
+			r.Scripts = append(r.Scripts, t.script(e))
 		}
 		if e.link {
 			r.Own = append(r.Own, snapshot.OwnFile{Path: below(e.at), Link: linkTo(e)})
@@ -52,10 +51,9 @@ func (t *tree) requirements(tag npm.Tag) *snapshot.Requirements {
 	r.Own = append(append(r.Own, t.bins()...), snapshot.OwnFile{Path: ".package-lock.json", Data: t.hidden()})
 	slices.SortFunc(r.Own, func(a, b snapshot.OwnFile) int { return cmp.Compare(a.Path, b.Path) })
 	slices.Sort(r.LeftOut)
-	if len(scripts) > 0 {
-		slices.Sort(scripts)
-		r.Notes = []string{"packages with install scripts, which did not run (npm rebuild runs them): " + strings.Join(slices.Compact(scripts), ", ")}
-	}
+	slices.SortFunc(r.Scripts, func(a, b snapshot.Script) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Spec, b.Spec))
+	})
 	r.Digest = digest(r, tag)
 	return r
 }
@@ -76,6 +74,16 @@ func digest(r *snapshot.Requirements, tag npm.Tag) string {
 
 // below is a location below the project's node_modules.
 func below(at string) string { return strings.TrimPrefix(at, "node_modules/") }
+
+// script is what npm rebuild is told of a package that has scripts. It takes none that is bundled: those go
+// with the package that they came in.
+func (t *tree) script(e *entry) snapshot.Script {
+	of := e
+	for of.bundled && of.parent >= 0 {
+		of = &t.entries[of.parent]
+	}
+	return snapshot.Script{Name: e.name, Spec: of.folder + "@" + of.version, Optional: e.optional}
+}
 
 func (t *tree) pin(e *entry) snapshot.Pin {
 	pin := snapshot.Pin{Name: npm.Project(e.name), Version: e.version, Spellings: []string{e.version}, File: string(t.file)}
