@@ -75,7 +75,7 @@ constructions() {
   tier ordinary -ldflags "${by}ordinary" -run '^TestMount' ./overlay/...
   tier ordinary-hook -ldflags "${by}ordinary" -run '^TestMount(Commands|ReleaseLeaves|Hook(BadSnapshot|Depth|HidesOtherVersions|KeepsWhatWasThere|MakesEnvironment|SeveralTargets|ViewOfTheUser)?$)' ./cmd/larder-hook
   # Named one by one, so in a mount namespace from the start: inside, all would run.
-  LARDER_TEST_INSIDE=TestMountScript tier ordinary-command -exec 'unshare -m --propagation private' -ldflags "${by}ordinary" -run '^TestMountScript$/^(run_(instance|lock|user|views)|use_kept|gc_keeps_used)$' ./cmd/larder
+  LARDER_TEST_INSIDE=TestMountScript tier ordinary-command -exec 'unshare -m --propagation private' -ldflags "${by}ordinary" -run '^TestMountScript$/^(run_(instance|lock|private|user|views)|use_kept|gc_keeps_used)$' ./cmd/larder
   LARDER_E2E=1 tier ordinary-runc -ldflags "${by}ordinary" -run '^TestE2ERunc(Environment)?$' ./cmd/larder-hook
 }
 
