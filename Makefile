@@ -17,7 +17,7 @@ comma := ,
 
 export CGO_ENABLED := 0
 
-.PHONY: help build docs dist demo demo-npm test test-pure test-store test-script test-mount test-constructions test-fuzz test-e2e test-torture kernels bench torture soak races swaps load lint install uninstall clean
+.PHONY: help build docs dist demo demo-npm demo-maven test test-pure test-store test-script test-mount test-constructions test-fuzz test-e2e test-torture kernels bench torture soak races swaps load lint install uninstall clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ demo: ## the main job on real packages, in a scratch store (root)
 
 demo-npm: ## node_modules of a real project from its lock, in a scratch store (root, Node.js and npm)
 	@scripts/demo-npm.sh
+
+demo-maven: ## a real project by an mvn that asks for nothing, in a scratch store (root, Maven and a JDK)
+	@scripts/demo-maven.sh
 
 test: ## every tier, counted one by one; root, Python and the package indexes needed
 	@scripts/test.sh pure store script mount constructions e2e beside fuzz kernels torture

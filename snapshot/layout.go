@@ -89,7 +89,13 @@ func (s *Store) Layout() []Entry {
 
 // Optional is what a store has once there was a reason for it.
 func (s *Store) Optional() []Entry {
-	return []Entry{{s.HistoryPath(), 0o600}, {s.join(checkedName), 0o600}, {s.PagesDir(), fs.ModeDir | 0o700}, {s.RankingsDir(), fs.ModeDir | 0o700}, {s.RecipesDir(), fs.ModeDir | 0o700}, {s.FirstsDir(), fs.ModeDir | 0o700}}
+	all := []Entry{{s.HistoryPath(), 0o600}, {s.join(checkedName), 0o600}, {s.PagesDir(), fs.ModeDir | 0o700}, {s.RankingsDir(), fs.ModeDir | 0o700},
+		{s.RecipesDir(), fs.ModeDir | 0o700}, {s.FirstsDir(), fs.ModeDir | 0o700}}
+	of, _ := s.FirstsOf() // of what is no directory, nothing
+	for _, ecosystem := range of {
+		all = append(all, Entry{s.FirstsPath(ecosystem), 0o600})
+	}
+	return all
 }
 
 // SnapshotLayout is what every snapshot has, beginning with its directory.

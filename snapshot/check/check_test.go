@@ -201,6 +201,16 @@ func TestDamagedLayout(t *testing.T) {
 			must(t, os.Mkdir(s.RecipesDir(), 0o700))
 			return write("recipes/"+strings.Repeat("0a", 32)+".json", "{")(t, s, id)
 		}, "store: recipe 0a0a0a0a0a0a cannot be read", "rm PATH, then larder build", false},
+		{"firsts that are garbage", func(t *testing.T, s *snapshot.Store, id snapshot.ID) string {
+			must(t, os.Mkdir(s.FirstsDir(), 0o700))
+			path := write("firsts/toy.jsonl", "{\n")(t, s, id)
+			must(t, os.Chmod(path, 0o600))
+			return path
+		}, "store: what toy's names first meant cannot be read: firsts/toy.jsonl, line 1", "restore PATH, or take the line out", false},
+		{"firsts that all can write", func(t *testing.T, s *snapshot.Store, id snapshot.ID) string {
+			must(t, s.AddFirsts("toy", []snapshot.First{{Name: "a", SHA256: snapshot.Sum(nil)}}))
+			return chmod("firsts/toy.jsonl", 0o666)(t, s, id)
+		}, "store: firsts/toy.jsonl has mode -rw-rw-rw-, want -rw-------", "chmod 0600 PATH", false},
 		{"a lease that is a directory", mkdir("leases/0123456789abcdef0123456789abcdef.json"), "lease: leases/0123456789abcdef0123456789abcdef.json cannot be read", "rm PATH, once", false},
 		{"current dangling", func(t *testing.T, s *snapshot.Store, id snapshot.ID) string {
 			path := remove("current")(t, s, id)

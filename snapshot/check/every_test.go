@@ -50,6 +50,7 @@ func everyStore(t *testing.T) *snapshot.Store {
 	must(t, os.Mkdir(s.RecipesDir(), 0o700))
 	must(t, os.Mkdir(s.FirstsDir(), 0o700))
 	must(t, os.Mkdir(s.RankingsDir(), 0o700))
+	must(t, s.AddFirsts("toy", []snapshot.First{{Name: "a", SHA256: cur}}))
 	must(t, os.WriteFile(filepath.Join(s.MissesDir(), "2026-01-01.jsonl"), nil, 0o600))
 	return s
 }

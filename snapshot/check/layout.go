@@ -182,9 +182,6 @@ func (c *checker) checkFirsts() error {
 	}
 	for _, ecosystem := range all {
 		path := c.store.FirstsPath(ecosystem)
-		if err := c.checkEntry(KindStore, snapshot.ID{}, snapshot.Entry{Path: path, Mode: 0o600}); err != nil && !absent(err) {
-			return err
-		}
 		if _, err := c.store.Firsts(ecosystem); err != nil {
 			if ofHost(err) {
 				return err

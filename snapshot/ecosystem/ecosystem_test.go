@@ -105,6 +105,17 @@ func TestForLocks(t *testing.T) {
 	}
 }
 
+// A lock of an ecosystem without environments is nobody else's.
+func TestForLocksOfViews(t *testing.T) {
+	defer func(had []Ecosystem) { registered = had }(registered)
+	registered = []Ecosystem{{Name: "a", Locks: named{suffix: ".a"}, Environments: named{}}, {Name: "b", Locks: named{suffix: ".b"}, Views: []string{"bees"}}}
+	for _, paths := range []string{"x.b", "x.a y.b"} {
+		if e, err := ForLocks(strings.Fields(paths)); err == nil || !strings.Contains(err.Error(), "of ecosystem b, which has no environments: what larder build --lock stocks of it is in view bees") {
+			t.Errorf("%s: %v, %v", paths, e, err)
+		}
+	}
+}
+
 func TestHost(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "f")
 	if err := os.WriteFile(file, []byte("text"), 0o600); err != nil {
