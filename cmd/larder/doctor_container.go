@@ -237,7 +237,7 @@ func (l *containerLook) variables() {
 			if client.Name != mountName(m) {
 				continue
 			}
-			if dir, set := env[client.Variable]; set && filepath.Clean(dir) != m.Mountpoint {
+			if dir, set := env[client.Variable]; set && client.Variable != "" && filepath.Clean(dir) != m.Mountpoint {
 				l.note("variables", "", why, fmt.Errorf("%s=%s, and the view is at %s", client.Variable, dir, m.Mountpoint), stateFail,
 					fmt.Sprintf("mount_points = { %s = %q } in the container's profile, or take the variable out of its image", client.Name, dir))
 			}

@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -64,13 +65,14 @@ func (n namespace) WorkDir() string { return n.cwd }
 func (n namespace) Owner() overlay.Owner { return n.User.Owner }
 
 func (n namespace) Cache(c ecosystem.Client, path string) (*overlay.Point, error) {
+	means := cmp.Or(c.Variable, "HOME") // what moves it
 	p, err := (*overlay.Point)(nil), error(&overlay.Problem{Kind: overlay.ErrRefused, Text: "no cache directory to attach it to: no home directory, or a relative path",
-		Advice: "set " + c.Variable + " to an absolute path"})
+		Advice: "set " + means + " to an absolute path"})
 	if filepath.IsAbs(path) {
-		p, err = openPoint(filepath.Clean(path), n.User, true, c.Variable)
+		p, err = openPoint(filepath.Clean(path), n.User, true, means)
 	}
 	// A directory or a view that was named is there, or that is a failure.
-	named := n.Views != nil || n.Getenv(c.Variable) != "" || n.Getenv("XDG_CACHE_HOME") != ""
+	named := n.Views != nil || c.Variable != "" && n.Getenv(c.Variable) != "" || n.Getenv("XDG_CACHE_HOME") != ""
 	if err != nil && !named && (!isDir(n.User.Home) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EROFS)) {
 		err = nowhere{err}
 	}
