@@ -1,6 +1,7 @@
 package resolve
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"net/http/httptest"
@@ -17,7 +18,7 @@ import (
 func needsMirror(t *testing.T) {
 	t.Helper()
 	if os.Getenv("LARDER_E2E") != "1" {
-		t.Skip("needs the configured mirror: set LARDER_E2E=1")
+		t.Skip("needs Maven, and its configured mirror: set LARDER_E2E=1")
 	}
 }
 
@@ -61,13 +62,41 @@ func TestE2EProject(t *testing.T) {
 			}
 			home := t.TempDir()
 			m.stock(filepath.Join(home, ".m2/repository"))
-			later(t, home, sample)
+			later(t, "mvn", home, sample, "clean verify", "-o clean install -DskipTests")
 		})
 	}
 }
 
-// later builds a project by the host's mvn, with what is in the local repository and a mirror that answers nothing.
-func later(t *testing.T, home, sample string) {
+// Other releases of Maven than the host's are started as they want to be, and ask for plugins of their own.
+func TestE2EReleases(t *testing.T) {
+	needsMirror(t)
+	for _, release := range []string{"3.9.11", "4.0.0-rc-4"} {
+		t.Run(release, func(t *testing.T) {
+			m, o := newMirror(t), options(t)
+			text, err := m.get("/org/apache/maven/apache-maven/" + release + "/apache-maven-" + release + "-bin.tar.gz")
+			if err != nil {
+				t.Fatal(err)
+			}
+			home := t.TempDir()
+			unpack := exec.CommandContext(t.Context(), "tar", "-xz", "--strip-components=1", "-C", home)
+			unpack.Stdin = bytes.NewReader(text)
+			if out, err := unpack.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			o.Maven = filepath.Join(home, "bin/mvn")
+			if err := Project(t.Context(), "testdata/junit5/pom.xml", m, o); err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%d found", len(m.found))
+			user := t.TempDir()
+			m.stock(filepath.Join(user, ".m2/repository"))
+			later(t, o.Maven, user, "junit5", "-o clean install")
+		})
+	}
+}
+
+// later builds a project by a Maven, with what is in the local repository and a mirror that answers nothing.
+func later(t *testing.T, mvn, home, sample string, lines ...string) {
 	dir := filepath.Join(t.TempDir(), sample)
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", sample))); err != nil {
 		t.Fatal(err)
@@ -81,8 +110,8 @@ func later(t *testing.T, home, sample string) {
 	if err := os.WriteFile(file, []byte("<settings><mirrors><mirror><id>other</id><mirrorOf>*</mirrorOf><url>"+asked.URL+"</url></mirror></mirrors></settings>"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"clean verify", "-o clean install -DskipTests"} {
-		cmd := exec.CommandContext(t.Context(), "mvn", append(strings.Fields(line), "-B", "-s", file, "-Dmaven.repo.local="+filepath.Join(home, ".m2/repository"))...)
+	for _, line := range lines {
+		cmd := exec.CommandContext(t.Context(), mvn, append(strings.Fields(line), "-B", "-s", file, "-Dmaven.repo.local="+filepath.Join(home, ".m2/repository"))...)
 		cmd.Dir = dir
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("mvn %s: %v\n%s", line, err, out)

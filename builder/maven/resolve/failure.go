@@ -101,7 +101,7 @@ func errorLines(log []byte) (lines []string) {
 	last := ""
 	for text := range strings.Lines(string(log)) {
 		text = line(text)
-		if strings.ContainsFunc(text, unicode.IsLetter) {
+		if strings.ContainsFunc(text, unicode.IsLetter) && !strings.HasPrefix(text, "at ") { // of a stack
 			last = text
 		}
 		if (strings.HasPrefix(text, "[ERROR]") || strings.HasPrefix(text, "[FATAL]")) && !noise.MatchString(text) && len(lines) < most {

@@ -120,6 +120,7 @@ func (h *host) spec(maven settings.Installation, dir, pom string, o Options) san
 	args = append(args, jvmConfig(dir)...)
 	args = append(args, "-classpath", h.launcher, "-Dclassworlds.conf="+filepath.Join(maven.Home, "bin/m2.conf"), "-Dmaven.home="+maven.Home,
 		"-Dlibrary.jansi.path="+filepath.Join(maven.Home, "lib/jansi-native"), "-Dmaven.multiModuleProjectDirectory="+projectDir,
+		"-Dmaven.mainClass=org.apache.maven.cling.MavenCling", // of 4; 3 knows its own
 		"org.codehaus.plexus.classworlds.launcher.Launcher",
 		"--batch-mode", "--settings", settingsFile, "--global-settings", settingsFile, "--file", path.Join(projectDir, pom))
 	return sandbox.Spec{

@@ -232,13 +232,14 @@ func TestGate(t *testing.T) {
 func TestGateConnections(t *testing.T) {
 	ctx, end := context.WithCancelCause(t.Context())
 	g := newGate(http.NotFoundHandler(), 10, end)
+	g.most = 64
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	served := make(chan struct{})
 	go func() { defer close(served); g.serve(ctx, l) }()
-	for range maxConnections + 11 {
+	for range g.most + 11 {
 		c, err := net.Dial("tcp", l.Addr().String())
 		if err != nil {
 			t.Fatal(err)

@@ -17,16 +17,18 @@ import (
 type gate struct {
 	repository http.Handler
 	left       atomic.Int64
+	most       int64                   // connections
 	end        context.CancelCauseFunc // of the build
 	mu         sync.RWMutex            // held to read by each answer
 	over       bool
 }
 
-// The most that are under way at once.
-const maxConnections, maxAsking = 64, 16
+// The most that are under way at once. Maven 4 leaves connections open until its memory is looked through: 67
+// where 3 has 5, of a small project.
+const maxConnections, maxAsking = 2048, 16
 
 func newGate(repository http.Handler, requests int, end context.CancelCauseFunc) *gate {
-	g := &gate{repository: repository, end: end}
+	g := &gate{repository: repository, end: end, most: maxConnections}
 	g.left.Store(int64(requests))
 	return g
 }
@@ -73,7 +75,7 @@ func (b *bounded) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if b.open.Add(1) <= maxConnections {
+		if b.open.Add(1) <= b.gate.most {
 			return &counted{Conn: c, open: &b.open}, nil
 		}
 		b.open.Add(-1)
