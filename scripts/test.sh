@@ -19,7 +19,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 
 tags=urfave_cli_no_docs
-stores='^larder/(snapshot|snapshot/image|snapshot/check|snapshot/gc|builder|builder/pypi|builder/npm)$'
+stores='^larder/(snapshot|snapshot/image|snapshot/check|snapshot/gc|builder|builder/pypi|builder/npm|builder/maven)$'
 status=0
 
 packages() { go list -tags "$tags" ./... ; }
