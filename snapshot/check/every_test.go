@@ -48,7 +48,6 @@ func everyStore(t *testing.T) *snapshot.Store {
 	must(t, os.WriteFile(s.HistoryPath(), []byte("{}\n"), 0o600))
 	must(t, os.Mkdir(s.PagesDir(), 0o700))
 	must(t, os.Mkdir(s.RecipesDir(), 0o700))
-	must(t, os.Mkdir(s.FirstsDir(), 0o700))
 	must(t, os.Mkdir(s.RankingsDir(), 0o700))
 	must(t, s.AddFirsts("toy", []snapshot.First{{Name: "a", SHA256: cur}}))
 	must(t, os.WriteFile(filepath.Join(s.MissesDir(), "2026-01-01.jsonl"), nil, 0o600))
