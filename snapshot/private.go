@@ -33,7 +33,7 @@ type Private struct {
 
 const (
 	maxPrivateNote = 1 << 16
-	// sealWait is how long somebody else may take to seal the same: 200,000 files take 6 s.
+	// sealWait is how long somebody else may take to seal the same: 180,000 files took 1.2 s on a busy host.
 	sealWait = 20 * time.Second
 	// usedEvery is how exactly it is known when an image was last used, so that not every attach writes.
 	usedEvery = time.Hour
