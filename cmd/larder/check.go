@@ -167,7 +167,7 @@ func checkLocks(e ecosystem.Ecosystem, in snapshot.Paths, locks []string, t snap
 	}
 	placed := len(want.Places) > 0 && !r.Merged
 	r.unmade = placed && found.Layers == nil
-	r.first = !r.unmade && (placed || len(found.Lowers) > attach.Stackable)
+	r.first = found.Layers != nil && (placed || len(found.Lowers) > attach.Stackable)
 	for _, p := range want.Pins { // a project may be there in several versions
 		row := project{p.Name, p.Version}
 		if slices.ContainsFunc(found.Missing, func(m snapshot.Pin) bool { return m.Name == p.Name && m.Version == p.Version }) {

@@ -71,7 +71,7 @@ const Stackable = overlay.MaxLowers - 3
 func (s *Session) long(found *snapshot.Environment) bool {
 	for _, part := range []string{"env", "private"} {
 		if had, there := s.Instance.Recorded(part); there {
-			return slices.ContainsFunc(had, func(l string) bool { return strings.Contains(l, "/private/") })
+			return slices.ContainsFunc(had, func(l string) bool { return strings.HasPrefix(l, s.Snapshot.ID+"/private/") })
 		}
 	}
 	return len(found.Lowers) > Stackable
