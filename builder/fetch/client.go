@@ -28,8 +28,8 @@ type Access struct {
 	CABundles []string
 	// FallbackCA is a bundle for where the system has no authorities at all.
 	FallbackCA string
-	// ClientCert is a PEM file with a certificate and its key.
-	ClientCert string
+	// ClientCert is a PEM file with a certificate and its key, unless that is in ClientKey.
+	ClientCert, ClientKey string
 	// TrustedHosts ("host" or "host:port") may use http, and their certificates are
 	// not checked.
 	TrustedHosts []string

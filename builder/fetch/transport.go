@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -57,11 +58,13 @@ func (o *Options) tls() (*tls.Config, error) {
 	if o.ClientCert == "" {
 		return config, nil
 	}
-	pem, err := os.ReadFile(o.ClientCert)
-	if err != nil {
-		return nil, fmt.Errorf("read client certificate: %w", err)
+	var pems [2][]byte
+	for i, path := range []string{o.ClientCert, cmp.Or(o.ClientKey, o.ClientCert)} {
+		if pems[i], err = os.ReadFile(path); err != nil {
+			return nil, fmt.Errorf("read client certificate: %w", err)
+		}
 	}
-	pair, err := tls.X509KeyPair(pem, pem)
+	pair, err := tls.X509KeyPair(pems[0], pems[1])
 	if err != nil {
 		return nil, Hinted(fmt.Errorf("client certificate %s: %w", o.ClientCert, err),
 			o.Names.hint("name one PEM file with the certificate and its unencrypted key in %s", o.Names.ClientCert))

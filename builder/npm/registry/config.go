@@ -161,6 +161,11 @@ func (s settings) config(getenv func(string) (string, bool)) (Config, error) {
 	} else if s["ca"] != "" {
 		return Config{}, fetch.Hinted(fmt.Errorf("%w: its option ca holds certificates", ErrConfig), "put them into a file, and name that with npm's cafile option")
 	}
+	for _, inline := range []string{"cert", "key"} {
+		if v := s[inline]; v != "" && v != "null" {
+			return Config{}, fetch.Hinted(fmt.Errorf("%w: its option %s holds a client's certificate or key", ErrConfig, inline), "put both into files, and name those with certfile and keyfile of the registry's address, as npm 9 and later want it")
+		}
+	}
 	if retries, err := strconv.Atoi(cmp.Or(s["fetch-retries"], "2")); err == nil {
 		c.Retries = retries
 	}
@@ -199,10 +204,14 @@ func (s settings) logins(c *Config, plain map[string]bool) error {
 				continue
 			}
 			if kind == "certfile" {
-				if s[at+":keyfile"] != value || c.ClientCert != "" && c.ClientCert != value {
-					return fetch.Hinted(fmt.Errorf("%w: a client's certificate and its key are in different files, or for each registry another", ErrConfig), "put both into one file, and name that with certfile and keyfile")
+				key := s[at+":keyfile"]
+				if key == "" {
+					return fetch.Hinted(fmt.Errorf("%w: certfile of %.200s has no keyfile beside it", ErrConfig, at), "name the key's file with "+at+":keyfile")
 				}
-				c.ClientCert = value
+				if c.ClientCert != "" && (c.ClientCert != value || c.ClientKey != key) {
+					return fetch.Hinted(fmt.Errorf("%w: registries have client's certificates of their own", ErrConfig), "use one certificate for all: the same certfile and keyfile")
+				}
+				c.ClientCert, c.ClientKey = value, key
 				continue
 			}
 			header, err := s.header(kind, at, value)

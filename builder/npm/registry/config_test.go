@@ -123,15 +123,18 @@ func TestBadConfig(t *testing.T) {
 		"registry=https://a.example/\n@s:registry=file:///x":                                   "not of the form https://host/path",
 		"registry=https://a.example/\nca=-----BEGIN":                                           "its option ca holds certificates",
 		"registry=https://a.example/\n//a.example/:username=u\n//a.example/:_password=s3cret!": "is not base64",
-		"registry=https://a.example/\n//a.example/:certfile=/a\n//a.example/:keyfile=/b":       "in different files",
-		"registry=https://a.example/\n" + strings.Repeat("#", maxNPMRC):                        "is no file of at most",
+		"registry=https://a.example/\n//a.example/:certfile=/a":                                "certfile of //a.example/ has no keyfile",
+		"registry=https://a.example/\n//a.example/:certfile=/a\n//a.example/:keyfile=/b\n//b.example/:certfile=/a\n//b.example/:keyfile=/c": "certificates of their own",
+		"registry=https://a.example/\ncert=s3cret":                      "its option cert holds",
+		"registry=https://a.example/\nkey=s3cret":                       "its option key holds",
+		"registry=https://a.example/\n" + strings.Repeat("#", maxNPMRC): "is no file of at most",
 	} {
 		if _, err := newHost(t, npmrc).config(""); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cret") {
 			t.Errorf("%.60q: %v, want %s", npmrc, err, want)
 		}
 	}
-	c, err := newHost(t, "registry=https://a.example/\n//a.example/:certfile=/a\n//a.example/:keyfile=/a\n").config("")
-	if err != nil || c.ClientCert != "/a" {
+	c, err := newHost(t, "registry=https://a.example/\n//a.example/:certfile=/a\n//a.example/:keyfile=/b\n").config("")
+	if err != nil || c.ClientCert != "/a" || c.ClientKey != "/b" {
 		t.Errorf("%+v, %v", c, err)
 	}
 	if _, err := New(c, Options{}); !errors.Is(err, ErrConfig) {

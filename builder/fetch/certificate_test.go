@@ -1,0 +1,76 @@
+package fetch
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// A client's certificate is shown to a server that wants one, its key beside it or in a file of its own.
+func TestClientCertificate(t *testing.T) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	srv.TLS = &tls.Config{ClientAuth: tls.RequireAnyClientCert}
+	srv.StartTLS()
+	defer srv.Close()
+	dir := t.TempDir()
+	file := func(name string, blocks ...*pem.Block) string {
+		var b []byte
+		for _, block := range blocks {
+			b = append(b, pem.EncodeToMemory(block)...)
+		}
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	authority := file("ca.pem", &pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})
+	certOnly, keyOnly := &pem.Block{Type: "CERTIFICATE", Bytes: der}, &pem.Block{Type: "PRIVATE KEY", Bytes: secret}
+	for _, try := range []struct {
+		cert, key string
+		ok        bool
+	}{
+		{file("both.pem", certOnly, keyOnly), "", true},
+		{file("cert.pem", certOnly), file("key.pem", keyOnly), true},
+		{"", "", false},
+	} {
+		c, err := New(Options{Access: Access{CABundles: []string{authority}, ClientCert: try.cert, ClientKey: try.key, Retries: -1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, _ := url.Parse(srv.URL)
+		if _, err := c.Get(t.Context(), Request{URL: u, MaxBytes: 10}); (err == nil) != try.ok {
+			t.Errorf("%+v: %v", try, err)
+		}
+		c.Close()
+	}
+	for _, bad := range []Access{{ClientCert: filepath.Join(dir, "cert.pem")}, {ClientCert: filepath.Join(dir, "cert.pem"), ClientKey: filepath.Join(dir, "none")}} {
+		if _, err := New(Options{Access: bad}); err == nil {
+			t.Errorf("%+v was taken", bad)
+		}
+	}
+}
