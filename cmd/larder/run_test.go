@@ -139,8 +139,8 @@ func TestMountRunCommand(t *testing.T) {
 		{"another user", []string{"--user", "12345", "--", "id", "-u"}, 0, "12345\n", "no home", 0},
 		{"no such snapshot", []string{"--snapshot", "0000000000", "--", "true"}, 125, "", "0000000000", -1},
 		{"that snapshot", []string{"--snapshot", id.String()[:8], "--", "echo", "ran"}, 0, "ran", "", 1},
-		{"no such view", []string{"--view", "maven", "--", "echo", "ran"}, 0, "ran", `no view "maven"`, 0},
-		{"view required", []string{"--view", "maven", "--required", "--", "echo", "ran"}, 125, "", `no view "maven"`, -1},
+		{"no such view", []string{"--view", "gradle", "--", "echo", "ran"}, 0, "ran", `no view "gradle"`, 0},
+		{"view required", []string{"--view", "gradle", "--required", "--", "echo", "ran"}, 125, "", `no view "gradle"`, -1},
 		{"flags of the command", []string{"echo", "--json", "-r", "x"}, 0, "--json -r x\n", "", 1},
 	} {
 		os.Remove(reportFile)
