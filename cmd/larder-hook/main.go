@@ -26,6 +26,7 @@ import (
 	"larder/cmd/internal/event"
 	nodemodules "larder/overlay/npm"
 	venv "larder/overlay/pypi"
+	mavenleft "larder/popularity/maven"
 	npmleft "larder/popularity/npm"
 	leftovers "larder/popularity/pypi"
 	"larder/snapshot/ecosystem"
@@ -68,7 +69,9 @@ func init() {
 	e = npm.Ecosystem
 	e.Locks, e.Environments, e.Leftovers = lock.Locks, nodemodules.Environments, npmleft.Leftovers{}
 	ecosystem.Register(e)
-	ecosystem.Register(maven.Ecosystem)
+	e = maven.Ecosystem
+	e.Leftovers = mavenleft.Leftovers{}
+	ecosystem.Register(e)
 }
 
 func main() {

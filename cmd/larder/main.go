@@ -16,6 +16,7 @@ import (
 	build "larder/builder/pypi"
 	nodemodules "larder/overlay/npm"
 	venv "larder/overlay/pypi"
+	mavenleft "larder/popularity/maven"
 	npmleft "larder/popularity/npm"
 	leftovers "larder/popularity/pypi"
 )
@@ -36,7 +37,9 @@ func init() {
 	e = npm.Ecosystem()
 	e.Environments, e.Leftovers = nodemodules.Environments, npmleft.Leftovers{}
 	builder.Register(e)
-	builder.Register(maven.Ecosystem())
+	e = maven.Ecosystem()
+	e.Leftovers = mavenleft.Leftovers{}
+	builder.Register(e)
 }
 
 // mainCode runs one command line and returns its exit code. Scripts in

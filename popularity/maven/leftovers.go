@@ -22,10 +22,8 @@ import (
 
 	"larder/snapshot"
 	"larder/snapshot/ecosystem"
+	"larder/snapshot/maven"
 )
-
-// Name is the ecosystem's package-url type.
-const Name = "maven"
 
 // Leftovers is the ecosystem's part that reads uppers.
 type Leftovers struct{}
@@ -95,7 +93,7 @@ func (Leftovers) Keys(snapshot.ManifestArtifact) []string { return nil }
 // Valid implements ecosystem.Leftovers.
 func (Leftovers) Valid(m ecosystem.Miss) (ecosystem.Miss, bool) {
 	group, artifact, cut := strings.Cut(m.Project, ":")
-	m.Ecosystem, m.Target = Name, ""
+	m.Ecosystem, m.Target = maven.Name, ""
 	ok := cut && len(m.Project) <= maxProject && isPart(artifact) && isVersion(m.Version) && !strings.HasSuffix(strings.ToUpper(m.Version), "-SNAPSHOT")
 	for part := range strings.SplitSeq(group, ".") {
 		ok = ok && isPart(part)

@@ -10,10 +10,13 @@ import (
 
 	"larder/popularity/misses"
 	"larder/snapshot/ecosystem"
+	"larder/snapshot/maven"
 )
 
 func TestMain(m *testing.M) {
-	ecosystem.Register(ecosystem.Ecosystem{Name: Name, Leftovers: Leftovers{}})
+	row := maven.Ecosystem
+	row.Leftovers = Leftovers{}
+	ecosystem.Register(row)
 	os.Exit(m.Run())
 }
 
@@ -103,7 +106,7 @@ func TestValid(t *testing.T) {
 			t.Errorf("%+v is valid", m)
 		}
 	}
-	if m, ok := (Leftovers{}).Valid(ecosystem.Miss{Project: "org.example:a_b", Version: "1.0", Target: "jvm", Kind: "missing"}); !ok || m.Ecosystem != Name || m.Target != "" {
+	if m, ok := (Leftovers{}).Valid(ecosystem.Miss{Project: "org.example:a_b", Version: "1.0", Target: "jvm", Kind: "missing"}); !ok || m.Ecosystem != maven.Name || m.Target != "" {
 		t.Errorf("%+v, %v", m, ok)
 	}
 }
