@@ -21,7 +21,7 @@
 //	  misses             what containers had to download, kept as names
 //	  usage              what was used from snapshots and what was not, by week
 //	  simulate           what a budget would hold of real requirement sets
-//	  pypi, npm, maven   what their clients leave behind
+//	  pypi, npm, maven   what the clients of each leave behind
 //	builder              how a snapshot comes to be: plan, fetch, unpack, seal; its history
 //	  fetch              HTTP: tries, resumed downloads, one conditional cache
 //	  memory             what a build may take
