@@ -33,7 +33,7 @@ const rows = "_remote.repositories"
 
 // Enter implements ecosystem.Leftovers.
 func (Leftovers) Enter(path []string) bool {
-	return !slices.ContainsFunc(path, func(name string) bool { return !isVersion(name) }) // the widest of the three
+	return !slices.ContainsFunc(path, func(name string) bool { return strings.HasPrefix(name, ".") }) // as Maven's own .locks
 }
 
 // Look implements ecosystem.Leftovers.
@@ -92,29 +92,8 @@ func (Leftovers) Keys(snapshot.ManifestArtifact) []string { return nil }
 
 // Valid implements ecosystem.Leftovers.
 func (Leftovers) Valid(m ecosystem.Miss) (ecosystem.Miss, bool) {
-	group, artifact, cut := strings.Cut(m.Project, ":")
 	m.Ecosystem, m.Target = maven.Name, ""
-	ok := cut && len(m.Project) <= maxProject && isPart(artifact) && isVersion(m.Version) && !strings.HasSuffix(strings.ToUpper(m.Version), "-SNAPSHOT")
-	for part := range strings.SplitSeq(group, ".") {
-		ok = ok && isPart(part)
-	}
-	return m, ok
-}
-
-// The bounds of names, each of which is one in a path.
-const (
-	maxProject = 200
-	maxPart    = 100
-)
-
-// isPart takes what Maven takes in an id, and no name of a hidden file.
-func isPart(s string) bool { return isName(s, "_-.") }
-
-// isVersion takes versions.
-func isVersion(s string) bool { return isName(s, "_-.+") }
-
-func isName(s, marks string) bool {
-	return s != "" && len(s) <= maxPart && s[0] != '.' && s[0] != '-' && !strings.ContainsFunc(s, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(marks, r))
-	})
+	_, artifact, _ := strings.Cut(m.Project, ":")
+	f, err := maven.FileOf(m.Project, m.Version, artifact+"-"+m.Version+".pom") // which every release has
+	return m, err == nil && !f.Snapshot()
 }

@@ -88,7 +88,7 @@ func TestScanHostile(t *testing.T) {
 		"g/other/1/_remote.repositories": row("another-1"), "g/alike/1/_remote.repositories": row("alike-10"), "g/long/1/_remote.repositories": strings.Repeat("#\n", 40_000) + row("long-1"),
 		"g/-e/1/_remote.repositories": row("-e-1"), "g/.cache/1/_remote.repositories": row(".cache-1"), "g.h/dot/1/_remote.repositories": row("dot-1"), "g/a b/1/_remote.repositories": row("a b-1"),
 		"g/new\nline/1/_remote.repositories": row("new\nline-1"), "g/\u202eksa/1/_remote.repositories": row("\u202eksa-1"), "g/v/1;2/_remote.repositories": row("v-1;2"),
-		"g/" + strings.Repeat("a", 101) + "/1/_remote.repositories": row(strings.Repeat("a", 101) + "-1"),
+		"g/" + strings.Repeat("a", 201) + "/1/_remote.repositories": row(strings.Repeat("a", 201) + "-1"),
 		strings.Repeat("g/", 15) + "deep/1/_remote.repositories":    row("deep-1"), "g/bin/1/_remote.repositories": "\x00\xff>=\n>m=\n=\n>\n",
 		"g/good/1/_remote.repositories": row("good-1"),
 	} {

@@ -88,8 +88,8 @@ func isName(s string) bool {
 	return s != "" && s[0] != '.' && s[0] != '-'
 }
 
-// Snapshot says that the version is in the making: what it names changes.
-func (f File) Snapshot() bool { return strings.HasSuffix(f.Version, "SNAPSHOT") }
+// Snapshot says that the version is in the making: what it names changes. Maven's parts do not agree on the case.
+func (f File) Snapshot() bool { return strings.HasSuffix(strings.ToUpper(f.Version), "SNAPSHOT") }
 
 // Path is where the file is below a repository's root.
 func (f File) Path() string {
