@@ -119,6 +119,10 @@ func showSnapshot(c *cli.Context, s *snapshot.Store, id snapshot.ID) error {
 	}
 	fmt.Fprintln(out, line)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	files := map[string]int{} // by package url
+	for _, a := range m.Artifacts {
+		files[ecosystem.Shown(a.Ecosystem, a.Project, " ", a.Version)]++
+	}
 	for _, wheel := range m.Artifacts {
 		from := wheel.Index
 		if wheel.Built != nil {
@@ -127,6 +131,8 @@ func showSnapshot(c *cli.Context, s *snapshot.Store, id snapshot.ID) error {
 		name, version := ecosystem.Shown(wheel.Ecosystem, wheel.Project, " ", wheel.Version), ""
 		if bare, ok := strings.CutSuffix(name, " "+wheel.Version); ok {
 			name, version = bare, wheel.Version
+		} else if files[name] > 1 { // such as a jar and its POM
+			version = wheel.Filename
 		}
 		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", printable(name), printable(version), sizeText(wheel.Size), printable(from))
 	}
