@@ -101,6 +101,9 @@ func errorLines(log []byte) (lines []string) {
 	last := ""
 	for text := range strings.Lines(string(log)) {
 		text = line(text)
+		if trim(text) == "" {
+			continue
+		}
 		if strings.ContainsFunc(text, unicode.IsLetter) && !strings.HasPrefix(text, "at ") { // of a stack
 			last = text
 		}

@@ -28,6 +28,7 @@ func FuzzPOM(f *testing.F) {
 // What a build says is one line of bounded length.
 func FuzzLog(f *testing.F) {
 	f.Add("[ERROR] a\n[FATAL] b\n at c\n")
+	f.Add("[ERROR]")
 	f.Add("[ERROR] [ERROR] Some problems were encountered\n\x1b[31m\xff")
 	f.Fuzz(func(t *testing.T, log string) {
 		err := at("pom.xml", failureOf(&sandbox.Result{Status: 1, Log: []byte(log)}, sandbox.Limits{}))
