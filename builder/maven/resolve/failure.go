@@ -128,17 +128,5 @@ func trim(text string) string {
 	return text
 }
 
-// line is a hostile text as one short line that a terminal shows as it is.
-func line(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, "?"))
-	text = strings.Join(strings.Fields(text), " ")
-	if runes := []rune(text); len(runes) > 400 {
-		text = string(runes[:400]) + "…"
-	}
-	return text
-}
+// line is a hostile text for people.
+func line(text string) string { return sandbox.Line(text, 400) }

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
+
+	"larder/builder/sandbox"
 )
 
 // Failure is why a source is not built: a fault of its own, which another try with the same recipe
@@ -82,17 +84,5 @@ func lastLines(log []byte) (lines []string) {
 	return lines
 }
 
-// line is a hostile text as one short line that a terminal shows as it is.
-func line(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, "?"))
-	text = strings.Join(strings.Fields(text), " ")
-	if runes := []rune(text); len(runes) > 300 {
-		text = string(runes[:300]) + "…"
-	}
-	return text
-}
+// line is a hostile text for people.
+func line(text string) string { return sandbox.Line(text, 300) }
