@@ -112,7 +112,7 @@ type Artifact struct {
 	Project, Version string // each a name in a path
 	Filename         string
 
-	Digest string          // as the index publishes it, in hexadecimal: what tells artifacts apart
+	Digest string          // what tells artifacts apart: as the index publishes it, in hexadecimal; where names may share bytes, with the name
 	Object snapshot.Object // its bytes; zero when the digest is no SHA-256 and it is not fetched yet
 	Size   int64           // -1 when the index does not tell
 	URL    string          // "" when no index offers it
