@@ -158,10 +158,18 @@ func weighed(versions []Version, worth int64) []Version {
 	for _, v := range versions {
 		total += v.Count
 	}
+	if total == 0 { // a list names them, and counts nothing
+		versions = slices.Clone(versions)
+		for i := range versions {
+			versions[i].Count = 1
+		}
+		total = int64(len(versions))
+	}
 	var out []Version
 	for _, v := range versions {
-		if share := int64(float64(worth) * (float64(v.Count) / float64(max(1, total)))); share > 0 {
-			out = append(out, Version{v.Version, v.Python, share})
+		if share := int64(float64(worth) * (float64(v.Count) / float64(total))); share > 0 {
+			v.Count = share
+			out = append(out, v)
 		}
 	}
 	return out

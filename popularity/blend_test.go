@@ -56,15 +56,15 @@ func TestBlend(t *testing.T) {
 
 func TestBlendVersions(t *testing.T) {
 	a, b := ranking("a", "flask"), ranking("b", "flask")
-	a.Entries[0].Versions = []Version{{"3.0.0", "3.11", 900_000}, {"2.0.0", "3.11", 100_000}}
-	b.Entries[0].Versions = []Version{{"1.0.0", "", 3}}
+	a.Entries[0].Versions = []Version{{"3.0.0", "3.11", 900_000, ""}, {"2.0.0", "3.11", 100_000, ""}}
+	b.Entries[0].Versions = []Version{{"1.0.0", "", 3, ""}}
 	got, err := Blend([]Part{{"a", 1, a}, {"b", 1, b}}, Rules{Of: pypi.Ecosystem})
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Each source's versions share out what its place is worth.
 	place := int64(unit / 61)
-	for i, want := range []Version{{"1.0.0", "", place}, {"3.0.0", "3.11", place * 9 / 10}, {"2.0.0", "3.11", place / 10}} {
+	for i, want := range []Version{{"1.0.0", "", place, ""}, {"3.0.0", "3.11", place * 9 / 10, ""}, {"2.0.0", "3.11", place / 10, ""}} {
 		if v := got.Entries[0].Versions[i]; v.Version != want.Version || v.Python != want.Python || v.Count-want.Count > 1 || want.Count-v.Count > 1 {
 			t.Errorf("version %d: %+v, want %+v", i, v, want)
 		}
@@ -147,9 +147,9 @@ func TestWorth(t *testing.T) {
 		t.Errorf("four times as far down is worth %v less", ratio)
 	}
 	missed := ranking("misses", "flask")
-	missed.Entries[0].Versions = []Version{{"2.0", "3.11", 3}, {"2.0", "3.12", 1}, {"", "", 1}}
+	missed.Entries[0].Versions = []Version{{"2.0", "3.11", 3, ""}, {"2.0", "3.12", 1, ""}, {"", "", 1, ""}}
 	public := ranking("public", "flask")
-	public.Entries[0].Versions = []Version{{"3.0", "", 9}}
+	public.Entries[0].Versions = []Version{{"3.0", "", 9, ""}}
 	got, err := Blend([]Part{{"public", 1, public}, {Misses, 1, missed}}, Rules{Of: pypi.Ecosystem})
 	if err != nil || fmt.Sprint(got.Entries[0].Missed) != "[2.0]" {
 		t.Errorf("%+v, %v", got.Entries, err)

@@ -24,7 +24,7 @@
 //   - a JSON array of such rows, or of names; a JSON object of names, with a count or a row each;
 //   - a plain list, one name a line, "#" begins a comment; its order is the rank.
 //
-// A name may be a package url.
+// A name may be a package url, or have a version in its ecosystem's own spelling (npm's left@1.0.0, Maven's g:a:1.0).
 //
 // # Promises
 //

@@ -40,7 +40,7 @@ func TestParseNPM(t *testing.T) {
 		"pkg:npm/@a/b@1.0.0,5\npkg:npm/@a/b@2.0.0-rc.1,7\n",
 	} {
 		r, warnings, err := Parse(npm.Ecosystem, "x", strings.NewReader(in))
-		if got := fmt.Sprint(r.Entries); err != nil || len(warnings) > 0 || got != "[{@a+b 1 12 [{2.0.0-rc.1  7} {1.0.0  5}] [] 0 [] false []}]" {
+		if got := fmt.Sprint(r.Entries); err != nil || len(warnings) > 0 || got != "[{@a+b 1 12 [{2.0.0-rc.1  7 } {1.0.0  5 }] [] 0 [] false []}]" {
 			t.Errorf("%s: %s, %v, %v", in, got, warnings, err)
 		}
 	}

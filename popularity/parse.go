@@ -115,6 +115,9 @@ func (c *collector) add(r row) error {
 		return errTooManyRows
 	}
 	name, at, ok := c.of.ReadName(r.project)
+	if !ok && !strings.Contains(r.project, "==") { // that is a requirement, not a name as its people write it
+		name, at, ok = c.of.Names.Pin(r.project)
+	}
 	r.version = cmp.Or(r.version, at)
 	if !ok || r.count < 0 || r.count > maxCount || r.version != "" && !c.of.Names.Version(r.version) {
 		c.left(r.project)
@@ -130,7 +133,7 @@ func (c *collector) add(r row) error {
 	}
 	e := &c.entries[i]
 	if r.version != "" {
-		e.Versions = append(e.Versions, Version{strings.Clone(r.version), pythonMinor(r.python), r.count})
+		e.Versions = append(e.Versions, Version{Version: strings.Clone(r.version), Python: pythonMinor(r.python), Count: r.count})
 		return nil
 	}
 	if known {
@@ -199,15 +202,15 @@ func (c *collector) ranking(source string) (Ranking, []Warning, error) {
 }
 
 // sumVersions orders version counts, most counted first, and adds up rows of
-// the same version and Python: unlike projects these do come in parts, because
+// the same version, Python and file: unlike projects these do come in parts, because
 // an unknown Python folds into "".
 func sumVersions(in []Version) []Version {
 	slices.SortFunc(in, func(a, b Version) int {
-		return cmp.Or(strings.Compare(a.Version, b.Version), strings.Compare(a.Python, b.Python))
+		return cmp.Or(strings.Compare(a.Version, b.Version), strings.Compare(a.Python, b.Python), strings.Compare(a.File, b.File))
 	})
 	out := in[:0]
 	for _, v := range in {
-		if n := len(out); n > 0 && out[n-1].Version == v.Version && out[n-1].Python == v.Python {
+		if n := len(out); n > 0 && out[n-1].Version == v.Version && out[n-1].Python == v.Python && out[n-1].File == v.File {
 			out[n-1].Count += v.Count
 			continue
 		}

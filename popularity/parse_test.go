@@ -81,7 +81,7 @@ func TestParseVersions(t *testing.T) {
 		if err != nil || len(warnings) > 0 {
 			t.Fatalf("%s: %v %v", name, err, warnings)
 		}
-		want := []Version{{"2.3.3", "3.9", 9}, {"3.0.0", "3.11", 7}, {"3.0.0", "", 1}}
+		want := []Version{{"2.3.3", "3.9", 9, ""}, {"3.0.0", "3.11", 7, ""}, {"3.0.0", "", 1, ""}}
 		if e := r.Entries[0]; e.Project != "flask" || e.Count != 17 || !slices.Equal(e.Versions, want) {
 			t.Errorf("%s: %+v", name, e)
 		}

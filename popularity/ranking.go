@@ -47,6 +47,7 @@ type Version struct {
 	Version string `json:"version"`
 	Python  string `json:"python,omitempty"`
 	Count   int64  `json:"count"`
+	File    string `json:"file,omitempty"` // of a miss: which of the version's
 }
 
 // Origin is one source of a ranking.

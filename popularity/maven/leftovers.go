@@ -4,8 +4,9 @@
 // has a row for each of them, `name>repository=`. One with a repository was downloaded; one without
 // (`name>=`) was installed there, such as a module of one's own. Nothing of what is stocked has such rows.
 //
-// A miss is a version: its jar, its POM and what else it has are one. Project names are group:artifact. Snapshots are
-// none: no name says twice the same of them.
+// A miss is a file of a version: a jar, one with a classifier, a file of another packaging. A POM is one where nothing
+// else of its version was downloaded; with any other file it is wanted anyway. Project names are group:artifact. Versions
+// in the making are none: no name says twice the same of them.
 //
 // # Limits
 //
@@ -17,6 +18,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"path"
 	"slices"
 	"strings"
 
@@ -39,17 +41,19 @@ func (Leftovers) Enter(path []string) bool {
 // Look implements ecosystem.Leftovers.
 func (l Leftovers) Look(dir ecosystem.Dir, path []string, name string, isDir bool) (m ecosystem.Miss, ok bool) {
 	n := len(path)
-	if isDir || name != rows || n < 3 {
+	if isDir || n < 3 || slices.ContainsFunc(path[:n-2], func(name string) bool { return strings.Contains(name, ".") }) { // no part of a group
 		return m, false
 	}
-	artifact, version := path[n-2], path[n-1]
-	if slices.ContainsFunc(path[:n-2], func(name string) bool { return strings.Contains(name, ".") }) { // no part of a group
+	m = ecosystem.Miss{Project: strings.Join(path[:n-2], ".") + ":" + path[n-2], Version: path[n-1], Kind: ecosystem.Downloaded, File: name}
+	if m, ok = l.Valid(m); !ok || m.File == "" {
 		return m, false
 	}
-	if !downloaded(dir, artifact+"-"+version) {
+	files := downloaded(dir)
+	if !slices.Contains(files, name) {
 		return m, false
 	}
-	return l.Valid(ecosystem.Miss{Project: strings.Join(path[:n-2], ".") + ":" + artifact, Version: version, Kind: ecosystem.Downloaded})
+	pom, _ := maven.POMOf(m.Project, m.Version) // Valid looked
+	return m, name != pom.Name || !slices.ContainsFunc(files, func(other string) bool { return other != name })
 }
 
 // maxRows bounds what is read of a file of rows: a version with ten files has half a kilobyte.
@@ -57,8 +61,8 @@ const maxRows = 64 << 10
 
 var errRows = errors.New("too long")
 
-// downloaded says whether one of the files of a version came from a repository, and is there.
-func downloaded(dir ecosystem.Dir, stem string) bool {
+// downloaded are the files of a version that came from a repository.
+func downloaded(dir ecosystem.Dir) (files []string) {
 	var data []byte
 	err := dir.Read(rows, func(r io.ReaderAt, size int64) error {
 		if size > maxRows {
@@ -72,16 +76,15 @@ func downloaded(dir ecosystem.Dir, stem string) bool {
 		return err
 	})
 	if err != nil {
-		return false
+		return nil
 	}
 	for line := range bytes.Lines(data) {
 		row, ok := strings.CutSuffix(strings.TrimSpace(string(line)), "=")
-		file, repository, cut := strings.Cut(row, ">")
-		if rest, of := strings.CutPrefix(file, stem); ok && cut && repository != "" && of && (strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "-")) {
-			return true
+		if file, repository, cut := strings.Cut(row, ">"); ok && cut && repository != "" {
+			files = append(files, file)
 		}
 	}
-	return false
+	return files
 }
 
 // Asked implements ecosystem.Leftovers: what Maven asks for shows in nothing but what it gets.
@@ -90,10 +93,23 @@ func (Leftovers) Asked([]string, string) (key string, ok bool) { return "", fals
 // Keys implements ecosystem.Leftovers.
 func (Leftovers) Keys(snapshot.ManifestArtifact) []string { return nil }
 
-// Valid implements ecosystem.Leftovers.
+// Valid implements ecosystem.Leftovers. A name that no file of the version can have is none; nor is one of what is said
+// of a file.
 func (Leftovers) Valid(m ecosystem.Miss) (ecosystem.Miss, bool) {
 	m.Ecosystem, m.Target = maven.Name, ""
-	_, artifact, _ := strings.Cut(m.Project, ":")
-	f, err := maven.FileOf(m.Project, m.Version, artifact+"-"+m.Version+".pom") // which every release has
+	if _, err := maven.FileOf(m.Project, m.Version, m.File); err != nil || slices.Contains(beside, path.Ext(m.File)) {
+		m.File = ""
+	}
+	f, err := maven.POMOf(m.Project, m.Version)
 	return m, err == nil && !f.Snapshot()
+}
+
+// beside are the endings of what lies beside files.
+var beside = append([]string{".asc", ".md5", ".lastUpdated"}, dotted(maven.Algorithms())...)
+
+func dotted(names []string) []string {
+	for i := range names {
+		names[i] = "." + names[i]
+	}
+	return names
 }

@@ -1,6 +1,7 @@
 package maven
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,7 +39,7 @@ func scan(t *testing.T, dir string) (got []string) {
 		t.Fatal(err, found.Stopped)
 	}
 	for _, m := range found.Misses {
-		got = append(got, m.Ecosystem+" "+m.Kind+" "+m.Project+" "+m.Version+m.Target)
+		got = append(got, m.Ecosystem+" "+m.Kind+" "+m.Project+" "+m.Version+m.Target+" "+m.File)
 	}
 	return got
 }
@@ -49,15 +50,23 @@ const head = "#NOTE: This is a Maven Resolver internal implementation file, its 
 // What has a repository in its rows was downloaded; one's own modules were not.
 func TestScan(t *testing.T) {
 	dir := t.TempDir()
-	write(t, dir, "junit/junit/4.13.2/_remote.repositories", head+"junit-4.13.2.pom>central=\njunit-4.13.2.jar>central=\n")
-	write(t, dir, "org/apache/maven/plugins/maven-jar-plugin/3.4.1/_remote.repositories", head+"maven-jar-plugin-3.4.1.pom>our.mirror=\r\n")
-	write(t, dir, "org/example/native/1.0+2/_remote.repositories", head+"native-1.0+2-linux.jar>m=\n")
-	write(t, dir, "org/example/own/1.0/_remote.repositories", head+"own-1.0.jar>=\nown-1.0.pom>=\n")
-	write(t, dir, "org/example/both/1.0/_remote.repositories", head+"both-1.0.jar>=\nboth-1.0.pom>m=\n")
-	write(t, dir, "org/example/snap/1.0-SNAPSHOT/_remote.repositories", head+"snap-1.0-SNAPSHOT.jar>m=\n")
+	version := func(path, rows string, files ...string) {
+		write(t, dir, path+"/_remote.repositories", head+rows)
+		for _, file := range files {
+			write(t, dir, path+"/"+file, "text")
+		}
+	}
+	version("junit/junit/4.13.2", "junit-4.13.2.pom>central=\njunit-4.13.2.jar>central=\n", "junit-4.13.2.pom", "junit-4.13.2.jar", "junit-4.13.2.jar.sha1", "junit-4.13.2.pom.lastUpdated")
+	version("org/apache/maven/plugins/maven-jar-plugin/3.4.1", "maven-jar-plugin-3.4.1.pom>our.mirror=\r\nmaven-jar-plugin-3.4.1.pom>other=\r\n", "maven-jar-plugin-3.4.1.pom")
+	version("org/example/native/1.0+2", "native-1.0+2-linux.jar>m=\nnative-1.0+2.pom>m=\nnative-1.0+2.exe>m=\nnative-1.0+2.jar.asc>m=\n", "native-1.0+2-linux.jar", "native-1.0+2.pom", "native-1.0+2.exe", "native-1.0+2.jar.asc")
+	version("org/example/own/1.0", "own-1.0.jar>=\nown-1.0.pom>=\n", "own-1.0.jar", "own-1.0.pom")
+	version("org/example/both/1.0", "both-1.0.jar>=\nboth-1.0.pom>m=\n", "both-1.0.jar", "both-1.0.pom")
+	version("org/example/gone/1.0", "gone-1.0.jar>m=\n")
+	version("org/example/snap/1.0-SNAPSHOT", "snap-1.0-SNAPSHOT.jar>m=\n", "snap-1.0-SNAPSHOT.jar")
 	write(t, dir, "org/example/stocked/1.0/stocked-1.0.jar", "jar")
 	write(t, dir, "org/example/own/maven-metadata-local.xml", "<metadata/>")
-	want := []string{"maven downloaded junit:junit 4.13.2", "maven downloaded org.apache.maven.plugins:maven-jar-plugin 3.4.1", "maven downloaded org.example:both 1.0", "maven downloaded org.example:native 1.0+2"}
+	want := []string{"maven downloaded junit:junit 4.13.2 junit-4.13.2.jar", "maven downloaded org.apache.maven.plugins:maven-jar-plugin 3.4.1 maven-jar-plugin-3.4.1.pom", "maven downloaded org.example:both 1.0 both-1.0.pom",
+		"maven downloaded org.example:native 1.0+2 native-1.0+2-linux.jar", "maven downloaded org.example:native 1.0+2 native-1.0+2.exe"}
 	if got := scan(t, dir); !slices.Equal(got, want) {
 		t.Errorf("found %q, want %q", got, want)
 	}
@@ -68,6 +77,7 @@ func TestScanHostile(t *testing.T) {
 	dir, outside := t.TempDir(), t.TempDir()
 	row := func(stem string) string { return stem + ".jar>m=\n" }
 	write(t, outside, "g/a/1/_remote.repositories", row("a-1"))
+	write(t, outside, "g/a/1/a-1.jar", "jar")
 	for link, to := range map[string]string{"linked": outside + "/g", "x/a/1": outside + "/g/a/1", "y/a/1/_remote.repositories": outside + "/g/a/1/_remote.repositories", "z/circle": "."} {
 		path := filepath.Join(dir, link)
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -90,11 +100,21 @@ func TestScanHostile(t *testing.T) {
 		"g/new\nline/1/_remote.repositories": row("new\nline-1"), "g/\u202eksa/1/_remote.repositories": row("\u202eksa-1"), "g/v/1;2/_remote.repositories": row("v-1;2"),
 		"g/" + strings.Repeat("a", 201) + "/1/_remote.repositories": row(strings.Repeat("a", 201) + "-1"),
 		strings.Repeat("g/", 15) + "deep/1/_remote.repositories":    row("deep-1"), "g/bin/1/_remote.repositories": "\x00\xff>=\n>m=\n=\n>\n",
-		"g/good/1/_remote.repositories": row("good-1"),
+		"g/good/1/_remote.repositories": row("good-1"), "g/linked/1/_remote.repositories": row("linked-1"),
 	} {
 		write(t, dir, path, text)
+		// What the rows name is there.
+		for line := range strings.Lines(text) {
+			if file, _, ok := strings.Cut(line, ">m="); ok && file != "" && !strings.ContainsAny(file, "\x00") {
+				write(t, dir, filepath.Join(filepath.Dir(path), file), "jar")
+			}
+		}
 	}
-	if got := scan(t, dir); !slices.Equal(got, []string{"maven downloaded g:good 1"}) {
+	jar := filepath.Join(dir, "g/linked/1/linked-1.jar")
+	if err := errors.Join(os.Remove(jar), os.Symlink(outside+"/g/a/1/a-1.jar", jar)); err != nil {
+		t.Fatal(err)
+	}
+	if got := scan(t, dir); !slices.Equal(got, []string{"maven downloaded g:good 1 good-1.jar"}) {
 		t.Errorf("found %q", got)
 	}
 }
@@ -106,7 +126,12 @@ func TestValid(t *testing.T) {
 			t.Errorf("%+v is valid", m)
 		}
 	}
-	if m, ok := (Leftovers{}).Valid(ecosystem.Miss{Project: "org.example:a_b", Version: "1.0", Target: "jvm", Kind: "missing"}); !ok || m.Ecosystem != maven.Name || m.Target != "" {
+	for _, bad := range []string{"../a_b-1.0.jar", "other-1.0.jar", "a_b-1.0", "a_b-1.0.jar\n", "a_b-1.0.jar.sha1"} {
+		if m, ok := (Leftovers{}).Valid(ecosystem.Miss{Project: "org.example:a_b", Version: "1.0", File: bad}); !ok || m.File != "" {
+			t.Errorf("%+v, %v", m, ok)
+		}
+	}
+	if m, ok := (Leftovers{}).Valid(ecosystem.Miss{Project: "org.example:a_b", Version: "1.0", Target: "jvm", Kind: "missing", File: "a_b-1.0-x.jar"}); !ok || m.Ecosystem != maven.Name || m.Target != "" || m.File == "" {
 		t.Errorf("%+v, %v", m, ok)
 	}
 }

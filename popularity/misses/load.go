@@ -105,7 +105,7 @@ func readDay(path string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, maxDayBytes))
 }
 
-type version struct{ project, version, target string }
+type version struct{ project, version, target, file string }
 
 // tally adds up days.
 type tally struct {
@@ -136,7 +136,7 @@ func (t tally) day(data []byte) (bad int) {
 		if l.Ecosystem != t.ecosystem {
 			return
 		}
-		v, p := version{l.Project, l.Version, l.Target}, version{project: l.Project}
+		v, p := version{l.Project, l.Version, l.Target, l.File}, version{project: l.Project}
 		if t.first(missed{p, l.who()}) {
 			projects[l.Project]++
 		}
@@ -156,13 +156,13 @@ func (t tally) day(data []byte) (bad int) {
 func (t tally) entries() []popularity.Entry {
 	byProject := map[string][]popularity.Version{}
 	for v, n := range t.versions {
-		byProject[v.project] = append(byProject[v.project], popularity.Version{Version: v.version, Python: v.target, Count: n})
+		byProject[v.project] = append(byProject[v.project], popularity.Version{Version: v.version, Python: v.target, File: v.file, Count: n})
 	}
 	entries := make([]popularity.Entry, 0, len(t.projects))
 	for p, n := range t.projects {
 		vs := byProject[p]
 		slices.SortFunc(vs, func(a, b popularity.Version) int {
-			return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Version, b.Version), strings.Compare(a.Python, b.Python))
+			return cmp.Or(cmp.Compare(b.Count, a.Count), strings.Compare(a.Version, b.Version), strings.Compare(a.Python, b.Python), strings.Compare(a.File, b.File))
 		})
 		entries = append(entries, popularity.Entry{Project: p, Count: n, Versions: vs})
 	}

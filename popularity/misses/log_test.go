@@ -66,7 +66,7 @@ func TestAppendLoad(t *testing.T) {
 		t.Errorf("got %q, warnings %s", got, warned)
 	}
 	r, _, _ := Load(dir, "pypi", day)
-	if v := fmt.Sprint(r.Entries[0].Versions); v != "[{3.0.0 3.11 3} {2.0.0  1}]" {
+	if v := fmt.Sprint(r.Entries[0].Versions); v != "[{3.0.0 3.11 3 } {2.0.0  1 }]" {
 		t.Errorf("versions %s", v)
 	}
 	if r, w, err := Load(filepath.Join(dir, "absent"), "pypi", day); err != nil || len(r.Entries)+len(w) != 0 {

@@ -26,7 +26,7 @@ func valid(m ecosystem.Miss) (ecosystem.Miss, bool) {
 
 func compare(a, b ecosystem.Miss) int {
 	return cmp.Or(strings.Compare(a.Ecosystem, b.Ecosystem), strings.Compare(a.Project, b.Project), strings.Compare(a.Version, b.Version),
-		strings.Compare(a.Target, b.Target), strings.Compare(a.Kind, b.Kind))
+		strings.Compare(a.Target, b.Target), strings.Compare(a.File, b.File), strings.Compare(a.Kind, b.Kind))
 }
 
 // sorted returns the misses in one order, each once.

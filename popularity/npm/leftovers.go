@@ -166,7 +166,7 @@ func (Leftovers) Keys(row snapshot.ManifestArtifact) []string {
 // Valid implements ecosystem.Leftovers.
 func (Leftovers) Valid(m ecosystem.Miss) (ecosystem.Miss, bool) {
 	project, ok := npm.Names{}.Project(m.Project)
-	m.Ecosystem, m.Project = npm.Name, project
+	m.Ecosystem, m.Project, m.File = npm.Name, project, ""
 	if _, err := npm.ParseTag(m.Target); err != nil { // what is downloaded is for all
 		m.Target = ""
 	}

@@ -143,7 +143,7 @@ func isEntry(name string) bool {
 // Valid implements ecosystem.Leftovers.
 func (Leftovers) Valid(m ecosystem.Miss) (ecosystem.Miss, bool) {
 	name, ok := (pypi.Names{}).Project(m.Project)
-	m.Ecosystem, m.Project = pypi.Name, name
+	m.Ecosystem, m.Project, m.File = pypi.Name, name, ""
 	if t, err := pypi.ParseTag(m.Target); err == nil { // a whole target counts as its Python
 		m.Target = t.Python()
 	}

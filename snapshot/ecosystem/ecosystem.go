@@ -243,6 +243,7 @@ type Miss struct {
 	Project   string `json:"project"`
 	Version   string `json:"version"`
 	Target    string `json:"target,omitempty"` // what it was for, where the evidence says, in the ecosystem's words
+	File      string `json:"file,omitempty"`   // which, where a version has several and one is not had with another
 	Kind      string `json:"kind"`
 }
 

@@ -48,6 +48,17 @@ func FileOf(project, version, name string) (File, error) {
 	return f, f.check()
 }
 
+// POMOf is the file that every release has.
+func POMOf(project, version string) (File, error) { return withName(project, version, ".pom") }
+
+// JarOf is the file that most releases have beside it.
+func JarOf(project, version string) (File, error) { return withName(project, version, ".jar") }
+
+func withName(project, version, rest string) (File, error) {
+	_, artifact, _ := strings.Cut(project, ":")
+	return FileOf(project, version, artifact+"-"+version+rest)
+}
+
 func (f File) check() error {
 	bad := func(why string) error {
 		return fmt.Errorf("%.200q is %w: %s", f.Group+":"+f.Artifact+":"+f.Version+":"+f.Name, ErrName, why)

@@ -41,7 +41,7 @@ var Clients = []ecosystem.Client{
 
 // Ecosystem is Maven's row. A program adds the parts that it links.
 var Ecosystem = ecosystem.Ecosystem{
-	Name: Name, Artifact: "file", Clients: Clients, Attached: []string{ViewMaven},
+	Name: Name, Artifact: "file", Clients: Clients, Attached: []string{ViewMaven}, Names: Names{},
 	Normalize: Project, Package: Package, Describe: describe, Locks: Locks,
 }
 

@@ -107,3 +107,37 @@ func TestPOM(t *testing.T) {
 		}
 	}
 }
+
+func TestNames(t *testing.T) {
+	e := Ecosystem
+	for text, want := range map[string]string{"junit:junit": "junit:junit", "org.slf4j/slf4j-api": "org.slf4j:slf4j-api", "pkg:maven/org.slf4j/slf4j-api": "org.slf4j:slf4j-api"} {
+		if got, version, ok := e.ReadName(text); !ok || got != want || version != "" {
+			t.Errorf("%s: %q %q %v", text, got, version, ok)
+		}
+	}
+	for _, text := range []string{"", "junit", "a:b:c", ":a", "a:", "../a:b", "a b:c", "a:b\n", "-a:b", "a:é", "pkg:npm/a", "pkg:maven/a", strings.Repeat("a", 200) + ":b"} {
+		if got, _, ok := e.ReadName(text); ok {
+			t.Errorf("%q is %q", text, got)
+		}
+	}
+	for _, text := range []string{"junit:junit:4.13.2", "junit:junit@4.13.2", "junit/junit@4.13.2", "junit:junit==4.13.2", " junit:junit == 4.13.2 "} {
+		if project, version, ok := e.Names.Pin(text); !ok || project != "junit:junit" || version != "4.13.2" {
+			t.Errorf("%q: %q %q %v", text, project, version, ok)
+		}
+	}
+	for _, text := range []string{"junit:junit", "junit:junit:", "junit:4.13.2", "junit:junit:jar:4.13.2", "junit:junit:[4,5)", "junit:junit:4-SNAPSHOT", "junit:junit:4@5", "junit:junit==", "a:b:../1"} {
+		if project, version, ok := e.Names.Pin(text); ok {
+			t.Errorf("%q: %q %q", text, project, version)
+		}
+	}
+	for _, glob := range []string{"*", "org.apache.*", "org.apache.*:*", "*:slf4j-*", "org.slf4j/*", "j?nit:junit"} {
+		if _, ok := e.Names.Glob(glob); !ok {
+			t.Errorf("%q is no glob", glob)
+		}
+	}
+	for _, glob := range []string{"", "org.apache", "?", "a b*", "*:*:*", "../*"} {
+		if _, ok := e.Names.Glob(glob); ok {
+			t.Errorf("%q is a glob", glob)
+		}
+	}
+}
