@@ -165,6 +165,13 @@ func build(ctx context.Context, cfg Config, log *log) error {
 	if err != nil {
 		return err
 	}
+	for _, w := range worlds {
+		if k, ok := w.World.(Keeper); ok {
+			if err := k.Keep(); err != nil {
+				return err
+			}
+		}
+	}
 	failpoint.Here("build: stocked")
 	if err := guard(cfg, &log.report); err != nil {
 		return err

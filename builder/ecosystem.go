@@ -17,6 +17,9 @@ type Ecosystem struct {
 	Writers             []View // of its views
 	Installer           string // project of its own installer, stocked wherever layers are; "" is none
 
+	// Exact says that nothing stands for a ranked project's newest version: those are stocked that its ranking names.
+	Exact bool
+
 	// Owns says whether a tag that people name is one of its targets, as far as its form tells; nil: all are that
 	// nobody else owns.
 	Owns func(tag string) bool
@@ -68,6 +71,12 @@ type Budgeter interface {
 	Fit(ctx context.Context, fixed []*Pick, fetch func(context.Context, Artifact) error) ([]*Pick, *BudgetReport, error)
 }
 
+// Keeper is a World that keeps something of what was stocked, beside what is published.
+type Keeper interface {
+	// Keep is called once all is stocked, before anything of it is sealed.
+	Keep() error
+}
+
 // Maker is a World that can build artifacts from sources.
 type Maker interface {
 	// Make builds the source of a pick for its target, by the recipe that the store has for it, else by
@@ -92,7 +101,7 @@ type Target struct {
 	Own             any    // the ecosystem's
 }
 
-// Wish asks for one artifact of a project.
+// Wish asks for one artifact of a project; a ranked one, for what its version has.
 type Wish struct {
 	Target  string
 	Pin     *snapshot.Pin   // of a lock, or of the operator for a ranked project; nil is the newest version
@@ -104,6 +113,7 @@ type Wish struct {
 // Choice answers a Wish: what to stock, why there is none, or neither when a budget decides.
 type Choice struct {
 	Pick *Pick
+	With []*Pick // what else a ranked version has, each an artifact of its own
 	Err  error
 }
 

@@ -133,8 +133,10 @@ func (p *planner) take(w *want, choices []Choice) {
 			}
 			p.picks = append(p.picks, c.Pick)
 		default:
-			c.Pick.Tool, c.Pick.place, c.Pick.missed = x.tool, x.Place, x.missed
-			p.picks = append(p.picks, c.Pick)
+			for _, pick := range append([]*Pick{c.Pick}, c.With...) {
+				pick.Tool, pick.place, pick.missed = x.tool, x.Place, x.missed
+				p.picks = append(p.picks, pick)
+			}
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"larder/popularity"
 	"larder/snapshot"
 	"larder/snapshot/ecosystem"
 )
@@ -158,11 +159,15 @@ func (w *world) wants() []*want {
 	return all
 }
 
-// pins are the versions that a ranked project is pinned to; a nil one is the newest.
+// pins are the versions that a ranked project is pinned to, or ranked in; a nil one is the newest.
 func (w *world) pins(project string) []*snapshot.Pin {
 	pins := []*snapshot.Pin{}
-	for _, version := range w.Entries[project].Pins {
+	e := w.Entries[project]
+	for _, version := range e.Pins {
 		pins = append(pins, pinOf(project, version))
+	}
+	if w.Exact && len(pins) == 0 {
+		pins = pinsOf(project, e.Versions)
 	}
 	if len(pins) == 0 {
 		return []*snapshot.Pin{nil}
@@ -174,11 +179,23 @@ func (w *world) pins(project string) []*snapshot.Pin {
 // them stocked: a [Budgeter] chooses by itself.
 func (w *world) missed(project string) (pins []*snapshot.Pin) {
 	e := w.Entries[project]
-	if _, chooses := w.World.(Budgeter); chooses || !w.budgeted() || len(e.Pins) > 0 {
+	if _, chooses := w.World.(Budgeter); chooses || w.Exact || !w.budgeted() || len(e.Pins) > 0 {
 		return nil
 	}
 	for _, version := range e.Missed {
 		pins = append(pins, pinOf(project, version))
+	}
+	return pins
+}
+
+// pinsOf are the versions that were counted, each once.
+func pinsOf(project string, counted []popularity.Version) (pins []*snapshot.Pin) {
+	seen := map[string]bool{}
+	for _, v := range counted {
+		if !seen[v.Version] && v.Version != "" {
+			pins = append(pins, pinOf(project, v.Version))
+		}
+		seen[v.Version] = true
 	}
 	return pins
 }

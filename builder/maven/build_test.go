@@ -358,6 +358,13 @@ func TestSnapshotVersions(t *testing.T) {
 	}
 }
 
+func removeObject(t *testing.T, s *snapshot.Store, text []byte) {
+	t.Helper()
+	if err := os.Remove(filepath.Join(s.ObjectsDir(), snapshot.Object{Digest: snapshot.Sum(text)}.Path())); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // A release stays what it was when the store first took it, whichever repository says otherwise, and after all
 // snapshots with it are gone.
 func TestHeld(t *testing.T) {
@@ -366,13 +373,7 @@ func TestHeld(t *testing.T) {
 	w.asks = []string{jar}
 	first, _ := w.must()
 	was := snapshot.Sum(left2.Files()[jar])
-	forget := func() {
-		t.Helper()
-		if err := os.Remove(filepath.Join(w.store.ObjectsDir(), snapshot.Object{Digest: was}.Path())); err != nil {
-			t.Fatal(err)
-		}
-	}
-	forget()
+	removeObject(t, w.store, left2.Files()[jar])
 	w.Put(jar, []byte("another"))
 	refused := func() {
 		t.Helper()
@@ -443,9 +444,7 @@ func TestRepairAndRevoke(t *testing.T) {
 	jar := maventest.Path(left2.ID, ".jar")
 	remove := func() {
 		t.Helper()
-		if err := os.Remove(filepath.Join(w.store.ObjectsDir(), snapshot.Object{Digest: snapshot.Sum(left2.Files()[jar])}.Path())); err != nil {
-			t.Fatal(err)
-		}
+		removeObject(t, w.store, left2.Files()[jar])
 	}
 	repair := func(mends bool) {
 		t.Helper()

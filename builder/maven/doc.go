@@ -11,6 +11,9 @@
 // of what was asked for, and was there, are what the project needs. The view has jars and POMs and no other file, so
 // that Maven believes them whatever it calls its repositories.
 //
+// What is ranked needs no project's build: a list of coordinates, or what containers had to download, names versions, of
+// which each has a POM and those files, or a jar (ranked.go).
+//
 // # Promises
 //
 // A release stays what it was when the store first took it: its SHA-256 is held for ever

@@ -21,7 +21,7 @@ type resolver func(ctx context.Context, path string, repository http.Handler, st
 
 func ecosystem(configure func(context.Context) (settings.Config, error), project resolver) builder.Ecosystem {
 	return builder.Ecosystem{
-		Ecosystem: maven.Ecosystem, Writers: views, Digest: digestOf,
+		Ecosystem: maven.Ecosystem, Writers: views, Digest: digestOf, Exact: true,
 		Owns:    func(tag string) bool { return tag == maven.Tag },
 		Targets: findTargets,
 		Open: func(ctx context.Context, cfg builder.Config, stage *snapshot.Stage) (builder.World, error) {

@@ -39,7 +39,7 @@ func (w *world) Resolve(ctx context.Context, path string, _ builder.Target, fetc
 	s := &server{world: w, ctx: ctx, fetch: fetch, files: map[string]*file{}, leftOut: map[string]bool{}}
 	err := w.project(ctx, path, s, w.stage)
 	cancelled := ctx.Err()
-	if err := w.hold(); err != nil {
+	if err := w.Keep(); err != nil {
 		return nil, err
 	}
 	switch {
@@ -65,8 +65,10 @@ func refused(err error) error {
 	return builder.WithHint(fmt.Errorf("%w: %s: %s", builder.ErrRefused, f.Reason, f.Detail), f.Hint())
 }
 
-// hold tells the store what was taken for the first time.
-func (w *world) hold() error {
+var _ builder.Keeper = (*world)(nil)
+
+// Keep implements builder.Keeper: the store is told what was taken for the first time.
+func (w *world) Keep() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.fresh) == 0 {

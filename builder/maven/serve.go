@@ -159,7 +159,7 @@ func (s *server) bring(f maven.File) (t taken, err error) {
 	name := f.Path()
 	sum, err := s.client.Checksum(s.ctx, name)
 	if errors.Is(err, repository.ErrNoChecksum) {
-		return t, s.without(f, err)
+		return t, s.without(s.ctx, f, err)
 	}
 	if err != nil {
 		return t, advised(silence(err))
@@ -182,8 +182,8 @@ func advised(err error) error {
 }
 
 // without is what there is to say of a file without a checksum: that it is not there, or that it is refused.
-func (s *server) without(f maven.File, err error) error {
-	has, herr := s.client.Has(s.ctx, f.Path())
+func (w *world) without(ctx context.Context, f maven.File, err error) error {
+	has, herr := w.client.Has(ctx, f.Path())
 	switch {
 	case herr != nil:
 		return silence(herr)

@@ -71,19 +71,26 @@ type own struct {
 // artifact is a file, as far as it is known.
 func (w *world) artifact(f maven.File, t taken) builder.Artifact {
 	a := builder.Artifact{Project: f.Project(), Version: f.Version, Filename: f.Name, Object: t.object, Size: t.size, URL: t.url, Own: own{f, t.sum}}
-	if t.object != (snapshot.Object{}) {
+	switch {
+	case t.object != (snapshot.Object{}):
 		a.Digest = digest(f, t.object)
+	case t.sum != (maven.Sum{}):
+		a.Digest = t.sum.Hex() + "/" + f.Name // until it is fetched
 	}
 	a.Index = strings.TrimSuffix(strings.TrimSuffix(t.url, f.Path()), "/")
 	return a
 }
 
-// Choose finds what Resolve has brought, or, for what a snapshot had, where it would be now.
-func (w *world) Choose(_ context.Context, project string, wishes []builder.Wish) ([]builder.Choice, error) {
+// Choose finds what Resolve has brought, or, for what a snapshot had, where it would be now; and what a ranked version has.
+func (w *world) Choose(ctx context.Context, project string, wishes []builder.Wish) ([]builder.Choice, error) {
 	choices := make([]builder.Choice, len(wishes))
 	for i, wish := range wishes {
+		if wish.Place > 0 {
+			choices[i] = w.release(ctx, project, wish)
+			continue
+		}
 		if wish.Pin == nil || len(wish.Pin.Digests) != 1 {
-			return nil, errors.New("files of Maven are stocked by projects, and not by a ranking")
+			return nil, errors.New("nobody says which file of it is meant")
 		}
 		choices[i].Pick, choices[i].Err = w.choose(project, wish)
 	}
@@ -183,8 +190,10 @@ func (w *world) Reuse(it *builder.Item, row snapshot.ManifestArtifact) bool {
 	return err == nil
 }
 
-// Unpack implements builder.World. Nothing is made of a file: whoever mounts it reads it.
+// Unpack implements builder.World. Nothing is made of a file: whoever mounts it reads it. Now it is in the pool.
 func (w *world) Unpack(_ context.Context, it *builder.Item, _ builder.Reader, _ builder.Put) ([]builder.Unfit, error) {
-	it.Detail = it.Own.(own).sum.Detail()
+	o := it.Own.(own)
+	it.Detail = o.sum.Detail()
+	w.take(o.file, taken{it.Object, it.Size, o.sum, it.URL})
 	return nil, nil
 }

@@ -4,10 +4,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,6 +52,76 @@ func TestE2EMaven(t *testing.T) {
 	p.must("sh", "-euc", `cd "$0" && mvn -q -B validate`, dir)
 	if log := r.Requests(); len(log) < 10 {
 		t.Errorf("without the view: %q", log)
+	}
+	p.must("larder", "verify", "--full")
+}
+
+// What Maven had to download comes back as names, each file of it: a POM alone, a jar, one with a classifier, a plugin. A
+// build that nobody gave a ranking stocks it, and then Maven asks for nothing; nor does a second one add a name.
+func TestE2EMavenMisses(t *testing.T) {
+	needE2E(t)
+	left := maventest.Release{ID: "org.corp:left:1.0", Parent: "org.corp:parent:3", Contents: map[string]string{"Left.class": "left"}, Also: map[string]string{"-linux.jar": "native"}}
+	r := maventest.NewRepository(t, left, maventest.Release{ID: "org.corp:parent:3", Packaging: "pom"}, maventest.Release{ID: "org.corp:bom:1", Packaging: "pom"},
+		maventest.Release{ID: "com.other:right:1.0", Needs: []string{left.ID}}, maventest.Release{ID: "com.other:right:2.0"})
+	r.Add(maventest.Plugins(t)...)
+	home, small, large := t.TempDir(), t.TempDir(), t.TempDir()
+	r.Settings(t, filepath.Join(home, ".m2"))
+	p := newProgram(t).with("HOME="+home, "MAVEN_OPTS=-Duser.home="+home)
+	pom := maventest.Project(t, small, maventest.Release{ID: "own:small:1", Packaging: "pom", Pinned: maventest.Pins})
+	maventest.Project(t, large, maventest.Release{ID: "own:large:1", Packaging: "pom", Needs: []string{"com.other:right:1.0", left.ID + ":linux"}, Managed: []string{"org.corp:bom:1"}, Plugins: []string{maventest.Say}, Pinned: maventest.Pins})
+	missed := func() (all []string) {
+		t.Helper()
+		var ranking struct {
+			Entries []struct {
+				Project  string
+				Versions []struct{ Version, File string }
+			}
+		}
+		if err := json.Unmarshal([]byte(p.must("larder", "rank", "--ecosystem", "maven", "--source", "misses", "--json")), &ranking); err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range ranking.Entries {
+			for _, v := range e.Versions {
+				all = append(all, e.Project+" "+v.Version+" "+v.File)
+			}
+		}
+		slices.Sort(all)
+		return all
+	}
+	run := func(dir string) {
+		t.Helper()
+		p.must("sh", "-euc", `cd "$0" && "$1" run --required -- mvn -q -B clean install`, dir, p.bin)
+	}
+	p.must("larder", "build", "--lock", pom)
+	r.Requests()
+	run(small)
+	if log, names := r.Requests(), missed(); len(log) > 0 || len(names) > 0 {
+		t.Errorf("what is stocked: %q, missed %q", log, names)
+	}
+	run(large)
+	fetched := r.Fetched()
+	names := missed()
+	want := []string{"com.other:right 1.0 right-1.0.jar", "org.corp:bom 1 bom-1.pom", "org.corp:left 1.0 left-1.0-linux.jar", "org.corp:left 1.0 left-1.0.jar", "org.corp:parent 3 parent-3.pom", "org.said:said-maven-plugin 1 said-maven-plugin-1.jar"}
+	if !slices.Equal(names, want) || len(fetched) == 0 {
+		t.Errorf("missed %q, of %q", names, fetched)
+	}
+	p.must("larder", "build", "--ecosystem", "maven", "--lock", pom)
+	for _, name := range fetched { // and nothing else of those projects
+		p.must("larder", "ls", "current:views/maven/"+name)
+	}
+	if out := p.must("larder", "show", "pkg:maven/com.other/right"); strings.Contains(out, "2.0") {
+		t.Error(out)
+	}
+	r.Requests()
+	for range 2 {
+		run(large)
+	}
+	p.must("sh", "-euc", `cd "$0" && "$1" run --required -- mvn -q -B -o clean install`, large, p.bin)
+	if log := r.Requests(); len(log) > 0 {
+		t.Errorf("what was missed is asked for again: %q", log)
+	}
+	if again := missed(); !slices.Equal(again, want) {
+		t.Errorf("missed %q", again)
 	}
 	p.must("larder", "verify", "--full")
 }

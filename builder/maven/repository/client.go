@@ -140,11 +140,16 @@ func (c *Client) Get(ctx context.Context, path string) ([]byte, error) {
 
 // Has says whether there is a file at a path.
 func (c *Client) Has(ctx context.Context, path string) (bool, error) {
-	_, err := c.http.Size(ctx, fetch.Request{Op: "look for", Name: path, URL: c.at(path), Time: c.options.SmallTime})
+	_, err := c.Size(ctx, path)
 	if errors.Is(err, ErrNotFound) || isForbidden(err) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// Size is how large the file at a path is; -1 where the repository does not say.
+func (c *Client) Size(ctx context.Context, path string) (int64, error) {
+	return c.http.Size(ctx, fetch.Request{Op: "look for", Name: path, URL: c.at(path), Time: c.options.SmallTime})
 }
 
 // File is what is fetched.

@@ -1,0 +1,127 @@
+package maven
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"larder/builder"
+	"larder/builder/maven/repository"
+	"larder/snapshot"
+	"larder/snapshot/maven"
+)
+
+// release is what to stock of a version of a ranked project: its POM, and the files that containers downloaded of it.
+// Where it is ranked for something else, its jar, if there is one.
+func (w *world) release(ctx context.Context, project string, wish builder.Wish) (c builder.Choice) {
+	if wish.Pin == nil {
+		c.Err = errors.New("no version of it is known: a ranking names it as GROUP:ARTIFACT:VERSION")
+		return c
+	}
+	version := wish.Pin.Version
+	pom, err := maven.POMOf(project, version)
+	if err != nil {
+		return builder.Choice{Err: err}
+	}
+	others, missed := w.missed(project, version)
+	for _, f := range append([]maven.File{pom}, others...) {
+		a, err := w.offered(ctx, f)
+		switch {
+		case errors.Is(err, repository.ErrNotFound) && f == pom:
+			return builder.Choice{Err: fmt.Errorf("the repository has no version %s of it", version)}
+		case errors.Is(err, repository.ErrNotFound):
+			if missed {
+				w.cfg.Warn(fmt.Sprintf("%s: the repository has no %s, which a container downloaded", snapshot.PackageURL(maven.Name, maven.Package(project), version), f.Name))
+			}
+			continue
+		case err != nil:
+			return builder.Choice{Err: err}
+		}
+		pick := &builder.Pick{Artifact: a, Target: wish.Target}
+		if c.Pick == nil {
+			c.Pick = pick
+			continue
+		}
+		c.With = append(c.With, pick)
+	}
+	return c
+}
+
+// missed are the files of a version that containers downloaded, but the POM. Where none of it was, the one that most
+// versions have.
+func (w *world) missed(project, version string) (files []maven.File, missed bool) {
+	for _, v := range w.cfg.Ranked[maven.Name].Entries[project].Versions {
+		if v.Version != version || v.File == "" {
+			continue
+		}
+		missed = true
+		f, err := maven.FileOf(project, version, v.File)
+		pom, _ := maven.POMOf(project, version)
+		if err == nil && f != pom && !slices.Contains(files, f) {
+			files = append(files, f)
+		}
+	}
+	if jar, err := maven.JarOf(project, version); err == nil && !missed {
+		files = append(files, jar)
+	}
+	return files, missed
+}
+
+// offered is a file as the store has it, else as the repository offers it: ErrNotFound where it does not.
+func (w *world) offered(ctx context.Context, f maven.File) (a builder.Artifact, err error) {
+	if t, ok := w.kept(f); ok {
+		return w.artifact(f, t), nil
+	}
+	if w.client == nil {
+		return a, errNoClient
+	}
+	sum, err := w.client.Checksum(ctx, f.Path())
+	if errors.Is(err, repository.ErrNoChecksum) {
+		return a, w.without(ctx, f, err)
+	}
+	if err != nil {
+		return a, silence(err)
+	}
+	return w.artifact(f, taken{size: -1, sum: sum, url: w.client.URL(f.Path())}), nil
+}
+
+// kept is a file that the store has taken once and has an object of. Whether that is whole is looked at when it is
+// stocked.
+func (w *world) kept(f maven.File) (t taken, ok bool) {
+	w.mu.Lock()
+	first, held := w.held[f.Path()]
+	w.mu.Unlock()
+	if !held {
+		return t, false
+	}
+	sum, err := maven.ParseDetail(first.Detail)
+	if err != nil {
+		return t, false
+	}
+	t = taken{snapshot.Object{Digest: first.SHA256}, first.Size, sum, first.URL}
+	if w.client != nil {
+		t.url = w.client.URL(f.Path()) // what another host with this configuration would say
+	}
+	o, err := w.cfg.Store.OpenObject(t.object)
+	if err != nil {
+		return t, false
+	}
+	defer o.Close()
+	info, err := o.Stat()
+	return t, err == nil && info.Size() == t.size
+}
+
+var _ builder.Estimator = (*world)(nil)
+
+// Size implements builder.Estimator.
+func (w *world) Size(ctx context.Context, a builder.Artifact) (int64, error) {
+	if w.client == nil {
+		return 0, errNoClient
+	}
+	size, err := w.client.Size(ctx, a.Own.(own).file.Path())
+	return size, silence(err)
+}
+
+// Disk implements builder.Estimator: nothing is made of a file.
+func (w *world) Disk(a builder.Artifact, _, _ int) int64 { return a.Size }
