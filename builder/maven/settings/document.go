@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"larder/builder/fetch"
 )
 
 // maxFile bounds a file of configuration.
@@ -70,14 +72,14 @@ func read(path string, getenv func(string) (string, bool)) (d document, err erro
 		return d, nil
 	}
 	if err != nil {
-		return d, fmt.Errorf("%w: %w", ErrConfig, err)
+		return d, fetch.Hinted(fmt.Errorf("%w: %w", ErrConfig, err), "make it readable for the user that builds")
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() || info.Size() > maxFile {
-		return d, fmt.Errorf("%w: %s is no file of at most %d bytes", ErrConfig, path, maxFile)
+		return d, fetch.Hinted(fmt.Errorf("%w: %s is no file of at most %d bytes", ErrConfig, path, maxFile), "put a settings.xml there, or nothing")
 	}
 	if err := xml.NewDecoder(f).Decode(&d); err != nil {
-		return d, fmt.Errorf("%w: read %s: %w", ErrConfig, path, err)
+		return d, fetch.Hinted(fmt.Errorf("%w: read %s: %w", ErrConfig, path, err), "correct it: mvn help:effective-settings says what Maven makes of it")
 	}
 	for _, text := range d.texts() {
 		*text = expand(strings.TrimSpace(*text), getenv)

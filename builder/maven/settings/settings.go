@@ -139,7 +139,7 @@ func builtIn(home string) (string, error) {
 	for _, jar := range jars {
 		text, err := member(jar, superPOM)
 		if err != nil {
-			return "", fmt.Errorf("%w: read %s: %w", ErrConfig, jar, err)
+			return "", fetch.Hinted(fmt.Errorf("%w: read %s: %w", ErrConfig, jar, err), "install Maven again, or name a mirror in ~/.m2/settings.xml")
 		}
 		var pom struct {
 			Repositories []repository `xml:"repositories>repository"`
