@@ -17,11 +17,12 @@ const (
 	maxDepth     = 128
 )
 
-// strip takes the first part off a name, as npm does. What is left may be nothing: the package's own
+// strip takes the first part off a name, as npm does, and "." and empty parts out of the rest, which
+// published packages have ("package/./lib/index.js"). What is left may be nothing: the package's own
 // directory, or something beside it.
 func strip(name string) string {
 	_, rest, _ := strings.Cut(name, "/")
-	return strings.TrimSuffix(rest, "/")
+	return path.Clean("/" + rest)[1:]
 }
 
 // checkName says what is wrong with a name, or "". Where the archive's is good, so is what strip leaves.
@@ -55,13 +56,7 @@ func checkName(name string) string {
 			return "has a whiteout name (.wh.)" // to a container engine that is the removal of a file
 		}
 	}
-	rest := strip(name)
-	switch {
-	case rest == "":
-		return ""
-	case path.Clean(rest) != rest || rest == "." || rest[0] == '/':
-		return "has a name that is not canonical"
-	case len(rest) >= 2 && rest[1] == ':' && isLetter(rest[0]):
+	if rest := strip(name); len(rest) >= 2 && rest[1] == ':' && isLetter(rest[0]) {
 		return "has a drive letter in its name" // which npm leaves out
 	}
 	return ""

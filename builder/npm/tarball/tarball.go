@@ -175,7 +175,7 @@ func checkHeader(h *tar.Header) (wanted bool, _ error) {
 	case tar.TypeDir: // npm makes those that have files
 		return false, nil
 	case tar.TypeReg, tar.TypeCont:
-		if strings.HasSuffix(h.Name, "/") {
+		if strings.HasSuffix(h.Name, "/") || path.Base(h.Name) == "." {
 			return false, refuseEntry(h.Name, "is a file by its kind and a directory by its name")
 		}
 		return true, nil
