@@ -128,6 +128,7 @@ type Artifact struct {
 	URL    string          // "" when no index offers it
 	Index  string          // root of the index
 	Source bool            // it is a source, of which an artifact is made before anything else
+	ByLock bool            // a lock told all of this, and the index was not asked: it is, where that cannot be fetched
 	Own    any             // the ecosystem's
 
 	// Built says what this was made of; nil for what the index publishes. URL and Index are then the

@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -43,8 +44,8 @@ func (s *stocking) fetch(ctx context.Context, it *Item) error {
 	return nil
 }
 
-// get downloads an artifact, or builds it again. A snapshot's own is looked for under its digest when it is no longer
-// where it was.
+// get downloads an artifact, or builds it again. Where that fails, the index is asked: for a snapshot's own, which
+// may no longer be where it was, and for what only a lock told so far.
 func (s *stocking) get(ctx context.Context, it *Item) (snapshot.Object, int64, error) {
 	if it.Built != nil {
 		return s.remake(ctx, it)
@@ -53,16 +54,36 @@ func (s *stocking) get(ctx context.Context, it *Item) (snapshot.Object, int64, e
 		return it.Object, 0, Silence(errors.New("it is not in the store, and no index is asked"))
 	}
 	o, size, err := Download(ctx, it.world.World, it.Artifact, s.stage)
-	if err == nil || !s.again || HostFault(err) || ctx.Err() != nil {
+	if err == nil || !s.again && !it.ByLock || HostFault(err) || ctx.Err() != nil {
 		return o, size, err
 	}
+	if it.ByLock && errors.Is(err, ErrUnreachable) {
+		return o, size, err // the index is where it would have come from
+	}
+	found, ferr := s.ask(ctx, it)
+	switch {
+	case ferr != nil && it.ByLock:
+		return o, 0, ferr // it is about what the lock says
+	case ferr != nil || found.Digest != it.Digest || it.ByLock && found.URL == it.URL:
+		return o, 0, err
+	case it.ByLock:
+		it.Artifact = found
+	}
+	return Download(ctx, it.world.World, found, s.stage)
+}
+
+// ask has the index say where an artifact is.
+func (s *stocking) ask(ctx context.Context, it *Item) (Artifact, error) {
 	pick := it.Picks[0]
 	pin := &snapshot.Pin{Name: it.Project, Version: it.Version, Spellings: pick.Names, Digests: []string{it.Digest}}
-	found, ferr := it.world.Choose(ctx, it.Project, []Wish{{Target: pick.Target, Pin: pin}})
-	if ferr != nil || found[0].Pick == nil || found[0].Pick.Digest != it.Digest {
-		return o, 0, err
+	found, err := it.world.Choose(ctx, it.Project, []Wish{{Target: pick.Target, Pin: pin}})
+	if err != nil {
+		return Artifact{}, err
 	}
-	return Download(ctx, it.world.World, found[0].Pick.Artifact, s.stage)
+	if found[0].Pick == nil {
+		return Artifact{}, cmp.Or(found[0].Err, ErrRefused)
+	}
+	return found[0].Pick.Artifact, nil
 }
 
 // stored reads an artifact in the pool and returns its size. One that is damaged is named

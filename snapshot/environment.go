@@ -77,6 +77,7 @@ type Pin struct {
 	// Sources are the digests of the sources that an artifact may be built from. Where a pin has
 	// neither Digests nor Sources, any source of the version will do.
 	Sources []string
+	Address string // where the lock has the artifact; "" where it does not say
 	File    string // where it stands, for messages
 	Line    int    // 0 when not known
 }

@@ -6,7 +6,8 @@
 // # Promises
 //
 // What a lock names is fetched from the registry that npm is configured for, and only where that publishes
-// the lock's integrity. No code of a package runs, install scripts neither: a layer is what
+// the lock's integrity: it says so, or has bytes of that sha512 at the address where registries have that very
+// version. Where a lock has both, nothing else is asked, unless the bytes are not to be had there. No code of a package runs, install scripts neither: a layer is what
 // `npm ci --ignore-scripts` leaves of a tarball. The view npm is a part of
 // npm's cache, by integrity and by address, so that npm fetches no tarball of it.
 //

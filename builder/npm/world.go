@@ -2,6 +2,8 @@ package npm
 
 import (
 	"context"
+	"crypto/sha1"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -40,10 +42,13 @@ func silence(err error) error {
 var errNoClient = builder.Silence(errors.New("no registry is asked"))
 
 // Choose finds the version of each pin, and of a project that is ranked the one that npm installs where none is
-// named: what npm would fetch for it.
+// named: what npm would fetch for it. Like npm, it asks nothing about what locks say in full.
 func (w *world) Choose(ctx context.Context, project string, wishes []builder.Wish) ([]builder.Choice, error) {
 	if w.client == nil {
 		return nil, errNoClient
+	}
+	if choices := w.named(project, wishes); choices != nil {
+		return choices, nil
 	}
 	versions := make([]string, len(wishes))
 	for i, wish := range wishes {
@@ -69,6 +74,29 @@ func (w *world) Choose(ctx context.Context, project string, wishes []builder.Wis
 		}
 	}
 	return choices, nil
+}
+
+// named answers wishes without the registry, nil when it cannot answer all of them: each is a lock's, which
+// has the integrity and the address. What is there is compared with the one when it is fetched; as a dry
+// run fetches nothing, it asks.
+func (w *world) named(project string, wishes []builder.Wish) (choices []builder.Choice) {
+	for _, wish := range wishes {
+		if w.cfg.DryRun || wish.Place > 0 || wish.Pin == nil || len(wish.Pin.Digests) != 1 {
+			return nil
+		}
+		sum, err := npm.SumOf(wish.Pin.Digests[0])
+		if err != nil {
+			return nil
+		}
+		r, ok := w.client.Named(npm.Package(project), wish.Pin.Version, wish.Pin.Address, sum)
+		if !ok {
+			return nil
+		}
+		p := pick(project, r, wish.Target)
+		p.ByLock = true
+		choices = append(choices, builder.Choice{Pick: p})
+	}
+	return choices
 }
 
 // installs says whether npm would install a version on a target. Of a lock that is decided.
@@ -166,7 +194,15 @@ func (w *world) Reuse(it *builder.Item, row snapshot.ManifestArtifact) bool {
 }
 
 func (w *world) Unpack(ctx context.Context, it *builder.Item, r builder.Reader, put builder.Put) ([]builder.Unfit, error) {
-	it.Detail = it.Own.(own).detail.Detail()
+	detail := it.Own.(own).detail
+	if it.ByLock && !it.Known { // registries publish it, and a lock does not have it
+		sum := sha1.New()
+		if _, err := io.Copy(sum, io.NewSectionReader(r, 0, it.Size)); err != nil {
+			return nil, err
+		}
+		detail.Shasum = hex.EncodeToString(sum.Sum(nil))
+	}
+	it.Detail = detail.Detail()
 	picks := it.Unmade()
 	if len(picks) == 0 {
 		if it.Known { // it was read whole once

@@ -86,7 +86,7 @@ func (t *tree) script(e *entry) snapshot.Script {
 }
 
 func (t *tree) pin(e *entry) snapshot.Pin {
-	pin := snapshot.Pin{Name: npm.Project(e.name), Version: e.version, Spellings: []string{e.version}, File: string(t.file)}
+	pin := snapshot.Pin{Name: npm.Project(e.name), Version: e.version, Spellings: []string{e.version}, Address: e.resolved, File: string(t.file)}
 	for _, sum := range e.sums {
 		pin.Digests = append(pin.Digests, sum.Hex())
 	}
