@@ -49,7 +49,7 @@ func (l loud) Run(ctx context.Context, s sandbox.Spec) (*sandbox.Result, error) 
 // What was asked for is all that later builds need: they make no request, online or offline.
 func TestE2EProject(t *testing.T) {
 	needsMirror(t)
-	for _, sample := range []string{"junit5", "spring"} {
+	for _, sample := range []string{"junit5", "spring", "modules"} {
 		t.Run(sample, func(t *testing.T) {
 			m, o := newMirror(t), options(t)
 			started := time.Now()

@@ -30,6 +30,9 @@ func (f *Failure) Error() string { return fmt.Sprintf("%s: %s: %s", f.Path, f.Re
 
 // Hint says what to do next.
 func (f *Failure) Hint() string {
+	if f.Reason == NotFound && outside.MatchString(f.Detail) {
+		return "what lies beside the directory of the POM is not copied: name the topmost POM, whose modules come with it"
+	}
 	switch f.Reason {
 	case BadPOM:
 		return "correct the POM: mvn validate says what else is wrong with it"
@@ -44,6 +47,9 @@ func (f *Failure) Hint() string {
 	}
 	return "mvn clean install has to succeed for the project by itself, with the host's JDK"
 }
+
+// outside is said of a parent or a module of one's own that is not there.
+var outside = regexp.MustCompile(`'parent\.relativePath' (of POM \S+ )?points at|-SNAPSHOT\b`)
 
 func fail(reason, format string, args ...any) *Failure {
 	return &Failure{Reason: reason, Detail: line(fmt.Sprintf(format, args...))}
