@@ -40,12 +40,17 @@ type RevokedArtifact struct {
 	SHA256   snapshot.Digest `json:"sha256"`
 }
 
-// revoked says that a pick is denied, and how to take that back.
+// revoked is Revoked of a pick.
 func (w *world) revoked(p *Pick) error {
 	if p == nil {
 		return nil
 	}
-	d := ecosystem.Denied(w.cfg.denials, w.Name, p.Project, p.Version, p.digests()...)
+	return w.cfg.Revoked(w.Name, p.Artifact)
+}
+
+// Revoked says that an artifact of an ecosystem is denied, as far as it is known, and how to take that back.
+func (c Config) Revoked(name string, a Artifact) error {
+	d := ecosystem.Denied(c.denials, name, a.Project, a.Version, a.digests()...)
 	if d == nil {
 		return nil
 	}

@@ -174,7 +174,7 @@ func TestBuild(t *testing.T) {
 	if jar := maventest.Path(left.ID, ".jar"); strings.TrimSpace(w.answers[jar+".sha1"]) != maventest.Sum("sha1", []byte(want[jar])) || w.answers[index] != "<metadata/>" {
 		t.Errorf("%q", w.answers)
 	}
-	if r.Wheels != len(want) || r.Layers != 0 || r.FetchedBytes == 0 || r.ReusedBytes != 0 || len(w.warnings) > 0 {
+	if r.Wheels != len(want) || r.Layers != 0 || r.FetchedBytes == 0 || r.ReusedBytes != 0 || len(w.warnings) != 1 || !strings.Contains(w.warnings[0], "it looks up the versions of org.corp:left: ") {
 		t.Errorf("%+v, %q", r, w.warnings)
 	}
 	m, err := img.Manifest()
@@ -487,8 +487,51 @@ func TestRepairAndRevoke(t *testing.T) {
 			t.Errorf("%s: %v", name, has)
 		}
 	}
-	_, err = w.build()
-	if !errors.Is(err, builder.ErrRefused) || !strings.Contains(err.Error(), "revoked: ") {
+	// A build that asks for it does not get it, nor does it run what needs it.
+	for _, name := range filesOf(left) {
+		w.asks, w.answers = []string{"?" + name}, map[string]string{}
+		_, err = w.build()
+		want := "input refused: it asks for " + filepath.Base(name) + " of pkg:maven/org.corp/left@1.0, which is revoked: "
+		if !errors.Is(err, builder.ErrRefused) || !strings.Contains(err.Error(), want) || hintOf(err) == "" || !strings.Contains(w.answers[name], "the build ends") {
+			t.Errorf("%v, %q", err, w.answers)
+		}
+	}
+	if log := w.Requests(); len(log) > 0 {
+		t.Errorf("asked for %q", log)
+	}
+	// By its bytes, too.
+	if _, err := builder.Revoke(t.Context(), w.cfg, snapshot.Denial{SHA256: snapshot.Sum(left2.Files()[jar])}, false); err != nil {
+		t.Fatal(err)
+	}
+	w.asks, w.answers = []string{"?" + jar}, map[string]string{}
+	if _, err = w.build(); !errors.Is(err, builder.ErrRefused) || !strings.Contains(err.Error(), "left-2.0.jar of pkg:maven/org.corp/left@2.0, which is revoked") || strings.Contains(w.answers[jar], "PK") {
+		t.Errorf("%v, %q", err, w.answers)
+	}
+}
+
+// What was under way when the build ended is no reason for anything: why it ended is.
+func TestEndedWhileAsking(t *testing.T) {
+	w := newWorld(t, left2)
+	jar := maventest.Path(left2.ID, ".jar")
+	asked := make(chan bool)
+	w.Fault(jar, func(rw http.ResponseWriter, r *http.Request) {
+		asked <- true
+		<-r.Context().Done()
+	})
+	why := errors.New("it met a limit")
+	w.cfg.Ecosystems = []builder.Ecosystem{maven.EcosystemOf(settings.Config{Repository: w.URL(), Access: fetch.Access{Retries: -1}}, func(ctx context.Context, _ string, repository http.Handler) error {
+		ctx, end := context.WithCancel(ctx)
+		answered := make(chan bool)
+		go func() {
+			repository.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, "GET", "/"+jar, nil))
+			close(answered)
+		}()
+		<-asked
+		end()
+		<-answered
+		return why
+	})}
+	if _, err := w.build(); !errors.Is(err, why) {
 		t.Error(err)
 	}
 }

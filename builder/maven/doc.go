@@ -20,5 +20,5 @@
 // (snapshot.First), whatever repository offers something else later. What the pool has of it is handed over
 // without asking again.
 //
-// Indexes of versions are passed on and never stocked; nor are versions in the making, which are named.
+// What is revoked is handed to no build. Indexes of versions are passed on, named and never stocked; nor are versions in the making, which are named.
 package maven

@@ -36,7 +36,7 @@ var _ builder.Resolver = (*world)(nil)
 // Resolve implements builder.Resolver: what a project needs is what its build asks for. What was taken on
 // the way is held, whatever becomes of the build.
 func (w *world) Resolve(ctx context.Context, path string, _ builder.Target, fetch func(context.Context, builder.Artifact) (snapshot.Object, int64, error)) (*snapshot.Requirements, error) {
-	s := &server{world: w, ctx: ctx, fetch: fetch, files: map[string]*file{}, leftOut: map[string]bool{}}
+	s := &server{world: w, fetch: fetch, files: map[string]*file{}, leftOut: map[string]bool{}, indexes: map[string]bool{}}
 	err := w.project(ctx, path, s, w.stage)
 	cancelled := ctx.Err()
 	if err := w.Keep(); err != nil {
@@ -50,7 +50,24 @@ func (w *world) Resolve(ctx context.Context, path string, _ builder.Target, fetc
 	case err != nil:
 		return nil, refused(err)
 	}
+	if text := s.looksUp(); text != "" {
+		w.cfg.Warn(path + ": " + text)
+	}
 	return s.requirements()
+}
+
+// looksUp says which indexes of versions were asked for: they change, so none is stocked, and each build asks anew.
+func (s *server) looksUp() string {
+	const named = 3
+	all := slices.Sorted(maps.Keys(s.indexes))
+	if len(all) == 0 {
+		return ""
+	}
+	text := strings.Join(all[:min(named, len(all))], ", ")
+	if more := len(all) - named; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return "it looks up the versions of " + text + ": a range of versions, or none, is asked for by later builds too, and fails with -o; name the version to ask for nothing"
 }
 
 // refused says of what errors of a project's build are: its own fault, or the repository's. Others are the host's.
