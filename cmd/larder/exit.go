@@ -23,6 +23,7 @@ import (
 	"larder/overlay"
 	"larder/popularity"
 	"larder/snapshot"
+	"larder/snapshot/ecosystem"
 	"larder/snapshot/gc"
 	"larder/snapshot/image"
 	"larder/snapshot/maven"
@@ -137,6 +138,7 @@ var exitCodes = []struct {
 	{errLacking, exitSkips},
 	{builder.ErrRefused, exitRefused},
 	{popularity.ErrRefused, exitRefused},
+	{ecosystem.ErrRefused, exitRefused},
 	{lock.ErrRefused, exitRefused},
 	{npmlock.ErrRefused, exitRefused},
 	{maven.ErrRefused, exitRefused},

@@ -3,7 +3,6 @@ package run
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -37,7 +36,7 @@ func (n namespace) ReadFile(path string, limit int64) ([]byte, error) {
 	}
 	data, err := io.ReadAll(overlay.Counted(io.LimitReader(f, limit+1), n.Take))
 	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("read %s: larger than %d bytes", path, limit)
+		err = ecosystem.TooLarge(path, limit)
 	}
 	return data, err
 }

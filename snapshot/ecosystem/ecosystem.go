@@ -18,7 +18,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -175,43 +174,6 @@ type Files interface {
 	// Take counts n bytes that were read of a directory's own files. An error: no more may be read.
 	Take(n int64) error
 }
-
-// Host reads the host's own files.
-type Host struct{}
-
-func (Host) ReadFile(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("read %s: larger than %d bytes", path, limit)
-	}
-	return data, err
-}
-
-func (Host) IsDir(path string) bool {
-	st, err := os.Stat(path)
-	return err == nil && st.IsDir()
-}
-
-func (Host) Find(path string) (at string, mode fs.FileMode, err error) {
-	if at, err = filepath.EvalSymlinks(path); err != nil {
-		return "", 0, err
-	}
-	st, err := os.Lstat(at)
-	if err == nil && !st.Mode().IsRegular() {
-		err = fmt.Errorf("%s is not a regular file", path)
-	}
-	if err != nil {
-		return "", 0, err
-	}
-	return at, st.Mode().Perm(), nil
-}
-
-func (Host) Take(int64) error { return nil }
 
 // Leftovers finds what a container had to download in what its clients left in an upper. Everything
 // there is hostile; whoever calls it bounds what is read.
