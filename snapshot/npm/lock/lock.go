@@ -41,10 +41,13 @@ type locks struct{}
 // others are locks that npm does not read, by the tool that makes them.
 var others = map[string]string{"pnpm-lock.yaml": "pnpm", "yarn.lock": "yarn", "bun.lock": "bun", "bun.lockb": "bun"}
 
-// IsLock knows the locks of other tools, too, so that they are refused for what they are.
+// project is what a lock is made of, and easily named for it.
+const project = "package.json"
+
+// IsLock knows what is none of npm's locks, too, so that it is refused for what it is.
 func (locks) IsLock(name string) bool {
 	base := path.Base(name)
-	return base == "package-lock.json" || base == "npm-shrinkwrap.json" || others[base] != ""
+	return base == "package-lock.json" || base == "npm-shrinkwrap.json" || base == project || others[base] != ""
 }
 
 func (locks) Read(files ecosystem.Files, paths []string, target snapshot.Target) (*snapshot.Requirements, error) {
@@ -60,6 +63,9 @@ func (locks) Read(files ecosystem.Files, paths []string, target snapshot.Target)
 	}
 	if tool := others[path.Base(paths[0])]; tool != "" {
 		return nil, file(paths[0]).refuse("with npm, make a package-lock.json: npm install --package-lock-only", "a lock of %s, and only npm's are read", tool)
+	}
+	if path.Base(paths[0]) == project {
+		return nil, file(paths[0]).refuse("name its package-lock.json, which npm install --package-lock-only makes", "not a lock, but what one is made of")
 	}
 	data, err := files.ReadFile(paths[0], maxBytes)
 	if err != nil {

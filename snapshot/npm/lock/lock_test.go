@@ -265,6 +265,7 @@ func TestLocks(t *testing.T) {
 		"several locks cannot be one node_modules": {good, good},
 		"a lock of pnpm, and only npm's are read":  {file("pnpm-lock.yaml", "x")},
 		"a lock of yarn, and only npm's are read":  {file("yarn.lock", "x")},
+		"not a lock, but what one is made of":      {file("package.json", "{}")},
 	} {
 		if _, err := Locks.Read(ecosystem.Host{}, paths, row); !errors.Is(err, ErrRefused) || !strings.HasSuffix(err.Error(), want) {
 			t.Errorf("%v: %v", paths, err)
@@ -276,7 +277,7 @@ func TestLocks(t *testing.T) {
 	if _, err := Locks.Read(ecosystem.Host{}, []string{good}, snapshot.Target{Ecosystem: "pypi"}); !errors.Is(err, snapshot.ErrDamaged) {
 		t.Error(err)
 	}
-	for name, want := range map[string]bool{"a/package-lock.json": true, "npm-shrinkwrap.json": true, "pnpm-lock.yaml": true, "yarn.lock": true, "uv.lock": false, ".package-lock.json": false, "package.json": false} {
+	for name, want := range map[string]bool{"a/package-lock.json": true, "npm-shrinkwrap.json": true, "pnpm-lock.yaml": true, "yarn.lock": true, "uv.lock": false, ".package-lock.json": false, "package.json": true} {
 		if Locks.IsLock(name) != want {
 			t.Errorf("IsLock(%s) is not %v", name, want)
 		}
