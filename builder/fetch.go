@@ -125,7 +125,7 @@ func Download(ctx context.Context, w World, a Artifact, stage *snapshot.Stage) (
 		// Fetch has compared the digest already; the pool trusts nobody's word but its own.
 		return o, 0, fmt.Errorf("%s: stored as %s, but the index publishes %s: %w", a.Filename, o.Digest, a.Digest, ErrRefused)
 	}
-	return o, size, stage.Keep(o)
+	return o, size, stage.KeepSoon(o)
 }
 
 // unpack checks the artifact and makes what the snapshot wants of it.

@@ -181,7 +181,10 @@ func (p *planner) fit(ctx context.Context, stage *snapshot.Stage) ([]*Pick, erro
 	var fetch func(context.Context, Artifact) error
 	if stage != nil {
 		fetch = func(ctx context.Context, a Artifact) error {
-			_, size, err := Download(ctx, p.world.World, a, stage)
+			o, size, err := Download(ctx, p.world.World, a, stage)
+			if err == nil {
+				err = stage.Keep(o) // it is read in the pool
+			}
 			if err == nil {
 				// Stocking it will find it there, and call that reused.
 				p.log.add(size, -size)

@@ -144,6 +144,9 @@ func (s *Store) MendCurrent() (id ID, mended bool, err error) {
 // it is a publish of objects alone. Whoever has a damaged file open keeps that one. What else was
 // staged goes with the stage.
 func (st *Stage) Settle(wanted func(Object) bool) error {
+	if err := st.keepWaiting(); err != nil {
+		return err
+	}
 	st.mu.Lock()
 	for o := range st.staged {
 		if !wanted(o) {

@@ -138,13 +138,23 @@ func (p *publication) compare() error {
 }
 
 func (p *publication) syncStaged() error {
-	if len(p.staged) == 0 {
+	if len(p.staged) == 0 && p.lost == nil {
 		return nil
 	}
-	if err := ignoringEINTR(func() error { return unix.Syncfs(int(p.disk.Fd())) }); err != nil {
-		return fmt.Errorf("%w; data not trusted", err)
+	return p.syncAll()
+}
+
+// syncfs is a variable for tests, which count and fail it.
+var syncfs = func(fd int) error { return ignoringEINTR(func() error { return unix.Syncfs(fd) }) }
+
+// syncAll makes what was staged so far durable. Once it cannot, nothing staged is trusted.
+func (st *Stage) syncAll() error {
+	if st.lost == nil {
+		if err := syncfs(int(st.disk.Fd())); err != nil {
+			st.lost = fmt.Errorf("%w; data not trusted", err)
+		}
 	}
-	return nil
+	return st.lost
 }
 
 func (p *publication) renameObjects() error {
@@ -163,6 +173,8 @@ func (p *publication) renameObjects() error {
 }
 
 func (p *publication) syncObjects() error {
+	maps.Copy(p.dirs, p.keeping.dirs)
+	p.keeping = keeping{}
 	for dir := range p.dirs {
 		if err := syncDir(p.store.join(objectsName, dir)); err != nil {
 			return err

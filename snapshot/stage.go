@@ -31,12 +31,14 @@ type Stage struct {
 	// MoveHold has Publish replace a snapshot that is held, and hold the new one in its place.
 	MoveHold bool
 
-	mu     sync.Mutex
-	staged map[Object]stagedObject
-	seen   map[Object]sighting
-	before *checked // what earlier builds know
-	hashed int64    // bytes of the pool that were read
-	serial int
+	mu      sync.Mutex
+	staged  map[Object]stagedObject
+	seen    map[Object]sighting
+	before  *checked // what earlier builds know
+	hashed  int64    // bytes of the pool that were read
+	serial  int
+	keeping keeping
+	lost    error // what was staged may not be on disk, and the kernel says so only once
 	// unsynced: what was published has final names that may not last, or is not current yet. Close
 	// then leaves the stage's directory, as a kill would, and the next holder of the lock goes on.
 	unsynced bool
@@ -108,9 +110,10 @@ func (st *Stage) Close() error {
 	}
 	lock := st.lock
 	st.lock = nil
+	kept := st.keepAll()
 	st.disk.Close()
 	if st.unsynced {
-		return lock.Unlock()
+		return errors.Join(kept, lock.Unlock())
 	}
 	parent, err := os.Open(st.store.join(stagingName))
 	if err == nil {
@@ -120,7 +123,7 @@ func (st *Stage) Close() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	return errors.Join(err, lock.Unlock())
+	return errors.Join(kept, err, lock.Unlock())
 }
 
 // Scratch makes a private directory for temporary files, on the store's file system. What its user does
