@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"larder/builder"
 	"larder/builder/maven/repository"
@@ -25,14 +26,13 @@ func (w *world) release(ctx context.Context, project string, wish builder.Wish) 
 		return builder.Choice{Err: err}
 	}
 	others, missed := w.missed(project, version)
-	for _, f := range append([]maven.File{pom}, others...) {
+	var lacks []string
+	for _, f := range append(others, pom) {
 		a, err := w.offered(ctx, f)
 		switch {
-		case errors.Is(err, repository.ErrNotFound) && f == pom:
-			return builder.Choice{Err: fmt.Errorf("the repository has no version %s of it", version)}
 		case errors.Is(err, repository.ErrNotFound):
-			if missed {
-				w.cfg.Warn(fmt.Sprintf("%s: the repository has no %s, which a container downloaded", snapshot.PackageURL(maven.Name, maven.Package(project), version), f.Name))
+			if missed && f != pom { // Maven takes some jars without their POM
+				lacks = append(lacks, f.Name)
 			}
 			continue
 		case err != nil:
@@ -44,6 +44,12 @@ func (w *world) release(ctx context.Context, project string, wish builder.Wish) 
 			continue
 		}
 		c.With = append(c.With, pick)
+	}
+	switch {
+	case c.Pick == nil:
+		c.Err = fmt.Errorf("the repository has no version %s of it", version)
+	case len(lacks) > 0:
+		w.cfg.Warn(fmt.Sprintf("%s: the repository has no %s, which a container downloaded", snapshot.PackageURL(maven.Name, maven.Package(project), version), strings.Join(lacks, ", ")))
 	}
 	return c
 }

@@ -57,6 +57,9 @@ func TestRanking(t *testing.T) {
 	if got := paths(w, r.Snapshot); !slices.Equal(got, want) {
 		t.Errorf("stocked %q", got)
 	}
+	if len(w.warnings) > 0 {
+		t.Errorf("%q", w.warnings)
+	}
 	var skips []string
 	for _, s := range r.Skipped {
 		skips = append(skips, s.Project+" "+s.Version+": "+s.Reason)
@@ -64,6 +67,16 @@ func TestRanking(t *testing.T) {
 	if want := []string{"com.other:right.js : no version of it is known: a ranking names it as GROUP:ARTIFACT:VERSION", "org.corp:left 9.9: the repository has no version 9.9 of it",
 		"org.corp:none 1: the repository has no version 1 of it", "org.corp:pinned 1: the repository has no version 1 of it"}; !slices.Equal(skips, want) {
 		t.Errorf("skipped %q", skips)
+	}
+	// A jar without its POM, and a file that another repository has.
+	odd := newWorld(t, left2)
+	odd.Put(maventest.Path(left2.ID, ".pom"), nil)
+	alone, _ := odd.must(ranks(0, entry("org.corp:left", "2.0/left-2.0.jar", "2.0/left-2.0-mac.jar")))
+	if got := paths(odd, alone.Snapshot); !slices.Equal(got, []string{maventest.Path(left2.ID, ".jar")}) || len(alone.Skipped) > 0 {
+		t.Errorf("stocked %q, %+v", got, alone.Skipped)
+	}
+	if len(odd.warnings) == 0 || !strings.HasSuffix(odd.warnings[0], "pkg:maven/org.corp/left@2.0: the repository has no left-2.0-mac.jar, which a container downloaded") {
+		t.Errorf("%q", odd.warnings)
 	}
 	held, err := w.store.Firsts("maven")
 	if err != nil || len(held) != len(want) || held[want[0]].SHA256 != snapshot.Sum([]byte("native")) {
