@@ -1,5 +1,5 @@
-// Package misses learns what containers had to download: names and versions,
-// read from what their clients left behind, and nothing else.
+// Package misses learns what containers had to download: names and versions, and of a version that has
+// several files which, read from what their clients left behind, and nothing else.
 //
 // # Words
 //
@@ -20,7 +20,7 @@
 //     plain files, each below the upper, on its file system and through no
 //     link; a FIFO or a device is never opened at all. Entries, bytes, depth,
 //     names and time are bounded by [Limits]; [Scan] says when it stopped early.
-//   - Only names and versions that the ecosystem finds valid come out, at most so many per upper. What
+//   - Only names, of files too, and versions that the ecosystem finds valid come out, at most so many per upper. What
 //     they can do at worst is ask for a project that the index has: bytes of an
 //     upper go nowhere.
 //   - One tenant counts once per project and version, on the first day of the window, and a day
