@@ -74,3 +74,46 @@ func TestClientCertificate(t *testing.T) {
 		}
 	}
 }
+
+// Authorities besides the system's are believed; a file that is none counts for nothing.
+func TestExtraAuthorities(t *testing.T) {
+	srv := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer srv.Close()
+	dir := t.TempDir()
+	extra, empty := filepath.Join(dir, "extra.pem"), filepath.Join(dir, "empty.pem")
+	if err := os.WriteFile(extra, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	system, err := (&Options{}).authorities()
+	if err != nil || system != nil {
+		t.Fatalf("%v, %v", system, err)
+	}
+	if pool, err := (&Options{Access: Access{ExtraCA: extra}}).authorities(); err != nil || pool == nil {
+		t.Fatalf("%v, %v", pool, err)
+	} else if all, err := x509.SystemCertPool(); err != nil || pool.Equal(all) || !all.AppendCertsFromPEM(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})) || !pool.Equal(all) {
+		t.Errorf("not the system's and one more: %v", err)
+	}
+	for _, try := range []struct {
+		access Access
+		ok     bool
+	}{
+		{Access{ExtraCA: extra}, true}, {Access{}, false}, {Access{ExtraCA: empty}, false}, {Access{ExtraCA: filepath.Join(dir, "none")}, false},
+	} {
+		try.access.Retries = -1
+		c, err := New(Options{Access: try.access})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Get(t.Context(), Request{URL: u, MaxBytes: 10}); (err == nil) != try.ok {
+			t.Errorf("%+v: %v", try, err)
+		}
+		c.Close()
+	}
+}

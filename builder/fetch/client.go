@@ -26,6 +26,9 @@ type Access struct {
 	// CABundles, if any, hold the only authorities that are believed (PEM files, or
 	// directories of them). Else the system's.
 	CABundles []string
+	// ExtraCA is a PEM file of authorities that are believed besides the system's. One that cannot be
+	// used counts for nothing, as for the clients that have such a setting.
+	ExtraCA string
 	// FallbackCA is a bundle for where the system has no authorities at all.
 	FallbackCA string
 	// ClientCert is a PEM file with a certificate and its key, unless that is in ClientKey.

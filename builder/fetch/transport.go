@@ -78,6 +78,9 @@ func (o *Options) authorities() (*x509.CertPool, error) {
 	bundles := o.CABundles
 	if len(bundles) == 0 {
 		pool, err := x509.SystemCertPool()
+		if extra, rerr := os.ReadFile(o.ExtraCA); err == nil && rerr == nil && pool.AppendCertsFromPEM(extra) {
+			return pool, nil
+		}
 		if err == nil && !pool.Equal(x509.NewCertPool()) || o.FallbackCA == "" {
 			return nil, nil
 		}

@@ -156,6 +156,7 @@ func (s settings) config(getenv func(string) (string, bool)) (Config, error) {
 		}
 		c.Scopes[scope] = raw
 	}
+	c.ExtraCA, _ = getenv("NODE_EXTRA_CA_CERTS") // node's own, for where npm's options name none
 	if s["cafile"] != "" {
 		c.CABundles = []string{s["cafile"]}
 	} else if s["ca"] != "" {

@@ -102,6 +102,9 @@ func TestAsksNPM(t *testing.T) {
 		len(c.CABundles) != 1 || len(c.TrustedHosts) != 0 || header(t, c, "https://npm.example/x") != "Bearer right" || c.Proxy.String() != "no proxy" {
 		t.Errorf("%+v, %v", c, err)
 	}
+	if c, err := h.config(npm, "NODE_EXTRA_CA_CERTS=/extra.pem"); err != nil || c.ExtraCA != "/extra.pem" {
+		t.Errorf("%+v, %v", c, err)
+	}
 	if c, err := h.config(npm, "HTTPS_PROXY=http://p.example/"); err != nil || c.Proxy.String() != "proxy (hidden)" {
 		t.Errorf("%+v, %v", c, err)
 	}
