@@ -96,7 +96,7 @@ func (a *again) world(ctx context.Context, e Ecosystem) (*world, error) {
 
 // lockOf is the lock of an environment, as far as the image needs to know it.
 func (a *again) lockOf(env snapshot.ManifestEnvironment, t Target) (*lock, error) {
-	r := &snapshot.Requirements{Digest: env.Lock}
+	r := &snapshot.Requirements{Digest: env.Lock, Mounts: env.Mounts}
 	for _, path := range slices.Sorted(maps.Keys(env.Places)) {
 		r.Places = append(r.Places, snapshot.Place{Path: path, Pin: env.Places[path]})
 	}

@@ -138,3 +138,45 @@ func TestToyPlacedDamaged(t *testing.T) {
 		t.Errorf("%q, %v", b, err)
 	}
 }
+
+// An environment may be mounted at several directories, each with a part of it. The manifest knows them.
+func TestToyParts(t *testing.T) {
+	toy := newToy(t)
+	in := func(line, at string) string { return strings.TrimSuffix(line, "\n") + " in:" + at + "\n" }
+	one := toytest.Pack(t, toy.index, "one", "1.0", map[string]string{"a.txt": "one\n"})
+	two := toytest.Pack(t, toy.index, "two", "2.0", map[string]string{"b.txt": "two\n"})
+	three := toytest.Pack(t, toy.index, "three", "3.0", map[string]string{"c.txt": "three\n"})
+	lock := toy.lock("at box\n", "at p/a/box\n", in(one, "0/one"), in(two, "1/two"))
+	elsewhere, plain := toy.lock("at box\n", "at p/b/box\n", in(one, "0/one"), in(two, "1/two")), toy.lock(in(three, "three"))
+	r := toy.must(lock, elsewhere, plain)
+	m, err := toy.open(r).Manifest()
+	if err != nil || len(m.Environments) != 3 {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	revoked, err := builder.Revoke(t.Context(), toy.config(), snapshot.Denial{Project: "three", Reason: "test"}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left := toy.open(&builder.Report{Snapshot: revoked.Snapshot})
+	now, err := left.Manifest()
+	if err != nil || len(now.Environments) != 2 || now.Environments[0].ID == now.Environments[1].ID {
+		t.Fatalf("%+v, %v", now.Environments, err)
+	}
+	for _, e := range now.Environments {
+		if len(e.Mounts) != 2 || e.Mounts[0] != "box" || !slices.ContainsFunc(m.Environments, func(old snapshot.ManifestEnvironment) bool { return reflect.DeepEqual(old, e) }) {
+			t.Errorf("another environment: %+v", e)
+		}
+		env := snapshot.MergedPath(e.ID)
+		for path, want := range map[string]string{"0/one/a.txt": "one\n", "1/two/b.txt": "two\n"} {
+			if got, err := fs.ReadFile(left, env+"/"+path); err != nil || string(got) != want {
+				t.Errorf("%s: %q, %v", path, got, err)
+			}
+		}
+		if to, err := left.ReadLink(env + "/0/out"); err != nil || to != "../nowhere" {
+			t.Errorf("a link out of a part leads to %q, %v", to, err)
+		}
+		if _, err := left.Lstat(env + "/1/none"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a link to nothing is there: %v", err)
+		}
+	}
+}

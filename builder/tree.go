@@ -238,7 +238,7 @@ func (l *layout) merge(k *lock, dst string, dirs []string) error {
 	}
 	own := make([]image.Own, len(k.Own))
 	for i, f := range k.Own {
-		own[i] = image.Own{Path: f.Path, Link: f.Link, Size: int64(len(f.Data))}
+		own[i] = image.Own{Path: f.Path, In: k.PartOf(f.Path), Link: f.Link, Size: int64(len(f.Data))}
 		if len(f.Data) > 0 {
 			var err error
 			if own[i].Object, err = l.stage.PutBytes(f.Data, false); err != nil {

@@ -44,7 +44,7 @@ func (l *lock) name() string { return filepath.Base(l.path) }
 
 // row is what the manifest says of its environment.
 func (l *lock) row(id string, layers []string) snapshot.ManifestEnvironment {
-	row := snapshot.ManifestEnvironment{ID: id, Target: l.target.Tag, Lock: l.Digest, Name: l.name(), Layers: layers}
+	row := snapshot.ManifestEnvironment{ID: id, Target: l.target.Tag, Lock: l.Digest, Name: l.name(), Layers: layers, Mounts: l.Mounts}
 	for _, p := range l.Places {
 		if row.Places == nil {
 			row.Places = map[string]int{}

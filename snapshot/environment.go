@@ -20,6 +20,9 @@ type Requirements struct {
 	// at its root. Such an environment is whole: a build merged it of the lock, or its first run seals it of the layers of all pins.
 	Places []Place
 	Own    []OwnFile // of a placed environment, beside its layers
+	// Mounts are where a placed environment goes that is mounted at several directories: the i-th is that of what the
+	// environment has in its directory "i", as a path below the directory that the first lies in. None: it goes to one.
+	Mounts []string
 	// Scripts are the packages that want to run something when they are installed, sorted. Nothing of them runs
 	// when layers are made, or mounted.
 	Scripts []Script
@@ -27,6 +30,16 @@ type Requirements struct {
 	// Unresolved: the file names no artifacts. A build finds out which it needs, for views only: none is in an
 	// environment of its own.
 	Unresolved bool
+}
+
+// PartOf is the directory of the environment that a path of it lies in and that is mounted by itself; "" where
+// that is all of it.
+func (r *Requirements) PartOf(path string) string {
+	if len(r.Mounts) == 0 {
+		return ""
+	}
+	part, _, _ := strings.Cut(path, "/")
+	return part
 }
 
 // Script is a package that wants to run something when it is installed.
@@ -122,7 +135,7 @@ func EnvironmentID(layers []string) string {
 }
 
 // EnvironmentID is the id of the lock's merged environment, of the layers of its pins. That of a placed
-// one covers where they are, and its own files.
+// one covers where they are, and where it is mounted, and its own files.
 func (l *Requirements) EnvironmentID(layers []string) string {
 	if len(l.Places) == 0 {
 		return EnvironmentID(layers)
@@ -137,9 +150,12 @@ func (l *Requirements) PrivateName(target string, layers []string, beside string
 	return Sum(fmt.Appendf(nil, "private 1\n%s\n%s\n%s\n%s\n", target, beside, strings.Join(layers, "\n"), l.placed(layers)))
 }
 
-// placed covers where the layers of a placed environment are, and its own files.
+// placed covers where a placed environment is mounted and its layers are, and its own files.
 func (l *Requirements) placed(layers []string) Digest {
 	var b strings.Builder
+	for _, m := range l.Mounts {
+		fmt.Fprintf(&b, "at %q\n", m)
+	}
 	for _, p := range l.Places {
 		fmt.Fprintf(&b, "%s %q\n", layers[p.Pin], p.Path)
 	}

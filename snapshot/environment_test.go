@@ -217,6 +217,8 @@ func TestPlacedEnvironmentID(t *testing.T) {
 		func(r *Requirements) { r.Places = []Place{{"x", 1}, {"y", 0}} },
 		func(r *Requirements) { r.Places = []Place{{"x", 0}, {"z", 1}} },
 		func(r *Requirements) { r.Own = nil },
+		func(r *Requirements) { r.Mounts = []string{"m", "p/m"} },
+		func(r *Requirements) { r.Mounts = []string{"m", "q/m"} },
 		func(r *Requirements) { r.Own = []OwnFile{{Path: "f", Data: []byte("2")}, {Path: "l", Link: "x"}} },
 		func(r *Requirements) { r.Own = []OwnFile{{Path: "f", Data: []byte("1")}, {Path: "l", Link: "y"}} },
 	} {

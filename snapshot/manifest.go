@@ -89,9 +89,10 @@ type ManifestEnvironment struct {
 	Name   string   `json:"name"` // file name of the lock
 	Layers []string `json:"layers"`
 	// Places are where which of Layers lies, of an environment that has them elsewhere than at its root; Own
-	// are its own files.
+	// are its own files; Mounts are where its directories 0, 1, … go, of one that is mounted at several.
 	Places map[string]int `json:"places,omitempty"`
 	Own    []ManifestOwn  `json:"own,omitempty"`
+	Mounts []string       `json:"mounts,omitempty"`
 }
 
 // ManifestOwn is a file of an environment's own, or a link.

@@ -73,11 +73,23 @@ func (locks) Read(files ecosystem.Files, paths []string, _ snapshot.Target) (*sn
 		}
 		r.Pins = append(r.Pins, pin)
 	}
-	r.Places = places(all)
-	if len(r.Places) > 0 {
+	r.Places, r.Mounts = places(all), mounts(all)
+	if len(r.Mounts) > 0 {
+		r.Own = []snapshot.OwnFile{{Path: "0/LOCK", Data: all}, {Path: "0/out", Link: "../nowhere"}, {Path: "1/none", Link: "nowhere"}}
+	} else if len(r.Places) > 0 {
 		r.Own = []snapshot.OwnFile{{Path: "LOCK", Data: all}, {Path: "first", Link: r.Places[0].Path}, {Path: "none", Link: "nowhere"}}
 	}
 	return r, nil
+}
+
+// mounts are where a lock wants the parts of its environment: the second words of its lines "at PATH".
+func mounts(lock []byte) (all []string) {
+	for line := range strings.Lines(string(lock)) {
+		if f := strings.Fields(line); len(f) == 2 && f[0] == "at" {
+			all = append(all, f[1])
+		}
+	}
+	return all
 }
 
 // places are where a lock wants its parcels, sorted.

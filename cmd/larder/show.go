@@ -104,7 +104,11 @@ func showSnapshot(c *cli.Context, s *snapshot.Store, id snapshot.ID) error {
 	}
 	fmt.Fprintf(out, "views %s\n", printable(strings.Join(m.Views, ", ")))
 	for _, e := range m.Environments {
-		fmt.Fprintf(out, "environment %s for %s: %d layers, merged as e/%s\n", printable(e.Name), e.Target, len(e.Layers), e.ID)
+		several := ""
+		if len(e.Mounts) > 0 {
+			several = fmt.Sprintf(", mounted at %d directories", len(e.Mounts))
+		}
+		fmt.Fprintf(out, "environment %s for %s: %d layers, merged as e/%s%s\n", printable(e.Name), e.Target, len(e.Layers), e.ID, several)
 	}
 	bytes, built := int64(0), 0
 	for _, w := range m.Artifacts {

@@ -18,6 +18,7 @@ type Part struct {
 // Own is a file of the whole's own, or a link.
 type Own struct {
 	Path   string
+	In     string // the directory of the whole that counts as the whole for its link; "" all of it
 	Object snapshot.Object
 	Size   int64
 	Data   []byte // of a file that is no object: the image holds its bytes
@@ -115,10 +116,11 @@ func (w *whole) put(at string, n node) error {
 	return nil
 }
 
-// stays says where a link leads in the whole; false where it leaves it, and of a file.
+// stays says where a link leads in the whole; false where it leaves that, or the part it is in, and of a file.
 func (o Own) stays() (to string, ok bool) {
-	to = path.Join(path.Dir(o.Path), o.Link)
-	return to, o.Link != "" && !path.IsAbs(o.Link) && to != ".." && !strings.HasPrefix(to, "../")
+	from := strings.TrimPrefix(strings.TrimPrefix(o.Path, o.In), "/")
+	to = path.Join(path.Dir(from), o.Link)
+	return path.Join(o.In, to), o.Link != "" && !path.IsAbs(o.Link) && to != ".." && !strings.HasPrefix(to, "../")
 }
 
 // lacks says that nothing is at a path. Where a link on the way leads is not known here.

@@ -52,6 +52,13 @@ func TestAssemble(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%q\nwant\n%q", got, want)
 	}
+	// For a link, the part it is in may be all there is.
+	must(t, tree.Assemble("e/z", []Part{{"0/a", "l/2"}, {"1/b", "l/2"}}, []Own{
+		{Path: "0/out", In: "0", Link: "../none"}, {Path: "0/.bin/g", In: "0", Link: "../a/d/g"}, {Path: "0/none", In: "0", Link: "b"}, {Path: "1/b/x", In: "1", Link: "../b/none"}, {Path: "0/lost", Link: "../1/a"}}))
+	want = []string{"e/z/", "e/z/0/", "e/z/0/.bin/", "e/z/0/.bin/g -> ../a/d/g", "e/z/0/a/", "e/z/0/a/d/", "e/z/0/a/d/g" + g, "e/z/0/out -> ../none", "e/z/1/", "e/z/1/b/", "e/z/1/b/d/", "e/z/1/b/d/g" + g}
+	if got := assembled(t, tree, "e/z"); !slices.Equal(got, want) {
+		t.Errorf("%q\nwant\n%q", got, want)
+	}
 	if got := assembled(t, tree, "l/1"); len(got) != 7 {
 		t.Errorf("a part was changed: %q", got)
 	}

@@ -124,7 +124,7 @@ func (e Environment) assemble(tree *image.Tree) error {
 	}
 	own := make([]image.Own, len(e.Want.Own))
 	for i, f := range e.Want.Own {
-		own[i] = image.Own{Path: f.Path, Link: f.Link, Data: f.Data}
+		own[i] = image.Own{Path: f.Path, In: e.Want.PartOf(f.Path), Link: f.Link, Data: f.Data}
 	}
 	return tree.Assemble(e.Path(), parts, own)
 }

@@ -69,12 +69,15 @@ func names(t *testing.T, path string) (all []string) {
 func TestImage(t *testing.T) {
 	placed := &snapshot.Requirements{Digest: "lock", Pins: make([]snapshot.Pin, 2), Places: []snapshot.Place{{Path: "a", Pin: 0}, {Path: "a/n/b", Pin: 1}, {Path: "b", Pin: 1}},
 		Own: []snapshot.OwnFile{{Path: ".lock", Data: []byte("{}")}, {Path: ".bin/g", Link: "../b/g"}, {Path: ".bin/none", Link: "../b/none"}}}
+	several := &snapshot.Requirements{Digest: "several", Pins: make([]snapshot.Pin, 2), Places: []snapshot.Place{{Path: "0/a", Pin: 0}, {Path: "1/b", Pin: 1}},
+		Own: []snapshot.OwnFile{{Path: "0/out", Link: "../none"}, {Path: "1/none", Link: "b/none"}}, Mounts: []string{"m", "p/m"}}
 	flat := &snapshot.Requirements{Digest: "flat", Pins: make([]snapshot.Pin, 2)}
 	for _, c := range []struct {
 		env  Environment
 		want []string
 	}{
 		{Environment{"t", placed, []string{one, two}, ""}, []string{".bin/g 0", ".lock 0", "a/d/both 7", "a/f 7", "a/n/b/d/both 7", "a/n/b/g 7", "b/d/both 7", "b/g 7"}},
+		{Environment{"t", several, []string{one, two}, ""}, []string{"0/a/d/both 7", "0/a/f 7", "0/out 0", "1/b/d/both 7", "1/b/g 7"}},
 		{Environment{"t", flat, []string{one, two}, tool}, []string{"d/both 7", "f 7", "g 7"}},
 	} {
 		var had snapshot.Private
