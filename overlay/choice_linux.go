@@ -167,6 +167,14 @@ func (c *choice) NewView(v View) (m *os.File, err error) {
 	return m, err
 }
 
+func (c *choice) Parts(m *os.File, dirs []string) (parts []*os.File, err error) {
+	err = c.try(ofOnlyFirst, func(by Construction) (err error) {
+		parts, err = by.Parts(m, dirs)
+		return err
+	})
+	return parts, err
+}
+
 func (c *choice) UpperInUse(dir string) (used bool, err error) {
 	err = c.try(ofNothing, func(by Construction) (err error) {
 		used, err = by.UpperInUse(dir)

@@ -22,6 +22,9 @@ type Construction interface {
 	// NewView makes a view: overlay 2, writable unless its flags say otherwise. The instance's u and
 	// w must be there, fresh or left by the same plan; package overlay/instance sees to that.
 	NewView(v View) (*os.File, error)
+	// Parts makes detached mounts of directories of a detached mount: of the same file system, whose writes are
+	// one another's. The mount stays the caller's.
+	Parts(m *os.File, dirs []string) ([]*os.File, error)
 	// UpperInUse says whether an overlay has the directory as its upper: one that is mounted, in
 	// whatever namespace, or that only an open file or a working directory still holds. What cannot
 	// be found out is an error.

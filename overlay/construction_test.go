@@ -5,6 +5,7 @@ package overlay_test
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -133,6 +134,21 @@ func checkConstruction(t *testing.T, c overlay.Construction, tree *os.File, owne
 	dir := fmt.Sprintf("/proc/self/fd/%d", m.Fd())
 	if got, err := os.ReadFile(filepath.Join(dir, "http-v2/a/b")); err != nil || string(got) != "body" {
 		t.Errorf("%s: %q, %v", c.Name(), got, err)
+	}
+	parts, err := c.Parts(m, []string{"http-v2", "bin"})
+	must(t, err)
+	for i, want := range []string{"a", "two"} {
+		if got := names(t, parts[i]); got != want {
+			t.Errorf("%s: part %d has %s, want %s", c.Name(), i, got, want)
+		}
+	}
+	must(t, os.WriteFile(fmt.Sprintf("/proc/self/fd/%d/new", parts[1].Fd()), nil, 0o644))
+	must(t, os.Remove(dir+"/bin/new"))
+	for _, p := range parts {
+		must(t, p.Close())
+	}
+	if _, err := c.Parts(m, []string{"http-v2", "none"}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s: a part that is not there: %v", c.Name(), err)
 	}
 	fi, err := os.Stat(filepath.Join(dir, "bin/two"))
 	must(t, err)

@@ -22,7 +22,7 @@ type Attached struct {
 // Mounted is one mount of an instance.
 type Mounted struct {
 	Part   string   `json:"part"`             // a client, or "environment"
-	Dir    string   `json:"dir"`              // its directory's name in the instance
+	Dir    string   `json:"dir"`              // its directory's name in the instance; "" of a further part of the one before
 	Path   string   `json:"path"`             // in the container
 	Lowers []string `json:"lowers,omitempty"` // in the snapshot, topmost first
 }

@@ -23,7 +23,7 @@ func (s *Session) findAlone() (*environment, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &environment{Environment: on, at: at, alone: true}, nil
+	return &environment{Environment: on, at: at, alone: true, dir: dir}, nil
 }
 
 // attachAlone mounts what a build merged of the locks, or what was sealed of them, and nothing else. Its root is as old as it was built:
@@ -36,6 +36,9 @@ func (s *Session) attachAlone(e *environment) error {
 	if len(e.lowers) == 0 {
 		e.at.Abandon()
 		return &overlay.Problem{Kind: overlay.ErrRefused, Text: "the snapshot has no " + s.Locks.Ecosystem.Environments.Noun() + " of the lock", Advice: "larder build --lock makes one"}
+	}
+	if len(e.want.Mounts) > 0 {
+		return s.attachParts(e)
 	}
 	return s.mount(mount{part: "environment", name: "env", at: e.at, lowers: e.lowers, sealed: e.sealed, own: e.at.Path, times: true})
 }

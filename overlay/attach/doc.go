@@ -18,6 +18,8 @@
 //   - An environment that is the locks' alone hides what is at its place, which a command need not have: what was
 //     made for it is removed again. It is mounted whole, as a build merged it or as the first session of the lock
 //     sealed it (snapshot/private), or refused. Others are sealed where they have more layers than the kernel stacks.
+//   - One that goes to several directories is one view with one upper, and its parts are mounted: all or none, but
+//     where a directory is not there. No link is followed on the way to a further part.
 //   - What was built from sources is looked at as far as Session.Built says, in caches and in environments.
 //   - A kept instance goes on with the lowers, the mask and the installer that it was made with.
 package attach

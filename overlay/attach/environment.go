@@ -49,9 +49,10 @@ var ErrTargets = errors.New("more than one target fits")
 type environment struct {
 	ecosystem.Environment
 	at      *overlay.Point
-	private bool // it is a new one, of a command's own
-	fresh   bool // it is a new one, where a container has none
-	alone   bool // it is the locks' alone
+	private bool   // it is a new one, of a command's own
+	fresh   bool   // it is a new one, where a container has none
+	alone   bool   // it is the locks' alone
+	dir     string // of one that is alone: as it was named, links not followed
 
 	target    snapshot.Target
 	want      *snapshot.Requirements

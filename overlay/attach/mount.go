@@ -42,10 +42,29 @@ func (s *Session) instanceError(err error) error {
 // mount makes the view, with the mount point's own files below it, and attaches it. The point is its
 // own from here on.
 func (s *Session) mount(v mount) error {
-	dir, masked, fresh, err := s.add(v)
+	m, mounted, err := s.view(v)
 	if err != nil {
 		v.at.Abandon()
 		return err
+	}
+	return s.put(m, v.at, mounted)
+}
+
+// put attaches a view. It and the point are its own.
+func (s *Session) put(m *os.File, at *overlay.Point, mounted Mount) error {
+	if err := s.Namespace.Attach(m, at); err != nil {
+		return err
+	}
+	failpoint.Here("attach: view made")
+	s.Mounts = append(s.Mounts, mounted)
+	return nil
+}
+
+// view makes the view.
+func (s *Session) view(v mount) (*os.File, Mount, error) {
+	dir, masked, fresh, err := s.add(v)
+	if err != nil {
+		return nil, Mount{}, err
 	}
 	failpoint.Here("attach: upper made")
 	plan := overlay.View{
@@ -72,17 +91,7 @@ func (s *Session) mount(v mount) error {
 	if errors.Is(err, overlay.ErrBusy) {
 		err = s.instanceError(fmt.Errorf("something that an earlier command left running still uses %s: %w", dir, err))
 	}
-	if err != nil {
-		v.at.Abandon()
-		return err
-	}
-	mounted := Mount{Part: v.part, Path: v.at.Path, Lowers: plan.Layers(), Dir: dir, Layers: layers}
-	if err := s.Namespace.Attach(m, v.at); err != nil {
-		return err
-	}
-	failpoint.Here("attach: view made")
-	s.Mounts = append(s.Mounts, mounted)
-	return nil
+	return m, Mount{Part: v.part, Path: v.at.Path, Lowers: plan.Layers(), Dir: dir, Layers: layers}, err
 }
 
 // add gives a mount its part of the instance, with a mask where it needs one.

@@ -34,6 +34,9 @@ type Namespace interface {
 	// Environment finds the mount point of an environment that is there. In a container it is made where
 	// there is none, elsewhere only for one that is alone, which hides what is there.
 	Environment(dir string, alone bool) (*overlay.Point, error)
+	// Beside finds or makes the mount point of a further part of an environment that is alone, at a path below a
+	// directory, in which no link is followed; nil: the directory that it goes into is not there.
+	Beside(dir, path string) (*overlay.Point, error)
 	// Private makes an empty directory for a new environment; nil: there can be none.
 	Private() (*overlay.Point, error)
 
@@ -80,6 +83,7 @@ type Mount struct {
 	Path   string
 	Lowers int
 	Dir    string   // its part of the instance
+	Within string   // the directory of that which it shows; "" all of it
 	Layers []string // those of the lowers that are the snapshot's, topmost first
 }
 
@@ -132,8 +136,12 @@ func (s *Session) describe() {
 		return
 	}
 	note := snapshot.Attached{Time: time.Now().UTC(), Snapshot: id, Profile: s.Profile, View: s.ViewPath}
-	for _, m := range s.Mounts {
-		note.Mounts = append(note.Mounts, snapshot.Mounted{Part: m.Part, Dir: filepath.Base(m.Dir), Path: m.Path, Lowers: m.Layers})
+	for i, m := range s.Mounts {
+		dir := filepath.Base(m.Dir)
+		if i > 0 && s.Mounts[i-1].Dir == m.Dir {
+			dir = ""
+		}
+		note.Mounts = append(note.Mounts, snapshot.Mounted{Part: m.Part, Dir: dir, Path: m.Path, Lowers: m.Layers})
 	}
 	if b, err := note.Encode(); err == nil {
 		_ = s.Instance.WriteNote(snapshot.AttachedName, b)

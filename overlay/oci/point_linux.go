@@ -39,6 +39,61 @@ func (c *Container) Point(want string, o PointOptions) (*overlay.Point, error) {
 	return p, nil
 }
 
+// Beside is Point at a path below a directory, in which no link is followed; nil: the directory that it goes into
+// is not there.
+func (c *Container) Beside(dir, below string, o PointOptions) (*overlay.Point, error) {
+	at := path.Join(dir, below)
+	if err := checkPoint(at); err != nil {
+		return nil, err
+	}
+	p := &overlay.Point{}
+	err := c.inside(func() error {
+		in, err := c.inBeside(dir, path.Dir(below), path.Dir(at))
+		if in == "" {
+			p = nil
+			return err
+		}
+		want := path.Join(in, path.Base(below))
+		if err := c.resolve(p, want, o); err != nil {
+			return err
+		}
+		if p.Path != want {
+			return fmt.Errorf("%w: %w", ErrPoint, overlay.ThroughLink(at))
+		}
+		return nil
+	})
+	if err != nil && p != nil {
+		p.Abandon()
+		p = nil
+	}
+	return p, err
+}
+
+// inBeside is where the directory at a path below another one really is; "": it is not there.
+func (c *Container) inBeside(dir, below, at string) (string, error) {
+	base, err := overlay.Resolve(c.root, path.Clean(dir))
+	if err != nil {
+		return "", pointError(dir, err)
+	}
+	defer base.Close()
+	in, err := overlay.Beside(base, below, at)
+	if in == nil {
+		if err != nil {
+			err = fmt.Errorf("%w: %w", ErrPoint, err)
+		}
+		return "", err
+	}
+	defer in.Close()
+	real, err := c.pathOf(in)
+	if err == nil && real != c.rootPath && !strings.HasPrefix(real, c.rootPath+"/") {
+		err = fmt.Errorf("%w %.80q leads out of the container's root", ErrPoint, at)
+	}
+	if err != nil {
+		return "", err
+	}
+	return c.inRoot(real), nil
+}
+
 // mostAtOnce bounds how often a directory on the way may turn up while it is made: another container
 // of the same root or volume makes the same ones. A link that leads nowhere is there each time.
 const mostAtOnce = 10

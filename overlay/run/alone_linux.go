@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -50,6 +51,36 @@ func (n namespace) alonePoint(dir string) (*overlay.Point, error) {
 	return nil, fmt.Errorf("mount point %s is made and removed by others all the time", dir)
 }
 
+// besidePoint is one at a path below a directory, in which no link is followed; nil: the directory that it goes
+// into is not there.
+func (n namespace) besidePoint(dir, path string) (*overlay.Point, error) {
+	base, err := walk(dir, n.User, false, n.Locks.Flag)
+	if err != nil {
+		return nil, err
+	}
+	defer base.Close()
+	in, err := overlay.Beside(base, filepath.Dir(path), filepath.Join(dir, filepath.Dir(path)))
+	if in == nil {
+		return nil, err
+	}
+	defer in.Close()
+	var st unix.Stat_t
+	name := filepath.Base(path)
+	if err := unix.Fstatat(int(in.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW); err == nil && st.Mode&unix.S_IFMT == unix.S_IFLNK {
+		return nil, overlay.ThroughLink(filepath.Join(dir, path))
+	}
+	real, err := os.Readlink("/proc/thread-self/fd/" + strconv.Itoa(int(in.Fd())))
+	if err != nil {
+		return nil, fmt.Errorf("name mount point: %w", err)
+	}
+	p, err := n.alonePoint(filepath.Join(real, name))
+	if err == nil && p.Path != filepath.Join(real, name) { // exchanged meanwhile
+		p.Abandon()
+		return nil, overlay.ThroughLink(filepath.Join(dir, path))
+	}
+	return p, err
+}
+
 // take locks a point's directory, and says whether it is still there.
 func (n namespace) take(p *overlay.Point, made bool) (there bool, err error) {
 	at := place{name: filepath.Base(p.Path)}
@@ -78,6 +109,12 @@ func (n namespace) take(p *overlay.Point, made bool) (there bool, err error) {
 		parent.Close()
 	}
 	n.places = append(n.places, at)
+	p.Undo = func() {
+		if i := slices.Index(n.places, at); i >= 0 {
+			n.places = slices.Delete(n.places, i, i+1)
+			n.leavePlace(at)
+		}
+	}
 	return true, nil
 }
 
@@ -85,13 +122,17 @@ func (n namespace) take(p *overlay.Point, made bool) (there bool, err error) {
 // else's.
 func (s *session) leave() {
 	for _, at := range s.places {
-		if at.parent != nil && len(s.report.Left) == 0 && unix.Flock(int(at.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-			_ = unix.Unlinkat(int(at.parent.Fd()), at.name, unix.AT_REMOVEDIR)
-		}
-		at.lock.Close()
-		if at.parent != nil {
-			at.parent.Close()
-		}
+		s.leavePlace(at)
 	}
 	s.places = nil
+}
+
+func (s *session) leavePlace(at place) {
+	if at.parent != nil && len(s.report.Left) == 0 && unix.Flock(int(at.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
+		_ = unix.Unlinkat(int(at.parent.Fd()), at.name, unix.AT_REMOVEDIR)
+	}
+	at.lock.Close()
+	if at.parent != nil {
+		at.parent.Close()
+	}
 }

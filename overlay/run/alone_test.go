@@ -33,11 +33,20 @@ func (chest) Usual(wd string, _ func(string) string) []string { return []string{
 // where its environment goes.
 func newChest(t *testing.T) (w *world, at string) {
 	t.Helper()
-	text := "duck 1 aa in:duck\n"
+	return chestOf(t, "duck 1 aa in:duck\n", map[string]string{"duck/sound": "quack\n"})
+}
+
+// chestOf is a world whose lock was merged to these files.
+func chestOf(t *testing.T, text string, has map[string]string) (w *world, at string) {
+	t.Helper()
 	row, err := json.Marshal(snapshot.Target{Format: snapshot.ManifestFormat, Ecosystem: "toy", Tag: "toy"})
 	must(t, err)
 	link := snapshot.NoBuilt.ByLock("toy", snapshot.Sum([]byte(text)).String())
-	for name, text := range map[string]string{"targets/toy.json": string(row), "e/00000000000c/duck/sound": "quack\n", link + " -> " + snapshot.LinkTarget(link, "e/00000000000c"): ""} {
+	all := map[string]string{"targets/toy.json": string(row), link + " -> " + snapshot.LinkTarget(link, "e/00000000000c"): ""}
+	for name, text := range has {
+		all["e/00000000000c/"+name] = text
+	}
+	for name, text := range all {
 		files[name] = text
 		defer delete(files, name)
 	}
@@ -134,6 +143,12 @@ func TestMountRunAloneTogether(t *testing.T) {
 		return
 	}
 	w, at := newChest(t)
+	together(t, w, at, "quack\n")
+}
+
+// together has two runs at once, the first of which ends first. Both have a sound at a place.
+func together(t *testing.T, w *world, at, sound string) {
+	t.Helper()
 	begin := func(name string) (end func() run.Report) {
 		i, err := instance.Create(filepath.Join(t.TempDir(), name))
 		must(t, err)
@@ -170,7 +185,7 @@ func TestMountRunAloneTogether(t *testing.T) {
 	if r := second(); r.Status != 0 {
 		t.Errorf("second: status %d", r.Status)
 	}
-	if b, err := os.ReadFile(w.home + "/of-second"); err != nil || string(b) != "quack\n" {
+	if b, err := os.ReadFile(w.home + "/of-second"); err != nil || string(b) != sound {
 		t.Errorf("after the first ended, the second saw %q, %v", b, err)
 	}
 }

@@ -125,7 +125,7 @@ func (s *session) attachAll() error {
 		s.unset = append(s.unset, unset...)
 	}
 	for _, m := range s.attached.Mounts {
-		s.report.Mounts = append(s.report.Mounts, Mount{Point: m.Path, Lowers: m.Lowers, dir: m.Dir})
+		s.report.Mounts = append(s.report.Mounts, Mount{Point: m.Path, Lowers: m.Lowers, dir: m.Dir, within: m.Within})
 	}
 	return nil
 }

@@ -87,11 +87,22 @@ func (n namespace) Environment(dir string, alone bool) (*overlay.Point, error) {
 	} else {
 		p, err = openPoint(dir, n.User, false, n.Locks.Flag)
 	}
+	return p, n.twice(dir, err)
+}
+
+func (n namespace) Beside(dir, path string) (*overlay.Point, error) {
+	at := filepath.Join(dir, path)
+	p, err := n.besidePoint(dir, path)
+	return p, n.twice(at, err)
+}
+
+// twice says in words that a view is attached already.
+func (n namespace) twice(dir string, err error) error {
 	if errors.Is(err, errAttached) {
 		err = &overlay.Problem{Kind: overlay.ErrRefused, Text: dir + " has an environment mounted on it already",
 			Advice: "name another directory with " + n.Locks.Flag}
 	}
-	return p, err
+	return err
 }
 
 func (n namespace) Private() (*overlay.Point, error) { return n.makePoint("env") }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -67,7 +68,8 @@ type Mount struct {
 	Lowers     int    `json:"lowers"`
 	UpperBytes int64  `json:"upper_bytes"` // disk usage of what the command left, the upper's own directory not counted
 	UpperFiles int64  `json:"upper_files"` // inodes of it
-	dir        string
+	dir        string // of its instance
+	within     string // the directory of it that is shown
 }
 
 // The command could not be started: not found, or not executable.
@@ -149,8 +151,9 @@ func (s *session) measure() {
 	for i := range s.report.Mounts {
 		m := &s.report.Mounts[i]
 		var own unix.Stat_t
-		u, err := fs.DiskUsage(context.Background(), m.dir+"/u")
-		if err == nil && unix.Lstat(m.dir+"/u", &own) == nil {
+		upper := filepath.Join(m.dir, "u", m.within) // a part may have nothing there
+		u, err := fs.DiskUsage(context.Background(), upper)
+		if err == nil && unix.Lstat(upper, &own) == nil {
 			m.UpperBytes, m.UpperFiles = u.Size-own.Blocks*512, u.Inodes-1
 		}
 	}

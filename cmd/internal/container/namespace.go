@@ -81,6 +81,14 @@ func (n *namespace) Environment(dir string, alone bool) (*overlay.Point, error) 
 	return n.point("env", dir, oci.PointOptions{Make: true, Owner: n.Owner(), Keep: !alone})
 }
 
+func (n *namespace) Beside(dir, path string) (*overlay.Point, error) {
+	at, err := n.c.Beside(dir, path, oci.PointOptions{Make: true, Owner: n.Owner(), Cover: n.profile.Override})
+	if at == nil {
+		return nil, err
+	}
+	return n.take("env", at)
+}
+
 // Private is not for containers: they get one where they look for it, or none.
 func (n *namespace) Private() (*overlay.Point, error) { return nil, nil }
 
@@ -90,14 +98,18 @@ func (n *namespace) Attach(m *os.File, at *overlay.Point) error {
 	return nil
 }
 
-// point resolves a mount point for name and sees to it that a failure leaves
-// nothing made.
+// point resolves a mount point for name.
 func (n *namespace) point(name, want string, o oci.PointOptions) (*overlay.Point, error) {
 	o.Cover = n.profile.Override
 	at, err := n.c.Point(want, o)
 	if err != nil {
 		return nil, err
 	}
+	return n.take(name, at)
+}
+
+// take sees to it that nobody else gets a mount point, and that a failure leaves nothing made.
+func (n *namespace) take(name string, at *overlay.Point) (*overlay.Point, error) {
 	for _, other := range n.taken {
 		if overlaps(at.Path, other.path) {
 			at.Abandon()
