@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -163,6 +164,10 @@ func Lock(t testing.TB, dir string, places map[string]Package) string {
 			entry[key] = value
 		}
 		packages[place] = entry
+		if own, _, is := strings.Cut(place, "/node_modules/"); is && !strings.HasPrefix(place, "node_modules/") {
+			packages[own] = map[string]any{"name": path.Base(own), "version": "1.0.0"}
+			packages["node_modules/"+path.Base(own)] = map[string]any{"resolved": own, "link": true}
+		}
 		if name := strings.TrimPrefix(place, "node_modules/"); !strings.Contains(name, "node_modules/") {
 			needs[name] = p.Version
 			if name != p.Name {

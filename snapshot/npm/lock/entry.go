@@ -2,6 +2,7 @@ package lock
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"larder/snapshot/npm"
@@ -10,14 +11,15 @@ import (
 // entry is one of a lock's packages.
 type entry struct {
 	at       string // its location, such as node_modules/a/node_modules/b; "" is the project itself
-	folder   string // the end of it, with a scope
+	own      string // the user's directory whose node_modules it is in; "" is the project's
+	folder   string // the end of its location, with a scope
 	name     string // of its package
 	version  string
 	resolved string
 	sums     []npm.Sum // any of them will do; none: it is of no registry, or not in the lock
 	raw      value
 
-	installed bool // its location is below node_modules
+	installed bool // its location is below a node_modules
 	depth     int  // of node_modules directories that it is in
 	link      bool // to what is at resolved
 	bundled   bool // it is in the tarball of a package that it lies in
@@ -112,8 +114,19 @@ func (f file) locate(e *entry) error {
 		return f.refuse(remake, "packages: %s is no location", show(e.at))
 	}
 	parts := strings.Split(e.at, "/")
-	if parts[0] != "node_modules" {
+	own := slices.Index(parts, "node_modules")
+	if own < 0 {
 		return f.locateOwn(e, parts)
+	}
+	if own > 0 {
+		if err := f.locateOwn(e, parts[:own]); err != nil {
+			return err
+		}
+		if parts[0] == ".." {
+			return f.refuse("npm ci with the stocked cache installs it: larder run -- npm ci",
+				"packages: %s lies in a node_modules outside of the project, and nothing is mounted there", show(e.at))
+		}
+		e.own, parts = strings.Join(parts[:own], "/"), parts[own:]
 	}
 	for e.installed = true; len(parts) > 0; e.depth++ {
 		if parts[0] != "node_modules" || len(parts) < 2 {
@@ -133,12 +146,8 @@ func (f file) locate(e *entry) error {
 // locateOwn takes the location of a directory of the user's own apart.
 func (f file) locateOwn(e *entry, parts []string) error {
 	for i, part := range parts {
-		if part == "" || part == "." || part == ".." && i > 0 && parts[i-1] != ".." {
+		if part == "" || part == "." || len(part) > 255 || part == ".." && i > 0 && parts[i-1] != ".." {
 			return f.refuse(remake, "packages: %s is no location", show(e.at))
-		}
-		if part == "node_modules" {
-			return f.refuse("npm ci with the stocked cache installs it: larder run -- npm ci",
-				"packages: %s lies in a node_modules of a workspace's own, and only the project's is mounted", show(e.at))
 		}
 	}
 	e.folder = parts[len(parts)-1]

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"path"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -38,6 +39,8 @@ func FuzzJSON(f *testing.F) {
 func FuzzRead(f *testing.F) {
 	f.Add(packages(pkg("a", `"bin": {"a": "b"}`) + "," + pkg("a/node_modules/@s/b", `"optional": true, "os": ["darwin"]`)))
 	f.Add(packages(`"node_modules/ws": {"resolved": "../ws", "link": true}, "../ws": {"bin": "x"}`))
+	f.Add(packages(own("p/a", "a", `"bin": {"a": "b"}`) + "," + own("../b", "a", "") + `,"p/a/node_modules/l": {"resolved": "p/b", "link": true}`))
+	f.Add(packages(own("p/a", "a", `"bin": {"a": "b"}`) + "," + own("p/a/b", "a", "") + `,"p/a/node_modules/l": {"resolved": "p/b", "link": true}`))
 	f.Fuzz(func(t *testing.T, text string) {
 		r, err := Read("package-lock.json", text, tag(t, "linux-x64-glibc"))
 		if err != nil {
@@ -52,9 +55,17 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 		seen := map[string]bool{}
+		parts := map[string]bool{"": len(r.Mounts) == 0}
+		for i, m := range r.Mounts {
+			if inside(m); len(r.Mounts) < 2 || len(r.Mounts) > maxMounts || strings.Count("/"+m+"/", "/node_modules/") != 1 || path.Base(m) != "node_modules" || seen[m] || (i == 0) != (m == "node_modules") {
+				t.Fatalf("mounts %q", r.Mounts)
+			}
+			seen[m], parts[strconv.Itoa(i)] = true, true
+		}
+		clear(seen)
 		for _, p := range r.Places {
-			if inside(p.Path); seen[p.Path] {
-				t.Fatalf("%s is there twice", p.Path)
+			if inside(p.Path); seen[p.Path] || !parts[r.PartOf(p.Path)] {
+				t.Fatalf("%s is there twice, or nowhere", p.Path)
 			}
 			seen[p.Path] = true
 			if pin := r.Pins[p.Pin]; strings.ContainsAny(pin.Name+pin.Version, "/\x00") || len(pin.Digests) == 0 {
@@ -62,8 +73,8 @@ func FuzzRead(f *testing.F) {
 			}
 		}
 		for _, o := range r.Own {
-			if inside(o.Path); seen[o.Path] {
-				t.Fatalf("%s is there twice", o.Path)
+			if inside(o.Path); seen[o.Path] || !parts[r.PartOf(o.Path)] {
+				t.Fatalf("%s is there twice, or nowhere", o.Path)
 			}
 			seen[o.Path] = true
 		}

@@ -22,6 +22,9 @@ func (t *tree) connect() error {
 		if e.parent >= 0 && t.entries[e.parent].link {
 			return t.file.refuse(remake, "packages: %s lies in a link", show(e.at))
 		}
+		if _, there := t.at[e.own]; e.own != "" && !there {
+			return t.file.refuse(remake, "packages: %s lies in %s, which the lock does not have", show(e.at), show(e.own))
+		}
 	}
 	for i := range t.entries {
 		e := &t.entries[i]

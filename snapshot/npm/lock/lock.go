@@ -14,7 +14,7 @@
 //
 // The lock alone is read: whether package.json still agrees, npm says. Engines are not looked at, since
 // a target has no version of node: an optional package that npm would leave out for its engines is there.
-// A workspace with a node_modules of its own is refused.
+// Of workspaces, only what the lock puts into a node_modules of theirs is planned; one outside of the project is refused.
 package lock
 
 import (
@@ -31,6 +31,7 @@ import (
 const (
 	maxBytes   = 16 << 20
 	maxEntries = 100_000
+	maxMounts  = 200 // each costs about half a millisecond
 )
 
 // Locks implements ecosystem.Locks.
@@ -86,6 +87,9 @@ func Read(name, text string, tag npm.Tag) (*snapshot.Requirements, error) {
 	if err := t.leaveOut(tag); err != nil {
 		return nil, err
 	}
+	if err := t.place(); err != nil {
+		return nil, err
+	}
 	return t.requirements(tag), nil
 }
 
@@ -98,6 +102,9 @@ type tree struct {
 	entries []entry        // in its order
 	at      map[string]int // by location
 	work    int            // steps that were done
+
+	own  []string          // directories with a node_modules, the project's first; none: only that has one
+	part map[string]string // and by them, the directory of the environment that is mounted on it, with a slash
 }
 
 func (t *tree) read(text string) (err error) {

@@ -42,6 +42,20 @@ func pkg(at, more string) string {
 	return fmt.Sprintf(`"node_modules/%s": {"version": "1.0.0", "integrity": "%s"%s}`, at, sumA, more)
 }
 
+// own is an entry of a package in the node_modules of a workspace, and the workspace's.
+func own(dir, at, more string) string {
+	return fmt.Sprintf(`"%s": {"version": "1.0.0"}, %s`, dir, strings.Replace(pkg(at, more), "node_modules/", dir+"/node_modules/", 1))
+}
+
+// workspaces are entries of so many, each with a package of its own.
+func workspaces(n int) string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = own(fmt.Sprintf("w/%d", i), "a", "")
+	}
+	return strings.Join(all, ",")
+}
+
 func read(t testing.TB, entries ...string) *snapshot.Requirements {
 	t.Helper()
 	r, err := Read("package-lock.json", packages(strings.Join(entries, ",")), tag(t, "linux-x64-glibc"))
@@ -106,6 +120,60 @@ func TestPlan(t *testing.T) {
 	}
 	if p := r.Pins[len(r.Pins)-1]; p.Digests[0] != "a9993e364706816aba3e25717850c26c9cd0d89d" {
 		t.Errorf("%+v", p)
+	}
+}
+
+// Workspaces may have a node_modules of their own. What is in the environment for each is mounted by itself.
+func TestWorkspaces(t *testing.T) {
+	entries := []string{`"": {"workspaces": ["p/*"], "dependencies": {"a": "1"}, "optionalDependencies": {"mac": "1"}}`,
+		pkg("a", `"bin": "a.js"`), pkg("shared", ""), pkg("mac", `"optional": true, "os": ["darwin"]`),
+		`"node_modules/ws": {"resolved": "p/ws", "link": true}`,
+		own("p/ws", "a", `"bin": "a.js", "dependencies": {"shared": "1", "in": "1"}`),
+		pkg("in", `"optional": true, "os": ["win32"]`), strings.Replace(pkg("a/node_modules/in", `"bin": "in.js"`), "node_modules", "p/ws/node_modules", 1),
+		`"p/ws/node_modules/near": {"resolved": "p/near", "link": true}, "p/near": {"version": "1.0.0", "bin": {"near": "cli.js"}}`,
+		`"p/ws/node_modules/@s/far": {"resolved": "../far", "link": true}, "../far": {"version": "1.0.0"}`,
+		own("p/ws/deep", "a", ""),
+		own("p/none", "mac", `"optional": true, "os": ["darwin"]`),
+		`"p/git": {}, "p/git/node_modules/g": {"version": "1.0.0", "resolved": "git+ssh://example/x.git#1"}`,
+	}
+	r := read(t, entries...)
+	equal(t, "mounts", r.Mounts, "node_modules", "p/ws/node_modules", "p/ws/deep/node_modules")
+	equal(t, "places", places(r), "0/a a", "0/shared shared", "1/a a", "1/a/node_modules/in in", "2/a a")
+	equal(t, "links", links(r), "0/.bin/a -> ../a/a.js", "0/ws -> ../p/ws", "1/.bin/a -> ../a/a.js", "1/.bin/near -> ../near/cli.js",
+		"1/@s/far -> ../../../../../far", "1/a/node_modules/.bin/in -> ../in/in.js", "1/near -> ../../near")
+	equal(t, "left out", r.LeftOut, "p/git/node_modules/g (git)")
+	hidden := ""
+	for _, f := range r.Own {
+		if f.Path == "0/.package-lock.json" {
+			hidden = string(f.Data)
+		}
+		if r.PartOf(f.Path) != f.Path[:1] {
+			t.Errorf("%s is of part %q", f.Path, r.PartOf(f.Path))
+		}
+	}
+	if !strings.Contains(hidden, `"p/ws/node_modules/a/node_modules/in"`) || !strings.Contains(hidden, `"p/ws/deep/node_modules/a"`) || strings.Contains(hidden, "node_modules/mac") {
+		t.Errorf("hidden lock: %s", hidden)
+	}
+	moved, err := Read("package-lock.json", strings.ReplaceAll(packages(strings.Join(entries, ",")), "p/ws/deep", "p/ws/dept"), tag(t, "linux-x64-glibc"))
+	if err != nil || moved.Digest == r.Digest {
+		t.Errorf("elsewhere it has the same digest: %v", err)
+	}
+	if r := read(t, workspaces(maxMounts-1)); len(r.Mounts) != maxMounts {
+		t.Errorf("%d mounts", len(r.Mounts))
+	}
+	// What came with a package that is left out is left out, and has no place in another node_modules; nor has a link to nothing.
+	r = read(t, pkg("g", `"bundleDependencies": ["in"]`), pkg("g/node_modules/in", `"inBundle": true`), `"p/git": {}`,
+		`"p/git/node_modules/g": {"version": "1.0.0", "resolved": "git+ssh://example/x.git#1", "bundleDependencies": ["in"]}`,
+		`"p/git/node_modules/g/node_modules/in": {"version": "1.0.0", "inBundle": true, "bin": {"in": "in.js"}, "hasInstallScript": true}`,
+		`"p/link": {}, "p/link/node_modules/l": {"resolved": "p/link/node_modules/none", "link": true}`)
+	equal(t, "links", links(r))
+	equal(t, "mounts", r.Mounts)
+	if len(r.Scripts) > 0 {
+		t.Errorf("scripts %+v", r.Scripts)
+	}
+	// Where nothing is left for one of a workspace's own, it is as if there was none.
+	if r := read(t, pkg("a", ""), own("p/none", "mac", `"optional": true, "os": ["darwin"]`)); r.Mounts != nil || r.Places[0].Path != "a" {
+		t.Errorf("%+v", r)
 	}
 }
 
@@ -193,7 +261,17 @@ func TestRefused(t *testing.T) {
 		packages(pkg("", "")):                                                          `packages: node_modules/: "" is not a name of a package`,
 		packages(`"/etc": {}`):                                                         "packages: /etc is no location",
 		packages(`"x/../y": {}`):                                                       "packages: x/../y is no location",
-		packages(`"packages/a/node_modules/b": {}`):                                    "packages: packages/a/node_modules/b lies in a node_modules of a workspace's own, and only the project's is mounted",
+		packages(`"packages/a/node_modules/b": {}`):                                    "packages: packages/a/node_modules/b lies in packages/a, which the lock does not have",
+		packages(`"../a": {},"../a/node_modules/b": {}`):                               "packages: ../a/node_modules/b lies in a node_modules outside of the project, and nothing is mounted there",
+		packages(`"/a/node_modules/b": {}`):                                            "packages: /a/node_modules/b is no location",
+		packages(`"a/../../b/node_modules/b": {}`):                                     "packages: a/../../b/node_modules/b is no location",
+		packages(`"a/./b/node_modules/b": {}`):                                         "packages: a/./b/node_modules/b is no location",
+		packages(`"a//node_modules/b": {}`):                                            "packages: a//node_modules/b is no location",
+		packages(`"a/node_modules": {}`):                                               "packages: a/node_modules is no location",
+		packages(`"a/node_modules/b/c/node_modules/d": {}`):                            "packages: a/node_modules/b/c/node_modules/d is no location",
+		packages(`"node_modules/b/c/node_modules/d": {}`):                              "packages: node_modules/b/c/node_modules/d is no location",
+		packages(`"` + strings.Repeat("x", 256) + `/node_modules/d": {}`):              "packages: " + strings.Repeat("x", 200) + "… is no location",
+		packages(workspaces(maxMounts)):                                                "201 directories have a node_modules of their own, and at most 200 are mounted",
 		packages(`"node_modules/a": {"link": true, "resolved": "/etc"}`):               "packages: node_modules/a links to /etc, which is no path in or beside the project",
 		packages(`"node_modules/a": {"link": true}`):                                   `packages: node_modules/a links to "", which is no path in or beside the project`,
 		packages(`"node_modules/a": {"version": "1.0.0", "integrity": "sha512-x"}`):    `packages: node_modules/a: no integrity that counts: "sha512-x"`,
