@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -59,11 +60,19 @@ type head struct {
 	LastModified string `json:"last_modified,omitempty"`
 	Type         string `json:"type"`
 	Encoding     string `json:"encoding,omitempty"`
+	CacheControl string `json:"cache_control,omitempty"`
+	Vary         string `json:"vary,omitempty"`
 }
 
 func headOf(a *answer) head {
 	h := a.Header
-	return head{Clean(a.from), h.Get("ETag"), h.Get("Last-Modified"), h.Get("Content-Type"), h.Get("Content-Encoding")}
+	return head{Clean(a.from), h.Get("ETag"), h.Get("Last-Modified"), h.Get("Content-Type"), h.Get("Content-Encoding"),
+		strings.Join(h.Values("Cache-Control"), ", "), strings.Join(h.Values("Vary"), ", ")}
+}
+
+// answer is one without its body.
+func (h head) answer(from *url.URL) *Answer {
+	return &Answer{From: from, Type: h.Type, Encoding: h.Encoding, ETag: h.ETag, LastModified: h.LastModified, CacheControl: h.CacheControl, Vary: h.Vary}
 }
 
 // maxHead bounds what an entry has before its body.
@@ -82,7 +91,9 @@ func (e *entry) answer() (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Answer{Body: e.body, From: from, Type: e.Type, Encoding: e.Encoding, Delimited: true, Said: e.said}, nil
+	a := e.head.answer(from)
+	a.Body, a.Delimited, a.Said = e.body, true, e.said
+	return a, nil
 }
 
 // condition makes a request conditional.

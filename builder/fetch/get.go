@@ -41,6 +41,10 @@ type Answer struct {
 	Encoding string   // Content-Encoding
 	// Delimited: the server told where the body ends. One that is not may be cut.
 	Delimited bool
+	// What a client's own cache goes by: the headers of these names.
+	ETag, LastModified, CacheControl, Vary string
+	// Held: the server said that the kept answer is still right, and no Body came.
+	Held bool
 	// Said is when the server last said so, for an answer of Cache.Last.
 	Said time.Time
 	// Unkept is why the Cache could not keep the answer.
@@ -95,6 +99,7 @@ func (c *Client) getOnce(ctx context.Context, r *Request, kept **entry) (*Answer
 		}
 		if err == nil {
 			r.Cache.touch(*kept)
+			a.Held = true
 			return a, nil
 		}
 		r.Cache.drop(*kept)
@@ -110,8 +115,9 @@ func (c *Client) getOnce(ctx context.Context, r *Request, kept **entry) (*Answer
 
 // read takes a new answer whole, uses it and keeps it.
 func (c *Client) read(r *Request, resp *answer) (*Answer, error) {
-	a := &Answer{From: resp.from, Type: resp.Header.Get("Content-Type"), Encoding: resp.Header.Get("Content-Encoding"),
-		Delimited: resp.ContentLength >= 0 || len(resp.TransferEncoding) > 0}
+	h := headOf(resp)
+	a := h.answer(resp.from)
+	a.Delimited = resp.ContentLength >= 0 || len(resp.TransferEncoding) > 0
 	if !r.Gzip {
 		if err := plain(a.Encoding); err != nil {
 			return nil, err
@@ -126,7 +132,7 @@ func (c *Client) read(r *Request, resp *answer) (*Answer, error) {
 		return nil, broken(err)
 	}
 	if r.keeps(resp) {
-		a.Unkept = r.Cache.keep(r.key(), headOf(resp), body)
+		a.Unkept = r.Cache.keep(r.key(), h, body)
 	}
 	return a, nil
 }
