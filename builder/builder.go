@@ -80,7 +80,7 @@ func (c Config) builds(project string) snapshot.Built {
 
 // Event tells how far a stage is.
 type Event struct {
-	Stage       string // resolve, plan, make, fetch, unpack, fill, seal, publish
+	Stage       string // resolve, plan, make, fetch, unpack, ask, fill, seal, publish
 	Done, Total int    // projects or artifacts; 0 of 0 where a stage begins that has no parts
 	Bytes       int64  // fetched so far
 	Item        string // the last thing done
@@ -174,6 +174,9 @@ func build(ctx context.Context, cfg Config, log *log) error {
 	}
 	failpoint.Here("build: stocked")
 	if err := guard(cfg, &log.report); err != nil {
+		return err
+	}
+	if err := s.answers(ctx, worlds, items); err != nil {
 		return err
 	}
 	var fills []filled

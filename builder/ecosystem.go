@@ -89,6 +89,14 @@ type Maker interface {
 	Remake(ctx context.Context, r snapshot.Recipe, source Reader, put Put) (snapshot.Object, int64, error)
 }
 
+// Answerer is a World whose views have what the index says of projects, beside their artifacts.
+type Answerer interface {
+	// Answers notes in the Detail of items, all of this ecosystem that the snapshot gets, what the index says now of
+	// their projects. What cannot be had is warned of; an error is the host's, or that of the context. A snapshot
+	// that is made again has the details that it had.
+	Answers(ctx context.Context, items []*Item) (*AnswersReport, error)
+}
+
 // Bundler is a World whose targets bring an installer of their own, stocked where the index has none.
 type Bundler interface {
 	Bundled(ctx context.Context, t Target) (*Pick, Reader, error)

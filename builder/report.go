@@ -26,7 +26,7 @@ type Report struct {
 	Skipped []Skip `json:"skipped"`
 
 	// Seconds of wall time by stage: plan, fetch (until the last download), unpack
-	// (until the last layer; it overlaps fetch), fill (where a client's own program writes a view), seal, publish.
+	// (until the last layer; it overlaps fetch), ask (where a view has what the index says of projects), fill (where a client's own program writes a view), seal, publish.
 	Seconds map[string]float64 `json:"seconds"`
 
 	Published bool          `json:"published"`        // false: nothing new, the store has this snapshot already
@@ -39,6 +39,9 @@ type Report struct {
 
 	// Budgets are those of the others, by ecosystem.
 	Budgets map[string]*BudgetReport `json:"budgets,omitempty"`
+
+	// Answers are what indexes said of projects, by the view that has it.
+	Answers map[string]*AnswersReport `json:"answers,omitempty"`
 
 	unreachable map[string]int // by ecosystem: skips because the index did not answer
 }
@@ -101,6 +104,16 @@ type BudgetReport struct {
 
 	// Options are all that was looked at, in the order in which a growing budget takes them.
 	Options []Option `json:"-"`
+}
+
+// AnswersReport says what a view has of what an index says of projects.
+type AnswersReport struct {
+	View         string `json:"-"`
+	Projects     int    `json:"projects"`
+	Bytes        int64  `json:"bytes"`         // in the snapshot
+	Fetched      int    `json:"fetched"`       // projects of which the index said something new, or did not say that it did not
+	FetchedBytes int64  `json:"fetched_bytes"` // as they came
+	Missing      int    `json:"missing"`       // projects of which the view has none
 }
 
 // Option is one artifact that a budget could take.

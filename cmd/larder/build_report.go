@@ -28,6 +28,10 @@ func printReport(c *cli.Context, r *builder.Report, noun string) error {
 	_, err := fmt.Fprintf(c.App.Writer, "snapshot %s\nfor %s\n%s: %d %ss, %d layers, %d files of %s; %s fetched, %s reused, %d skipped, %.1f s\n",
 		r.Snapshot, strings.Join(r.Targets, ", "), stateOf(r), r.Wheels, noun, r.Layers, r.Objects, humanize.Bytes(uint64(r.Bytes)),
 		humanize.Bytes(uint64(r.FetchedBytes)), humanize.Bytes(uint64(r.ReusedBytes)), len(r.Skipped), r.Seconds["total"])
+	for _, view := range slices.Sorted(maps.Keys(r.Answers)) {
+		a := r.Answers[view]
+		fmt.Fprintf(c.App.Writer, "view %s: %s of %d packages; %d fetched, %s\n", view, humanize.Bytes(uint64(a.Bytes)), a.Projects-a.Missing, a.Fetched, humanize.Bytes(uint64(a.FetchedBytes)))
+	}
 	return err
 }
 
