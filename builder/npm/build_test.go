@@ -69,6 +69,12 @@ func (w *world) must(lock string, edit ...func(*builder.Config)) (*builder.Repor
 	if err != nil || len(found.Findings) > 0 || len(w.warnings) > 0 {
 		w.Errorf("verify: %v, %v; warnings: %q", found, err, w.warnings)
 	}
+	return r, w.open(r)
+}
+
+// open is the snapshot that a build made.
+func (w *world) open(r *builder.Report) *image.Image {
+	w.Helper()
 	id, err := snapshot.ParseDigest(r.Snapshot)
 	if err != nil {
 		w.Fatal(err)
@@ -78,7 +84,7 @@ func (w *world) must(lock string, edit ...func(*builder.Config)) (*builder.Repor
 		w.Fatal(err)
 	}
 	w.Cleanup(func() { img.Close() })
-	return r, img
+	return img
 }
 
 var (

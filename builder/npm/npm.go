@@ -3,6 +3,7 @@ package npm
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"larder/builder"
@@ -25,22 +26,29 @@ func ecosystem(configure func(context.Context) (registry.Config, error)) builder
 		Targets: func(_ context.Context, tags []string, _ map[string]string) ([]builder.Target, error) {
 			return FindTargets(tags)
 		},
-		Open: func(ctx context.Context, cfg builder.Config, _ *snapshot.Stage) (builder.World, error) {
+		Open: func(ctx context.Context, cfg builder.Config, stage *snapshot.Stage) (builder.World, error) {
+			w := &world{cfg: cfg, stage: stage}
+			if stage != nil && slices.Contains(cfg.Views, npm.ViewPackuments) {
+				w.packuments = &packuments{stage: stage, all: map[string]answered{}}
+			}
 			if cfg.Offline {
-				return &world{cfg: cfg}, nil
+				return w, nil
 			}
 			config, err := configure(ctx)
 			if err != nil {
 				return nil, err
 			}
-			client, err := registry.New(config, registry.Options{
-				Limits: fetch.Limits{Jobs: cfg.Jobs}, UserAgent: cfg.UserAgent,
-				Cache: fetch.NewCache(filepath.Join(cfg.Store.PagesDir(), npm.Name), 0),
-			})
+			options := registry.Options{Limits: fetch.Limits{Jobs: cfg.Jobs}, UserAgent: cfg.UserAgent}
+			pages := npm.Name
+			if w.packuments != nil { // another form of what registries say, by the same addresses
+				options.Keep, pages = w.packuments.keep, npm.ViewPackuments
+			}
+			options.Cache = fetch.NewCache(filepath.Join(cfg.Store.PagesDir(), pages), 0)
+			w.client, err = registry.New(config, options)
 			if err != nil {
 				return nil, err
 			}
-			return &world{cfg, client}, nil
+			return w, nil
 		},
 	}
 }

@@ -144,16 +144,18 @@ func same(t *testing.T, img *image.Image, dir string) {
 	}
 }
 
-// view writes the view npm as a directory.
-func view(t *testing.T, img *image.Image) string {
+// view writes the view npm as a directory, and others with it.
+func view(t *testing.T, img *image.Image, others ...string) string {
 	t.Helper()
-	sub, err := fs.Sub(img, "views/npm")
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir := filepath.Join(t.TempDir(), "cache")
-	if err := os.CopyFS(dir, sub); err != nil {
-		t.Fatal(err)
+	for _, name := range append([]string{"npm"}, others...) {
+		sub, err := fs.Sub(img, "views/"+name)
+		if err == nil {
+			err = os.CopyFS(dir, sub) // which refuses to write a file twice: no two views have one
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	return dir
 }

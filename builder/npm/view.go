@@ -5,6 +5,7 @@ import (
 	"crypto/sha1"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -15,7 +16,7 @@ import (
 )
 
 // views are what clients' caches are made of.
-var views = []builder.View{{Name: npm.ViewNPM, Entries: entries}}
+var views = []builder.View{{Name: npm.ViewNPM, Entries: entries}, {Name: npm.ViewPackuments, Entries: packumentEntries}}
 
 // cacheControl keeps npm from asking whether a tarball has changed: what is published under a version
 // and an integrity never does. date is when it is said to have come, always the same.
@@ -32,13 +33,20 @@ func entries(it *builder.Item) []builder.ViewEntry {
 	if err != nil {
 		return nil
 	}
-	all := []builder.ViewEntry{{Path: fmt.Sprintf("_cacache/content-v2/%s/%s/%s/%s", s.Algorithm(), sum[:2], sum[2:4], sum[4:]), Object: it.Object, Size: it.Size}}
+	all := []builder.ViewEntry{{Path: contentPath(s), Object: it.Object, Size: it.Size}}
 	address, _, _ := strings.Cut(it.URL, "?")
 	if u, err := url.Parse(address); err == nil && u.Host != "" {
-		path, line := indexEntry(u.String(), s.String(), it.Size)
+		says := headers{"cache-control": cacheControl, "content-type": "application/octet-stream", "date": date.Format(http.TimeFormat)}
+		path, line := indexEntry(u.String(), s, it.Size, accepts, says)
 		all = append(all, builder.ViewEntry{Path: path, Bytes: line})
 	}
 	return all
+}
+
+// contentPath is where npm has the bytes of a digest.
+func contentPath(s npm.Sum) string {
+	sum := s.Hex()
+	return fmt.Sprintf("_cacache/content-v2/%s/%s/%s/%s", s.Algorithm(), sum[:2], sum[2:4], sum[4:])
 }
 
 // accepts are what npm asks for tarballs with: an entry of the index answers only what is asked in the same
@@ -47,9 +55,9 @@ var accepts = []headers{{"accept": "application/json"}, {}}
 
 type headers map[string]string // written sorted
 
-// indexEntry are lines of npm's index (cacache, index-v5), as make-fetch-happen writes them, and the file
-// that they are in.
-func indexEntry(address, integrity string, size int64) (path string, lines []byte) {
+// indexEntry are lines of npm's index (cacache, index-v5), as make-fetch-happen writes them, one for each of what
+// npm may ask with, and the file that they are in.
+func indexEntry(address string, sum npm.Sum, size int64, asked []headers, says headers) (path string, lines []byte) {
 	type options struct {
 		Compress bool `json:"compress"`
 	}
@@ -61,7 +69,7 @@ func indexEntry(address, integrity string, size int64) (path string, lines []byt
 		Options    options `json:"options"`
 	}
 	key := "make-fetch-happen:request-cache:" + address
-	for _, accept := range accepts {
+	for _, accept := range asked {
 		var b bytes.Buffer
 		enc := json.NewEncoder(&b)
 		enc.SetEscapeHTML(false)
@@ -72,9 +80,8 @@ func indexEntry(address, integrity string, size int64) (path string, lines []byt
 			Size      int64    `json:"size"`
 			Metadata  metadata `json:"metadata"`
 		}{
-			key, integrity, date.UnixMilli(), size,
-			metadata{date.UnixMilli(), address, accept,
-				headers{"cache-control": cacheControl, "content-type": "application/octet-stream", "date": date.Format("Mon, 02 Jan 2006 15:04:05 GMT")}, options{true}},
+			key, sum.String(), date.UnixMilli(), size,
+			metadata{date.UnixMilli(), address, accept, says, options{true}},
 		}); err != nil {
 			panic(err) // strings and numbers: none can fail
 		}

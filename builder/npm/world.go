@@ -21,6 +21,9 @@ import (
 type world struct {
 	cfg    builder.Config
 	client *registry.Client // nil: no registry is asked
+	stage  *snapshot.Stage  // nil: nothing is stocked
+
+	packuments *packuments // nil: no view has any
 }
 
 func (w *world) Close() {
@@ -189,12 +192,22 @@ func (w *world) Disk(a builder.Artifact, layers, _ int) int64 {
 }
 
 func (w *world) Reuse(it *builder.Item, row snapshot.ManifestArtifact) bool {
-	_, err := sumOf(row)
-	return err == nil
+	detail, err := npm.TarballOf(row)
+	if _, unreadable := sumOf(row); err != nil || unreadable != nil {
+		return false
+	}
+	had := detail.Packument
+	if detail.Packument = w.whole(had); had != detail.Packument {
+		it.Detail = detail.Detail()
+	}
+	return had == nil || detail.Packument != nil || w.packuments == nil
 }
 
-func (w *world) Unpack(ctx context.Context, it *builder.Item, r builder.Reader, put builder.Put) ([]builder.Unfit, error) {
+func (w *world) Unpack(ctx context.Context, it *builder.Item, r builder.Reader, put builder.Put) (_ []builder.Unfit, err error) {
 	detail := it.Own.(own).detail
+	if detail.Packument, err = w.again(ctx, it.Project, detail.Packument); err != nil {
+		return nil, err
+	}
 	if it.ByLock && !it.Known { // registries publish it, and a lock does not have it
 		sum := sha1.New()
 		if _, err := io.Copy(sum, io.NewSectionReader(r, 0, it.Size)); err != nil {

@@ -125,7 +125,7 @@ func TestHelpCompletes(t *testing.T) {
 		{"setup|", []string{"timer", "podman", "docker", "bundle", "nri", "list"}},
 		{"--store|/x|veri", []string{"verify"}},
 		{"build|--dry", []string{"--dry-run"}},
-		{"build|--view|", []string{"wheels", "pip", "pip-old", "pip-built", "pip-built-native", "uv", "uv-built", "uv-built-native", "poetry", "simple", "npm", "maven"}},
+		{"build|--view|", []string{"wheels", "pip", "pip-old", "pip-built", "pip-built-native", "uv", "uv-built", "uv-built-native", "poetry", "simple", "npm", "npm-packuments", "maven"}},
 		{"build|--view=pi", []string{"--view=pip", "--view=pip-old", "--view=pip-built", "--view=pip-built-native"}},
 		{"run|--missing|", []string{"warn", "fail", "pip"}},
 		{"run|--scripts|", []string{"none", "run"}},

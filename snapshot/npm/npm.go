@@ -23,13 +23,16 @@ import (
 // Name is the ecosystem's package-url type.
 const Name = "npm"
 
-// ViewNPM is npm's cache, below /views of the image.
-const ViewNPM = "npm"
+// The views, each below /views of the image: both are parts of npm's cache.
+const (
+	ViewNPM        = "npm"            // the tarballs
+	ViewPackuments = "npm-packuments" // what registries said of packages, which soon is old: only for those who name it
+)
 
 // Clients are the tools whose caches are served. The view is mounted on the cache itself, which has
 // the content one directory below: `npm cache clean` removes that, and cannot remove a mount point.
 var Clients = []ecosystem.Client{
-	{Name: "npm", Variable: "npm_config_cache", Dir: "~/.npm", Views: []string{ViewNPM}},
+	{Name: "npm", Variable: "npm_config_cache", Dir: "~/.npm", Views: []string{ViewNPM, ViewPackuments}},
 }
 
 // Ecosystem is npm's row. A program adds the parts that it links.
@@ -39,7 +42,25 @@ var Ecosystem = ecosystem.Ecosystem{Name: Name, Artifact: "tarball", Clients: Cl
 type Tarball struct {
 	Integrity string `json:"integrity"`        // the strongest that the index publishes
 	Shasum    string `json:"shasum,omitempty"` // SHA-1 in hexadecimal, where the index publishes one beside it
+
+	Packument *Packument `json:"packument,omitempty"` // where view npm-packuments has it
 }
+
+// Packument is what a registry said of a package, of all its versions, and how npm can ask whether it still does.
+type Packument struct {
+	SHA256       snapshot.Digest `json:"sha256"` // of the JSON, an object in the pool
+	Size         int64           `json:"size"`
+	Integrity    string          `json:"integrity"` // of the same bytes
+	URL          string          `json:"url"`
+	Type         string          `json:"type"`
+	ETag         string          `json:"etag,omitempty"`
+	LastModified string          `json:"last_modified,omitempty"`
+	CacheControl string          `json:"cache_control,omitempty"`
+	Vary         string          `json:"vary,omitempty"`
+}
+
+// Object is its bytes in the pool.
+func (p *Packument) Object() snapshot.Object { return snapshot.Object{Digest: p.SHA256} }
 
 // TarballOf reads the detail of an artifact. One of another ecosystem, or one that is none, is
 // snapshot.ErrDamaged.

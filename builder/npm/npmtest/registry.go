@@ -26,6 +26,9 @@ type Registry struct {
 	log      []string                    // of requests: "GET /path"
 	faults   map[string]http.HandlerFunc // by path: what answers in the registry's place
 	header   string                      // the Authorization that it wants
+	says     map[string]string           // headers of what it says of packages, "" for none
+	sent     []string                    // names of packages of which it said all, or what installers need
+	same     []string                    // and that nothing changed
 }
 
 // NewRegistry starts a registry with packages, until the test ends.
@@ -61,6 +64,24 @@ func (r *Registry) Want(header string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.header = header
+}
+
+// Say has what it says of packages come with these headers; "" takes one away.
+func (r *Registry) Say(headers map[string]string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.says = headers
+}
+
+// Packuments are the packages of which it said something since the last call, and those of which it said
+// that nothing changed, sorted.
+func (r *Registry) Packuments() (sent, same []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	sent, same, r.sent, r.same = r.sent, r.same, nil, nil
+	slices.Sort(sent)
+	slices.Sort(same)
+	return sent, same
 }
 
 // Requests are those since the last call, in order.
@@ -104,13 +125,28 @@ func (r *Registry) answer(w http.ResponseWriter, req *http.Request, path string)
 	defer r.mu.Unlock()
 	name, err := url.PathUnescape(strings.TrimPrefix(path, "/"))
 	if all := r.packages[name]; err == nil && len(all) > 0 && strings.Count(path, "/") == 1 {
-		w.Header().Set("Content-Type", "application/vnd.npm.install-v1+json")
-		w.Header().Set("ETag", fmt.Sprintf(`"%d"`, len(all)))
-		if req.Header.Get("If-None-Match") == w.Header().Get("ETag") {
+		const install = "application/vnd.npm.install-v1+json"
+		doc, of, form := r.packument(all), install, "install"
+		if !strings.Contains(req.Header.Get("Accept"), install) {
+			doc["readme"], doc["time"] = "All of "+name, map[string]string{"modified": "2026-01-01T00:00:00.000Z"}
+			of, form = "application/json", "all"
+		}
+		h := w.Header()
+		h.Set("Content-Type", of)
+		h.Set("ETag", fmt.Sprintf(`"%d-%s"`, len(all), form))
+		h.Set("Vary", "Accept")
+		for key, value := range r.says {
+			if h.Set(key, value); value == "" {
+				h.Del(key)
+			}
+		}
+		if tag := h.Get("ETag"); tag != "" && req.Header.Get("If-None-Match") == tag {
+			r.same = append(r.same, name)
 			w.WriteHeader(http.StatusNotModified)
 			return
 		}
-		if err := json.NewEncoder(w).Encode(r.packument(all)); err != nil {
+		r.sent = append(r.sent, name)
+		if err := json.NewEncoder(w).Encode(doc); err != nil {
 			r.t.Error(err)
 		}
 		return

@@ -34,6 +34,10 @@ type Options struct {
 	UserAgent string
 	Cache     *fetch.Cache // of what registries say of packages; nil keeps nothing
 
+	// Keep is given what registries say of packages, as npm keeps it: then they are asked for all that they
+	// say, as npm asks when it installs, and not only for what installers need. Its error ends the request.
+	Keep func(said Packument, body io.Reader) error
+
 	MaxPackument int64 // bytes of what is said of one package; default 128 MiB (the largest abbreviated ones have 10)
 	MaxTarball   int64 // default 2 GiB
 
@@ -111,9 +115,6 @@ type version struct {
 	} `json:"dist"`
 }
 
-// acceptInstall asks for that form, as npm does.
-const acceptInstall = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*"
-
 const opRead = "read versions of"
 
 // rootOf is the registry of a package.
@@ -142,7 +143,7 @@ func (c *Client) Releases(ctx context.Context, pkg string, versions []string) ([
 	defer giveBack()
 	var doc *packument
 	a, err := c.http.Get(ctx, fetch.Request{
-		Op: opRead, Name: pkg, URL: &u, Accept: acceptInstall, Gzip: true, MaxBytes: c.options.MaxPackument, Time: c.options.PackumentTime, Cache: c.options.Cache,
+		Op: opRead, Name: pkg, URL: &u, Accept: c.accept(), Gzip: true, MaxBytes: c.options.MaxPackument, Time: c.options.PackumentTime, Cache: c.options.Cache,
 		Use: func(a *fetch.Answer) (err error) {
 			doc, err = c.readPackument(a, pkg)
 			return err
@@ -151,6 +152,9 @@ func (c *Client) Releases(ctx context.Context, pkg string, versions []string) ([
 	var large *fetch.Error
 	if errors.Is(err, fetch.ErrLarge) && errors.As(err, &large) {
 		large.Kind = ErrAnswer
+	}
+	if err == nil && c.options.Keep != nil {
+		err = c.keep(&u, doc, a)
 	}
 	if err != nil {
 		return nil, nil, err
@@ -168,21 +172,21 @@ func (c *Client) Releases(ctx context.Context, pkg string, versions []string) ([
 	return releases, errs, nil
 }
 
+// errMore: after what a registry says comes something else, and npm would take none of it.
+var errMore = errors.New("more than one value")
+
 func (c *Client) readPackument(a *fetch.Answer, pkg string) (*packument, error) {
-	body := io.Reader(bytes.NewReader(a.Body))
-	switch strings.ToLower(a.Encoding) {
-	case "", "identity":
-	case "gzip":
-		packed, err := gzip.NewReader(body)
-		if err != nil {
-			return nil, &fetch.Error{Kind: ErrAnswer, Cause: fmt.Errorf("%w: %w", ErrAnswer, err)}
-		}
-		body = fetch.Limit(packed, c.options.MaxPackument)
-	default:
-		return nil, &fetch.Error{Kind: ErrAnswer, Cause: fmt.Errorf("%w: it has the encoding %.40q, which nobody asked for", ErrAnswer, a.Encoding)}
+	body, err := c.bodyOf(a)
+	if err != nil {
+		return nil, err
 	}
 	var doc packument
-	err := json.NewDecoder(body).Decode(&doc)
+	dec := json.NewDecoder(body)
+	if err = dec.Decode(&doc); err == nil {
+		if _, end := dec.Token(); !errors.Is(end, io.EOF) {
+			err = cmp.Or(end, errMore)
+		}
+	}
 	switch {
 	case errors.Is(err, fetch.ErrLarge):
 		return nil, &fetch.Error{Kind: ErrAnswer, Cause: err}
@@ -193,6 +197,22 @@ func (c *Client) readPackument(a *fetch.Answer, pkg string) (*packument, error) 
 		return nil, &fetch.Error{Kind: ErrAnswer, Cause: fmt.Errorf("%w: %s", ErrAnswer, why), Next: "check that registry is the root of an npm registry: npm config get registry"}
 	}
 	return &doc, nil
+}
+
+// bodyOf is an answer's body as it was before it was packed.
+func (c *Client) bodyOf(a *fetch.Answer) (io.Reader, error) {
+	body := bytes.NewReader(a.Body)
+	switch strings.ToLower(a.Encoding) {
+	case "", "identity":
+		return body, nil
+	case "gzip":
+		packed, err := gzip.NewReader(body)
+		if err != nil {
+			return nil, &fetch.Error{Kind: ErrAnswer, Cause: fmt.Errorf("%w: %w", ErrAnswer, err)}
+		}
+		return fetch.Limit(packed, c.options.MaxPackument), nil
+	}
+	return nil, &fetch.Error{Kind: ErrAnswer, Cause: fmt.Errorf("%w: it has the encoding %.40q, which nobody asked for", ErrAnswer, a.Encoding)}
 }
 
 // release reads one version; from is where the answer came from.

@@ -31,7 +31,7 @@
 //	[build]
 //	targets = ["cp311-manylinux_2_36_x86_64"]
 //	pythons = ["3.12"]                             # the same for this host's platform
-//	views   = ["wheels", "pip", "poetry", "simple"]  # "pip-old": hashed installs by pip before 23.1; "uv"
+//	views   = ["wheels", "pip", "poetry", "simple"]  # "pip-old": hashed installs by pip before 23.1; "uv"; "npm-packuments"
 //	locks   = ["/srv/app/requirements.lock"]
 //	layers  = "auto"
 //	jobs    = 8                     # 1 to 64
