@@ -36,8 +36,9 @@ const maxBad = 64 << 20
 func (b Bad) String() string {
 	var why []string
 	if len(b.Revoked) > 0 {
-		list := strings.Join(b.Revoked[:min(3, len(b.Revoked))], ", ")
-		if n := len(b.Revoked) - 3; n > 0 {
+		denied := slices.Compact(slices.Clone(b.Revoked)) // a release may have several files
+		list := strings.Join(denied[:min(3, len(denied))], ", ")
+		if n := len(denied) - 3; n > 0 {
 			list += fmt.Sprintf(" and %d more", n)
 		}
 		why = append(why, "revoked: "+list)

@@ -30,7 +30,7 @@ func TestBadIsNotUsed(t *testing.T) {
 	mustFail(t, err, ErrDamaged, "snapshot "+two.Short()+" is marked bad: revoked: evil 1.0 (it steals)")
 	_, _, err = s.Usable(three.String())
 	mustFail(t, err, ErrDamaged, "object ab/cd is gone")
-	must(t, s.MarkRevoked(one, []string{"evil 1.0", "worse 2", "worst 3", "last 4"}))
+	must(t, s.MarkRevoked(one, []string{"evil 1.0", "evil 1.0", "worse 2", "worst 3", "worst 3", "last 4"}))
 	_, _, err = s.Usable("current")
 	mustFail(t, err, ErrDamaged, "there is no good one")
 

@@ -43,7 +43,18 @@ func (d Denial) String() string {
 	return d.Name() + " (" + d.Reason + ")"
 }
 
-// ParseDenial reads PROJECT, PROJECT==VERSION, a package url or the SHA-256 of an artifact.
+// CutVersion reads PROJECT, PROJECT==VERSION, and PROJECT@VERSION, as some clients write it. No project
+// has an "@" within its name; one at its front is of a scope.
+func CutVersion(text string) (project, version string, exact bool) {
+	if project, version, exact = strings.Cut(text, "=="); !exact {
+		if at := strings.LastIndexByte(text, '@'); at > 0 {
+			project, version, exact = text[:at], text[at+1:], true
+		}
+	}
+	return strings.TrimSpace(project), strings.TrimSpace(version), exact
+}
+
+// ParseDenial reads PROJECT, PROJECT==VERSION, PROJECT@VERSION, a package url or the SHA-256 of an artifact.
 func ParseDenial(text string) (d Denial, err error) {
 	if d.SHA256, err = ParseDigest(strings.ToLower(text)); err == nil {
 		return d, nil
@@ -54,10 +65,10 @@ func ParseDenial(text string) (d Denial, err error) {
 		}
 		return d, err
 	}
-	project, version, exact := strings.Cut(text, "==")
-	d = Denial{Project: strings.TrimSpace(project), Version: strings.TrimSpace(version)}
-	if !isPlainName(d.Project) || exact && !isPlainName(d.Version) {
-		return d, fmt.Errorf("%q is no PROJECT, PROJECT==VERSION or SHA-256", clip(text))
+	project, version, exact := CutVersion(text)
+	d = Denial{Project: project, Version: version}
+	if !isPlainName(d.Project) || strings.LastIndexByte(d.Project, '@') > 0 || exact && !isPlainName(d.Version) {
+		return d, fmt.Errorf("%q is no PROJECT, PROJECT==VERSION, package url or SHA-256", clip(text))
 	}
 	return d, nil
 }

@@ -40,6 +40,7 @@ func TestDenialsByPackageURL(t *testing.T) {
 	for text, name := range map[string]string{
 		"pkg:npm/%40s/c@1.0.0": "pkg:npm/%40s/c@1.0.0", "pkg:npm/@s/c": "pkg:npm/%40s/c", "pkg:pypi/Evil.Package@1.0": "pkg:pypi/Evil.Package@1.0",
 		"@s/c==1.0.0": "@s/c==1.0.0", "evil": "evil",
+		"evil@1.0": "evil==1.0", "@s/c@1.0.0": "@s/c==1.0.0", "@s/c": "@s/c",
 	} {
 		d, err := ParseDenial(text)
 		if err != nil || d.Name() != name || (d.Ecosystem != "") != IsPackageURL(text) {
@@ -49,7 +50,7 @@ func TestDenialsByPackageURL(t *testing.T) {
 			t.Errorf("%s again: %+v, %v", text, again, err)
 		}
 	}
-	for _, text := range []string{"pkg:npm/", "pkg:npm/..", "pkg:npm/a%0Ab", "pkg:npm/a@1%20", "pkg:npm/a==1", "pkg:npm/a@>=1"} {
+	for _, text := range []string{"pkg:npm/", "pkg:npm/..", "pkg:npm/a%0Ab", "pkg:npm/a@1%20", "pkg:npm/a==1", "pkg:npm/a@>=1", "a@", "a@b@1", "a@b==1", "a@>=1"} {
 		if d, err := ParseDenial(text); err == nil {
 			t.Errorf("%q: %+v", text, d)
 		}

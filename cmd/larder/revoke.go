@@ -41,7 +41,7 @@ func runRevoke(c *cli.Context) error {
 	}
 	d, err := snapshot.ParseDenial(c.Args().First())
 	if err != nil {
-		return usagef("%v", err).hint("for example: larder revoke evil, or larder revoke evil==1.0")
+		return usagef("%v", err).hint("for example: larder revoke evil, larder revoke evil==1.0, or larder revoke pkg:%s/evil@1.0", ecosystem.All()[0].Name)
 	}
 	if _, known := ecosystem.Find(d.Ecosystem); d.Ecosystem != "" && !known {
 		return usagef("no ecosystem %q", d.Ecosystem).hint("for example: larder revoke pkg:%s/evil@1.0", ecosystem.All()[0].Name)

@@ -50,8 +50,7 @@ func runShow(c *cli.Context) error {
 func findWheels(m *snapshot.Manifest, arg string) []snapshot.ManifestArtifact {
 	match := func(w snapshot.ManifestArtifact) bool { return w.SHA256.String() == arg }
 	if _, err := snapshot.ParseDigest(arg); err != nil {
-		project, version, exact := strings.Cut(arg, "==")
-		project, version = strings.TrimSpace(project), strings.TrimSpace(version)
+		project, version, exact := snapshot.CutVersion(arg)
 		of, pkg, at, err := snapshot.ParsePackageURL(arg)
 		if err == nil {
 			project, version, exact = pkg, at, at != ""
