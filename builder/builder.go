@@ -12,6 +12,9 @@ import (
 	"larder/snapshot/failpoint"
 )
 
+// jobs is about as many downloads at once as npm has (15): of small ones most is waiting.
+const jobs = 16
+
 // Config says what to build, from where and for whom.
 type Config struct {
 	Store      *snapshot.Store
@@ -38,7 +41,7 @@ type Config struct {
 	// downloading; 0 is for ever. What came by then is kept for the next build.
 	FetchTime time.Duration
 
-	Jobs      int    // downloads at once; 0 means 8
+	Jobs      int    // downloads at once; 0 means 16
 	Offline   bool   // no index is asked: what is in the store has to do
 	DryRun    bool   // plan only: nothing is fetched, nothing published
 	Force     bool   // publish though more than half of the ranking failed
@@ -90,7 +93,7 @@ type Event struct {
 // cfg says not to. The report is valid, as far as the build came, when the error is not nil too.
 func Build(ctx context.Context, cfg Config) (*Report, error) {
 	if cfg.Jobs <= 0 {
-		cfg.Jobs = 8
+		cfg.Jobs = jobs
 	}
 	if cfg.Ecosystems == nil {
 		cfg.Ecosystems = registered

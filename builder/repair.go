@@ -64,7 +64,7 @@ type repairer struct {
 // as far as the repair came, when the error is not nil too.
 func Repair(ctx context.Context, cfg Config) (*RepairReport, error) {
 	if cfg.Jobs <= 0 {
-		cfg.Jobs = 8
+		cfg.Jobs = jobs
 	}
 	if cfg.Ecosystems == nil {
 		cfg.Ecosystems = registered

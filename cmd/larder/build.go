@@ -41,7 +41,7 @@ func buildCommand() *cli.Command {
 			&cli.StringSliceFlag{Name: "view", Usage: "write view `NAME`: " + strings.Join(builder.ViewNames(), ", ") + " (default: " + strings.Join(ecosystem.WrittenViews(), ", ") + ")"},
 			&cli.StringFlag{Name: "layers", Value: "auto", Usage: "unpack ranked wheels too, `WHICH`: auto is all without a budget, and with one those worth their disk; all or true; none or false (what a lock names always is)"},
 			&cli.StringFlag{Name: "sdists", Value: "no", Usage: "build sources where the index has no wheel that fits, `WHICH`: no; pure (without a compiler); all, with the machine code of the projects in sdists_allow"},
-			&cli.IntFlag{Name: "jobs", Usage: "download `N` files at once (default: 8)"},
+			&cli.IntFlag{Name: "jobs", Usage: "download `N` files at once (default: 16)"},
 			&cli.StringSliceFlag{Name: "with-uv", Usage: "have the uv at `PATH` write view uv; one for each generation of its cache (default: the uv on PATH)"},
 			&cli.BoolFlag{Name: "dry-run", Usage: "print the plan and its sizes; fetch and publish nothing"},
 			&cli.BoolFlag{Name: "quiet", Usage: "say nothing of the progress; warnings and failures are said"},

@@ -44,7 +44,7 @@ func (c Config) Check(name func(key string) string) error {
 		value, min, max int
 		advice          string
 	}{
-		{"build.jobs", c.Build.Jobs, 1, 64, "leave it out for 8"},
+		{"build.jobs", c.Build.Jobs, 1, 64, "leave it out for 16"},
 		{"gc.keep", c.GC.Keep, 1, math.MaxInt, "keep at least 1 snapshot"},
 	} {
 		switch {

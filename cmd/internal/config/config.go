@@ -179,7 +179,7 @@ func Default() Config {
 	return Config{
 		Store: DefaultStore,
 		Rank:  Rank{Wanted: Wanted{Top: defaultTop}, Weight: Weight{Rankings: 1, Misses: 1, ClickHouse: 1}},
-		Build: Build{Views: ecosystem.WrittenViews(), Layers: "auto", Jobs: 8, Timeout: Age(6 * time.Hour)},
+		Build: Build{Views: ecosystem.WrittenViews(), Layers: "auto", Jobs: 16, Timeout: Age(6 * time.Hour)},
 		Run:   Run{Snapshot: "current", Views: ecosystem.AttachedViews(), Missing: "warn", Built: snapshot.PureBuilt, MinFree: DefaultMinFree},
 		GC:    GC{Keep: 3},
 	}

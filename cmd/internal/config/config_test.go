@@ -175,7 +175,7 @@ func TestDocExampleLoads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *c.Rank.Budget != 50e9 || time.Duration(c.GC.OlderThan) != 14*24*time.Hour || c.Build.Jobs != 8 {
+	if *c.Rank.Budget != 50e9 || time.Duration(c.GC.OlderThan) != 14*24*time.Hour || c.Build.Jobs != 16 {
 		t.Errorf("read %+v", c)
 	}
 	p, err := c.For("")

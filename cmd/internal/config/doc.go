@@ -34,7 +34,7 @@
 //	views   = ["wheels", "pip", "poetry", "simple"]  # "pip-old": hashed installs by pip before 23.1; "uv"; "npm-packuments"
 //	locks   = ["/srv/app/requirements.lock"]
 //	layers  = "auto"
-//	jobs    = 8                     # 1 to 64
+//	jobs    = 16                    # 1 to 64
 //	uv      = ["/opt/uv-0.9/uv", "/usr/bin/uv"] # write the view "uv", where it is named
 //	sdists  = "no"                  # "pure", "all": build sources where no wheel fits
 //	sdists_allow = ["psycopg2"]     # these only; with "all", the ones that may have machine code
