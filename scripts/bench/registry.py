@@ -1,4 +1,4 @@
-"""A registry on loopback, with generated packages."""
+"""A registry on loopback, with generated packages, that answers as if it were some way off."""
 import base64
 import gzip
 import hashlib
@@ -8,8 +8,10 @@ import json
 import random
 import tarfile
 import threading
+import time
 
 FILES, SIZE = 10, 3000  # of one package: modules, and bytes of each
+AWAY = 0.04             # seconds to each answer
 GROUPS = 20             # the project needs one in so many, and each of these the others of its group
 
 
@@ -40,7 +42,7 @@ class Registry:
         needs = {name(i): "1.0.0" for i in range(n + 1, min(n + GROUPS, self.count))} if n % GROUPS == 0 else {}
         said = {"name": name(n), "version": "1.0.0", "main": "file0.js", "dependencies": needs}
         packed = pack(n, json.dumps(said))
-        path = "/tarballs/%s-1.0.0.tgz" % name(n)
+        path = "/%s/-/%s-1.0.0.tgz" % (name(n), name(n))  # where registries have them
         dist = {"tarball": self.url.rstrip("/") + path, "shasum": hashlib.sha1(packed).hexdigest(),
                 "integrity": "sha512-" + base64.b64encode(hashlib.sha512(packed).digest()).decode()}
         page = {"name": name(n), "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": {**said, "dist": dist}}, "modified": "2026-01-01T00:00:00.000Z"}
@@ -54,8 +56,10 @@ class Server(http.server.ThreadingHTTPServer):
 
 class Answer(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else the body waits for the client to acknowledge the head, 40 ms or not as it likes
 
     def do_GET(self):
+        time.sleep(AWAY)
         kind, body = self.server.pages.get(self.path, ("text/plain", b""))
         self.send_response(200 if body else 404)
         self.send_header("Content-Type", kind)
