@@ -75,7 +75,23 @@ func TestClientCertificate(t *testing.T) {
 	}
 }
 
-// Authorities besides the system's are believed; a file that is none counts for nothing.
+// strangeAuthority is one that signed nothing.
+func strangeAuthority(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(2), NotAfter: time.Now().Add(time.Hour), IsCA: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+// Authorities besides the system's are believed, unless a text or a bundle has all that are; a file that is none
+// counts for nothing.
 func TestExtraAuthorities(t *testing.T) {
 	srv := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer srv.Close()
@@ -83,6 +99,13 @@ func TestExtraAuthorities(t *testing.T) {
 	extra, empty := filepath.Join(dir, "extra.pem"), filepath.Join(dir, "empty.pem")
 	if err := os.WriteFile(extra, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
+	}
+	text, other, otherFile := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})), strangeAuthority(t), filepath.Join(dir, "other.pem")
+	if err := os.WriteFile(otherFile, []byte(other), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Options{Access: Access{CAText: "none"}}); err == nil {
+		t.Error("a text without certificates was taken")
 	}
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -104,7 +127,8 @@ func TestExtraAuthorities(t *testing.T) {
 		access Access
 		ok     bool
 	}{
-		{Access{ExtraCA: extra}, true}, {Access{}, false}, {Access{ExtraCA: empty}, false}, {Access{ExtraCA: filepath.Join(dir, "none")}, false},
+		{Access{CAText: text}, true}, {Access{CAText: text, ExtraCA: empty}, true}, {Access{CAText: other, ExtraCA: extra}, false}, {Access{CAText: text, CABundles: []string{otherFile}}, false},
+		{Access{ExtraCA: extra}, true}, {Access{ExtraCA: extra, CABundles: []string{otherFile}}, false}, {Access{}, false}, {Access{ExtraCA: empty}, false}, {Access{ExtraCA: filepath.Join(dir, "none")}, false},
 	} {
 		try.access.Retries = -1
 		c, err := New(Options{Access: try.access})

@@ -26,6 +26,8 @@ type Access struct {
 	// CABundles, if any, hold the only authorities that are believed (PEM files, or
 	// directories of them). Else the system's.
 	CABundles []string
+	// CAText, if any, are the only authorities that are believed, in PEM, where there are no bundles.
+	CAText string
 	// ExtraCA is a PEM file of authorities that are believed besides the system's. One that cannot be
 	// used counts for nothing, as for the clients that have such a setting.
 	ExtraCA string

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -76,6 +77,13 @@ func (o *Options) tls() (*tls.Config, error) {
 // authorities returns nil for the system's own.
 func (o *Options) authorities() (*x509.CertPool, error) {
 	bundles := o.CABundles
+	if len(bundles) == 0 && o.CAText != "" {
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM([]byte(o.CAText)) {
+			return nil, Hinted(errors.New("no certificate in the text of authorities"), o.Names.hint("correct %s", o.Names.CABundle))
+		}
+		return pool, nil
+	}
 	if len(bundles) == 0 {
 		pool, err := x509.SystemCertPool()
 		if extra, rerr := os.ReadFile(o.ExtraCA); err == nil && rerr == nil && pool.AppendCertsFromPEM(extra) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -159,8 +160,11 @@ func (s settings) config(getenv func(string) (string, bool)) (Config, error) {
 	c.ExtraCA, _ = getenv("NODE_EXTRA_CA_CERTS") // node's own, for where npm's options name none
 	if s["cafile"] != "" {
 		c.CABundles = []string{s["cafile"]}
-	} else if s["ca"] != "" {
-		return Config{}, fetch.Hinted(fmt.Errorf("%w: its option ca holds certificates", ErrConfig), "put them into a file, and name that with npm's cafile option")
+	} else if ca := s["ca"] + s["ca[]"]; ca != "" && ca != "null" {
+		c.CAText = strings.ReplaceAll(ca, "-----,-----", "-----\n-----") // a list of npm's
+		if _, list := s["ca[]"]; list || !x509.NewCertPool().AppendCertsFromPEM([]byte(c.CAText)) {
+			return Config{}, fetch.Hinted(fmt.Errorf("%w: its option ca holds no certificate that can be read", ErrConfig), "put the certificates into a file, and name that with npm's cafile option")
+		}
 	}
 	for _, inline := range []string{"cert", "key"} {
 		if v := s[inline]; v != "" && v != "null" {

@@ -1,8 +1,11 @@
 package registry
 
 import (
+	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -118,13 +121,33 @@ func TestAsksNPM(t *testing.T) {
 	}
 }
 
+// Certificates in the option itself count, one or a list of npm's.
+func TestInlineAuthorities(t *testing.T) {
+	srv := httptest.NewTLSServer(nil)
+	defer srv.Close()
+	text := strings.TrimSpace(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw})))
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHost(t, "registry=https://a.example/\nca="+string(quoted)+"\n")
+	if c, err := h.config(""); err != nil || c.CAText != text {
+		t.Errorf("%+v, %v", c, err)
+	}
+	npm := h.write("npm", "#!/bin/sh\ncat <<'END'\n"+fmt.Sprintf(`{"registry":"https://a.example/","ca":[%s,%[1]s]}`, quoted)+"\nEND\n", 0o755)
+	if c, err := h.config(npm); err != nil || c.CAText != text+"\n"+text {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 // What cannot be done is said, and shows nothing secret.
 func TestBadConfig(t *testing.T) {
 	for npmrc, want := range map[string]string{
 		"registry=ftp://host.example/":                                                         "not of the form https://host/path",
 		"registry=https://u:s3cret@:x/":                                                        "not of the form https://host/path",
 		"registry=https://a.example/\n@s:registry=file:///x":                                   "not of the form https://host/path",
-		"registry=https://a.example/\nca=-----BEGIN":                                           "its option ca holds certificates",
+		"registry=https://a.example/\nca=-----BEGIN":                                           "its option ca holds no certificate",
+		"registry=https://a.example/\nca[]=\"-----BEGIN CERTIFICATE-----\"":                    "its option ca holds no certificate",
 		"registry=https://a.example/\n//a.example/:username=u\n//a.example/:_password=s3cret!": "is not base64",
 		"registry=https://a.example/\n//a.example/:certfile=/a":                                "certfile of //a.example/ has no keyfile",
 		"registry=https://a.example/\n//a.example/:certfile=/a\n//a.example/:keyfile=/b\n//b.example/:certfile=/a\n//b.example/:keyfile=/c": "certificates of their own",
