@@ -14,7 +14,7 @@ import (
 )
 
 // release is what to stock of a version of a ranked project: its POM, and the files that containers downloaded of it.
-// Where it is ranked for something else, its jar, if there is one.
+// Where it is ranked for something else, too, its jar, if there is one.
 func (w *world) release(ctx context.Context, project string, wish builder.Wish) (c builder.Choice) {
 	if wish.Pin == nil {
 		c.Err = errors.New("no version of it is known: a ranking names it as GROUP:ARTIFACT:VERSION")
@@ -25,13 +25,13 @@ func (w *world) release(ctx context.Context, project string, wish builder.Wish) 
 	if err != nil {
 		return builder.Choice{Err: err}
 	}
-	others, missed := w.missed(project, version)
 	var lacks []string
-	for _, f := range append(others, pom) {
+	missed, others := w.wanted(project, version)
+	for _, f := range slices.Concat(missed, others, []maven.File{pom}) {
 		a, err := w.offered(ctx, f)
 		switch {
 		case errors.Is(err, repository.ErrNotFound):
-			if missed && f != pom { // Maven takes some jars without their POM
+			if slices.Contains(missed, f) {
 				lacks = append(lacks, f.Name)
 			}
 			continue
@@ -54,24 +54,29 @@ func (w *world) release(ctx context.Context, project string, wish builder.Wish) 
 	return c
 }
 
-// missed are the files of a version that containers downloaded, but the POM. Where none of it was, the one that most
-// versions have.
-func (w *world) missed(project, version string) (files []maven.File, missed bool) {
-	for _, v := range w.cfg.Ranked[maven.Name].Entries[project].Versions {
-		if v.Version != version || v.File == "" {
-			continue
-		}
-		missed = true
+// wanted are the files of a version beside the POM: those that containers downloaded, and, where something else names the
+// version, too, the one that most versions have. Some have none; and some jars Maven takes without their POM.
+func (w *world) wanted(project, version string) (missed, others []maven.File) {
+	e := w.cfg.Ranked[maven.Name].Entries[project]
+	named, downloaded := slices.Contains(e.Pins, version), false
+	pom, _ := maven.POMOf(project, version)
+	for _, v := range e.Versions {
 		f, err := maven.FileOf(project, version, v.File)
-		pom, _ := maven.POMOf(project, version)
-		if err == nil && f != pom && !slices.Contains(files, f) {
-			files = append(files, f)
+		switch {
+		case v.Version != version:
+		case v.File == "":
+			named = true
+		case err == nil:
+			downloaded = true
+			if f != pom && !slices.Contains(missed, f) {
+				missed = append(missed, f)
+			}
 		}
 	}
-	if jar, err := maven.JarOf(project, version); err == nil && !missed {
-		files = append(files, jar)
+	if jar, err := maven.JarOf(project, version); err == nil && (named || !downloaded) && !slices.Contains(missed, jar) {
+		others = append(others, jar)
 	}
-	return files, missed
+	return missed, others
 }
 
 // offered is a file as the store has it, else as the repository offers it: ErrNotFound where it does not.

@@ -68,6 +68,15 @@ func TestRanking(t *testing.T) {
 		"org.corp:none 1: the repository has no version 1 of it", "org.corp:pinned 1: the repository has no version 1 of it"}; !slices.Equal(skips, want) {
 		t.Errorf("skipped %q", skips)
 	}
+	// What a list names, or a pin, keeps its jar when a container downloads another file of it.
+	jar, native := maventest.Path(left.ID, ".jar"), maventest.Path(left.ID, "-linux-x86_64.jar")
+	for _, e := range []popularity.Entry{entry("org.corp:left", "1.0", "1.0/left-1.0-linux-x86_64.jar"),
+		{Project: "org.corp:left", Pins: []string{"1.0"}, Versions: []popularity.Version{{Version: "1.0", File: "left-1.0-linux-x86_64.jar"}}}} {
+		both, _ := newWorld(t, left).must(ranks(0, e))
+		if both.Wheels != 3 {
+			t.Errorf("%+v: %d files, and not POM, %s and %s", e, both.Wheels, jar, native)
+		}
+	}
 	// A jar without its POM, and a file that another repository has.
 	odd := newWorld(t, left2)
 	odd.Put(maventest.Path(left2.ID, ".pom"), nil)
