@@ -2,8 +2,9 @@ package builder
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"maps"
 	"slices"
 	"time"
@@ -104,11 +105,8 @@ func (a *again) lockOf(env snapshot.ManifestEnvironment, t Target) (*lock, error
 		f := snapshot.OwnFile{Path: own.Path, Link: own.Link}
 		if own.Link == "" {
 			var err error
-			if f.Data, err = fs.ReadFile(a.previous.image, snapshot.MergedPath(env.ID)+"/"+own.Path); err != nil {
+			if f.Data, err = a.ownFile(own); err != nil {
 				return nil, err
-			}
-			if snapshot.Sum(f.Data) != own.SHA256 {
-				return nil, fmt.Errorf("its own file %s is damaged: larder build --lock makes it anew", own.Path)
 			}
 		}
 		r.Own = append(r.Own, f)
@@ -120,6 +118,22 @@ func (a *again) lockOf(env snapshot.ManifestEnvironment, t Target) (*lock, error
 		l.picks = append(l.picks, &Pick{LayerID: id})
 	}
 	return l, nil
+}
+
+// ownFile reads what the pool has of a file of an environment's own: an image may be what is made again.
+func (a *again) ownFile(own snapshot.ManifestOwn) (data []byte, err error) {
+	if own.SHA256 == snapshot.Sum(nil) {
+		return nil, nil // no object
+	}
+	f, err := a.cfg.Store.OpenObject(snapshot.Object{Digest: own.SHA256})
+	if err == nil {
+		defer f.Close()
+		data, err = io.ReadAll(f)
+	}
+	if err == nil && snapshot.Sum(data) != own.SHA256 || errors.Is(err, snapshot.ErrDamaged) {
+		err = fmt.Errorf("its own file %s is damaged: larder build --lock makes it anew", own.Path)
+	}
+	return data, err
 }
 
 // plan makes a pick of each artifact and target of the manifest.

@@ -1,6 +1,7 @@
 package builder_test
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"os"
@@ -136,6 +137,35 @@ func TestToyPlacedDamaged(t *testing.T) {
 	}
 	if b, err := os.ReadFile(path); err != nil || string(b) != line {
 		t.Errorf("%q, %v", b, err)
+	}
+}
+
+// The image of a snapshot with files of an environment's own is made again of the manifest and the pool, where nothing
+// is left of it, too.
+func TestToyPlacedImage(t *testing.T) {
+	toy := newToy(t)
+	one := toytest.Pack(t, toy.index, "one", "1.0", map[string]string{"a.txt": "one\n"})
+	toy.must(toy.lock(strings.TrimSuffix(one, "\n") + " in:one\n"))
+	id, err := toy.store.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := toy.store.ImagePath(id)
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, damage := range map[string]func() error{
+		"missing":   func() error { return os.Remove(path) },
+		"truncated": func() error { return errors.Join(os.Chmod(path, 0o644), os.Truncate(path, 100)) },
+	} {
+		if err := damage(); err != nil {
+			t.Fatal(err)
+		}
+		_, err := builder.Repair(t.Context(), toy.config())
+		if got, rerr := os.ReadFile(path); err != nil || rerr != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: %v, %v, %d bytes of %d; %q", name, err, rerr, len(got), len(want), toy.warnings)
+		}
 	}
 }
 
