@@ -97,14 +97,15 @@ func (w *world) offered(ctx context.Context, f maven.File) (a builder.Artifact, 
 	return w.artifact(f, taken{size: -1, sum: sum, url: w.client.URL(f.Path())}), nil
 }
 
-// kept is a file that the store has taken once and has an object of. Whether that is whole is looked at when it is
-// stocked.
+// kept is a file that this build has brought, or that the store has taken once and has an object of. Whether that is
+// whole is looked at when it is stocked.
 func (w *world) kept(f maven.File) (t taken, ok bool) {
 	w.mu.Lock()
+	t, brought := w.taken[f.Path()]
 	first, held := w.held[f.Path()]
 	w.mu.Unlock()
-	if !held {
-		return t, false
+	if brought || !held {
+		return t, brought
 	}
 	sum, err := maven.ParseDetail(first.Detail)
 	if err != nil {
