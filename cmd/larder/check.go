@@ -122,10 +122,11 @@ func checkTargets(e ecosystem.Ecosystem, all []snapshot.Target, made map[string]
 		tags = append(tags, t.Tag)
 		return t.Ecosystem != e.Name || !keep(t)
 	})
-	if len(fits) == 0 {
-		if named == "" {
-			named = "its ecosystem"
-		}
+	switch {
+	case len(fits) > 0:
+	case named == "":
+		return nil, usagef("the snapshot has nothing of %s (it is for %s)", e.Name, strings.Join(tags, ", ")).hint("larder build --lock stocks what the lock names")
+	default:
 		return nil, usagef("the snapshot has nothing for %s (it has %s)", named, strings.Join(tags, ", ")).
 			hint("larder build --target stocks for another one")
 	}

@@ -31,6 +31,10 @@ func (n namespace) alonePoint(dir string) (*overlay.Point, error) {
 		if made {
 			p, err = openPoint(dir, n.User, true, n.Locks.Flag)
 		}
+		if made && errors.Is(err, fs.ErrPermission) {
+			err = &overlay.Problem{Kind: overlay.ErrRefused, Text: fmt.Sprintf("mount point %s is not there, and user %d may not make it: permission denied", dir, n.User.Owner.UID),
+				Advice: "make it for that user, or name another directory with " + n.Locks.Flag}
+		}
 		if err != nil {
 			return nil, err
 		}
