@@ -12,7 +12,7 @@ import (
 	"larder/snapshot/failpoint"
 )
 
-// jobs is about as many downloads at once as npm has (15): of small ones most is waiting.
+// jobs is about as many downloads at once as the quickest installers have (15): of small ones most is waiting.
 const jobs = 16
 
 // Config says what to build, from where and for whom.
