@@ -38,6 +38,10 @@ func (s *stocking) fetch(ctx context.Context, it *Item) error {
 		}
 		it.Size = size
 	}
+	// Not before now is the SHA-256 known of what an index publishes under another digest.
+	if err := it.world.cfg.Revoked(it.world.Name, it.Artifact); err != nil {
+		return s.fail(it, err)
+	}
 	failpoint.Here("build: artifact fetched")
 	s.log.add(fetched, reused)
 	s.log.step("fetch", s.total, it.Filename)
@@ -105,7 +109,7 @@ func (s *stocking) stored(it *Item) (size int64, ok bool, err error) {
 	return 0, false, err
 }
 
-// Download fetches an artifact into the pool, where it stays whatever becomes of the build.
+// Download fetches an artifact into the pool, where it stays once the stage is closed, whatever becomes of the build.
 func Download(ctx context.Context, w World, a Artifact, stage *snapshot.Stage) (o snapshot.Object, size int64, err error) {
 	f, err := stage.NewObject()
 	if err != nil {

@@ -116,7 +116,7 @@ func (p *planner) answer(w *want, choices []Choice, known bool, err error) error
 func (p *planner) take(w *want, choices []Choice) {
 	for i, c := range choices {
 		x := w.wishes[i]
-		if err := p.world.revoked(c.Pick); err != nil {
+		if err := p.world.denied(c); err != nil {
 			c = Choice{Err: err}
 		}
 		switch {

@@ -48,6 +48,14 @@ func (w *world) revoked(p *Pick) error {
 	return w.cfg.Revoked(w.Name, p.Artifact)
 }
 
+// denied says that nothing of a choice may be stocked. Of several files, one that is denied by its bytes goes alone.
+func (w *world) denied(c Choice) error {
+	if len(c.With) > 0 {
+		return w.cfg.Revoked(w.Name, Artifact{Project: c.Pick.Project, Version: c.Pick.Version})
+	}
+	return w.revoked(c.Pick)
+}
+
 // Revoked says that an artifact of an ecosystem is denied, as far as it is known, and how to take that back.
 func (c Config) Revoked(name string, a Artifact) error {
 	d := ecosystem.Denied(c.denials, name, a.Project, a.Version, a.digests()...)

@@ -186,6 +186,38 @@ func TestRankingHeld(t *testing.T) {
 	}
 }
 
+// What is revoked by its bytes is not stocked, also where these are known only once they came; what its version has
+// beside it is.
+func TestRankingRevoked(t *testing.T) {
+	for _, name := range []string{".jar", ".pom"} {
+		w := newWorld(t, left2, right)
+		entries := []popularity.Entry{entry("org.corp:left", "2.0"), entry("com.other:right.js", "1.0+b")}
+		denied := maventest.Path(left2.ID, name)
+		if _, err := builder.Revoke(t.Context(), w.cfg, snapshot.Denial{SHA256: snapshot.Sum(left2.Files()[denied])}, false); err != nil {
+			t.Fatal(err)
+		}
+		want := slices.DeleteFunc(filesOf(left2, right), func(path string) bool { return path == denied })
+		first, err := w.build(ranks(0, entries...))
+		if err != nil || !slices.Equal(paths(w, first.Snapshot), want) || len(first.Skipped) != 1 || !strings.Contains(first.Skipped[0].Reason, "revoked") {
+			t.Fatalf("%s: %+v, %v", name, first, err)
+		}
+		// One that the store has had, by what it knows of it.
+		if _, err := builder.Revoke(t.Context(), w.cfg, snapshot.Denial{SHA256: snapshot.Sum(left2.Files()[denied])}, true); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.build(ranks(0, entries...)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := builder.Revoke(t.Context(), w.cfg, snapshot.Denial{SHA256: snapshot.Sum(left2.Files()[denied])}, false); err != nil {
+			t.Fatal(err)
+		}
+		again, err := w.build(ranks(0, entries...))
+		if err != nil || again.Snapshot != first.Snapshot || !slices.Equal(again.Skipped, first.Skipped) {
+			t.Errorf("%s: %+v, and first %+v, %v", name, again.Skipped, first.Skipped, err)
+		}
+	}
+}
+
 // The outage of a repository replaces nothing.
 func TestRankingOutage(t *testing.T) {
 	w := newWorld(t, left2, right)
