@@ -249,7 +249,8 @@ func TestMetrics(t *testing.T) {
 
 func TestOf(t *testing.T) {
 	note := snapshot.Attached{Time: time.Unix(1, 2), Profile: "default", Mounts: []snapshot.Mounted{
-		{Part: "pip", Dir: "pip", Lowers: []string{"views/pip"}}, {Part: Environment, Dir: "private", Lowers: []string{"e/eeeeeeeeeeee"}}}}
+		{Part: "pip", Dir: "pip", Lowers: []string{"views/pip"}}, {Part: Environment, Dir: "private", Lowers: []string{"e/eeeeeeeeeeee"}},
+		{Part: Environment, Path: "/p/a/node_modules"}, {Part: Environment, Path: "/p/b/node_modules"}}} // further directories of it
 	found := misses.Found{Parts: []misses.Part{{Name: "private", Misses: got(ecosystem.Installed, "x==1")}, {Name: "pip", Asked: []string{"k"}}, {Name: "stranger", Asked: []string{"k"}}}}
 	u := Of(note, found, nil, time.Unix(5, 6))
 	if !u.Container || len(u.Parts) != 2 || u.Parts[0].Layers != nil || len(u.Parts[0].Asked) != 1 || len(u.Parts[1].Layers) != 1 || len(u.Parts[1].Got) != 1 {

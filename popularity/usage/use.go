@@ -41,6 +41,9 @@ func Of(note snapshot.Attached, found misses.Found, installed []ecosystem.Presen
 	u := Use{Attached: note.Time, Ended: ended.UTC().Truncate(time.Second), Snapshot: note.Snapshot,
 		Container: note.Profile != "", Installed: installed, Parts: []Part{}}
 	for _, m := range note.Mounts {
+		if m.Dir == "" { // an environment at several directories is one
+			continue
+		}
 		p := Part{Client: m.Part}
 		if m.Part == Environment {
 			p.Layers = m.Lowers
