@@ -435,6 +435,31 @@ func TestFailedBuild(t *testing.T) {
 	}
 }
 
+// A project that moved to another group may have the same file under the same name in both: each is stocked.
+func TestSameFile(t *testing.T) {
+	one := maventest.Release{ID: "org.corp:moved:1.0", Contents: map[string]string{"Moved.class": "moved"}}
+	two := one
+	two.ID = "com.corp:moved:1.0"
+	w := newWorld(t, one, two)
+	w.asks = filesOf(one, two)
+	want := slices.Sorted(slices.Values(w.asks))
+	first, _ := w.must()
+	again, _ := w.must()
+	if got := paths(w, first.Snapshot); !slices.Equal(got, want) || first.Wheels != 4 || again.Snapshot != first.Snapshot {
+		t.Errorf("stocked %q, %d files", got, first.Wheels)
+	}
+	removeObject(t, w.store, one.Files()[maventest.Path(one.ID, ".jar")])
+	if r, err := builder.Repair(t.Context(), w.cfg); err != nil || len(r.Left) > 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	w.sound()
+	w = newWorld(t, one, two)
+	r, _ := w.must(ranks(0, entry("org.corp:moved", "1.0"), entry("com.corp:moved", "1.0")))
+	if got := paths(w, r.Snapshot); !slices.Equal(got, want) {
+		t.Errorf("ranked: %q", got)
+	}
+}
+
 // What is damaged is fetched again by its SHA-256, wherever the repository is now; what is revoked is gone from the
 // view.
 func TestRepairAndRevoke(t *testing.T) {

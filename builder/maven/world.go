@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"path"
 	"strings"
 	"sync"
 	"time"
@@ -55,11 +56,16 @@ func silence(err error) error {
 // errNoClient is what a build says that asks no repository.
 var errNoClient = builder.Silence(errors.New("no repository is asked"))
 
-// digest tells artifacts apart: what they are and what they are called. Files of two releases may have the same bytes.
-func digest(f maven.File, o snapshot.Object) string { return o.Digest.String() + "/" + f.Name }
+// digest tells artifacts apart: what they are and where they go. Files of two releases may have the same bytes, and the
+// same name where a project has moved to another group.
+func digest(f maven.File, o snapshot.Object) string { return o.Digest.String() + "/" + f.Path() }
 
 func digestOf(row snapshot.ManifestArtifact) string {
-	return row.SHA256.String() + "/" + row.Filename
+	f, err := maven.FileOf(row.Project, row.Version, row.Filename)
+	if err != nil {
+		return row.SHA256.String() // Known says that it is damaged
+	}
+	return digest(f, snapshot.Object{Digest: row.SHA256})
 }
 
 // own is what an artifact has beside what a build knows of all.
@@ -75,7 +81,7 @@ func (w *world) artifact(f maven.File, t taken) builder.Artifact {
 	case t.object != (snapshot.Object{}):
 		a.Digest = digest(f, t.object)
 	case t.sum != (maven.Sum{}):
-		a.Digest = t.sum.Hex() + "/" + f.Name // until it is fetched
+		a.Digest = t.sum.Hex() + "/" + f.Path() // until it is fetched
 	}
 	a.Index = strings.TrimSuffix(strings.TrimSuffix(t.url, f.Path()), "/")
 	return a
@@ -99,7 +105,7 @@ func (w *world) Choose(ctx context.Context, project string, wishes []builder.Wis
 
 func (w *world) choose(project string, wish builder.Wish) (*builder.Pick, error) {
 	sha256, name, _ := strings.Cut(wish.Pin.Digests[0], "/")
-	f, err := maven.FileOf(project, wish.Pin.Version, name)
+	f, err := maven.FileOf(project, wish.Pin.Version, path.Base(name))
 	if err != nil {
 		return nil, err
 	}
