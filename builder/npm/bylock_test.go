@@ -59,6 +59,20 @@ func TestLockTellsAll(t *testing.T) {
 	}
 }
 
+// So it does where the snapshot before has a package without a layer.
+func TestLockTellsOfKnown(t *testing.T) {
+	w := newWorld(t, left)
+	w.must("", ranks(builder.Ranked{Projects: []string{"left"}}), func(c *builder.Config) { c.Layers = builder.NoLayers })
+	lock := w.addressed(map[string]npmtest.Package{"node_modules/left": left})
+	then, _ := w.must(lock)
+	fresh := newWorld(t)
+	fresh.Registry, fresh.cfg.Ecosystems = w.Registry, w.cfg.Ecosystems
+	if now, img := fresh.must(lock); now.Snapshot != then.Snapshot {
+		m, err := img.Manifest()
+		t.Errorf("another store has another snapshot: %+v, %v", m, err)
+	}
+}
+
 // An address that might be of anything is not taken from a lock, whatever its integrity.
 func TestForeignAddress(t *testing.T) {
 	evil := npmtest.Package{Name: "left", Version: "1.0.0", Files: map[string]string{"index.js": "evil\n"}}

@@ -208,7 +208,7 @@ func (w *world) Unpack(ctx context.Context, it *builder.Item, r builder.Reader, 
 	if detail.Packument, err = w.again(ctx, it.Project, detail.Packument); err != nil {
 		return nil, err
 	}
-	if it.ByLock && !it.Known { // registries publish it, and a lock does not have it
+	if it.ByLock { // registries publish it, and a lock does not have it
 		sum := sha1.New()
 		if _, err := io.Copy(sum, io.NewSectionReader(r, 0, it.Size)); err != nil {
 			return nil, err
