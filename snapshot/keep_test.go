@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,13 +26,14 @@ func countSyncs(t *testing.T, fail func(n int) error) *int {
 
 func never(int) error { return nil }
 
-// keepMany stages objects and keeps them, soon.
+// keepMany stages objects and keeps them, soon: however long that takes here, they have not waited yet.
 func keepMany(t *testing.T, st *Stage, n int) (objects []Object) {
 	t.Helper()
 	for i := range n {
 		o, err := st.PutBytes(fmt.Appendf(nil, "object %d", i), false)
 		must(t, err)
 		must(t, st.KeepSoon(o))
+		st.keeping.since = time.Now().Add(time.Hour)
 		objects = append(objects, o)
 	}
 	return objects
@@ -85,7 +87,7 @@ func TestKeepSoonInTime(t *testing.T) {
 	must(t, err)
 	n := countSyncs(t, never)
 	objects := keepMany(t, st, 10)
-	st.keeping.since = st.keeping.since.Add(-keepAfter)
+	st.keeping.since = time.Now().Add(-keepAfter)
 	last, err := st.PutBytes([]byte("last"), false)
 	must(t, err)
 	must(t, st.KeepSoon(last))
@@ -124,7 +126,7 @@ func TestLostWrite(t *testing.T) {
 		return nil
 	})
 	objects := keepMany(t, st, 3)
-	st.keeping.since = st.keeping.since.Add(-keepAfter)
+	st.keeping.since = time.Now().Add(-keepAfter)
 	if err := st.KeepSoon(objects[0]); !errors.Is(err, unix.EIO) {
 		t.Error("kept what may be lost:", err)
 	}

@@ -23,7 +23,7 @@
 //   - Only names, of files too, and versions that the ecosystem finds valid come out, at most so many per upper. What
 //     they can do at worst is ask for a project that the index has: bytes of an
 //     upper go nowhere.
-//   - One tenant counts once per project and version, on the first day of the window, and a day
+//   - One tenant counts once per project, version and file, on the first day of the window, and a day
 //     counts at most ten tenants for one of them, so that one tenant, or one bad day,
 //     cannot steer a ranking. One tenant writes at most 2,000 lines a day.
 //   - Reporting an instance twice, on whatever days (a job that was killed
