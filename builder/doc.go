@@ -28,7 +28,7 @@
 // locale or the umask. What was stocked before is not among them: a build of a lock alone replaces what
 // was ranked, instead of adding to it, so that two hosts with one command have one snapshot; Changes
 // says what that loses. A build that fails leaves the published snapshot as it was;
-// artifacts it fetched whole stay in the pool for the next one; a build that is killed loses those of its last seconds.
+// artifacts it fetched whole stay in the pool for the next one; a build that is killed loses the last of them.
 //
 // Damage is not passed on. The current snapshot's image is compared with its id before
 // anything is taken from it; a layer or an entry of a view is reused when its objects are in
